@@ -1,0 +1,9 @@
+"""Train every combination of a sweep file. See `python run_sweep.py --help`."""
+
+import sys
+
+from wsnet.report import conclude
+from wsnet.sweep.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main(conclude=conclude))

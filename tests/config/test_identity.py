@@ -1,0 +1,111 @@
+"""Equal ids mean equal results."""
+
+from typing import Any
+
+import pytest
+
+from wsnet.config import TrialConfig, canonical, setting_id, trial_id
+from wsnet.config.identity import changes_numbers
+from wsnet.config.keys import dotted_keys
+from wsnet.config.overrides import merge
+
+
+def trial(**changes: Any) -> TrialConfig:
+    """A trial; a double underscore stands for the dot of a dotted key."""
+    data = {
+        "data": {"name": "digits"},
+        "model": {"name": "cifar_resnet", "depth": 8},
+        "optim": {"name": "sgd", "lr": 0.1},
+        "train": {"epochs": 3, "batch_size": 16},
+    }
+    return TrialConfig.model_validate(merge(data, {tuple(key.split("__")): value for key, value in changes.items()}))
+
+
+def ids(config: TrialConfig, **more: Any) -> tuple[str, str]:
+    return setting_id(config, **{"data_hash": "d", **more}), trial_id(config, **{"data_hash": "d", **more})
+
+
+def test_an_id_never_changes_from_one_version_to_the_next() -> None:
+    # Written down once: if this fails, every stored result is orphaned. Raise NUMERICS only if numbers changed.
+    config = trial(
+        seed=3, model__norm={"name": "group", "groups": 8}, optim__schedule={"name": "multistep", "milestones": [2]}
+    )
+    assert ids(config) == ("7a3d9eab8887", "2ff046af7e4b")
+
+
+def test_defaults_do_not_count() -> None:
+    spelled_out = trial(
+        model__norm={"name": "batch", "eps": 1e-5},
+        optim__momentum=0.0,
+        optim__schedule={"name": "constant", "warmup_epochs": 0},
+        data__augment={"flip": False},
+        train__precision="float32",
+    )
+    assert ids(spelled_out) == ids(trial())
+    assert canonical(trial()) == {
+        "data": {"name": "digits"},
+        "model": {"name": "cifar_resnet", "depth": 8},
+        "optim": {"name": "sgd", "lr": 0.1},
+        "train": {"epochs": 3, "batch_size": 16},
+    }
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"data__workers": 2},
+        {"train__keep": "all"},
+        {"train__tensorboard": True},
+        {"execution__threads": 3},
+        {"execution__device": "cpu"},
+    ],
+)
+def test_what_changes_no_numbers_does_not_count(change: dict[str, Any]) -> None:
+    assert ids(trial(**change)) == ids(trial())
+    assert not changes_numbers(next(iter(change)).replace("__", "."))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"optim__lr": 0.2},
+        {"train__epochs": 4},
+        {"train__precision": "bfloat16"},
+        {"model__weight": "standardized"},
+        {"model__norm": {"name": "layer"}},
+        {"data__validation": 100},
+        {"data__limit": 100},
+        {"data__augment__flip": True},
+    ],
+)
+def test_what_changes_numbers_counts(change: dict[str, Any]) -> None:
+    assert ids(trial(**change))[0] != ids(trial())[0]
+    assert changes_numbers(next(iter(change)).replace("__", "."))
+
+
+def test_1_and_1_0_are_the_same_learning_rate() -> None:
+    assert ids(trial(optim__lr=1)) == ids(trial(optim__lr=1.0))
+
+
+def test_the_seed_changes_the_trial_and_not_the_setting() -> None:
+    (setting, first), (same, second) = ids(trial()), ids(trial(seed=1))
+    assert setting == same
+    assert first != second
+
+
+def test_the_images_and_the_warm_start_count() -> None:
+    assert ids(trial(), data_hash="other")[0] != ids(trial())[0]
+    assert ids(trial(), warm_start="w")[0] != ids(trial())[0]
+
+
+def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
+    group = trial(model__norm={"name": "group", "groups": 4})
+    assert ids(trial(), workers=2) != ids(trial(), workers=1)
+    assert ids(trial(), workers=2) != ids(trial(), workers=4)
+    assert ids(group, workers=2) == ids(group, workers=1)
+
+
+def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
+    silent = {key for key in dotted_keys() if not changes_numbers(key)}
+    sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
+    assert silent == {"seed", "data.workers", "train.keep", "train.tensorboard"} | sections

@@ -1,0 +1,257 @@
+"""What a person reads who made a mistake in a sweep file."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.config.files import SWEEP, mistakes_of, sweep
+from wsnet.config import ConfigError, read_sweep, read_trial
+from wsnet.config.source import Source
+
+LR = "lr: 0.1"
+EPOCHS = "epochs: 3"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ("depth: 8", "depht: 8, depth: 8", "s.yaml:4: base.model.depht: unknown key; did you mean 'depth'?"),
+        ("depth: 8", "width: 8", "s.yaml:4: base.model.depth: missing, and it has no default"),
+        (
+            "depth: 8",
+            "depth: 9",
+            "s.yaml:4: base.model.depth: depth must be 6n + 2 (8, 14, 20, 32, 44, 56, 110, ...), but got 9; near it: 8",
+        ),
+        (
+            "name: digits",
+            "name: digit",
+            "s.yaml:3: base.data.name: must be one of 'digits', 'cifar10', 'cifar100', 'mnist' or 'fashion_mnist', "
+            "but got 'digit'; did you mean 'digits'?",
+        ),
+        (
+            "name: cifar_resnet",
+            "name: cifar_resnt",
+            "s.yaml:4: base.model: unknown name 'cifar_resnt'; did you mean 'cifar_resnet'?",
+        ),
+        ("name: sgd, ", "", "s.yaml:5: base.optim: needs a 'name', one of sgd, adam"),
+        (
+            LR,
+            "lr: 0.1, betas: [0.9, 0.99]",
+            "s.yaml:5: base.optim.betas: has no effect with 'sgd'; only 'adam' takes it",
+        ),
+        (LR, "lr: '1e-3'", "s.yaml:5: base.optim.lr: must be a number, but got '1e-3'; write it without quotes"),
+        (LR, "lr: .nan", "s.yaml:5: base.optim.lr: must be a finite number, but got nan"),
+        (LR, "lr: .inf", "s.yaml:5: base.optim.lr: must be a finite number, but got inf"),
+        (LR, "lr: 0", "s.yaml:5: base.optim.lr: must be greater than 0, but got 0"),
+        (LR, "lr: 0.1, momentum: .nan", "s.yaml:5: base.optim.momentum: must be a finite number, but got nan"),
+        (
+            LR,
+            "lr: 0.1, nesterov: true",
+            "s.yaml:5: base.optim.nesterov: nesterov has no effect without momentum; give momentum, such as 0.9",
+        ),
+        (
+            LR,
+            "lr: 0.1, schedule: {name: multistep, milestones: [2, 1]}",
+            "s.yaml:5: base.optim.schedule.milestones: milestones must be given and rise strictly, but got [2, 1]",
+        ),
+        (
+            "name: sgd, lr: 0.1",
+            "name: adam, lr: 0.1, betas: [0.9]",
+            "s.yaml:5: base.optim.betas: must have more items, but has only 1",
+        ),
+        (EPOCHS, "epochs: 3.0", "s.yaml:6: base.train.epochs: must be a whole number, but got 3.0"),
+        (EPOCHS, "epochs: true", "s.yaml:6: base.train.epochs: must be a whole number, but got true"),
+        (EPOCHS, "epochs: 3, drop_last: 1", "s.yaml:6: base.train.drop_last: must be true or false, but got 1"),
+        ("data: {name: digits, validation: 200}", "data:", "s.yaml:3: base.data: must be a mapping, but got nothing"),
+        ("data: {name: digits, validation: 200}", "data: [1]", "s.yaml:3: base.data: must be a mapping, but got [1]"),
+        (
+            "{epochs: 3, batch_size: 16}",
+            "{epochs: 3}\n  execution: {threads: aut}",
+            "s.yaml:7: base.execution.threads: must be a whole number or 'auto', but got 'aut'; did you mean 'auto'?",
+        ),
+        (
+            "seeds: 2",
+            "seeds: 0",
+            "s.yaml:12: seeds: must be a count from 1 to 10000, or a list of distinct seeds >= 0, but got 0",
+        ),
+        ("seeds: 2", "seds: 2", "s.yaml:12: seds: unknown key; did you mean 'seeds'?"),
+        ("seeds: 2", "scheduler: {name: asha, etta: 3}", "s.yaml:12: scheduler.etta: unknown key; did you mean 'eta'?"),
+        ("seeds: 2", "3: 2", "s.yaml:12: 3: a key must be a text"),
+        (
+            "seeds: 2",
+            "report: {rows: [model.nrm.name]}",
+            "s.yaml:12: report.rows[0]: unknown key 'model.nrm.name'; did you mean 'model.norm.name'?",
+        ),
+        ("base:\n", "base:\n  seed: 1\n", "s.yaml:3: base.seed: seeds are counted by the sweep's own 'seeds'"),
+        (
+            "train.batch_size: [",
+            "train.batchsize: [",
+            "s.yaml:11: grid.train.batchsize: unknown key; did you mean 'train.batch_size'?",
+        ),
+        ("[8, 32]", "[]", "s.yaml:11: grid.train.batch_size: an axis must be a list of at least one value, but got []"),
+        ("[8, 32]", "8", "s.yaml:11: grid.train.batch_size: an axis must be a list of at least one value, but got 8"),
+        ("[8, 32]", "[8, 8]", "s.yaml:11: grid.train.batch_size: an axis must not hold a value twice, but got [8, 8]"),
+        ("[8, 32]", "[8, x]", "s.yaml:11: grid.train.batch_size: must be a whole number, but got 'x'"),
+        (
+            "[8, 32]",
+            "{uniform: [8, 32]}",
+            "s.yaml:11: grid.train.batch_size: a range needs search: {name: random, samples: N}",
+        ),
+        (
+            "train.batch_size: [8, 32]",
+            "data.workers: [0, 1]",
+            "s.yaml:11: grid.data.workers: does not change a trial's numbers, so it can not be an axis; set it in base",
+        ),
+        (
+            "[8, 32]",
+            "[8, 2000]",
+            "s.yaml:11: grid.train.batch_size: train.batch_size must not exceed the training set, "
+            "but got train.batch_size=2000 with 1297 training images",
+        ),
+        (
+            "train.batch_size: [8, 32]",
+            "data.limit: [8, 32]",
+            "s.yaml:11: grid.data.limit: train.batch_size must not exceed the training set, "
+            "but got train.batch_size=16 with 8 training images",
+        ),
+        (
+            "train.batch_size: [8, 32]",
+            "data.validation: [200, 1497]",
+            "s.yaml:11: grid.data.validation: validation must leave images to train on, "
+            "but got validation=1497 of the 1497 training images of 'digits'",
+        ),
+        (
+            "model.norm.groups: 4",
+            "model.norm.momentum: 0.1",
+            "s.yaml:9: cases[1].model.norm.momentum: has no effect with 'group'; only 'batch' takes it",
+        ),
+        (
+            "{model.norm.name: batch}",
+            "{model.norm: {name: group, grops: 3}}",
+            "s.yaml:8: cases[0].model.norm.grops: unknown key; did you mean 'groups'?",
+        ),
+        (
+            "{model.norm.name: batch}",
+            "{train.batch_size: 4}",
+            "s.yaml:8: cases[0].train.batch_size: is set by the case and varied by a grid; keep one of them",
+        ),
+        (
+            "{model.norm.name: batch}",
+            "{model.norm.eps: 1e-3, model.norm: {name: batch}}",
+            "s.yaml:8: cases[0].model.norm.eps: has no effect: 'model.norm' replaces the whole section after it",
+        ),
+        (
+            "seeds: 2",
+            "seeds: 2\nscheduler: {name: asha}",
+            "s.yaml:12: seeds: scheduler 'asha' stops single seeds of a setting, so it needs seeds: 1, but got 2 "
+            "seeds; use scheduler 'fifo', or search with one seed and confirm the best settings with more",
+        ),
+    ],
+)
+def test_a_mistake_is_told_in_one_line(old: str, new: str, said: str) -> None:
+    assert mistakes_of({old: new}) == [said]
+
+
+def test_all_mistakes_come_at_once_and_by_line() -> None:
+    said = mistakes_of(
+        {
+            "depth: 8": "depht: 8, depth: eight",
+            LR: "lr: -1",
+            "model.norm.groups: 4": "model.norm.groups: 0",
+            "[8, 32]": "[8, 8]",
+            "seeds: 2": "seeds: 0\nscheduler: {name: ashaa}\nbogus: 1\nreport: {columns: nothing.here}",
+        },
+        overrides=["train.epoch=3", "no", "seed=3"],
+    )
+    assert [" ".join(line.split(": ")[:2]) for line in said] == [
+        "--set no",
+        "--set seed",
+        "--set train.epoch",
+        "s.yaml:4 base.model.depht",
+        "s.yaml:4 base.model.depth",
+        "s.yaml:5 base.optim.lr",
+        "s.yaml:9 cases[1].model.norm.groups",
+        "s.yaml:11 grid.train.batch_size",
+        "s.yaml:12 seeds",
+        "s.yaml:13 scheduler",
+        "s.yaml:14 bogus",
+        "s.yaml:15 report.columns",
+    ]
+
+
+def test_two_conflicts_of_one_trial_come_at_once() -> None:
+    said = mistakes_of({", validation: 200": "", "epochs: 3": "keep: best, epochs: 3", "[8, 32]": "[2000]"})
+    assert len(said) == 2
+    assert said[0].startswith("s.yaml:6: base.train.keep: train.keep 'best' needs a validation split")
+    assert said[1].startswith("s.yaml:11: grid.train.batch_size: train.batch_size must not exceed")
+
+
+def test_a_key_is_not_called_missing_where_its_axis_has_the_mistake() -> None:
+    assert len(mistakes_of({", batch_size: 16": "", "[8, 32]": "[]"})) == 1
+    assert len(mistakes_of({", batch_size: 16": "", "train.batch_size: [": "train.batch_sise: ["})) == 1
+    assert len(mistakes_of({", batch_size: 16": "", "\n  train.batch_size: [8, 32]": " 3"})) == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "f.yaml:1: the file is empty"),
+        ("# nothing\n", "f.yaml:1: the file is empty"),
+        ("- 1\n", "f.yaml:1: must be a mapping of keys to values, but is not"),
+        ("a: 1\na: 2\n", "f.yaml:2: a: duplicate key; keep one of them"),
+        (
+            "a:\n\tb: 1\n",
+            "f.yaml:2: not valid YAML: found character '\\t' that cannot start any token; "
+            "indent with spaces, not with tabs",
+        ),
+        ("[" * 800, "f.yaml:1: not valid YAML: nested too deeply"),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_told_in_one_line(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Source.parse(text, "f.yaml")
+    assert str(caught.value) == said
+
+
+def test_an_absent_file_names_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "digits.yaml").write_text(SWEEP)
+    with pytest.raises(ConfigError, match=r"no such file; did you mean '.*digits\.yaml'\?"):
+        read_sweep(str(tmp_path / "digit.yaml"))
+    with pytest.raises(ConfigError, match="can not be read"):
+        read_sweep(str(tmp_path))
+
+
+def test_a_number_in_exponent_form_is_a_number() -> None:
+    assert sweep({LR: "lr: 1e-3"}).settings[0].config.optim.lr == 1e-3
+
+
+def test_a_scheduler_and_a_validation_metric_need_a_validation_split() -> None:
+    needs = "needs a validation split in every setting; set base.data.validation, such as 5000"
+    said = mistakes_of(
+        {", validation: 200": "", "seeds: 2": "scheduler: {name: asha}\nreport: {metric: validation/loss}"}
+    )
+    assert said == [
+        f"s.yaml:12: scheduler: 'asha' {needs}",
+        f"s.yaml:13: report.metric: 'validation/loss' {needs}",
+    ]
+
+
+def test_a_trial_file_tells_its_mistakes_too(tmp_path: Path) -> None:
+    file = tmp_path / "trial.yaml"
+    file.write_text(
+        "data: {name: digits}\nmodel: {name: cifar_resnet, depth: 8}\noptim: {name: sgd, lr: 1}\ntrain: {epoch: 3}\n"
+    )
+    with pytest.raises(ConfigError) as caught:
+        read_trial(str(file), ["train.batch_size=0", "seed=x", "optim.mom=1"])
+    assert [str(mistake).removeprefix(str(tmp_path)) for mistake in caught.value.mistakes] == [
+        "--set: optim.mom: unknown key; did you mean 'optim.momentum'?",
+        "--set: seed: must be a whole number, but got 'x'",
+        "--set: train.batch_size: must be greater than or equal to 1, but got 0",
+        "/trial.yaml:4: train.epoch: unknown key; did you mean 'epochs'?",
+        "/trial.yaml:4: train.epochs: missing, and it has no default",
+    ]
+
+
+def test_milestones_past_the_end_are_a_warning_only() -> None:
+    found = sweep({LR: "lr: 0.1, schedule: {name: multistep, milestones: [1, 5]}"})
+    assert found.warnings == ["s.yaml:5: base.optim.schedule.milestones: milestones [5] are never reached in 3 epochs"]

@@ -1,0 +1,135 @@
+"""Every norm against its plain formula in float64."""
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from wsnet.config.norm import (
+    BatchNormConfig,
+    GroupNormConfig,
+    InstanceNormConfig,
+    LayerNormConfig,
+    NoNormConfig,
+    NormConfig,
+)
+from wsnet.layers import Layers, uses_batch_statistics
+
+N, C, H, W = 5, 8, 6, 7
+
+
+def images(dtype: torch.dtype = torch.float64) -> Tensor:
+    generator = torch.Generator().manual_seed(0)
+    return torch.randn(N, C, H, W, generator=generator, dtype=dtype) * 3 + 2
+
+
+def made(config: NormConfig, channels: int = C, size: tuple[int, int] = (H, W)) -> Any:
+    """The norm in float64, with a scale and shift that are not one and zero."""
+    norm = Layers(config).norm(channels, size=size).double()
+    generator = torch.Generator().manual_seed(1)
+    for parameter in norm.parameters():
+        parameter.data.copy_(torch.rand(parameter.shape, generator=generator) + 0.5)
+    return norm
+
+
+def standardized(x: Tensor, dims: tuple[int, ...], eps: float = 1e-5) -> Tensor:
+    mean = x.mean(dims, keepdim=True)
+    return (x - mean) / ((x - mean).square().mean(dims, keepdim=True) + eps).sqrt()
+
+
+def per_channel(parameter: Tensor) -> Tensor:
+    return parameter[:, None, None]
+
+
+def test_batch_norm_standardizes_each_channel_over_the_batch() -> None:
+    norm, x = made(BatchNormConfig(name="batch")), images()
+    expected = standardized(x, (0, 2, 3)) * per_channel(norm.weight) + per_channel(norm.bias)
+    torch.testing.assert_close(norm(x), expected)
+
+
+def test_batch_norm_uses_its_running_statistics_in_evaluation() -> None:
+    norm, x = made(BatchNormConfig(name="batch", momentum=0.25, eps=1e-3)), images()
+    norm(x)
+    mean = 0.25 * x.mean((0, 2, 3))
+    var = 0.75 + 0.25 * x.var((0, 2, 3))
+    expected = (x - per_channel(mean)) / (per_channel(var) + 1e-3).sqrt()
+    expected = expected * per_channel(norm.weight) + per_channel(norm.bias)
+    torch.testing.assert_close(norm.eval()(x), expected)
+
+
+def test_group_norm_standardizes_groups_of_channels() -> None:
+    norm, x = made(GroupNormConfig(name="group", groups=4, eps=1e-3)), images()
+    expected = standardized(x.view(N, 4, C // 4, H, W), (2, 3, 4), 1e-3).view_as(x)
+    torch.testing.assert_close(norm(x), expected * per_channel(norm.weight) + per_channel(norm.bias))
+
+
+def test_layer_norm_with_a_scale_per_element() -> None:
+    norm, x = made(LayerNormConfig(name="layer", eps=1e-3)), images()
+    assert norm.weight.shape == norm.bias.shape == (C, H, W)
+    torch.testing.assert_close(norm(x), standardized(x, (1, 2, 3), 1e-3) * norm.weight + norm.bias)
+
+
+def test_layer_norm_with_a_scale_per_channel() -> None:
+    norm, x = made(LayerNormConfig(name="layer", affine="channel", eps=1e-3)), images()
+    assert norm.weight.shape == norm.bias.shape == (C,)
+    expected = standardized(x, (1, 2, 3), 1e-3) * per_channel(norm.weight) + per_channel(norm.bias)
+    torch.testing.assert_close(norm(x), expected)
+
+
+@pytest.mark.parametrize("affine", ["element", "channel"])
+def test_layer_norm_keeps_channels_last_and_its_gradients(affine: str) -> None:
+    norm = made(LayerNormConfig.model_validate({"name": "layer", "affine": affine}))
+    g = torch.randn_like(images())
+    results = []
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        x = images().to(memory_format=memory_format).requires_grad_()
+        y = norm(x)
+        assert y.is_contiguous(memory_format=memory_format)
+        results.append((y, *torch.autograd.grad(y, (x, norm.weight, norm.bias), g)))
+    torch.testing.assert_close(results[0], results[1])
+
+
+def test_instance_norm_standardizes_each_channel_of_each_image() -> None:
+    norm, x = made(InstanceNormConfig(name="instance", eps=1e-3)), images()
+    expected = standardized(x, (2, 3), 1e-3) * per_channel(norm.weight) + per_channel(norm.bias)
+    torch.testing.assert_close(norm(x), expected)
+    torch.testing.assert_close(norm.eval()(x), expected)
+
+
+def test_instance_norm_without_affine_has_no_parameters() -> None:
+    norm, x = made(InstanceNormConfig(name="instance", affine=False)), images()
+    assert not list(norm.parameters())
+    torch.testing.assert_close(norm(x), standardized(x, (2, 3)))
+
+
+def test_no_norm_is_the_identity() -> None:
+    x = images()
+    assert made(NoNormConfig(name="none"))(x) is x
+
+
+def test_groups_that_do_not_divide_the_channels_are_refused() -> None:
+    with pytest.raises(ValueError, match="groups must divide the channels, but got groups=32, channels=16"):
+        made(GroupNormConfig(name="group", groups=32), channels=16)
+
+
+@pytest.mark.parametrize(
+    "config", [InstanceNormConfig(name="instance"), GroupNormConfig(name="group", groups=C)], ids=lambda c: c.name
+)
+def test_statistics_over_a_single_element_are_refused(config: NormConfig) -> None:
+    with pytest.raises(ValueError, match=r"more than one element .* channels=8 and a map of 1x1"):
+        made(config, size=(1, 1))
+
+
+def test_only_batch_norm_mixes_the_images_of_a_batch() -> None:
+    configs: list[NormConfig] = [
+        BatchNormConfig(name="batch"),
+        GroupNormConfig(name="group", groups=4),
+        LayerNormConfig(name="layer"),
+        InstanceNormConfig(name="instance"),
+        NoNormConfig(name="none"),
+    ]
+    for config in configs:
+        norm, x = made(config), images()
+        alone, together = norm(x[:1]), norm(x)[:1]
+        assert uses_batch_statistics(config) is not torch.allclose(alone, together)

@@ -1,0 +1,105 @@
+"""`python analyze.py`."""
+
+import os
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.tracking.sweeps import manifest, write_sweep
+from wsnet.report.cli import main
+from wsnet.storage import Folder
+from wsnet.tracking import Mirror, default_tracking_uri
+
+FILES = ("table.md", "table.csv", "trials.csv", "figure.png")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
+    """The one line on stderr of a call that is refused."""
+    capsys.readouterr()
+    assert main(list(arguments)) == 2
+    error = capsys.readouterr().err
+    assert error.count("\n") == 1
+    return error
+
+
+def test_a_sweeps_folder_gets_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = write_sweep(tmp_path)
+    assert main([folder.location]) == 0
+    assert set(FILES) <= set(folder.names())
+    output = capsys.readouterr().out
+    assert all(f"wrote {folder.location}/{name}\n" in output for name in FILES)
+    assert "14.80 [14.14, 15.13]" in output
+
+
+def test_the_newest_sweep_below_runs_is_the_default(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert "no sweep below ./runs" in refusal(capsys)
+    for age, name in enumerate(("new", "old")):
+        manifest(name=name).write(Folder(f"runs/{name}"))
+        os.utime(f"runs/{name}/sweep.json", (1e9 - age, 1e9 - age))
+    assert main(["--out", "here"]) == 0
+    assert "newest sweep: runs/new\n" in capsys.readouterr().out
+    assert set(FILES) == set(os.listdir("here"))
+    assert "give one of: runs/new, runs/old" in refusal(capsys, "runs")
+    assert "did you mean 'runs/new'?" in refusal(capsys, "runs/nwe")
+
+
+def test_mlflow_gives_the_same_files(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, sweep = write_sweep(tmp_path)
+    uri = default_tracking_uri(folder)
+    assert Mirror(folder, sweep, uri=uri, revision=None).close(60) == []
+    assert main(["--tracking-uri", uri, "--experiment", "batches", "--metric", "train/loss"]) == 0
+    assert "wrote batches-report/table.md\n" in capsys.readouterr().out
+    assert main([folder.location, "--metric", "train/loss"]) == 0
+    for name in FILES[:3]:
+        assert Path("batches-report", name).read_bytes() == (folder.read(name) or b"")
+    error = refusal(capsys, "--tracking-uri", uri, "--experiment", "btches")
+    assert "no experiment 'btches'" in error
+    assert "did you mean 'batches'?" in error
+    assert "is no sweep's" in refusal(capsys, "--tracking-uri", uri, "--experiment", "Default")
+
+
+def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = write_sweep(tmp_path)
+    assert "is absent or empty" in refusal(capsys, str(tmp_path / "nowhere"))
+    assert "not both" in refusal(capsys, folder.location, "--experiment", "x")
+    assert "--tracking-uri is missing" in refusal(capsys, "--experiment", "x")
+    assert "--experiment is missing" in refusal(capsys, "--tracking-uri", "http://127.0.0.1:1")
+    assert "there are: test/top1_error, train/loss, val" in refusal(capsys, folder.location, "--metric", "accuracy")
+    absent = tmp_path / "mlflow.db"
+    assert "must name an existing" in refusal(capsys, "--tracking-uri", f"sqlite:///{absent}", "--experiment", "x")
+    assert not absent.exists()
+    start = time.perf_counter()
+    assert "can not be reached" in refusal(capsys, "--tracking-uri", "http://127.0.0.1:9", "--experiment", "x")
+    assert time.perf_counter() - start < 5
+
+
+def test_a_database_that_is_not_mlflows_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "other.db"
+    with sqlite3.connect(file) as connection:
+        connection.execute("create table mine (x)")
+    before = file.read_bytes()
+    refusal(capsys, "--tracking-uri", f"sqlite:///{file}", "--experiment", "x")
+    assert file.read_bytes() == before
+
+
+def test_help_comes_at_once() -> None:
+    seconds = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = subprocess.run(
+            [sys.executable, ROOT / "analyze.py", "--help"], capture_output=True, text=True, check=True
+        )
+        seconds.append(time.perf_counter() - start)
+    assert "RUNS_DIR" in done.stdout
+    assert min(seconds) < 0.5

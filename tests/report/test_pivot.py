@@ -1,0 +1,127 @@
+"""Trials arranged into cells."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from wsnet.report.pivot import Pivot, pivot
+from wsnet.report.results import Header, ReportError, Results, Trial
+from wsnet.report.text import MISSING, caption, cell_text, footnote
+from wsnet.tracking.tags import dumps
+
+METRIC = "test/top1_error"
+
+
+def results(
+    settings: Sequence[tuple[str, dict[str, Any]]],
+    *,
+    rows: tuple[str, ...] = ("norm",),
+    columns: str | None = "batch",
+    axes: tuple[str, ...] = ("norm", "groups", "batch"),
+    column_values: Sequence[object] = (1, 2),
+    seeds: int = 3,
+    status: str = "finished",
+    statistic: str = "median",
+) -> Results:
+    """Settings with seeds that measure 10, 11, 12, ..."""
+    header = Header(
+        name="s", question="q", rows=rows, columns=columns, metric=METRIC, statistic=statistic, axes=axes, seeds=3,
+        column_values=tuple(map(dumps, column_values)),
+    )  # fmt: skip
+    trials = [
+        Trial(
+            trial_id=f"{setting}-{seed}", setting_id=setting, seed=seed, status=status, order=10 * index + seed,
+            epoch=9, axes=values, metrics={METRIC: 10.0 + seed, "validation/top1_error": 20.0 + seed},
+        )
+        for index, (setting, values) in enumerate(settings)
+        for seed in range(seeds)
+    ]  # fmt: skip
+    return Results.of(header, trials)
+
+
+def texts(of: Results) -> list[list[str]]:
+    """The cells as text."""
+    cells: Pivot = pivot(of)
+    metric, seeds = of.header.metric, of.header.seeds
+    return [
+        [cell_text(cells.cells.get((row, column)), metric, seeds) for column in cells.columns] for row in cells.rows
+    ]
+
+
+def test_rows_and_columns_stand_in_the_order_of_the_sweep_file() -> None:
+    given = [
+        ("z", {"norm": "group", "batch": 2}),
+        ("a", {"norm": "batch", "batch": 16}),
+        ("b", {"norm": "batch", "batch": 2}),
+    ]
+    cells = pivot(results(given, axes=("norm", "batch"), column_values=(16, 4, 2)))
+    assert cells.rows == (('"group"',), ('"batch"',))
+    assert cells.columns == ("16", "2")
+
+
+def test_a_cell_without_a_trial_is_a_dash() -> None:
+    given = [("a", {"norm": "batch", "batch": 1}), ("b", {"norm": "group", "batch": 2})]
+    assert texts(results(given, axes=("norm", "batch"))) == [
+        ["11.00 [10.00, 12.00]", MISSING],
+        [MISSING, "11.00 [10.00, 12.00]"],
+    ]
+
+
+def test_n_stands_only_where_it_is_not_the_sweeps_number_of_seeds() -> None:
+    assert texts(results([("a", {"norm": "batch", "batch": 1})], seeds=2)) == [["10.50 [10.00, 11.00] n=2"]]
+    assert texts(results([("a", {"norm": "batch", "batch": 1})], seeds=1)) == [["10.00 n=1"]]
+
+
+def test_a_cell_that_would_mix_settings_is_split_by_what_tells_them_apart() -> None:
+    given = [
+        ("a", {"norm": "group", "groups": 8, "batch": 1}),
+        ("b", {"norm": "group", "groups": 16, "batch": 1}),
+        ("c", {"norm": "batch", "batch": 1}),
+    ]
+    cells = pivot(results(given))
+    assert cells.row_keys == ("norm", "groups")
+    assert cells.rows == (('"group"', "8"), ('"group"', "16"), ('"batch"', None))
+    assert any("groups" in line and "split" in line for line in caption(results(given).header, cells))
+
+
+def test_settings_that_differ_in_no_axis_are_still_never_mixed() -> None:
+    cells = pivot(results([("a", {"norm": "batch", "batch": 1}), ("b", {"norm": "batch", "batch": 1})]))
+    assert cells.row_keys == ("norm", "setting_id")
+    assert cells.rows == (('"batch"', "a"), ('"batch"', "b"))
+
+
+def test_without_a_column_axis_there_is_one_column() -> None:
+    given = [("a", {"norm": "batch"}), ("b", {"norm": "group"})]
+    assert texts(results(given, columns=None, column_values=())) == [["11.00 [10.00, 12.00]"]] * 2
+
+
+def test_none_and_absent_are_different_values() -> None:
+    given = [("a", {"norm": None, "batch": 1}), ("b", {"batch": 1})]
+    assert pivot(results(given)).rows == (("null",), (None,))
+
+
+def test_a_stopped_setting_shows_its_rungs_validation_value_only() -> None:
+    stopped = results([("a", {"norm": "batch", "batch": 1})], status="stopped")
+    assert texts(stopped) == [["stopped at 9 (validation 21.00 [20.00, 22.00])"]]
+    assert texts(stopped.with_metric("validation/top1_error")) == [["21.00 [20.00, 22.00] (stopped at 9)"]]
+    assert pivot(stopped).missing == {"stopped": 3}
+
+
+def test_no_significance_is_claimed_and_the_footnote_says_why() -> None:
+    note = footnote(pivot(results([("a", {"norm": "batch", "batch": 1})], seeds=5)))
+    assert note is not None
+    assert "2/2^5 = 0.0625" in note
+    assert footnote(pivot(results([]))) is None
+
+
+def test_a_metric_that_nobody_measured_is_refused_with_those_there_are() -> None:
+    with pytest.raises(
+        ReportError, match=r"did you mean 'test/top1_error'\?; there are: test/top1_error, validation/top1_err"
+    ):
+        results([("a", {"norm": "batch", "batch": 1})]).with_metric("test/top1_eror")
+
+
+def test_no_statistic_but_the_median_is_given() -> None:
+    with pytest.raises(ReportError, match="must be 'median', but got 'mean'"):
+        pivot(results([], statistic="mean"))

@@ -1,0 +1,62 @@
+"""One report, whether it is read from the directories or from MLflow."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tracking.sweeps import manifest, write_sweep
+from wsnet.report import Results, read_directory, read_mlflow, write_report
+from wsnet.storage import Folder, Manifest
+from wsnet.tracking import Mirror, default_tracking_uri
+
+
+def from_mlflow(folder: Folder, sweep: Manifest) -> Results:
+    """Mirror, then read what was mirrored."""
+    uri = default_tracking_uri(folder)
+    assert Mirror(folder, sweep, uri=uri, revision=None).close(60) == []
+    return read_mlflow(uri, sweep.name)
+
+
+def assert_same(directory: Results, mlflow: Results, tmp_path: Path) -> None:
+    """Compare what is written, byte by byte."""
+    write_report(directory, tmp_path / "directory")
+    write_report(mlflow, tmp_path / "mlflow")
+    for name in ("table.md", "table.csv", "trials.csv"):
+        assert (tmp_path / "directory" / name).read_bytes() == (tmp_path / "mlflow" / name).read_bytes(), name
+
+
+@pytest.mark.parametrize("metric", [None, "validation/top1_error", "train/loss"])
+def test_both_give_the_same_bytes_however_trials_ended(tmp_path: Path, metric: str | None) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    directory, mlflow = read_directory(folder), from_mlflow(folder, sweep)
+    if metric is not None:
+        directory, mlflow = directory.with_metric(metric), mlflow.with_metric(metric)
+    assert directory.header == mlflow.header
+    assert directory.trials.schema == mlflow.trials.schema
+    assert_same(directory, mlflow, tmp_path)
+
+
+def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path, manifest(rows=("model.weight",), seeds=2))
+    assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
+    assert "split by model.norm.name" not in (tmp_path / "mlflow" / "table.md").read_text()
+    folder, sweep = write_sweep(tmp_path / "2", manifest(rows=(), seeds=2))
+    assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
+    assert "split by model.norm.name" in (tmp_path / "mlflow" / "table.md").read_text()
+
+
+def test_trials_that_left_the_sweep_are_in_neither(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    from_mlflow(folder, sweep)
+    fewer = Manifest(**{**vars(sweep), "trials": sweep.trials[2:][::-1]})
+    fewer.write(folder)
+    directory = read_directory(folder)
+    assert_same(directory, from_mlflow(folder, fewer), tmp_path)
+    assert not {entry.trial_id for entry in sweep.trials[:2]} & set(directory.trials["trial_id"].to_pylist())
+
+
+def test_a_sweep_in_which_nothing_has_started_is_reported_as_such(tmp_path: Path) -> None:
+    folder, sweep = Folder(tmp_path / "sweep"), manifest()
+    sweep.write(folder)
+    assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
+    assert "No trial has started yet." in (tmp_path / "mlflow" / "table.md").read_text()

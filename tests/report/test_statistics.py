@@ -1,0 +1,64 @@
+"""What a cell says of its seeds."""
+
+import math
+
+import pytest
+
+from wsnet.report.statistics import smallest_p, summarize, value_of
+
+INF = math.inf
+
+
+def test_a_cell_is_the_middle_seed_with_the_lowest_and_the_highest() -> None:
+    summary = summarize([5.0, 1.0, 3.0])
+    assert summary is not None
+    assert (summary.n, summary.median, summary.low, summary.high) == (3, 3.0, 1.0, 5.0)
+
+
+def test_an_even_number_of_seeds_takes_the_mean_of_the_two_in_the_middle() -> None:
+    summary = summarize([4.0, 1.0, 2.0, 9.0])
+    assert summary is not None
+    assert summary.median == 3.0
+
+
+@pytest.mark.parametrize(
+    ("values", "diverged"),
+    [
+        ([1.0, 2.0, INF], False),
+        ([1.0, INF, INF], True),
+        ([1.0, INF], True),
+        ([1.0, 2.0, 3.0, INF], False),
+        ([INF], True),
+    ],
+)
+def test_a_median_that_is_a_diverged_seed_has_diverged(values: list[float], diverged: bool) -> None:
+    summary = summarize(values)
+    assert summary is not None
+    assert summary.diverged is diverged
+
+
+def test_no_seeds_make_no_summary() -> None:
+    assert summarize([]) is None
+
+
+def test_a_diverged_seed_ranks_worst_whatever_it_measured() -> None:
+    assert value_of("diverged", 3.0, "test/top1_error") == INF
+    assert value_of("diverged", None, "test/loss") == INF
+    assert value_of("diverged", 3.0, "test/top1_accuracy") == -INF
+    assert value_of("finished", math.nan, "train/loss") == INF
+
+
+@pytest.mark.parametrize("status", ["failed", "running"])
+def test_a_crashed_or_unfinished_seed_is_missing(status: str) -> None:
+    assert value_of(status, 3.0, "test/top1_error") is None
+
+
+def test_a_stopped_seed_has_a_validation_value_but_no_test_value() -> None:
+    assert value_of("stopped", 3.0, "validation/top1_error") == 3.0
+    assert value_of("stopped", 3.0, "test/top1_error") is None
+
+
+def test_five_pairs_of_seeds_can_not_reach_five_percent() -> None:
+    assert smallest_p(5) == 0.0625
+    assert smallest_p(6) == 0.03125
+    assert smallest_p(0) == smallest_p(1) == 1.0

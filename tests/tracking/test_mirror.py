@@ -1,0 +1,221 @@
+"""The mirror against a real SQLite database."""
+
+import json
+import subprocess
+import sys
+import time
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.tracking.sweeps import manifest, train, write_sweep
+from wsnet.storage import Folder, Manifest, StorageError, trial_directory
+from wsnet.tracking import Mirror, default_tracking_uri
+from wsnet.tracking.client import artifact_location, connect, impatient, reason, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Run
+
+
+def mirrored(folder: Folder, sweep: Manifest, revision: str | None = "abc") -> "tuple[MlflowClient, dict[str, Run]]":
+    """Mirror until done; the runs by trial."""
+    uri = default_tracking_uri(folder)
+    assert Mirror(folder, sweep, uri=uri, revision=revision).close(60) == []
+    with impatient():
+        client = connect(uri)
+        runs = client.search_runs([client.get_experiment_by_name(sweep.name).experiment_id], max_results=1000)
+    assert Counter(run.data.tags["wsnet.trial_id"] for run in runs).most_common(1)[0][1] == 1
+    return client, {run.data.tags["wsnet.trial_id"]: run for run in runs}
+
+
+def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    client, runs = mirrored(folder, sweep)
+    entry = sweep.trials[-1]
+    run = runs[entry.trial_id]
+    assert run.info.run_name == entry.name == "on-b4-s2"
+    assert run.info.status == "FINISHED"
+    assert run.data.params["model.norm.name"] == "on"
+    assert run.data.params["optim.lr"] == "0.001"
+    assert run.data.params["optim.milestones"] == "[30, 60]"
+    assert run.data.params["data.augment.flip"] == "true"
+    tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
+    assert tags.pop("wsnet.axes") == json.dumps(entry.axes)
+    assert tags == {
+        "wsnet.kind": "trial",
+        "wsnet.trial_id": entry.trial_id,
+        "wsnet.setting_id": entry.setting_id,
+        "wsnet.seed": "2",
+        "wsnet.sweep": "batches",
+        "wsnet.revision": "abc",
+        "wsnet.status": "finished",
+        "wsnet.order": str(len(sweep.trials) - 1),
+        "wsnet.in_sweep": "true",
+        "setting": "on-b4",
+    }
+    records = trial_directory(folder, entry.trial_id).records()
+    for key in ("train/loss", "test/top1_error", "time/epoch_seconds"):
+        history = client.get_metric_history(run.info.run_id, key)
+        assert [(point.step, point.value) for point in history] == [(r["epoch"], r[key]) for r in records if key in r]
+    assert run.data.metrics["final/test_top1_error"] == pytest.approx(records[-1]["test/top1_error"], rel=1e-4)
+    text = trial_directory(folder, entry.trial_id).folder.read("trial.yaml")
+    assert Path(client.download_artifacts(run.info.run_id, "trial.yaml")).read_bytes() == text
+    assert folder.local is not None
+    assert run.info.artifact_uri.startswith(str(folder.local / "mlflow-artifacts"))
+
+
+def test_the_experiment_says_what_is_asked(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    client, _ = mirrored(folder, sweep)
+    tags = client.get_experiment_by_name(sweep.name).tags
+    assert tags["wsnet.question"] == tags["mlflow.note.content"] == sweep.question
+    assert json.loads(tags["wsnet.report"]) == sweep.report
+    assert json.loads(tags["wsnet.axes"]) == sweep.axes
+
+
+def test_every_way_to_end_is_told_apart(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    _, runs = mirrored(folder, sweep)
+    seen = {(run.data.tags["wsnet.status"], run.info.status) for run in runs.values()}
+    assert seen == {
+        ("finished", "FINISHED"),
+        ("diverged", "FAILED"),
+        ("failed", "FAILED"),
+        ("stopped", "KILLED"),
+        ("running", "RUNNING"),
+    }
+    not_started = {entry.trial_id for entry in sweep.trials if entry.name.startswith("on-b32")}
+    assert not_started.isdisjoint(runs)
+
+
+def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    _, before = mirrored(folder, sweep)
+    for entry in sweep.trials:  # What was unfinished is trained to its end.
+        status = trial_directory(folder, entry.trial_id).status()
+        if status is None or not status.is_final:
+            train(folder, entry)
+    client, after = mirrored(folder, sweep, revision="def")
+    assert set(after) == {entry.trial_id for entry in sweep.trials}
+    assert all(run.info.run_id == after[trial_id].info.run_id for trial_id, run in before.items())
+    assert {run.data.tags["wsnet.revision"] for run in before.values()} == {"abc"}
+    for trial_id, run in after.items():
+        records = trial_directory(folder, trial_id).records()
+        history = client.get_metric_history(run.info.run_id, "train/loss")
+        assert [point.step for point in history] == [record["epoch"] for record in records]
+        assert run.info.status != "RUNNING"
+
+
+def test_a_run_that_was_cut_off_in_the_middle_is_completed(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    client, runs = mirrored(folder, sweep)
+    run = runs[sweep.trials[0].trial_id]
+    # As after a kill between the metrics and the tags: all is there but the tag that stands for it.
+    client.delete_tag(run.info.run_id, "wsnet.status")
+    client.update_run(run.info.run_id, status="RUNNING")
+    client, runs = mirrored(folder, sweep)
+    again = runs[sweep.trials[0].trial_id]
+    assert (again.data.tags["wsnet.status"], again.info.status) == ("finished", "FINISHED")
+    assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
+
+
+def test_doubles_that_a_lost_answer_left_are_removed_and_the_fuller_one_stays(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    client, runs = mirrored(folder, sweep)
+    run = runs[sweep.trials[0].trial_id]
+    tags = {key: run.data.tags[key] for key in ("wsnet.kind", "wsnet.trial_id")}
+    client.create_run(run.info.experiment_id, tags=tags)
+    _, runs = mirrored(folder, sweep)
+    assert runs[sweep.trials[0].trial_id].info.run_id == run.info.run_id
+
+
+def test_trials_that_left_the_sweep_are_marked_and_come_back(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    mirrored(folder, sweep)
+    fewer = Manifest(**{**vars(sweep), "trials": sweep.trials[3:]})
+    _, runs = mirrored(folder, fewer)
+    gone = {trial_id for trial_id, run in runs.items() if run.data.tags["wsnet.in_sweep"] == "false"}
+    assert gone == {entry.trial_id for entry in sweep.trials[:3]}
+    assert runs[sweep.trials[3].trial_id].data.tags["wsnet.order"] == "0"
+    _, runs = mirrored(folder, sweep)
+    assert {run.data.tags["wsnet.in_sweep"] for run in runs.values()} == {"true"}
+
+
+def test_changes_come_up_while_the_sweep_runs(tmp_path: Path) -> None:
+    folder, sweep = Folder(tmp_path), manifest(seeds=1)
+    entry = sweep.trials[0]
+    mirror = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
+    for epochs in (1, 2, 3):
+        train(folder, entry, "running", epochs)
+        start = time.perf_counter()
+        mirror.changed(entry.trial_id)
+        assert time.perf_counter() - start < 0.1
+    train(folder, entry)
+    mirror.changed(entry.trial_id)
+    assert mirror.close(60) == []
+    assert mirror.trouble is None
+    client, runs = mirrored(folder, sweep)
+    history = client.get_metric_history(runs[entry.trial_id].info.run_id, "train/loss")
+    assert [point.step for point in history] == [1, 2, 3]
+
+
+def test_a_trial_that_can_not_be_read_keeps_no_other_from_mlflow(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    broken = sweep.trials[4].trial_id
+    trial_directory(folder, broken).folder.write("records.jsonl", b"not json\n")
+    mirror = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
+    assert mirror.close(60) == [broken]
+    assert mirror.trouble is not None
+    assert mirror.trouble.endswith("1 trial waits")
+
+
+def test_many_epochs_go_up_in_calls_of_allowed_size(tmp_path: Path) -> None:
+    folder, sweep = Folder(tmp_path), manifest(seeds=1)
+    train(folder, sweep.trials[0], epochs=400)
+    client, runs = mirrored(folder, sweep)
+    run = runs[sweep.trials[0].trial_id]
+    assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 400
+
+
+def test_importing_tracking_does_not_import_mlflow() -> None:
+    code = "import sys, wsnet.tracking; assert not {'mlflow', 'ray', 'torch'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_the_mirror_is_quiet_and_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
+    code = f"""
+import os
+from pathlib import Path
+from tests.tracking.sweeps import write_sweep
+from wsnet.tracking import Mirror, default_tracking_uri
+before = dict(os.environ)
+folder, sweep = write_sweep(Path({str(tmp_path)!r}))
+assert Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None).close(60) == []
+assert {{k: v for k, v in os.environ.items() if k.startswith("MLFLOW_HTTP")}} == {{}}, os.environ
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
+def test_the_default_database_lies_in_the_sweeps_folder_whatever_its_name(tmp_path: Path) -> None:
+    for name in ("plain", "with space", "100%20", "a#b", "what?"):
+        uri = default_tracking_uri(tmp_path / name)
+        assert sqlite_file(uri) == tmp_path / name / "mlflow.db"
+        assert artifact_location(uri) == str(tmp_path / name / "mlflow-artifacts")
+    assert artifact_location("http://127.0.0.1:5000") is None
+
+
+def test_a_remote_sweep_needs_a_tracking_uri_of_its_own() -> None:
+    from pyarrow import fs
+
+    remote = Folder("bucket/sweep", filesystem=fs.SubTreeFileSystem("/", fs.LocalFileSystem()))
+    with pytest.raises(StorageError, match="tracking needs a URI of its own"):
+        default_tracking_uri(remote)
+
+
+def test_a_password_in_the_uri_is_never_shown() -> None:
+    uri = "http://me:secret@host:5000"
+    assert "secret" not in reason(uri, ConnectionError("x")) + reason(uri, ValueError(f"bad {uri}"))

@@ -1,0 +1,25 @@
+"""What an experiment is: typed, frozen, strict. Knows no torch."""
+
+from wsnet.config.errors import ConfigError, Mistake
+from wsnet.config.identity import NUMERICS, canonical, setting_id, trial_id
+from wsnet.config.keys import dotted_keys
+from wsnet.config.settings import Setting, Sweep, read_sweep, read_trial
+from wsnet.config.sweep import SweepConfig
+from wsnet.config.trial import ExecutionConfig, TrialConfig
+
+__all__ = [
+    "NUMERICS",
+    "ConfigError",
+    "ExecutionConfig",
+    "Mistake",
+    "Setting",
+    "Sweep",
+    "SweepConfig",
+    "TrialConfig",
+    "canonical",
+    "dotted_keys",
+    "read_sweep",
+    "read_trial",
+    "setting_id",
+    "trial_id",
+]

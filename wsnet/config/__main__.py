@@ -1,0 +1,26 @@
+"""`python -m wsnet.config schema | keys`: what a sweep file may say, for editors and for people."""
+
+import argparse
+import json
+
+from wsnet.config.keys import dotted_keys
+from wsnet.config.schema import sweep_schema, trial_schema
+
+
+def main() -> None:
+    """Print the JSON schema or the list of keys."""
+    parser = argparse.ArgumentParser(prog="python -m wsnet.config", description=__doc__)
+    what = parser.add_subparsers(dest="what", required=True)
+    schema = what.add_parser("schema", help="print the JSON schema of sweep files")
+    schema.add_argument("--trial", action="store_true", help="of trial files instead")
+    what.add_parser("keys", help="print every dotted key that cases, grids and --set may name")
+    arguments = parser.parse_args()
+    if arguments.what == "schema":
+        print(json.dumps(trial_schema() if arguments.trial else sweep_schema(), indent=2))
+    else:
+        for key, text in dotted_keys().items():
+            print(f"{key:36} {' '.join(text.split())}".rstrip())
+
+
+if __name__ == "__main__":
+    main()

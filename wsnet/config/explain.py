@@ -1,0 +1,183 @@
+"""pydantic's findings in the words of this project: place, key, value, rule, nearest valid name."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
+
+from wsnet.config.errors import Keys, did_you_mean
+
+__all__ = ["Finding", "Keys", "explain", "variants"]
+
+_KINDS = {
+    "int_type": "a whole number",
+    "int_from_float": "a whole number",
+    "float_type": "a number",
+    "bool_type": "true or false",
+    "string_type": "a text",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
+    "tuple_type": "a list",
+    "list_type": "a list",
+}
+_NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing wrong with some data.
+
+    Attributes:
+        paths: where in the data; several where keys conflict, first the one to change.
+        message: what was found, the rule, the way out.
+        kind: `missing`, `unknown` (a key that is not taken) or `wrong`.
+    """
+
+    paths: tuple[Keys, ...]
+    message: str
+    kind: str = "wrong"
+
+
+@dataclass(frozen=True)
+class _Rule:
+    """`must be <rule>, but got <shown><hint>`: kept in parts, since two alternatives make one sentence."""
+
+    rule: str
+    shown: str
+    hint: str = ""
+
+
+def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Finding]:
+    """Every finding of a failed validation of `data` as `model`."""
+    findings: list[Finding] = []
+    rules: dict[Keys, list[_Rule]] = {}
+    for details in error.errors():
+        path = _data_path(details["loc"], data)
+        if details["type"] == "conflict":
+            found = details["ctx"]["found"]
+            findings += [Finding(tuple((*path, *key.split(".")) for key in keys), text) for text, keys in found]
+        elif details["type"] in ("extra_forbidden", "missing") and not isinstance(details["loc"][-1], int):
+            unknown = details["type"] == "extra_forbidden"
+            text = _unknown_key(path, model, data) if unknown else "missing, and it has no default"
+            findings.append(Finding((path,), text, "unknown" if unknown else "missing"))
+        elif details["type"] == "union_tag_not_found":
+            text = f"needs a 'name', one of {', '.join(_names(model, path, data))}"
+            findings.append(Finding((path,), text, "missing"))
+        else:
+            message = _message(details, path, model, data)
+            if isinstance(message, str):
+                findings.append(Finding((path,), message))
+            else:
+                rules.setdefault(path, []).append(message)
+    return findings + [Finding((path,), _sentence(found)) for path, found in rules.items()]
+
+
+def variants(annotation: Any) -> list[type[BaseModel]]:
+    """The configuration classes that a field may hold; several where its `name` chooses between them."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return [annotation]
+    if get_origin(annotation) is Annotated:
+        return variants(get_args(annotation)[0])
+    if get_origin(annotation) is Union or type(annotation).__name__ == "UnionType":
+        return [found for member in get_args(annotation) for found in variants(member)]
+    return []
+
+
+def variant_name(model: type[BaseModel]) -> str:
+    """The `name` that chooses this class among its siblings."""
+    return str(get_args(model.model_fields["name"].annotation)[0])
+
+
+def _data_path(loc: Keys, data: Any) -> Keys:
+    """pydantic's location without the names of the variants that it inserts on the way."""
+    path: list[str | int] = []
+    for position, part in enumerate(loc):
+        last = position == len(loc) - 1
+        if isinstance(data, dict) and part == data.get("name") and not last and part not in data:
+            continue
+        listed = isinstance(data, list) and isinstance(part, int) and part < len(data)
+        if listed or (isinstance(data, dict) and part in data):
+            path.append(part)
+            data = data[part]
+        elif last and isinstance(data, dict) and part != data.get("name"):
+            path.append(part)
+    return tuple(path)
+
+
+def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: Any) -> str | _Rule:
+    kind, value, context = details["type"], details["input"], details.get("ctx", {})
+    if kind == "union_tag_invalid":
+        name = value.get("name") if isinstance(value, dict) else context["tag"]
+        return f"unknown name {_shown(name)}{did_you_mean(name, _names(model, path, data))}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind in _KINDS:
+        quoted = _KINDS[kind].endswith("number") and isinstance(value, str) and _NUMBER.fullmatch(value)
+        return _Rule(_KINDS[kind], _shown(value), "; write it without quotes" if quoted else "")
+    if kind == "literal_error":
+        words = re.findall(r"'([^']*)'", context["expected"])
+        near = did_you_mean(value, words) if isinstance(value, str) else ""
+        one_of = "one of " if len(words) != 1 else ""
+        return _Rule(f"{one_of}{context['expected']}", _shown(value), near if "did you mean" in near else "")
+    if kind == "missing":  # of a list: named by pydantic after the first position that is not there
+        return f"must have more items, but has only {details['loc'][-1]}"
+    if kind == "too_long":
+        return f"must have at most {context['max_length']} items, but has {context['actual_length']}"
+    if kind == "string_pattern_mismatch":
+        return f"must match {context['pattern']}, but got {_shown(value)}"
+    if kind == "string_too_long":
+        return f"must have at most {context['max_length']} characters, but got {_shown(value)}"
+    return _Rule(details["msg"].removeprefix("Input should be ").removeprefix("Value should "), _shown(value))
+
+
+def _sentence(found: list[_Rule]) -> str:
+    """A field that takes a number or a word fails twice; for a person that is one mistake."""
+    rules = dict.fromkeys(part.rule for part in found)
+    hint = next((part.hint for part in found if part.hint), "")
+    return f"must be {' or '.join(rules)}, but got {found[0].shown}{hint}"
+
+
+def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> str:
+    key = str(path[-1])
+    here = _classes_at(model, path[:-1], data)
+    section = _at(data, path[:-1])
+    chosen = [cls for cls in here if len(here) > 1 and variant_name(cls) == section.get("name")] or here
+    takers = [variant_name(cls) for cls in here if key in cls.model_fields] if len(here) > 1 else []
+    if takers:
+        only = f"only {' and '.join(map(repr, takers))} take{'s' if len(takers) == 1 else ''} it"
+        return f"has no effect with {section.get('name')!r}; {only}"
+    return f"unknown key{did_you_mean(key, dict.fromkeys(name for cls in chosen for name in cls.model_fields))}"
+
+
+def _names(model: type[BaseModel], path: Keys, data: Any) -> list[str]:
+    return [variant_name(cls) for cls in _classes_at(model, path, data)]
+
+
+def _classes_at(model: type[BaseModel], path: Keys, data: Any) -> list[type[BaseModel]]:
+    """The classes that may stand at a path, following the chosen variant on the way down."""
+    classes: Iterable[type[BaseModel]] = [model]
+    for part in path:
+        named = data.get("name") if isinstance(data, dict) else None
+        siblings = list(classes)
+        chosen = [cls for cls in siblings if len(siblings) > 1 and variant_name(cls) == named] or siblings
+        fields = [cls.model_fields[str(part)] for cls in chosen if str(part) in cls.model_fields]
+        classes = variants(fields[0].annotation) if fields else []
+        data = _at(data, (part,))
+    return list(classes)
+
+
+def _at(data: Any, path: Keys) -> dict[str, Any]:
+    for part in path:
+        data = data[part] if isinstance(data, dict) and part in data else {}
+    return data if isinstance(data, dict) else {}
+
+
+def _shown(value: Any) -> str:
+    """A value as it stands in the file, near enough."""
+    words = {None: "nothing", True: "true", False: "false"}
+    text = words[value] if value is None or isinstance(value, bool) else repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

@@ -1,0 +1,75 @@
+"""Identity: equal ids mean equal results, so that nothing is ever trained twice.
+
+In it: every option that changes the numbers and is not at its default (so that an option added later does not orphan
+old results), the hash of the images and their split, how many samples share batch statistics, and NUMERICS. Not in it:
+names, paths, worker counts, checkpoints kept, and how the trial is executed (that is the execution record).
+"""
+
+import hashlib
+import json
+from typing import Any
+
+from wsnet.config.trial import TrialConfig
+
+__all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "setting_id", "trial_id"]
+
+NUMERICS = 1
+"""Raised whenever a change to this code alters the numbers of a trial."""
+
+_NO_NUMBERS: Any = {"data": {"workers"}, "train": {"keep", "tensorboard"}, "execution": True, "seed": True}
+"""Options that do not change a trial's numbers, or are not part of its setting."""
+
+
+def canonical(config: TrialConfig) -> dict[str, Any]:
+    """The options that decide a setting's numbers and are not at their defaults."""
+    return config.model_dump(mode="json", exclude_defaults=True, exclude=_NO_NUMBERS)
+
+
+def changes_numbers(key: str) -> bool:
+    """Whether a dotted key of a trial, or a key below it, is part of a setting's identity."""
+    inner: Any = _NO_NUMBERS
+    for part in key.split("."):
+        if inner is True or part in (inner if isinstance(inner, set) else ()):
+            return False
+        inner = inner.get(part, {}) if isinstance(inner, dict) else {}
+    return inner is not True
+
+
+def canonical_text(config: TrialConfig) -> str:
+    """`canonical` as JSON: equal texts mean the same setting."""
+    return json.dumps(canonical(config), sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def setting_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_start: str | None = None) -> str:
+    """Identity of a setting.
+
+    Args:
+        config: any trial of the setting; its seed does not count.
+        data_hash: hash of the decoded images and their split.
+        workers: processes that share a batch. With a norm that uses batch statistics each process normalizes its own
+            share, so that share counts; otherwise the number of workers changes rounding only and does not count.
+        warm_start: hash of the checkpoint file that the training begins from, if any.
+
+    Returns:
+        12 hexadecimal digits.
+    """
+    return _hash(_identity(config, data_hash, workers, warm_start))
+
+
+def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_start: str | None = None) -> str:
+    """Identity of a trial: its setting and its seed. See `setting_id`."""
+    return _hash({**_identity(config, data_hash, workers, warm_start), "seed": config.seed})
+
+
+def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:
+    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": canonical(config)}
+    if workers > 1 and config.model.norm.name == "batch":
+        identity["samples_per_statistic"] = config.train.batch_size // workers
+    if warm_start is not None:
+        identity["warm_start"] = warm_start
+    return identity
+
+
+def _hash(identity: dict[str, Any]) -> str:
+    text = json.dumps(identity, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:12]

@@ -1,0 +1,49 @@
+"""JSON schema of sweep and trial files, for editors."""
+
+from typing import Any
+
+from wsnet.config.keys import dotted_keys
+from wsnet.config.overrides import NOT_AN_AXIS
+from wsnet.config.sweep import SweepConfig
+from wsnet.config.trial import TrialConfig
+
+__all__ = ["sweep_schema", "trial_schema"]
+
+_DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+
+
+def trial_schema() -> dict[str, Any]:
+    """Schema of a trial file."""
+    return {**_DIALECT, **TrialConfig.model_json_schema()}
+
+
+def sweep_schema() -> dict[str, Any]:
+    """Schema of a sweep file. `base` is a trial's configuration of which cases and grid may supply any part."""
+    sweep, trial = SweepConfig.model_json_schema(), TrialConfig.model_json_schema()
+    of_trial = {name: _loosened(definition) for name, definition in trial.pop("$defs").items()}
+    base = _loosened(trial)
+    keys = [key for key in dotted_keys() if key not in NOT_AN_AXIS]
+    for key in NOT_AN_AXIS:
+        del base["properties"][key]
+    properties = sweep["properties"]
+    grid = {"propertyNames": {"enum": keys}, "additionalProperties": {"type": ["array", "object"], "minItems": 1}}
+    properties["base"] = {**base, "title": "Base", "description": properties["base"]["description"]}
+    properties["grid"] |= grid
+    properties["cases"]["items"] = {
+        "type": "object",
+        "properties": {"grid": {"type": "object", **grid}},
+        "propertyNames": {"enum": [*keys, "grid"]},
+    }
+    return {**_DIALECT, **sweep, "$defs": {**of_trial, **sweep["$defs"]}}
+
+
+def _loosened(schema: Any) -> Any:
+    """A section that an override may complete: what it needs, even its name, is checked when the file is read."""
+    if isinstance(schema, list):
+        return [_loosened(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    loose = {key: _loosened(part) for key, part in schema.items() if key not in ("required", "discriminator", "oneOf")}
+    if "oneOf" in schema:
+        loose["anyOf"] = schema["oneOf"]
+    return loose

@@ -1,0 +1,50 @@
+"""Facts about the image sets that wsnet knows by name: sizes, classes, and published channel statistics."""
+
+from dataclasses import dataclass
+
+__all__ = ["IMAGE_SETS", "SetFacts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SetFacts:
+    """What is known of an image set before a byte of it is read.
+
+    Attributes:
+        train: images in the official training set (a validation split is carved out of it).
+        test: images in the official test set.
+        classes: number of classes.
+        shape: (channels, height, width) of one image.
+        mean: per-channel mean of the training pixels, as a share of 255.
+        std: per-channel standard deviation of the training pixels, as a share of 255.
+    """
+
+    train: int
+    test: int
+    classes: int
+    shape: tuple[int, int, int]
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+
+IMAGE_SETS = {
+    # The 1,797 handwritten digits inside scikit-learn; it has no official split, so wsnet fixes one (see wsnet.data).
+    "digits": SetFacts(train=1497, test=300, classes=10, shape=(1, 8, 8), mean=(0.3051,), std=(0.3758,)),
+    "cifar10": SetFacts(
+        train=50_000,
+        test=10_000,
+        classes=10,
+        shape=(3, 32, 32),
+        mean=(0.4914, 0.4822, 0.4465),
+        std=(0.2470, 0.2435, 0.2616),
+    ),
+    "cifar100": SetFacts(
+        train=50_000,
+        test=10_000,
+        classes=100,
+        shape=(3, 32, 32),
+        mean=(0.5071, 0.4865, 0.4409),
+        std=(0.2673, 0.2564, 0.2762),
+    ),
+    "mnist": SetFacts(train=60_000, test=10_000, classes=10, shape=(1, 28, 28), mean=(0.1307,), std=(0.3081,)),
+    "fashion_mnist": SetFacts(train=60_000, test=10_000, classes=10, shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,)),
+}

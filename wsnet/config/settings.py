@@ -1,0 +1,190 @@
+"""From a sweep file to its settings: cases x grid, each one a whole, checked configuration."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from wsnet.config.axes import draw, read_cases
+from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, in_order
+from wsnet.config.explain import Finding
+from wsnet.config.identity import canonical_text
+from wsnet.config.keys import dotted_keys, unknown_key
+from wsnet.config.lenient import read_sections
+from wsnet.config.overrides import NOT_AN_AXIS, Override, covers, findings_of, merge, read_command_line, traced
+from wsnet.config.source import Source
+from wsnet.config.sweep import SweepConfig
+from wsnet.config.trial import TrialConfig
+
+__all__ = ["Setting", "Sweep", "read_sweep", "read_trial", "sweep_of", "varying"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Setting:
+    """One combination: a whole configuration, and what makes it differ from the others.
+
+    Attributes:
+        config: the checked configuration, with seed 0.
+        axes: dotted key to value, of every key that a case or the grid sets.
+        case: position of its case in the file; 0 where the file has no cases.
+    """
+
+    config: TrialConfig
+    axes: dict[str, Any]
+    case: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sweep:
+    """A sweep file, read and checked.
+
+    Attributes:
+        config: the sweep as written.
+        settings: every setting, in the file's order.
+        axes: dotted keys that vary between the settings, in the file's order.
+        warnings: what is allowed and yet looks like an oversight, as `file:line: key: text`.
+    """
+
+    config: SweepConfig
+    settings: list[Setting]
+    axes: list[str]
+    warnings: list[str]
+
+
+def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
+    """Read a sweep file.
+
+    Args:
+        path: the YAML file.
+        overrides: `key=value` pairs of `--set`. A trial's key (`train.epochs`) is fixed to that value in every setting,
+            also where the file varies it; a key of the sweep (`seeds`, `scheduler.eta`) replaces the file's.
+
+    Raises:
+        ConfigError: with every mistake of the file at once.
+    """
+    return sweep_of(Source.read(path), overrides)
+
+
+def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
+    """See `read_sweep`."""
+    command_line = read_command_line(overrides or [], of_sweep=True)
+    data = merge(source.data, {path: override.value for path, override in command_line.sweep.items()})
+    sections = read_sections(data, source, command_line.sweep)
+    config, fixed = sections.config, command_line.trial
+    cases, mistakes, hidden = read_cases(config, source)
+    mistakes += source.mistakes + command_line.mistakes + sections.mistakes + _report_mistakes(config, source)
+    seeded = [key for key in NOT_AN_AXIS if key in config.base]
+    mistakes += [Mistake(source.place(("base", key)), f"base.{key}", NOT_AN_AXIS[key]) for key in seeded]
+    settings: list[Setting] = []
+    validated = True
+    for case in cases if sections.has_base else ():
+        for combination in draw(case, config.search, fixed):
+            by_path = _by_path(combination)
+            trial = merge(config.base, {path: override.value for path, override in by_path.items()})
+            try:
+                checked = TrialConfig.model_validate(trial)
+            except ValidationError:
+                findings = findings_of(TrialConfig, trial)
+                known = [f for f in findings if not _hidden(f, hidden, sections.has_axes)]
+                mistakes += traced(known, source, ("base",), by_path)
+                validated &= any(f.paths[0][:1] == ("data",) for f in findings) or _has_validation(trial)
+                continue
+            validated &= checked.data.validation > 0
+            axes = {key: override.value for key, override in combination.items() if key not in fixed}
+            settings.append(Setting(config=checked, axes=axes, case=case.index))
+    if not validated:
+        mistakes += _validation_mistakes(config, source)
+    if mistakes:
+        raise ConfigError(in_order(mistakes))
+    settings = _distinct(settings)
+    return Sweep(config=config, settings=settings, axes=varying(settings), warnings=_warnings(settings, source))
+
+
+def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
+    """Read the configuration of a single trial.
+
+    Raises:
+        ConfigError: with every mistake of the file at once.
+    """
+    source = Source.read(path)
+    command_line = read_command_line(overrides or [], of_sweep=False)
+    by_path = _by_path(command_line.trial)
+    data = merge(source.data, {keys: override.value for keys, override in by_path.items()})
+    mistakes = source.mistakes + command_line.mistakes
+    try:
+        config = TrialConfig.model_validate(data)
+    except ValidationError:
+        mistakes += traced(findings_of(TrialConfig, data), source, (), by_path)
+    if mistakes:
+        raise ConfigError(in_order(mistakes))
+    return config
+
+
+def varying(settings: list[Setting]) -> list[str]:
+    """Keys that differ between settings; a key that all share is no axis."""
+    keys = list(dict.fromkeys(key for setting in settings for key in setting.axes))
+    if len(settings) == 1:
+        return keys
+    first = settings[0].axes
+    return [k for k in keys if k not in first or any(k not in s.axes or s.axes[k] != first[k] for s in settings)]
+
+
+def _by_path(overrides: Mapping[str, Override]) -> dict[Keys, Override]:
+    return {tuple(key.split(".")): override for key, override in overrides.items()}
+
+
+def _hidden(finding: Finding, hidden: set[str], has_axes: bool) -> bool:
+    """Whether something is called missing only because the cases or axes that hold it have mistakes of their own."""
+    key = ".".join(map(str, finding.paths[0]))
+    if finding.kind != "missing":
+        return False
+    return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
+
+
+def _distinct(settings: list[Setting]) -> list[Setting]:
+    """A range may draw a setting twice, and `--set` may make two equal: train it once."""
+    kept: dict[str, Setting] = {}
+    for setting in settings:
+        kept.setdefault(canonical_text(setting.config), setting)
+    return list(kept.values())
+
+
+def _report_mistakes(config: SweepConfig, source: Source) -> list[Mistake]:
+    rows = config.report.rows or ()
+    named: list[tuple[Keys, str]] = [(("report", "rows", index), row) for index, row in enumerate(rows)]
+    named += [(("report", "columns"), config.report.columns)] if config.report.columns else []
+    return [
+        Mistake(source.place(path), dotted(path), unknown_key(key).replace("key", f"key {key!r}", 1))
+        for path, key in named
+        if key not in dotted_keys()
+    ]
+
+
+def _has_validation(trial: Mapping[str, Any]) -> bool:
+    data = trial.get("data")
+    return not isinstance(data, dict) or bool(data.get("validation"))
+
+
+def _validation_mistakes(config: SweepConfig, source: Source) -> list[Mistake]:
+    """What decides or reports on the validation split needs one."""
+    needs = "needs a validation split in every setting; set base.data.validation, such as 5000"
+    mistakes = []
+    if config.scheduler.name != "fifo":
+        mistakes.append(Mistake(source.place(("scheduler",)), "scheduler", f"{config.scheduler.name!r} {needs}"))
+    if config.report.metric.startswith("validation/"):
+        text = f"{config.report.metric!r} {needs}"
+        mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
+    return mistakes
+
+
+def _warnings(settings: list[Setting], source: Source) -> list[str]:
+    """Published recipes have milestones past the end, so that is a warning only."""
+    late: dict[str, None] = {}
+    for setting in settings:
+        schedule, epochs = setting.config.optim.schedule, setting.config.train.epochs
+        if schedule.name == "multistep" and schedule.milestones[-1] >= epochs:
+            beyond = [m for m in schedule.milestones if m >= epochs]
+            late[f"milestones {beyond} are never reached in {epochs} epochs"] = None
+    place = source.place(("base", "optim", "schedule", "milestones"))
+    return [f"{place}: base.optim.schedule.milestones: {text}" for text in late]

@@ -1,0 +1,111 @@
+"""Any sweep made small: every case and every kind of option is still run, in seconds and not in days."""
+
+import json
+from typing import Any
+
+from wsnet.config.identity import canonical_text
+from wsnet.config.optim import ConstantConfig, MultiStepConfig, ScheduleConfig
+from wsnet.config.settings import Setting, Sweep, varying
+from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig
+from wsnet.config.trial import TrialConfig
+
+__all__ = ["smoke"]
+
+_SAMPLES = 4
+_SUFFIX = "-smoke"
+
+
+def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
+    """Shrink a sweep to a test of whether it runs; its numbers mean nothing.
+
+    Kept is every case, with the first and the last value of each of its axes (of a random search: the first settings
+    drawn). A setting is trained for one epoch (with successive halving: two, with a rung after the first), with at
+    most two seeds. What counts epochs is scaled along; milestones that one epoch can not reach make the schedule
+    constant. Batches are no larger than the training set that is left. Settings that end up equal are trained once.
+
+    Args:
+        sweep: any sweep.
+        images: most training, validation and test images.
+        steps: most optimizer steps in an epoch.
+
+    Returns:
+        The small sweep, its name with the suffix `-smoke`. In its `config`, `base`, `cases` and `grid` stay as written.
+    """
+    asha = isinstance(sweep.config.scheduler, AshaConfig)
+    workers = sweep.config.resources.workers
+    small: dict[str, Setting] = {}
+    for setting in _ends(sweep):
+        config = _shrunk(setting.config, epochs=2 if asha else 1, images=images, steps=steps, workers=workers)
+        axes = {key: _moved(key, value, setting.config, config) for key, value in setting.axes.items()}
+        small.setdefault(canonical_text(config), Setting(config=config, axes=axes, case=setting.case))
+    settings = list(small.values())
+    return Sweep(config=_sweep_config(sweep.config), settings=settings, axes=varying(settings), warnings=[])
+
+
+def _ends(sweep: Sweep) -> list[Setting]:
+    """Of each case, the settings at the first and last value of every axis."""
+    kept = []
+    for case in dict.fromkeys(setting.case for setting in sweep.settings):
+        settings = [setting for setting in sweep.settings if setting.case == case]
+        if isinstance(sweep.config.search, RandomConfig):
+            kept += settings[:_SAMPLES]
+            continue
+        values: dict[str, list[str]] = {}
+        for setting in settings:
+            for key, value in setting.axes.items():
+                values.setdefault(key, []).append(json.dumps(value))
+        ends = {key: (seen[0], seen[-1]) for key, seen in values.items()}
+        kept += [s for s in settings if all(json.dumps(value) in ends[key] for key, value in s.axes.items())]
+    return kept
+
+
+def _sweep_config(config: SweepConfig) -> SweepConfig:
+    changes: dict[str, Any] = {"name": config.name[: 80 - len(_SUFFIX)] + _SUFFIX}
+    changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
+    if isinstance(config.search, RandomConfig):
+        changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})
+    if isinstance(config.scheduler, AshaConfig):
+        changes["scheduler"] = config.scheduler.model_copy(update={"grace": 1, "eta": 2})
+    return config.model_copy(update=changes)
+
+
+def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None, workers: int) -> TrialConfig:
+    data, train = config.data, config.train
+    limit = images if data.limit is None else min(images, data.limit)
+    share = min(1.0, limit / (data.facts.train - data.validation))
+    # At least an image of each class, so that a stratified split has them all.
+    validation = min(data.validation, max(data.facts.classes, round(data.validation * share)))
+    data = data.model_copy(update={"limit": limit, "validation": validation})
+    batch_size = min(train.batch_size, max(1, data.train_size // workers) * workers)
+    if train.steps_per_epoch is not None and steps is not None:
+        steps = min(steps, train.steps_per_epoch)
+    epochs = min(epochs, train.epochs)
+    schedule = _scaled(config.optim.schedule, epochs, train.epochs)
+    update = {
+        "data": data,
+        "optim": config.optim.model_copy(update={"schedule": schedule}),
+        "train": train.model_copy(
+            update={"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps or train.steps_per_epoch}
+        ),
+    }
+    return TrialConfig.model_validate(config.model_copy(update=update).model_dump())
+
+
+def _scaled(schedule: ScheduleConfig, epochs: int, before: int) -> ScheduleConfig:
+    warmup = schedule.warmup_epochs * epochs / before
+    if isinstance(schedule, MultiStepConfig) and epochs < before:
+        scaled = sorted({round(milestone * epochs / before) for milestone in schedule.milestones})
+        reached = tuple(milestone for milestone in scaled if 1 <= milestone < epochs)
+        if not reached:
+            return ConstantConfig(name="constant", warmup_epochs=warmup)
+        return schedule.model_copy(update={"milestones": reached, "warmup_epochs": warmup})
+    return schedule.model_copy(update={"warmup_epochs": warmup})
+
+
+def _moved(key: str, value: Any, before: TrialConfig, after: TrialConfig) -> Any:
+    """An axis's value as it was written, unless shrinking changed what it sets."""
+    old: Any = before.model_dump(mode="json")
+    new: Any = after.model_dump(mode="json")
+    for part in key.split("."):
+        old, new = old.get(part), new.get(part)
+    return value if old == new else new

@@ -1,0 +1,145 @@
+"""A sweep file: the question, what is fixed, what varies, and how it is to be run and reported."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, field_validator, model_validator
+
+from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+
+__all__ = [
+    "AshaConfig",
+    "FifoConfig",
+    "GridConfig",
+    "RandomConfig",
+    "ReportConfig",
+    "ResourcesConfig",
+    "SchedulerConfig",
+    "SearchConfig",
+    "SweepConfig",
+]
+
+
+class GridConfig(Config):
+    """Every combination."""
+
+    name: Literal["grid"]
+
+
+class RandomConfig(Config):
+    """Drawn at random. An axis may then be a range: `{uniform: [low, high]}` or `{log_uniform: [low, high]}`."""
+
+    name: Literal["random"]
+    samples: PositiveInt
+    """Settings to draw, from each case."""
+    seed: NonNegativeInt = 0
+    """Seed of the draw: the same seed draws the same settings."""
+
+
+SearchConfig = Annotated[GridConfig | RandomConfig, Field(discriminator="name")]
+
+
+class FifoConfig(Config):
+    """Every trial is trained to its end."""
+
+    name: Literal["fifo"]
+
+
+class AshaConfig(Config):
+    """Asynchronous successive halving (Li et al. 2020): at each rung only the best 1/eta goes on."""
+
+    name: Literal["asha"]
+    metric: Literal["validation/top1_error", "validation/top5_error", "validation/loss"] = "validation/top1_error"
+    """What decides, always on the validation split; lower is better."""
+    grace: PositiveInt = 1
+    """First rung, in epochs."""
+    eta: Annotated[int, Field(ge=2)] = 3
+    """Factor between rungs; the best 1/eta of a rung goes on."""
+
+
+SchedulerConfig = Annotated[FifoConfig | AshaConfig, Field(discriminator="name")]
+
+
+class ResourcesConfig(Config):
+    """What each trial gets, and how often it may be retried."""
+
+    workers: PositiveInt = 1
+    """Processes of one trial. Above 1 the trial runs through Ray Train's TorchTrainer with DistributedDataParallel."""
+    cpus_per_worker: Positive | Literal["auto"] = "auto"
+    """CPUs of one worker; `auto` is 1 without a GPU, and an equal share of the machine's CPUs with one."""
+    gpus_per_worker: NonNegative | Literal["auto"] = "auto"
+    """GPUs of one worker, a fraction to share one; `auto` is 1 where there are GPUs, else 0."""
+    max_concurrent: PositiveInt | None = None
+    """Trials at the same time; by default as many as fit."""
+    max_failures: NonNegativeInt = 2
+    """Times that a crashed trial is started again (from its last checkpoint) before it counts as failed."""
+
+
+class ReportConfig(Config):
+    """The table that answers the question."""
+
+    rows: Annotated[tuple[str, ...], as_tuple()] | None = None
+    """Dotted keys whose values make the rows; by default every axis but the columns."""
+    columns: str | None = None
+    """Dotted key whose values make the columns; by default the last axis of the grid."""
+    metric: Literal[
+        "test/top1_error",
+        "test/top5_error",
+        "test/loss",
+        "validation/top1_error",
+        "validation/top5_error",
+        "validation/loss",
+    ] = "test/top1_error"
+    """Last-epoch metric in the cells; errors are in percent."""
+    statistic: Literal["median"] = "median"
+    """What a cell shows of its seeds."""
+
+
+class SweepConfig(Config):
+    """One question as a file: settings = cases x grid, trials = settings x seeds."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=80)]
+    """Name of the sweep: its folder below the storage and its MLflow experiment."""
+    question: str = ""
+    """The question in words; the report's title."""
+    base: dict[str, Any]
+    """One trial's configuration: what all trials share."""
+    cases: Annotated[tuple[dict[str, Any], ...], as_tuple()] = ()
+    """Overrides that belong together, dotted key to value; a case may carry a `grid` of its own."""
+    grid: dict[str, Any] = Field(default_factory=dict)
+    """Dotted key to the list of its values."""
+    seeds: PositiveInt | Annotated[tuple[NonNegativeInt, ...], as_tuple()] = 1
+    """A count (seeds 0, 1, ...) or a list of seeds."""
+    search: SearchConfig = GridConfig(name="grid")
+    """Which combinations are trained."""
+    scheduler: SchedulerConfig = FifoConfig(name="fifo")
+    """Which trials are trained to the end."""
+    resources: ResourcesConfig = ResourcesConfig()
+    """What each trial gets."""
+    report: ReportConfig = ReportConfig()
+    """The table that answers the question."""
+
+    @field_validator("seeds", mode="before")
+    @classmethod
+    def _seeds_are_a_count_or_distinct(cls, seeds: object) -> object:
+        listed: list[Any] = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
+        whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in listed)
+        count = not isinstance(seeds, list | tuple)
+        if not whole or not listed or len(set(listed)) < len(listed) or (count and not 1 <= listed[0] <= 10_000):
+            raise ValueError(f"must be a count from 1 to 10000, or a list of distinct seeds >= 0, but got {seeds!r}")
+        return seeds
+
+    @model_validator(mode="after")
+    def _asha_has_one_seed(self) -> "SweepConfig":
+        count = self.seeds if isinstance(self.seeds, int) else len(self.seeds)
+        if isinstance(self.scheduler, AshaConfig) and count > 1:
+            text = (
+                f"scheduler 'asha' stops single seeds of a setting, so it needs seeds: 1, but got {count} "
+                "seeds; use scheduler 'fifo', or search with one seed and confirm the best settings with more"
+            )
+            raise conflict((text, ("seeds", "scheduler")))
+        return self
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds

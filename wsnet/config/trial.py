@@ -1,0 +1,80 @@
+"""One trial: everything that decides its numbers, and how it is executed."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
+from wsnet.config.data import DataConfig
+from wsnet.config.model import ModelConfig
+from wsnet.config.optim import OptimConfig
+
+__all__ = ["ExecutionConfig", "TrainConfig", "TrialConfig"]
+
+
+class TrainConfig(Config):
+    """The training loop."""
+
+    epochs: PositiveInt
+    """Passes over the training set."""
+    batch_size: PositiveInt
+    """Images per optimizer step, over all workers together."""
+    drop_last: bool = False
+    """Leave out an epoch's last batch when it is smaller than the others."""
+    steps_per_epoch: PositiveInt | None = None
+    """End every epoch after so many steps; for a quick look, not for results."""
+    precision: Literal["float32", "tf32", "bfloat16"] = "float32"
+    """Arithmetic of the forward and backward pass: IEEE float32, TensorFloat-32 products on GPUs that have them, or
+    automatic mixed precision in bfloat16. Never chosen for you."""
+    keep: Literal["last", "best", "all", "none"] = "last"
+    """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
+    tensorboard: bool = False
+    """Write TensorBoard scalars into the trial's directory as well."""
+
+
+class ExecutionConfig(Config):
+    """How a trial is computed. Changes speed and rounding, not the question; so it is no part of a trial's identity."""
+
+    device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
+    """`auto` (a GPU where the trial has one), `cpu`, `cuda` or `cuda:N`."""
+    threads: PositiveInt | Literal["auto"] = "auto"
+    """CPU threads; `auto` is the CPUs that the trial was given."""
+    memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
+    """Layout of activations and weights; `auto` is channels_last."""
+    compile: bool = False
+    """Compile the model with torch.compile."""
+
+
+class TrialConfig(Config):
+    """One setting with one seed."""
+
+    data: DataConfig
+    model: ModelConfig
+    optim: OptimConfig
+    train: TrainConfig
+    execution: ExecutionConfig = ExecutionConfig()
+    seed: NonNegativeInt = 0
+    """Seed of the initial weights, the data order and the augmentation."""
+
+    @model_validator(mode="after")
+    def _sections_fit_together(self) -> "TrialConfig":
+        found: list[tuple[str, tuple[str, ...]]] = []
+        if self.train.batch_size > self.data.train_size:
+            text = (
+                f"train.batch_size must not exceed the training set, but got train.batch_size={self.train.batch_size} "
+                f"with {self.data.train_size} training images"
+            )
+            found.append((text, ("train.batch_size", "data.limit", "data.validation", "data.name")))
+        if self.train.keep == "best" and not self.data.validation:
+            text = "train.keep 'best' needs a validation split; set data.validation, such as 5000"
+            found.append((text, ("train.keep", "data.validation")))
+        if found:
+            raise conflict(*found)
+        return self
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimizer steps in one epoch."""
+        whole, rest = divmod(self.data.train_size, self.train.batch_size)
+        steps = whole + (1 if rest and not self.train.drop_last else 0)
+        return steps if self.train.steps_per_epoch is None else min(steps, self.train.steps_per_epoch)

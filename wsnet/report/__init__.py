@@ -1,0 +1,41 @@
+"""From what was measured to tables and figures: pure functions on Arrow tables. Knows no torch, no ray."""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from wsnet.report.conclusion import conclude
+    from wsnet.report.directory_reader import read_directory
+    from wsnet.report.mlflow_reader import read_mlflow
+    from wsnet.report.results import Header, ReportError, Results
+    from wsnet.report.terminal import print_table
+    from wsnet.report.write import write_report
+
+__all__ = [
+    "Header",
+    "ReportError",
+    "Results",
+    "conclude",
+    "print_table",
+    "read_directory",
+    "read_mlflow",
+    "write_report",
+]
+
+_HOMES = {
+    "Header": "results",
+    "ReportError": "results",
+    "Results": "results",
+    "conclude": "conclusion",
+    "print_table": "terminal",
+    "read_directory": "directory_reader",
+    "read_mlflow": "mlflow_reader",
+    "write_report": "write",
+}
+
+
+def __getattr__(name: str) -> Any:
+    # Loaded when first used: pyarrow and pydantic take 0.4 s, and `analyze.py --help` needs neither.
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -1,0 +1,102 @@
+"""`python analyze.py`: tables and a figure of a sweep, from its folder or from MLflow."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from wsnet.report.results import Results
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run the command.
+
+    Returns:
+        the exit status: 0, or 2 for a mistake of the user's, told in one line on stderr.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    from wsnet.report.results import ReportError
+    from wsnet.storage import StorageError
+
+    try:
+        return _analyze(arguments)
+    except (ReportError, StorageError, OSError) as error:
+        print(f"analyze.py: {error}", file=sys.stderr)
+        return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="analyze.py",
+        description="Write table.md, table.csv, trials.csv and figure.png of a sweep: medians over its seeds.",
+        epilog="Example: python analyze.py runs/cifar_batchsize --metric validation/top1_error",
+    )
+    parser.add_argument("runs", nargs="?", metavar="RUNS_DIR", help="a sweep's folder; default: the newest below runs/")
+    parser.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
+    parser.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
+    parser.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
+    parser.add_argument("--metric", metavar="M", help="what the cells show; default: what the sweep file says")
+    return parser
+
+
+def _analyze(arguments: argparse.Namespace) -> int:
+    results, place = _read(arguments)
+    if arguments.metric is not None:
+        results = results.with_metric(arguments.metric)
+    from rich.console import Console
+
+    from wsnet.report.terminal import print_table
+    from wsnet.report.write import write_report
+
+    paths = write_report(results, arguments.out or place)
+    print_table(results, Console())
+    for path in paths:
+        print(f"wrote {path}")
+    return 0
+
+
+def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
+    """The results, and where a report on them goes by default."""
+    from wsnet.report.results import ReportError
+
+    mlflow = arguments.tracking_uri is not None or arguments.experiment is not None
+    if mlflow and arguments.runs is not None:
+        raise ReportError("give either RUNS_DIR or --tracking-uri with --experiment, not both")
+    if mlflow and (arguments.tracking_uri is None or arguments.experiment is None):
+        missing = "--experiment" if arguments.experiment is None else "--tracking-uri"
+        raise ReportError(f"--tracking-uri and --experiment go together, but {missing} is missing")
+    if mlflow:
+        from wsnet.report.mlflow_reader import read_mlflow
+
+        return read_mlflow(arguments.tracking_uri, arguments.experiment), f"{arguments.experiment}-report"
+    from wsnet.report.directory_reader import read_directory
+    from wsnet.report.find import find_sweep
+    from wsnet.storage import Folder
+
+    if arguments.runs is None:
+        place = find_sweep("runs")
+        print(f"newest sweep: {place}")
+    else:
+        place = arguments.runs
+        _explain_if_absent(place)
+    return read_directory(Folder(place)), place
+
+
+def _explain_if_absent(place: str) -> None:
+    from wsnet.config.errors import did_you_mean
+    from wsnet.report.find import sweeps_in
+    from wsnet.report.results import ReportError
+    from wsnet.storage import Folder
+
+    folder = Folder(place)
+    if folder.exists("sweep.json"):
+        return
+    below, beside = sweeps_in(place), sweeps_in(str(Path(place).parent))
+    if below:
+        raise ReportError(f"no sweep in {place!r}, but below it; give one of: {', '.join(below)}")
+    what = "holds no sweep.json" if folder.names() else "is absent or empty"
+    raise ReportError(f"no sweep in {place!r}: the folder {what}{did_you_mean(place, beside)}")

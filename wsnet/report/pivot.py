@@ -1,0 +1,141 @@
+"""The cells of a table: one setting each, in rows and columns as the sweep asks."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from wsnet.report.results import ReportError, Results
+from wsnet.report.statistics import Summary, summarize, value_of
+
+__all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
+
+Label = tuple[str | None, ...]
+"""A row's values of the row keys, each as JSON text; None where its trials do not have the key."""
+
+SETTING = "setting_id"
+"""Row key of last resort, for settings that differ in no axis."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cell:
+    """The trials of one setting.
+
+    Attributes:
+        setting_id: the setting.
+        axes: dotted key to JSON text; None where the setting does not have the key.
+        summary: of the metric; None where no trial counts.
+        validation: of a test metric, where no trial counts: the validation value of stopped trials.
+        stopped: epochs at which trials were stopped, without doubles.
+    """
+
+    setting_id: str
+    axes: dict[str, str | None]
+    summary: Summary | None
+    validation: Summary | None
+    stopped: tuple[int, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Pivot:
+    """A table.
+
+    Attributes:
+        row_keys: dotted keys of the rows.
+        added: those of them that the sweep did not ask for, added so that no cell mixes settings.
+        columns: JSON text of each column's value, None where trials do not have the key or there is no column axis.
+        rows: labels.
+        cells: by row and column.
+        missing: trials that do not count, by status.
+    """
+
+    row_keys: tuple[str, ...]
+    added: tuple[str, ...]
+    columns: tuple[str | None, ...]
+    rows: tuple[Label, ...]
+    cells: dict[tuple[Label, str | None], Cell]
+    missing: dict[str, int]
+
+    @property
+    def most_seeds(self) -> int:
+        """Seeds of the fullest cell."""
+        return max((cell.summary.n for cell in self.cells.values() if cell.summary is not None), default=0)
+
+
+def pivot(results: Results) -> Pivot:
+    """Arrange trials into cells.
+
+    Raises:
+        ReportError: the statistic is none that there is.
+    """
+    header = results.header
+    if header.statistic != "median":
+        raise ReportError(f"report.statistic must be 'median', but got {header.statistic!r}")
+    trials = sorted(results.trials.to_pylist(), key=lambda trial: trial["order"])
+    row_keys, added = _row_keys(results, trials)
+    groups: dict[tuple[Label, str | None], list[dict[str, Any]]] = {}
+    for trial in trials:
+        groups.setdefault((_label(trial, row_keys), _column(trial, header.columns)), []).append(trial)
+    there = {column for _, column in groups}
+    listed = [column for column in header.column_values if column in there]
+    return Pivot(
+        row_keys=row_keys,
+        added=added,
+        columns=tuple(dict.fromkeys([*listed, *(column for _, column in groups)])),
+        rows=tuple(dict.fromkeys(label for label, _ in groups)),
+        cells={place: _cell(group, header.axes, header.metric) for place, group in groups.items()},
+        missing=_missing(trials, header.metric),
+    )
+
+
+def _row_keys(results: Results, trials: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The rows asked for, with every axis that is needed to tell the settings of a cell apart."""
+    header = results.header
+    asked = tuple(key for key in header.rows if key in header.axes)
+    other = [axis for axis in header.axes if axis not in asked and axis != header.columns]
+    cells: dict[tuple[Label, str | None], list[dict[str, Any]]] = {}
+    for trial in trials:
+        cells.setdefault((_label(trial, asked), _column(trial, header.columns)), []).append(trial)
+    added = [axis for axis in other if any(len({trial[axis] for trial in cell}) > 1 for cell in cells.values())]
+    keys = (*asked, *added)
+    settings: dict[tuple[Label, str | None], set[str]] = {}
+    for trial in trials:
+        settings.setdefault((_label(trial, keys), _column(trial, header.columns)), set()).add(trial[SETTING])
+    if any(len(ids) > 1 for ids in settings.values()):
+        added.append(SETTING)
+    return (*asked, *added), tuple(added)
+
+
+def _cell(trials: list[dict[str, Any]], axes: Sequence[str], metric: str) -> Cell:
+    summary = _summary(trials, metric)
+    stopped = [trial for trial in trials if trial["status"] == "stopped"]
+    validation = None
+    if summary is None and stopped and metric.startswith("test/"):
+        validation = _summary(stopped, metric.replace("test/", "validation/", 1))
+    return Cell(
+        setting_id=trials[0][SETTING],
+        axes={axis: trials[0][axis] for axis in axes},
+        summary=summary,
+        validation=validation,
+        stopped=tuple(sorted({trial["epoch"] for trial in stopped})),
+    )
+
+
+def _summary(trials: Iterable[dict[str, Any]], metric: str) -> Summary | None:
+    values = (value_of(trial["status"], trial.get(metric), metric) for trial in trials)
+    return summarize([value for value in values if value is not None])
+
+
+def _missing(trials: list[dict[str, Any]], metric: str) -> dict[str, int]:
+    missing: dict[str, int] = {}
+    for trial in trials:
+        if value_of(trial["status"], trial.get(metric), metric) is None:
+            missing[trial["status"]] = missing.get(trial["status"], 0) + 1
+    return dict(sorted(missing.items()))
+
+
+def _label(trial: dict[str, Any], keys: Iterable[str]) -> Label:
+    return tuple(trial[key] for key in keys)
+
+
+def _column(trial: dict[str, Any], key: str | None) -> str | None:
+    return None if key is None else trial.get(key)

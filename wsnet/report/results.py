@@ -1,0 +1,144 @@
+"""A sweep's outcome, wherever it was read from: what was asked, and one row for each trial that has started."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pyarrow as pa
+
+from wsnet.config.errors import did_you_mean
+from wsnet.tracking import tags
+
+__all__ = ["Header", "ReportError", "Results", "Trial", "last_values"]
+
+_FIXED = ("trial_id", "setting_id", "seed", "status", "order", "epoch")
+
+
+class ReportError(ValueError):
+    """A report that can not be made; the message is one line for a person."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Header:
+    """What was asked.
+
+    Attributes:
+        name: the sweep's name.
+        question: the question in words.
+        rows: dotted keys whose values make the rows.
+        columns: dotted key whose values make the columns, or None.
+        metric: what the cells show, such as `test/top1_error`.
+        statistic: `median`.
+        axes: dotted keys that vary, in the order of the sweep file.
+        seeds: seeds of a setting.
+        column_values: JSON text of every value on the column axis, in the order of the sweep file.
+    """
+
+    name: str
+    question: str
+    rows: tuple[str, ...]
+    columns: str | None
+    metric: str
+    statistic: str
+    axes: tuple[str, ...]
+    seeds: int
+    column_values: tuple[str, ...]
+
+    @classmethod
+    def from_tags(cls, name: str, tag: Mapping[str, str]) -> "Header":
+        """From the tags that the experiment of a sweep has, or would have."""
+        report, axes = json.loads(tag[tags.REPORT]), json.loads(tag[tags.AXES])
+        columns, rows = report.get("columns"), report.get("rows")
+        return cls(
+            name=name,
+            question=tag.get(tags.QUESTION, ""),
+            rows=tuple([axis for axis in axes if axis != columns] if rows is None else rows),
+            columns=columns,
+            metric=report["metric"],
+            statistic=report.get("statistic", "median"),
+            axes=tuple(axes),
+            seeds=int(tag[tags.SEEDS]),
+            column_values=tuple(tags.dumps(value) for value in json.loads(tag[tags.COLUMN_VALUES])),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One row.
+
+    Attributes:
+        trial_id: identity of the setting with its seed.
+        setting_id: identity of the setting.
+        seed: the seed.
+        status: of `wsnet.storage.Status`.
+        order: place in the manifest.
+        epoch: last whole epoch; 0 where there is none.
+        axes: dotted key to value.
+        metrics: last-epoch metrics.
+    """
+
+    trial_id: str
+    setting_id: str
+    seed: int
+    status: str
+    order: int
+    epoch: int
+    axes: Mapping[str, Any]
+    metrics: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Results:
+    """A sweep's outcome.
+
+    Attributes:
+        header: what was asked.
+        trials: by trial_id; columns trial_id, setting_id, seed, status, order (place in the sweep), epoch (the last),
+            one per axis (JSON text; null where the trial does not have that key), and one per last-epoch metric (NaN
+            where not finite, null where it was not measured).
+    """
+
+    header: Header
+    trials: pa.Table
+
+    @classmethod
+    def of(cls, header: Header, trials: Iterable[Trial]) -> "Results":
+        """Build the table."""
+        rows = sorted(trials, key=lambda trial: trial.trial_id)
+        metrics = sorted({key for row in rows for key in row.metrics})
+        columns: dict[str, pa.Array] = {}
+        for name in _FIXED:
+            kind = pa.int64() if name in ("seed", "order", "epoch") else pa.string()
+            columns[name] = pa.array([getattr(row, name) for row in rows], kind)
+        for axis in header.axes:
+            values = [tags.dumps(row.axes[axis]) if axis in row.axes else None for row in rows]
+            columns[axis] = pa.array(values, pa.string())
+        for metric in metrics:
+            columns[metric] = pa.array([row.metrics.get(metric) for row in rows], pa.float64(), from_pandas=False)
+        return cls(header, pa.table(columns))
+
+    @property
+    def metrics(self) -> list[str]:
+        """Last-epoch metrics that there are."""
+        names: list[str] = self.trials.column_names
+        return names[len(_FIXED) + len(self.header.axes) :]
+
+    def with_metric(self, metric: str) -> "Results":
+        """The same with another metric in the cells.
+
+        Raises:
+            ReportError: no trial has it.
+        """
+        known = [name for name in self.metrics if "/" in name]
+        if metric not in known:
+            hint = did_you_mean(metric, known).rsplit("; known", 1)[0]
+            there = ", ".join(known) if known else "none, since no trial has finished an epoch"
+            raise ReportError(f"metric must be one that was measured, but got {metric!r}{hint}; there are: {there}")
+        return replace(self, header=replace(self.header, metric=metric))
+
+
+def last_values(record: Mapping[str, float]) -> dict[str, float]:
+    """What a report keeps of a trial's last record: everything but the epoch's number and the speed."""
+    skip = (tags.TIME, tags.FINAL)
+    return {key: float(value) for key, value in record.items() if key != tags.EPOCH and not key.startswith(skip)}

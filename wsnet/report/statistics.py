@@ -1,0 +1,67 @@
+"""What a cell says of its seeds. Pure functions."""
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+__all__ = ["Summary", "higher_is_better", "smallest_p", "summarize", "value_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Summary:
+    """The seeds of one setting.
+
+    Attributes:
+        n: seeds that entered, diverged ones included.
+        median: the middle value, or the mean of the two middle ones; infinite where a diverged seed is among those.
+        low: the lowest value.
+        high: the highest value.
+    """
+
+    n: int
+    median: float
+    low: float
+    high: float
+
+    @property
+    def diverged(self) -> bool:
+        """Whether the median is that of a diverged seed."""
+        return not math.isfinite(self.median)
+
+
+def summarize(values: Sequence[float]) -> Summary | None:
+    """Median, lowest and highest of seeds, a diverged one being infinite; None where there are none."""
+    if not values:
+        return None
+    return Summary(n=len(values), median=statistics.median(values), low=min(values), high=max(values))
+
+
+def value_of(status: str, value: float | None, metric: str) -> float | None:
+    """What one trial brings into its cell.
+
+    Args:
+        status: how the trial ended.
+        value: its last-epoch metric; None where it was not measured.
+        metric: the metric's name.
+
+    Returns:
+        the value; the worst value there can be for a seed that diverged; None for one that does not count: crashed,
+        unfinished, or stopped by the scheduler, which has no test result.
+    """
+    worst = -math.inf if higher_is_better(metric) else math.inf
+    if status == "diverged":
+        return worst
+    if status == "finished" or (status == "stopped" and not metric.startswith("test/")):
+        return worst if value is not None and not math.isfinite(value) else value
+    return None
+
+
+def higher_is_better(metric: str) -> bool:
+    """Whether a metric is an accuracy; errors and losses are better low."""
+    return "accuracy" in metric
+
+
+def smallest_p(pairs: int) -> float:
+    """Smallest two-sided p of an exact sign-flip test on so many pairs: all differences of one sign, 2 / 2^pairs."""
+    return min(1.0, math.ldexp(2.0, -pairs))

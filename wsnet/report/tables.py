@@ -1,0 +1,94 @@
+"""`table.md`, `table.csv` and `trials.csv`: the same bytes for the same results, wherever those were read from."""
+
+import csv
+import io
+import json
+import math
+from collections.abc import Iterable
+
+from wsnet.report.pivot import SETTING, Cell, Pivot
+from wsnet.report.results import Results
+from wsnet.report.text import DIVERGED, caption, cell_text, footnote, value_of_key, value_text
+
+__all__ = ["table_csv", "table_markdown", "trials_csv"]
+
+
+def table_markdown(results: Results, pivot: Pivot) -> str:
+    """The table as Markdown, with its caption."""
+    header = results.header
+    title = f"**{_escape(header.question or header.name)}**"
+    lines = [title, "", f"Sweep `{header.name}`. " + " ".join(caption(header, pivot))]
+    if not pivot.rows:
+        return "\n".join([*lines, "", "No trial has started yet.", ""])
+    keys = pivot.row_keys or ("",)
+    columns = [header.metric if header.columns is None else value_text(column) for column in pivot.columns]
+    lines += ["", _line([*keys, *columns]), _line(["---"] * len(keys) + ["---:"] * len(columns))]
+    for row in pivot.rows:
+        cells = [cell_text(pivot.cells.get((row, column)), header.metric, header.seeds) for column in pivot.columns]
+        label = [value_of_key(value, key) for key, value in zip(pivot.row_keys, row, strict=True)]
+        lines.append(_line([*(label or ["all"]), *cells]))
+    note = footnote(pivot)
+    return "\n".join([*lines, *(["", note] if note else []), ""])
+
+
+def table_csv(results: Results, pivot: Pivot) -> str:
+    """One row a cell: its axes, n, median, low, high at full precision; `diverged` where a value is such a seed's."""
+    axes = [SETTING] * (SETTING in pivot.added) + list(results.header.axes)
+    rows = []
+    for row in pivot.rows:
+        for column in pivot.columns:
+            cell = pivot.cells.get((row, column))
+            if cell is not None:
+                rows.append([*(_axis(cell, axis) for axis in axes), *_summary(cell)])
+    return _csv([*axes, "n", "median", "low", "high"], rows)
+
+
+def trials_csv(results: Results) -> str:
+    """One row a trial, by trial_id: its axes and last-epoch metrics at full precision."""
+    axes = set(results.header.axes)
+    names = [name for name in results.trials.column_names if name != "order"]
+    rows = [
+        [_plain(trial[name]) if name in axes else _number(trial[name]) for name in names]
+        for trial in results.trials.to_pylist()
+    ]
+    return _csv(names, rows)
+
+
+def _summary(cell: Cell) -> list[str]:
+    summary = cell.summary
+    if summary is None:
+        return ["0", "", "", ""]
+    values = (summary.median, summary.low, summary.high)
+    return [str(summary.n), *(repr(value) if math.isfinite(value) else DIVERGED for value in values)]
+
+
+def _axis(cell: Cell, axis: str) -> str:
+    return cell.setting_id if axis == SETTING else _plain(cell.axes[axis])
+
+
+def _plain(value: str | None) -> str:
+    """JSON text as a word where it is one; empty where the axis does not apply."""
+    if value is None:
+        return ""
+    plain = json.loads(value)
+    return plain if isinstance(plain, str) else value
+
+
+def _number(value: str | int | float | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else repr(value)
+
+
+def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(map(_escape, cells)) + " |"
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())

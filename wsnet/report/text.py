@@ -1,0 +1,105 @@
+"""Values, cells and captions as people read them; the same in the table's file and on the terminal."""
+
+import json
+import math
+
+from wsnet.report.pivot import SETTING, Cell, Label, Pivot
+from wsnet.report.results import Header
+from wsnet.report.statistics import Summary, smallest_p
+
+__all__ = [
+    "DIVERGED",
+    "MISSING",
+    "caption",
+    "cell_text",
+    "footnote",
+    "label_text",
+    "number",
+    "value_of_key",
+    "value_text",
+]
+
+MISSING, DIVERGED = "–", "diverged"  # noqa: RUF001
+_STATUS = {"failed": "crashed", "running": "unfinished", "finished": "without this metric", "stopped": "stopped early"}
+
+
+def value_text(value: str | None) -> str:
+    """A value on an axis, from its JSON text; a dash where the axis does not apply."""
+    if value is None:
+        return MISSING
+    plain = json.loads(value)
+    if plain is None:
+        return "none"
+    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+
+
+def value_of_key(value: str | None, key: str) -> str:
+    """A row's value of one of its keys."""
+    return value or MISSING if key == SETTING else value_text(value)
+
+
+def label_text(label: Label, keys: tuple[str, ...]) -> str:
+    """A row in one short line: words as they are, numbers with the last part of their key."""
+    parts = []
+    for value, key in zip(label, keys, strict=True):
+        if value is not None:
+            text = value_of_key(value, key)
+            word = key == SETTING or isinstance(json.loads(value), str)
+            parts.append(text if word else f"{key.rpartition('.')[2]}={text}")
+    return ", ".join(parts) or "all"
+
+
+def number(value: float, metric: str) -> str:
+    """A measured value: percentages with two decimals, else four digits; what is not finite has diverged."""
+    if not math.isfinite(value):
+        return DIVERGED
+    return f"{value:.2f}" if metric.endswith(("error", "accuracy")) else f"{value:.4g}"
+
+
+def cell_text(cell: Cell | None, metric: str, seeds: int) -> str:
+    """A cell, such as `4.20 [3.91, 4.62] n=4`; n stands only where it is not the sweep's number of seeds."""
+    if cell is None:
+        return MISSING
+    at = " at " + ", ".join(map(str, cell.stopped)) if cell.stopped else ""
+    if cell.summary is not None:
+        return _summary_text(cell.summary, metric, seeds) + (f" (stopped{at})" if at else "")
+    if cell.validation is not None:
+        return f"stopped{at} (validation {_summary_text(cell.validation, metric, seeds)})"
+    return f"stopped{at}" if at else MISSING
+
+
+def caption(header: Header, pivot: Pivot) -> list[str]:
+    """What the table shows, in sentences."""
+    seeds = "one seed" if header.seeds == 1 else f"{header.seeds} seeds"
+    spread = "" if header.seeds == 1 else " [lowest, highest]"
+    lines = [f"{header.metric} at the last epoch: {header.statistic}{spread} over n = {seeds}; any other n is given."]
+    if header.columns is not None:
+        lines.append(f"Columns: {header.columns}.")
+    if pivot.added:
+        lines.append(f"Rows are also split by {', '.join(pivot.added)}, since a cell would mix several settings.")
+    if pivot.missing:
+        counts = ", ".join(f"{count} {_STATUS.get(status, status)}" for status, count in pivot.missing.items())
+        lines.append(f"Trials that do not count: {counts}.")
+    return lines
+
+
+def footnote(pivot: Pivot) -> str | None:
+    """Why no significance is claimed; None where there are no seeds to compare."""
+    pairs = pivot.most_seeds
+    if pairs == 0:
+        return None
+    p = smallest_p(pairs)
+    many = "1 pair" if pairs == 1 else f"{pairs} pairs"
+    if p < 0.05:
+        return "Differences were not tested; no significance is claimed."
+    return (
+        f"With {many} of seeds the smallest two-sided p of an exact paired (sign-flip) test is 2/2^{pairs} = {p:g}: no "
+        "difference can reach p < 0.05, and no significance is claimed."
+    )
+
+
+def _summary_text(summary: Summary, metric: str, seeds: int) -> str:
+    text = number(summary.median, metric)
+    if summary.n > 1 and (math.isfinite(summary.low) or math.isfinite(summary.high)):
+        text += f" [{number(summary.low, metric)}, {number(summary.high, metric)}]"
+    return text if summary.n == seeds else f"{text} n={summary.n}"

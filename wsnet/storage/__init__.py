@@ -1,0 +1,7 @@
+"""What lies on disk or in a bucket: folders, a trial's directory, a sweep's manifest. Knows no torch, ray, mlflow."""
+
+from wsnet.storage.folder import Folder, StorageError
+from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
+from wsnet.storage.trial_directory import Status, TrialDirectory
+
+__all__ = ["Folder", "Manifest", "Status", "StorageError", "TrialDirectory", "TrialEntry", "trial_directory"]

@@ -1,0 +1,154 @@
+"""A folder of any pyarrow filesystem (local, NFS, S3, ...), with writes that are whole or absent."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from pyarrow import fs
+
+__all__ = ["Folder", "StorageError"]
+
+_OBJECT_STORES = {"s3", "gcs", "abfs"}
+"""Filesystems that show a file only when its upload is complete, and that have no folders to create."""
+
+
+class StorageError(ValueError):
+    """A place for results that can not be used; the message says which and what to do."""
+
+
+class Folder:
+    """A folder that need not exist yet: reading finds nothing, writing creates it.
+
+    Args:
+        location: a path, or a URI that pyarrow understands (`s3://bucket/runs`, `file:///data/runs`).
+
+    Raises:
+        StorageError: the location is no path and no URI of a known filesystem.
+    """
+
+    def __init__(self, location: str | os.PathLike[str], *, filesystem: fs.FileSystem | None = None) -> None:
+        self.location = os.fspath(location)
+        if filesystem is not None:
+            self._fs, self._path = filesystem, self.location
+        elif "://" in self.location:
+            try:
+                self._fs, self._path = fs.FileSystem.from_uri(self.location)
+            except (ValueError, OSError) as error:
+                rule = "storage must be a path or a URI known to pyarrow"
+                raise StorageError(f"{rule}, but got {location!r}: {error}") from error
+        else:
+            self._fs, self._path = fs.LocalFileSystem(), str(Path(self.location).expanduser().absolute())
+
+    def __repr__(self) -> str:
+        return f"Folder({self.location!r})"
+
+    def __truediv__(self, name: str) -> "Folder":
+        child = Folder.__new__(Folder)
+        child.location = f"{self.location.rstrip('/')}/{name}"
+        child._fs, child._path = self._fs, f"{self._path.rstrip('/')}/{name}"
+        return child
+
+    @property
+    def local(self) -> Path | None:
+        """The path on this machine, or None where the folder is remote."""
+        return Path(self._path) if isinstance(self._fs, fs.LocalFileSystem) else None
+
+    def exists(self, name: str) -> bool:
+        """Whether a file of this name is there."""
+        return bool(self._info(name).type == fs.FileType.File)
+
+    def existing(self, names: list[str]) -> list[bool]:
+        """Whether each file is there; one call for many files."""
+        infos = self._fs.get_file_info([f"{self._path}/{name}" for name in names]) if names else []
+        return [info.type == fs.FileType.File for info in infos]
+
+    def size(self, name: str) -> int:
+        """Bytes of a file; 0 where it is absent."""
+        return self._info(name).size or 0
+
+    def names(self) -> list[str]:
+        """Names of what lies in the folder, sorted; nothing where it is absent.
+
+        Names with a leading dot are left out: locks, and what a killed writer left behind.
+        """
+        selector = fs.FileSelector(self._path, allow_not_found=True)
+        names = (info.base_name for info in self._fs.get_file_info(selector))
+        return sorted(name for name in names if not name.startswith("."))
+
+    def read(self, name: str) -> bytes | None:
+        """A file's bytes, or None where it is absent."""
+        if not self.exists(name):
+            return None
+        with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
+            return bytes(stream.read())
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file so that a reader sees the old one or the whole new one, whatever dies in between."""
+        local = self.local
+        if local is None:
+            self._write_remote(name, data)
+            return
+        local.mkdir(parents=True, exist_ok=True)
+        handle, temporary = tempfile.mkstemp(dir=local, prefix=f".{name}.")
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            os.chmod(temporary, 0o644)
+            os.replace(temporary, local / name)
+        except BaseException:
+            Path(temporary).unlink(missing_ok=True)
+            raise
+
+    def append(self, name: str, data: bytes) -> None:
+        """Add to the end of a file. A crash may leave a part of `data`: a reader must know what is whole."""
+        local = self.local
+        if local is None:
+            self.write(name, (self.read(name) or b"") + data)
+            return
+        local.mkdir(parents=True, exist_ok=True)
+        with open(local / name, "ab") as file:
+            file.write(data)
+
+    def delete(self, name: str) -> None:
+        """Delete a file if it is there."""
+        if self.exists(name):
+            self._fs.delete_file(f"{self._path}/{name}")
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the folder for this process alone; waits for a process that holds it, and a dead one holds nothing.
+
+        Only local folders are locked: object stores have no locks that die with their holder.
+        """
+        local = self.local
+        if local is None:
+            yield
+            return
+        import fcntl
+
+        local.mkdir(parents=True, exist_ok=True)
+        with open(local / ".lock", "w") as file:
+            fcntl.flock(file, fcntl.LOCK_EX)
+            try:
+                yield
+            finally:  # Closing is not enough: a forked child may still have the file open.
+                fcntl.flock(file, fcntl.LOCK_UN)
+
+    def _write_remote(self, name: str, data: bytes) -> None:
+        if self._fs.type_name in _OBJECT_STORES:
+            with self._fs.open_output_stream(f"{self._path}/{name}") as stream:
+                stream.write(data)
+            return
+        self._fs.create_dir(self._path, recursive=True)
+        temporary = f"{self._path}/.{name}.{uuid.uuid4().hex}"
+        with self._fs.open_output_stream(temporary) as stream:
+            stream.write(data)
+        self._fs.move(temporary, f"{self._path}/{name}")
+
+    def _info(self, name: str) -> fs.FileInfo:
+        return self._fs.get_file_info(f"{self._path}/{name}")

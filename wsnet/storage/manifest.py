@@ -1,0 +1,77 @@
+"""A sweep's manifest, `sweep.json`: which trials belong to it, along which axes, and how they are to be reported."""
+
+import json
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from wsnet.storage.folder import Folder, StorageError
+from wsnet.storage.trial_directory import TrialDirectory
+
+__all__ = ["Manifest", "TrialEntry", "trial_directory"]
+
+AxisValue = Any
+"""A value on an axis: a number, a word, a truth value, a list of those, or None where the axis does not apply."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrialEntry:
+    """One trial of a sweep.
+
+    Attributes:
+        trial_id: identity of the setting with its seed; the name of its directory.
+        setting_id: identity of the setting.
+        seed: the seed.
+        name: short name for people, unique in the sweep, such as `ws-b32-s0`.
+        axes: what varies in the sweep, as dotted key to value; keys that the trial does not have are absent.
+    """
+
+    trial_id: str
+    setting_id: str
+    seed: int
+    name: str
+    axes: dict[str, AxisValue]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """What a report needs to know of a sweep.
+
+    Attributes:
+        name: the sweep's name.
+        question: the question in words.
+        report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`.
+        axes: dotted keys that vary, in the order of the sweep file.
+        trials: every trial, in the order of the sweep file.
+    """
+
+    name: str
+    question: str
+    report: dict[str, Any]
+    axes: list[str]
+    trials: list[TrialEntry]
+
+    def write(self, folder: Folder) -> None:
+        """Write `sweep.json` into the sweep's folder."""
+        folder.write("sweep.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
+
+    @classmethod
+    def read(cls, folder: Folder) -> "Manifest":
+        """Read a sweep's manifest.
+
+        Raises:
+            StorageError: there is none, or it is not one.
+        """
+        data = folder.read("sweep.json")
+        if data is None:
+            hint = "it holds no sweep.json; give a folder that run_sweep.py wrote"
+            raise StorageError(f"no sweep in {folder.location!r}: {hint}")
+        try:
+            fields = json.loads(data)
+            return cls(**{**fields, "trials": [TrialEntry(**trial) for trial in fields["trials"]]})
+        except (ValueError, KeyError, TypeError) as error:
+            raise StorageError(f"{folder.location}/sweep.json is no manifest of a sweep: {error!r}") from None
+
+
+def trial_directory(sweep: Folder, trial_id: str) -> TrialDirectory:
+    """The directory of one trial of a sweep."""
+    return TrialDirectory(sweep / "trials" / trial_id)

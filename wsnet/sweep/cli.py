@@ -1,0 +1,202 @@
+"""The command line of `run_sweep.py`. Everything heavy is imported when it is needed: help and typos cost no torch."""
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from wsnet.config import Sweep
+    from wsnet.storage import Folder
+    from wsnet.sweep.driver import Outcome
+
+__all__ = ["main"]
+
+Conclude = Callable[["Folder", "Console"], None]
+
+_EPILOG = """\
+The same command again runs only what is missing and continues what is unfinished. Start with these two:
+
+  python run_sweep.py sweeps/quickstart.yaml
+  python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
+"""
+
+
+def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
+    """Run a sweep.
+
+    Args:
+        argv: arguments; by default those of the process.
+        conclude: reports on the sweep's folder at the end.
+
+    Returns:
+        exit status: 0 all trials ended, 1 some failed, 2 the input can not be used, 130 interrupted.
+    """
+    parser = _parser()
+    arguments = parser.parse_args(argv)
+    if not arguments.smoke and (arguments.images or arguments.steps):
+        parser.error("--images and --steps make a smoke run smaller; give --smoke too")
+    from wsnet.config import ConfigError
+
+    try:
+        return _run(arguments, conclude, [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])])
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\ninterrupted before the first trial", file=sys.stderr)
+        return 130
+    except ValueError as error:
+        if type(error).__name__ not in ("DataError", "StorageError"):
+            raise
+        print(f"{arguments.sweep}: {error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="run_sweep.py",
+        description="Train every combination of a sweep file.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = parser.add_argument
+    add("sweep", metavar="SWEEP.yaml", help="the sweep file")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print settings, trial count, model sizes and a time estimate; start nothing",
+    )
+    add(
+        "--smoke",
+        action="store_true",
+        help="run the file small, in a folder of its own: proves it before it costs days",
+    )
+    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 512)")
+    add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override an option; repeatable")
+    add(
+        "--storage",
+        default="runs",
+        metavar="DIR",
+        help="where results go: a path, or a URI such as s3://... (default: runs)",
+    )
+    add("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
+    add(
+        "--address", metavar="ADDRESS", help="join this Ray cluster ('auto', or host:port) instead of starting Ray here"
+    )
+    add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
+    return parser
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, but got {value}")
+    return value
+
+
+def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
+    from wsnet.config import read_sweep
+    from wsnet.config.smoke import smoke
+
+    sweep = read_sweep(arguments.sweep, arguments.set)
+    if arguments.smoke:
+        sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)
+    from rich.console import Console
+
+    console = Console()
+    for warning in sweep.warnings:
+        print(f"warning: {warning}", file=sys.stderr)
+    if arguments.dry_run:
+        from wsnet.sweep.dry_run import show_costs, show_settings
+
+        show_settings(sweep, arguments.sweep, console)
+        show_costs(sweep, arguments.sweep, root=_data_root(arguments), console=console)
+        return 0
+    return _train(arguments, sweep, conclude, shlex.join(["python", *command]), console)
+
+
+def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, command: str, console: "Console") -> int:
+    with console.status("reading images, building models"):
+        from wsnet.storage import Folder
+        from wsnet.sweep.driver import run
+        from wsnet.sweep.plan import make_plan
+        from wsnet.sweep.revision import source_revision
+        from wsnet.tracking import Mirror, default_tracking_uri
+
+        plan = make_plan(sweep, arguments.sweep, root=_data_root(arguments))
+        folder = Folder(arguments.storage) / sweep.config.name
+        manifest = plan.manifest
+        folder.write("sweep.yaml", _as_written(arguments).encode())
+        manifest.write(folder)
+    question = sweep.config.question or sweep.config.name
+    console.print(
+        f"[bold]{question}[/bold]  {len(plan.trials)} trials, results in {folder.location}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    uri = arguments.tracking_uri or default_tracking_uri(folder)
+    mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
+    try:
+        outcome = run(
+            plan,
+            sweep=folder,
+            data_root=_data_root(arguments),
+            address=arguments.address,
+            console=console,
+            changed=mirror.changed,
+            trouble=lambda: mirror.trouble,
+        )
+    finally:
+        unmirrored = mirror.close()
+    if unmirrored:
+        print(
+            f"tracking: {mirror.trouble or 'not done in time'}: {len(unmirrored)} trials are not in {uri} yet; "
+            "the results here are whole, and the next start brings them up",
+            file=sys.stderr,
+        )
+    conclude(folder, console)
+    return _close(outcome, command, uri, folder, console)
+
+
+def _close(outcome: "Outcome", command: str, uri: str, folder: "Folder", console: "Console") -> int:
+    """Say where everything is and how to go on; returns the exit status."""
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True, markup=False)
+
+    is_server = uri.startswith(("http://", "https://", "databricks"))
+    say(f"Other tables: python analyze.py {shlex.quote(folder.location)}")
+    say(f"Compare runs: {uri}" if is_server else f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
+    tally = outcome.tally
+    failed = tally.count("failed")
+    if failed:
+        say(
+            f"{failed} trials failed; each has an error.txt and a log.txt. The same command tries them again: {command}"
+        )
+    if outcome.interrupted:
+        left = len(tally.trials) - tally.done
+        say(f"Interrupted with {tally.done} trials done and {left} to go. The same command goes on: {command}")
+        return 130
+    return 1 if failed else 0
+
+
+def _data_root(arguments: argparse.Namespace) -> Path:
+    from wsnet.data import data_root
+
+    return data_root(arguments.data_root)
+
+
+def _as_written(arguments: argparse.Namespace) -> str:
+    """The sweep file, below the options that changed it."""
+    options = [f"--set {item}" for item in arguments.set]
+    if arguments.smoke:
+        options.append(
+            f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")
+        )
+    text = Path(arguments.sweep).read_text(encoding="utf-8")
+    return "".join(f"# run with {option}\n" for option in options) + text

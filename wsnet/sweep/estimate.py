@@ -1,0 +1,102 @@
+"""How long a plan takes: a few steps of every model, timed here, times the steps that the plan asks for."""
+
+import time
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional as F
+
+from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.models import build
+from wsnet.sweep.plan import Plan
+
+__all__ = ["Estimate", "estimate"]
+
+_SIZES = (2, 16)
+"""Batch sizes timed: a step is a fixed cost plus a cost per image, and two points make a line."""
+_EVALUATION = 1 / 3
+"""Cost of an evaluated image over a trained one: forward without backward."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """What a plan costs.
+
+    Attributes:
+        per_trial: seconds of one trial, by setting_id.
+        total: seconds of the whole plan.
+        checkpoint_bytes: checkpoints left at the end.
+    """
+
+    per_trial: dict[str, float]
+    total: float
+    checkpoint_bytes: int
+
+
+def estimate(plan: Plan, *, threads: int, device: str, concurrent: int) -> Estimate:
+    """Time a few steps of each model of a plan.
+
+    Args:
+        plan: the plan.
+        threads: CPU threads that a trial would get.
+        device: where trials would run.
+        concurrent: trials at the same time.
+    """
+    lines: dict[object, tuple[float, float]] = {}
+    per_trial: dict[str, float] = {}
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        for trial in plan.trials:
+            config = trial.config
+            key = (config.model, config.data.facts)
+            if key not in lines:
+                lines[key] = _line(config, device)
+            per_trial[trial.entry.setting_id] = _trial_seconds(config, *lines[key])
+    finally:
+        torch.set_num_threads(before)
+    total = sum(per_trial[trial.entry.setting_id] for trial in plan.trials) / concurrent
+    kept = sum(_checkpoint_bytes(t.config, plan.sizes[t.entry.setting_id].parameters) for t in plan.trials)
+    return Estimate(per_trial=per_trial, total=total, checkpoint_bytes=kept)
+
+
+def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> float:
+    steps, data = config.steps_per_epoch, config.data
+    trained = min(data.train_size, steps * config.train.batch_size)
+    evaluated = min(data.facts.test, data.limit or data.facts.test) + min(
+        data.validation, data.limit or data.validation
+    )
+    return config.train.epochs * (steps * per_step + (trained + evaluated * _EVALUATION) * per_image)
+
+
+def _line(config: TrialConfig, device: str) -> tuple[float, float]:
+    """Seconds per step and per image of a model."""
+    shape, classes = config.data.facts.shape, config.data.facts.classes
+    model = build(config.model, classes=classes, shape=shape).to(device).to(memory_format=torch.channels_last)
+    few, many = (_step_seconds(model, torch.randn(size, *shape, device=device), classes) for size in _SIZES)
+    per_image = max(many - few, 0.0) / (_SIZES[1] - _SIZES[0])
+    return max(few - _SIZES[0] * per_image, 0.0), per_image
+
+
+def _step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) -> float:
+    images = images.contiguous(memory_format=torch.channels_last)
+    labels = torch.arange(len(images), device=images.device) % classes
+    times = []
+    for _ in range(3):
+        began = time.perf_counter()
+        F.cross_entropy(model(images), labels).backward()
+        if images.device.type == "cuda":
+            torch.cuda.synchronize()
+        times.append(time.perf_counter() - began)
+    return min(times[1:])
+
+
+def _checkpoint_bytes(config: TrialConfig, parameters: int) -> int:
+    states = 3 if config.optim.name == "adam" else 2 if config.optim.momentum else 1
+    files = {"none": 0, "last": 1, "best": 2, "all": config.train.epochs + 2}[config.train.keep]
+    return 4 * parameters * states * files
+
+
+def settled_device(execution: ExecutionConfig, gpus: float) -> str:
+    """Where trials would run on this machine."""
+    return ("cuda" if gpus else "cpu") if execution.device == "auto" else execution.device

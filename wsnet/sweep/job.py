@@ -1,0 +1,122 @@
+"""A trial as Ray runs it: its configuration, found by its id, trained inside a Tune actor."""
+
+import contextlib
+import io
+import traceback
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from wsnet.config import TrialConfig
+from wsnet.storage import Folder, Status, trial_directory
+from wsnet.storage.trial_directory import Record
+
+__all__ = ["Jobs", "train_job"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jobs:
+    """What every actor of a sweep needs to know. Travels once through Ray's object store.
+
+    Attributes:
+        sweep: location of the sweep's folder.
+        data_root: folder of the image sets.
+        configs: configuration of each trial as JSON, by trial_id. (Tune's grid goes over the ids alone: a grid over
+            configurations copies all of them for each of them.)
+        workers: processes of one trial.
+        cpus: CPUs of one worker.
+        gpus: GPUs of one worker.
+        max_failures: times that a crashed trial is started again.
+        replay: report the records of earlier runs again, for a scheduler that starts anew.
+    """
+
+    sweep: str
+    data_root: str
+    configs: dict[str, str]
+    workers: int
+    cpus: float
+    gpus: float
+    max_failures: int
+    replay: bool
+
+    def config(self, trial_id: str) -> TrialConfig:
+        """Configuration of a trial; on a device that it was given."""
+        config = TrialConfig.model_validate_json(self.configs[trial_id])
+        if self.gpus or config.execution.device != "auto":
+            return config
+        # Ray leaves the GPUs visible to an actor that asked for none.
+        return config.model_copy(update={"execution": config.execution.model_copy(update={"device": "cpu"})})
+
+    def folder(self, trial_id: str) -> Folder:
+        """The trial's folder."""
+        return trial_directory(Folder(self.sweep), trial_id).folder
+
+
+def train_job(config: dict[str, Any], *, jobs: Jobs) -> None:
+    """The Tune function of a trial with one worker."""
+    from ray import tune
+
+    with contextlib.suppress(ValueError):
+        # A ValueError is a setting that can not be trained: its status says so, and to start it again would repeat it.
+        train_and_log(config["trial_id"], jobs, tune.report)
+
+
+def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], None], *, leader: bool = True) -> None:
+    """Train a trial in its directory, with what it prints in `log.txt` there, and a crash in `error.txt`.
+
+    Args:
+        trial_id: which trial.
+        jobs: the sweep's jobs.
+        tell: told of each epoch as Tune is: `epoch` and the metrics but the test set's, which are for the report.
+        leader: whether this worker writes.
+    """
+    from wsnet.training import Trial, fit
+
+    folder = jobs.folder(trial_id)
+    directory = trial_directory(Folder(jobs.sweep), trial_id)
+    with _log(folder if leader else None):
+        try:
+            trial = Trial.prepare(
+                jobs.config(trial_id), root=Path(jobs.data_root), cpus=max(1, int(jobs.cpus)), workers=jobs.workers
+            )
+            assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
+            if jobs.replay:
+                for record in directory.records():
+                    tell(_told(trial_id, record))
+            fit(trial, report=lambda record: tell(_told(trial_id, record)), checkpoint_dir=folder)
+        except Exception as error:
+            if leader:
+                folder.write("error.txt", traceback.format_exc().encode())
+                message = f"{type(error).__name__}: {error}"
+                directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
+            raise
+
+
+def _told(trial_id: str, record: Record) -> dict[str, Any]:
+    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith("test/")}
+    return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
+
+
+@contextlib.contextmanager
+def _log(folder: Folder | None) -> Iterator[None]:
+    """Send what Python prints to the trial's `log.txt`."""
+    if folder is None:
+        yield
+        return
+    local = folder.local
+    if local is None:
+        text = io.StringIO()
+        try:
+            with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
+                yield
+        finally:
+            folder.append("log.txt", text.getvalue().encode())
+        return
+    local.mkdir(parents=True, exist_ok=True)
+    with (
+        open(local / "log.txt", "a", buffering=1) as file,
+        contextlib.redirect_stdout(file),
+        contextlib.redirect_stderr(file),
+    ):
+        yield

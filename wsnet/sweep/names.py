@@ -1,0 +1,54 @@
+"""Short names of settings, such as `bn-b32`: readable in a chart's legend, where 20 characters are shown."""
+
+from collections import Counter
+from typing import Any
+
+__all__ = ["setting_names"]
+
+_WORDS = {
+    "model.norm.name": {"batch": "bn", "group": "gn", "layer": "ln", "instance": "in", "none": "nn"},
+    "model.weight": {"none": "", "standardized": "ws"},
+}
+_LETTERS = {
+    "train.batch_size": "b",
+    "train.epochs": "e",
+    "optim.lr": "lr",
+    "optim.weight_decay": "wd",
+    "model.norm.groups": "g",
+    "model.depth": "d",
+    "model.width": "w",
+}
+
+
+def setting_names(axes: list[dict[str, Any]]) -> list[str]:
+    """A short name for each setting, unique among them.
+
+    Args:
+        axes: for each setting what varies, as dotted key to value.
+    """
+    names = [
+        "-".join(filter(None, (_part(key, value) for key, value in setting.items()))) or "base" for setting in axes
+    ]
+    doubles = {name for name, count in Counter(names).items() if count > 1}
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        unique.append(f"{name}.{seen[name]}" if name in doubles else name)
+    return unique
+
+
+def _part(key: str, value: Any) -> str:
+    if key in _WORDS:
+        return _WORDS[key].get(str(value), str(value))
+    if isinstance(value, bool):
+        return _last(key) if value else f"no_{_last(key)}"
+    if isinstance(value, int | float):
+        return f"{_LETTERS.get(key, _last(key))}{value:g}"
+    if isinstance(value, dict):  # A whole section: its name and its numbers tell it from others.
+        return "-".join(str(inner) for inner in value.values() if isinstance(inner, str | int | float))
+    return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _last(key: str) -> str:
+    return key.rpartition(".")[2]

@@ -1,0 +1,54 @@
+"""A trial on several workers: the same `fit` on each worker of a TorchTrainer, in step by DistributedDataParallel."""
+
+import tempfile
+from typing import Any
+
+from wsnet.storage import Status, TrialDirectory
+from wsnet.sweep.job import Jobs, train_and_log
+
+__all__ = ["train_on_workers"]
+
+
+def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
+    """The Tune function of a trial with several workers. It only starts them: it must not hold a CPU that they need."""
+    from ray.train import FailureConfig, RunConfig, ScalingConfig
+    from ray.train.torch import TorchTrainer
+    from ray.tune.integration.ray_train import TuneReportCallback
+
+    trial_id = config["trial_id"]
+    trainer = TorchTrainer(
+        _worker,
+        train_loop_config={"trial_id": trial_id, "jobs": jobs},
+        scaling_config=ScalingConfig(
+            num_workers=jobs.workers,
+            use_gpu=jobs.gpus > 0,
+            resources_per_worker={"CPU": jobs.cpus, **({"GPU": jobs.gpus} if jobs.gpus else {})},
+        ),
+        run_config=RunConfig(
+            name=trial_id,
+            storage_path=tempfile.mkdtemp(prefix="wsnet-train-"),  # Checkpoints lie in the trial's own directory.
+            failure_config=FailureConfig(max_failures=jobs.max_failures),
+            callbacks=[TuneReportCallback()],
+        ),
+    )
+    directory = TrialDirectory(jobs.folder(trial_id))
+    try:
+        trainer.fit()
+    except Exception as error:
+        # Train has started the workers again as often as it may. To raise here would have Tune start it all over.
+        status = directory.status()
+        if status is None or status.status != "failed":
+            message = f"{type(error).__name__}: {error}".splitlines()[0]
+            directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
+
+
+def _worker(config: dict[str, Any]) -> None:
+    import ray.train
+
+    context = ray.train.get_context()
+    jobs: Jobs = config["jobs"]
+    if jobs.gpus:
+        import torch
+
+        torch.cuda.set_device(ray.train.torch.get_device())
+    train_and_log(config["trial_id"], jobs, ray.train.report, leader=context.get_world_rank() == 0)

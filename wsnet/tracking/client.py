@@ -1,0 +1,90 @@
+"""Reaching MLflow: where it is by default, quietly, and without its minutes of retries."""
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import quote, unquote, urlsplit
+
+from wsnet.storage import Folder, StorageError
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+__all__ = ["artifact_location", "connect", "default_tracking_uri", "impatient", "reason", "sqlite_file"]
+
+_SETTINGS = {
+    # With its defaults MLflow 3.17 blocks for 247 s on a server that is down.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "10",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+}
+
+
+def default_tracking_uri(sweep_folder: Folder | str | os.PathLike[str]) -> str:
+    """A database of the sweep's own: `mlflow.db` in its folder.
+
+    Raises:
+        StorageError: the folder is not on this machine, so a database file can not lie in it.
+    """
+    folder = sweep_folder if isinstance(sweep_folder, Folder) else Folder(sweep_folder)
+    if folder.local is None:
+        raise StorageError(
+            f"tracking needs a URI of its own where the storage is remote, but got none for {folder.location!r}; "
+            "give one, such as http://127.0.0.1:5000 or sqlite:////data/mlflow.db"
+        )
+    # SQLAlchemy decodes the path, so a percent sign or a question mark in a folder's name must be encoded.
+    return "sqlite:///" + quote(str(folder.local / "mlflow.db"), safe="/ #:@+,=()[]~&;!$'\\")
+
+
+def sqlite_file(uri: str) -> Path | None:
+    """The file of an SQLite tracking URI; None for any other."""
+    prefix = "sqlite:///"
+    return Path(unquote(uri.removeprefix(prefix).split("?")[0])).absolute() if uri.startswith(prefix) else None
+
+
+def artifact_location(uri: str) -> str | None:
+    """Where a new experiment's artifacts go: beside the SQLite file (MLflow would take the working directory); else the
+    server decides, by None."""
+    file = sqlite_file(uri)
+    return None if file is None else str(file.parent / "mlflow-artifacts")
+
+
+@contextmanager
+def impatient() -> Iterator[None]:
+    """Let MLflow fail at once rather than in minutes, within; what the user has set stays."""
+    ours = {key: value for key, value in _SETTINGS.items() if key not in os.environ}
+    os.environ.update(ours)
+    try:
+        yield
+    finally:
+        for key in ours:
+            os.environ.pop(key, None)
+
+
+def connect(uri: str) -> "MlflowClient":
+    """A client that logs nothing. Imports mlflow (about one second); use it within `impatient`."""
+    file = sqlite_file(uri)
+    if file is not None:  # MLflow tries for 100 s to open a file in a folder that is absent.
+        file.parent.mkdir(parents=True, exist_ok=True)
+    import mlflow
+
+    for name in ("mlflow", "alembic"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
+    return mlflow.MlflowClient(tracking_uri=uri)
+
+
+def reason(uri: str, error: BaseException) -> str:
+    """Why MLflow can not be used, in a few words and without the password of the URI."""
+    parts = urlsplit(uri)
+    place = uri if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    text = str(error).strip() or type(error).__name__
+    if "API request to" in text or isinstance(error, ConnectionError):
+        return f"MLflow at {place} can not be reached"
+    first = text.splitlines()[0].replace(uri, place)
+    return f"MLflow at {place}: {first if len(first) <= 100 else first[:97] + '...'}"

@@ -1,0 +1,58 @@
+"""What a sweep and its trials are called in MLflow: names of tags, and their text."""
+
+import json
+import re
+from typing import Any
+
+from wsnet.storage import Manifest, TrialEntry
+
+__all__ = ["experiment_tags", "trial_tags"]
+
+KIND, TRIAL_ID, SETTING_ID, SEED = "wsnet.kind", "wsnet.trial_id", "wsnet.setting_id", "wsnet.seed"
+SWEEP, REVISION, STATUS, MESSAGE = "wsnet.sweep", "wsnet.revision", "wsnet.status", "wsnet.message"
+AXES, ORDER, IN_SWEEP, GROUP = "wsnet.axes", "wsnet.order", "wsnet.in_sweep", "setting"
+QUESTION, REPORT, SEEDS, COLUMN_VALUES = "wsnet.question", "wsnet.report", "wsnet.seeds", "wsnet.column_values"
+
+EPOCH = "epoch"
+"""The metric whose value is its own step: how far a run is mirrored."""
+
+TIME, FINAL = "time/", "final/"
+"""Metrics of speed; and a trial's last values once more at step 0, where MLflow's charts draw them as bars."""
+
+
+def experiment_tags(manifest: Manifest) -> dict[str, str]:
+    """What a report needs to know of a sweep beside its trials."""
+    seeds: dict[str, int] = {}
+    for entry in manifest.trials:
+        seeds[entry.setting_id] = seeds.get(entry.setting_id, 0) + 1
+    columns = manifest.report.get("columns")
+    values = {dumps(entry.axes[columns]): None for entry in manifest.trials if columns in entry.axes}
+    return {
+        QUESTION: manifest.question,
+        REPORT: dumps(manifest.report),
+        AXES: dumps(manifest.axes),
+        SEEDS: str(max(seeds.values(), default=0)),
+        # A column whose first trial has not started must still stand where the sweep file has it.
+        COLUMN_VALUES: dumps([json.loads(value) for value in values]),
+    }
+
+
+def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, str]:
+    """What identifies one trial of a sweep; `order` is its place in the manifest."""
+    return {
+        KIND: "trial",
+        TRIAL_ID: entry.trial_id,
+        SETTING_ID: entry.setting_id,
+        SEED: str(entry.seed),
+        SWEEP: manifest.name,
+        AXES: dumps(entry.axes),
+        ORDER: str(order),
+        IN_SWEEP: "true",
+        # MLflow's table groups by one short tag legibly, by several parameters not.
+        GROUP: re.sub(rf"-s{entry.seed}$", "", entry.name),
+    }
+
+
+def dumps(value: Any) -> str:
+    """JSON text, the same for the same value wherever it comes from."""
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,115 @@
+"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone, with the numbers that it has inside a sweep."""
+
+import argparse
+import hashlib
+import sys
+from pathlib import Path
+
+_EXAMPLE = """\
+A trial file holds the sections data, model, optim and train (and execution, seed). The trial.yaml of any trial of a sweep is one:
+
+  python -m wsnet.training runs/quickstart/trials/1a2b3c4d5e6f/trial.yaml --out alone
+"""
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 1 diverged, 2 the input can not be used, 130 interrupted."""
+    arguments = _parser().parse_args(argv)
+    from wsnet.config import ConfigError
+    from wsnet.storage import StorageError
+
+    try:
+        return _run(arguments)
+    except (ConfigError, StorageError) as error:
+        print(error, file=sys.stderr)
+    except _user_errors() as error:
+        print(f"{arguments.trial}: {error}", file=sys.stderr)
+    except KeyboardInterrupt:
+        print("\ninterrupted; the same command goes on from the last whole epoch", file=sys.stderr)
+        return 130
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m wsnet.training", description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("trial", metavar="TRIAL.yaml", help="the trial's configuration")
+    parser.add_argument("--out", metavar="DIR", help="the trial's directory (default: runs/alone/<trial id>)")
+    parser.add_argument("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override an option; repeatable")
+    parser.add_argument("--resume", metavar="PATH", help="begin from this checkpoint")
+    parser.add_argument("--evaluate", metavar="PATH", help="print loss, top-1 and top-5 of this checkpoint; train nothing")
+    return parser
+
+
+def _user_errors() -> tuple[type[ValueError], ...]:
+    from wsnet.data import DataError
+    from wsnet.models import ModelError
+    from wsnet.training.checkpoint import CheckpointError
+
+    return DataError, ModelError, CheckpointError
+
+
+def _run(arguments: argparse.Namespace) -> int:
+    from wsnet.config import read_trial
+
+    config = read_trial(arguments.trial, arguments.set)
+    from rich.console import Console
+
+    from wsnet.data import data_root
+    from wsnet.training.checkpoint import Checkpoint
+    from wsnet.training.trial import Trial
+
+    trial = Trial.prepare(config, root=data_root(arguments.data_root))
+    console = Console()
+    if arguments.evaluate:
+        return _evaluate(trial, Checkpoint.load(arguments.evaluate), console)
+    start = None
+    if arguments.resume:
+        start = Checkpoint.load(arguments.resume)
+        trial = trial.begun_from(start, hashlib.sha256(Path(arguments.resume).read_bytes()).hexdigest())
+    return _train(trial, start, arguments.out or f"runs/alone/{trial.trial_id}", console)
+
+
+def _train(trial, start, out: str, console) -> int:  # type: ignore[no-untyped-def]
+    from wsnet.models import parameter_count
+    from wsnet.storage import Folder
+    from wsnet.training.bar import Bar
+    from wsnet.training.fit import fit
+
+    config, folder = trial.config, Folder(out)
+    parameters = parameter_count(config.model, classes=len(trial.images.classes), shape=config.data.facts.shape)
+    console.print(
+        f"trial {trial.trial_id}: {config.model.name} with {config.model.norm.name} norm, {parameters:,} parameters; "
+        f"{config.data.name}, {len(trial.images.train):,} training images; {config.execution.device}, "
+        f"{config.execution.threads} threads",
+        highlight=False,
+        soft_wrap=True,
+    )
+    with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
+        result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)
+    console.print(f"{result.status.status} after epoch {result.status.epoch}: {folder.location}", highlight=False, soft_wrap=True)
+    if result.status.message:
+        console.print(result.status.message, highlight=False, soft_wrap=True)
+    return 1 if result.status.status == "diverged" else 0
+
+
+def _evaluate(trial, checkpoint, console) -> int:  # type: ignore[no-untyped-def]
+    from wsnet.training.execution import applied
+    from wsnet.training.loop import Training
+
+    with applied(trial.config):
+        training = Training(trial, checkpoint)
+        for split in training.splits:
+            measured = training.evaluate(split)
+            top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
+            console.print(
+                f"{split}: loss {measured.loss:.4f}  top-1 {top1:.2f}  top-5 {top5:.2f}  ({measured.samples:,} images)",
+                highlight=False,
+            )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,91 @@
+"""Checkpoints: everything that a trial needs to go on exactly where it was."""
+
+import io
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from wsnet.storage import Folder
+from wsnet.storage.trial_directory import Record
+
+__all__ = ["Checkpoint", "CheckpointError"]
+
+_FORMAT = 1
+
+
+class CheckpointError(ValueError):
+    """A file that is no checkpoint of this model; the message says why."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Checkpoint:
+    """A trial after a whole epoch. Random generators have no state here: all randomness derives from (seed, purpose, epoch).
+
+    Attributes:
+        trial_id: identity of the trial.
+        epoch: whole epochs done.
+        model: the model's parameters and buffers.
+        optimizer: the optimizer's state.
+        records: one record for each epoch done.
+    """
+
+    trial_id: str
+    epoch: int
+    model: dict[str, Any]
+    optimizer: dict[str, Any]
+    records: list[Record]
+
+    def to_bytes(self) -> bytes:
+        """As a file that `torch.load(weights_only=True)` reads."""
+        buffer = io.BytesIO()
+        torch.save({"format": _FORMAT, **self.__dict__}, buffer)
+        return buffer.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, name: str) -> "Checkpoint":
+        """Read a file's bytes.
+
+        Raises:
+            CheckpointError: they are no checkpoint of wsnet.
+        """
+        try:
+            content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+            assert content.pop("format") == _FORMAT
+            return cls(**content)
+        except Exception as error:
+            raise CheckpointError(f"{name} is no checkpoint of wsnet (format {_FORMAT}), or is damaged: {error}") from error
+
+    @classmethod
+    def read(cls, folder: Folder, name: str) -> "Checkpoint | None":
+        """Read a trial's checkpoint; None where there is none."""
+        data = folder.read(name)
+        return None if data is None else cls.from_bytes(data, f"{folder.location}/{name}")
+
+    @classmethod
+    def load(cls, path: str | Path) -> "Checkpoint":
+        """Read any checkpoint file.
+
+        Raises:
+            CheckpointError: it is absent or no checkpoint of wsnet.
+        """
+        try:
+            return cls.from_bytes(Path(path).read_bytes(), str(path))
+        except OSError as error:
+            raise CheckpointError(f"{path} can not be read: {error.strerror}; give a file such as last.pt") from None
+
+    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
+        """Put the checkpoint's state into a model and its optimizer.
+
+        Raises:
+            CheckpointError: the checkpoint is of another architecture.
+        """
+        try:
+            model.load_state_dict(self.model)
+        except RuntimeError as error:
+            first = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
+            raise CheckpointError(f"the checkpoint (trial {self.trial_id}) is of another architecture: {first}") from None
+        if optimizer is not None:
+            optimizer.load_state_dict(self.optimizer)

@@ -1,0 +1,76 @@
+"""How a trial is computed: settled before the first step, written down, and kept on resume."""
+
+import contextlib
+import os
+import platform
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+
+from wsnet.config import ExecutionConfig, TrialConfig
+
+__all__ = ["applied", "execution_record", "settle"]
+
+
+def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
+    """Replace every `auto` by what it means here.
+
+    Args:
+        execution: as the user wrote it.
+        cpus: CPUs that the trial was given; by default those that this process may use.
+    """
+    threads = execution.threads if execution.threads != "auto" else cpus or len(os.sched_getaffinity(0))
+    device = execution.device if execution.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    layout = execution.memory_format if execution.memory_format != "auto" else "channels_last"
+    return execution.model_copy(update={"threads": threads, "device": device, "memory_format": layout})
+
+
+def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]:
+    """Everything besides the configuration that the bits of a result depend on.
+
+    Args:
+        config: a trial whose execution is settled.
+        workers: processes that train it.
+    """
+    on_gpu = torch.device(config.execution.device).type == "cuda"
+    return {
+        **config.execution.model_dump(mode="json"),
+        "precision": config.train.precision,
+        "workers": workers,
+        "device_name": torch.cuda.get_device_name(config.execution.device) if on_gpu else platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+        "cuda": torch.version.cuda if on_gpu else None,
+        "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        "python": platform.python_version(),
+    }
+
+
+@contextlib.contextmanager
+def applied(config: TrialConfig) -> Iterator[None]:
+    """Run a trial's computation as its execution says: thread count, repeatable kernels, float32 that is float32.
+
+    Everything is put back afterwards, since a Tune actor trains many trials in one process.
+    """
+    before = (
+        torch.get_num_threads(),
+        torch.backends.cudnn.deterministic,
+        torch.backends.cudnn.benchmark,
+        torch.backends.cudnn.allow_tf32,
+        torch.backends.cuda.matmul.allow_tf32,
+    )
+    tf32 = config.train.precision == "tf32"
+    _set(int(config.execution.threads), True, False, tf32, tf32)
+    try:
+        yield
+    finally:
+        _set(*before)
+
+
+def _set(threads: int, deterministic: bool, benchmark: bool, conv_tf32: bool, matmul_tf32: bool) -> None:
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.deterministic = deterministic
+    torch.backends.cudnn.benchmark = benchmark
+    torch.backends.cudnn.allow_tf32 = conv_tf32
+    torch.backends.cuda.matmul.allow_tf32 = matmul_tf32

@@ -1,0 +1,158 @@
+"""The training loop: epoch, train, evaluate, write down, report."""
+
+import itertools
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from wsnet.data import Batch, Batches, evaluation_batches, on_device
+from wsnet.layers import initialize
+from wsnet.models import build
+from wsnet.storage.trial_directory import Record
+from wsnet.training.checkpoint import Checkpoint
+from wsnet.training.distributed import average_buffers, rank_and_world
+from wsnet.training.evaluate import autocast, evaluate
+from wsnet.training.meter import Measured, Meter
+from wsnet.training.optimizer import build_optimizer
+from wsnet.training.schedule import learning_rate
+from wsnet.training.trial import Trial
+
+__all__ = ["Training", "Watch"]
+
+Watch = Callable[[int, int, float, Meter], None]
+"""Called after each step with (epoch, step, seconds waited for data, what was measured so far in the epoch). Reading the meter
+waits for the device: do it seldom."""
+
+_EVALUATED_AT_ONCE = 512
+"""Images in one forward pass of an evaluation: enough to fill a CPU or GPU, the same for every batch size."""
+
+
+class Training:
+    """One trial in training: its model, its optimizer, and how far it is.
+
+    Args:
+        trial: what to train.
+        start: where to begin; None begins at the seed's initial weights.
+
+    Raises:
+        ValueError: the model can not be built, or the checkpoint is of another one.
+    """
+
+    def __init__(self, trial: Trial, start: Checkpoint | None = None) -> None:
+        self.trial, self.config, self.images = trial, trial.config, trial.images
+        self.device = torch.device(self.config.execution.device)
+        self.rank, self.world = rank_and_world()
+        self.layout = torch.channels_last if self.config.execution.memory_format == "channels_last" else torch.contiguous_format
+        self.model = self._built().to(device=self.device, memory_format=self.layout)
+        self.optimizer = build_optimizer(self.config.optim, self.model.parameters())
+        if start is not None:
+            start.restore(self.model, self.optimizer)
+        self.epoch = start.epoch if start else 0
+        self.splits = {
+            name: on_device(images, self.device)
+            for name, images in (("validation", self.images.validation), ("test", self.images.test))
+            if images is not None
+        }
+        self.batches = Batches(
+            self.images.train,
+            batch_size=self.config.train.batch_size,
+            drop_last=self.config.train.drop_last,
+            augment=self.config.data.augment,
+            seed=self.config.seed,
+            workers=self.config.data.workers,
+            **self._placement(),
+        )
+        self.steps = min(self.batches.steps, self.config.train.steps_per_epoch or self.batches.steps)
+        self.forward = self._forward()
+
+    def train_epoch(self, watch: Watch | None = None) -> Record:
+        """Train one more epoch and evaluate; returns its record."""
+        self.epoch += 1
+        began = time.perf_counter()
+        record: Record = {"epoch": self.epoch, "lr": self.learning_rate(self.epoch * self.steps - 1)}
+        trained = self._train(watch)
+        seconds = time.perf_counter() - began
+        average_buffers(self.model)
+        record |= trained.named("train")
+        for split in self.splits:
+            record |= self.evaluate(split).named(split)
+        record["time/epoch_seconds"] = time.perf_counter() - began
+        record["time/images_per_second"] = trained.samples / seconds
+        return record
+
+    def train_step(self, step: int, batch: Batch, meter: Meter) -> None:
+        """One optimizer step, number `step` of the whole training from 0."""
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.learning_rate(step)
+        with autocast(self.device, self.config.train.precision):
+            logits = self.forward(batch.images)
+            loss = F.cross_entropy(logits, batch.labels)
+        self.optimizer.zero_grad(set_to_none=True)
+        (loss if batch.weight == 1 else loss * batch.weight).backward()
+        self.optimizer.step()
+        if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
+            meter.add(loss, logits, batch.labels)
+
+    def evaluate(self, split: str) -> Measured:
+        """Loss and errors on `validation` or `test`."""
+        batches = evaluation_batches(self.splits[split], batch_size=_EVALUATED_AT_ONCE, **self._placement())
+        return evaluate(self.model, batches, device=self.device, precision=self.config.train.precision)
+
+    def checkpoint(self, records: list[Record]) -> Checkpoint:
+        """The state after the epochs done, to go on from exactly here."""
+        return Checkpoint(
+            trial_id=self.trial.trial_id,
+            epoch=self.epoch,
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            records=records,
+        )
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of one step."""
+        optim, epochs = self.config.optim, self.config.train.epochs
+        return learning_rate(optim.schedule, optim.lr, step=step, steps_per_epoch=self.steps, epochs=epochs)
+
+    def _train(self, watch: Watch | None) -> Measured:
+        """One pass over the training images."""
+        meter = Meter(self.device)
+        self.model.train()
+        first = (self.epoch - 1) * self.steps
+        waiting = time.perf_counter()
+        for step, batch in enumerate(itertools.islice(self.batches.epoch(self.epoch), self.steps)):
+            waited = time.perf_counter() - waiting
+            self.train_step(first + step, batch, meter)
+            if watch is not None:
+                watch(self.epoch, step, waited, meter)
+            waiting = time.perf_counter()
+        return meter.read()
+
+    def _built(self) -> nn.Module:
+        shape = self.config.data.facts.shape
+        model = build(self.config.model, classes=len(self.images.classes), shape=shape)
+        initialize(model, self.config.seed)
+        return model
+
+    def _forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
+        """The model as the steps call it: compiled, and in step with other workers, where that is asked for."""
+        forward: nn.Module = self.model
+        if self.world > 1:
+            # Running statistics are averaged once an epoch (average_buffers), not copied from rank 0 at every step.
+            on_gpu = [self.device] if self.device.type == "cuda" else None
+            forward = DistributedDataParallel(self.model, device_ids=on_gpu, broadcast_buffers=False)
+        return torch.compile(forward) if self.config.execution.compile else forward
+
+    def _placement(self) -> dict[str, Any]:
+        return {
+            "mean": self.images.mean,
+            "std": self.images.std,
+            "device": self.device,
+            "memory_format": self.layout,
+            "rank": self.rank,
+            "world": self.world,
+        }

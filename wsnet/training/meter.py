@@ -1,0 +1,91 @@
+"""Loss and errors of an epoch, read from the device once."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from wsnet.training.distributed import sum_over_workers
+
+__all__ = ["Measured", "Meter"]
+
+_HELD = 1 << 22
+"""Logits held before they are counted (16 MiB as float32): a step then costs no kernel of its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """Means over samples.
+
+    Attributes:
+        loss: cross-entropy in nats.
+        top1_error: percent of samples whose label is not the first guess.
+        top5_error: percent of samples whose label is not among the first five guesses (or all, with fewer classes).
+        samples: how many samples.
+    """
+
+    loss: float
+    top1_error: float
+    top5_error: float
+    samples: int
+
+    def named(self, split: str) -> dict[str, float]:
+        """As record entries, `train/loss` and so on."""
+        return {
+            f"{split}/loss": self.loss,
+            f"{split}/top1_error": self.top1_error,
+            f"{split}/top5_error": self.top5_error,
+        }
+
+
+class Meter:
+    """Collects losses and logits without waiting for the device."""
+
+    def __init__(self, device: torch.device) -> None:
+        self._sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1 hits, top-5 hits, samples
+        self._losses: list[Tensor] = []
+        self._logits: list[Tensor] = []
+        self._labels: list[Tensor] = []
+        self._held = 0
+
+    def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Note one batch.
+
+        Args:
+            loss: mean loss over the batch, ().
+            logits: (B, classes).
+            labels: int64 (B,).
+        """
+        self._losses.append(loss.detach())
+        self._logits.append(logits.detach())
+        self._labels.append(labels)
+        self._held += logits.numel()
+        if self._held > _HELD:
+            self._count()
+
+    def read(self, *, over_workers: bool = True) -> Measured:
+        """What was measured so far; waits for the device. NaN where nothing was."""
+        self._count()
+        sums = self._sums.clone()
+        if over_workers:
+            sum_over_workers(sums)
+        loss, top1, top5, samples = sums.tolist()
+        if not samples:
+            return Measured(loss=float("nan"), top1_error=float("nan"), top5_error=float("nan"), samples=0)
+        return Measured(
+            loss=loss / samples,
+            top1_error=100 * (1 - top1 / samples),
+            top5_error=100 * (1 - top5 / samples),
+            samples=int(samples),
+        )
+
+    def _count(self) -> None:
+        if not self._losses:
+            return
+        sizes = torch.tensor([len(labels) for labels in self._labels], dtype=torch.float64, device=self._sums.device)
+        logits, labels = torch.cat(self._logits), torch.cat(self._labels)
+        guesses = logits.topk(min(5, logits.shape[1])).indices
+        hits = guesses == labels[:, None]
+        loss = (torch.stack(self._losses).double() * sizes).sum()
+        self._sums += torch.stack([loss, hits[:, 0].sum(), hits.sum(), sizes.sum()])
+        self._losses, self._logits, self._labels, self._held = [], [], [], 0
