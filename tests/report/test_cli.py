@@ -27,13 +27,28 @@ def refusal(capsys: pytest.CaptureFixture[str], *arguments: str) -> str:
     return error
 
 
-def test_a_sweeps_folder_gets_its_report(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_sweeps_folder_gets_its_report(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "160")
     folder, _ = write_sweep(tmp_path)
     assert main([folder.location]) == 0
     assert set(FILES) <= set(folder.names())
     output = capsys.readouterr().out
     assert all(f"wrote {folder.location}/{name}\n" in output for name in FILES)
     assert "14.80 [14.14, 15.13]" in output
+
+
+def test_a_narrower_terminal_shows_the_range_below_the_median(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder, _ = write_sweep(tmp_path)
+    lines: dict[str, list[str]] = {}
+    for columns in ("160", "100", "40"):
+        monkeypatch.setenv("COLUMNS", columns)
+        assert main([folder.location]) == 0
+        lines[columns] = [line for line in capsys.readouterr().out.splitlines() if "14.80" in line or "[14.14" in line]
+    assert [len(found) for found in lines.values()] == [1, 2, 1]  # a row, a row of two lines, a list
 
 
 def test_the_newest_sweep_below_runs_is_the_default(

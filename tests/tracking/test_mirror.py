@@ -219,3 +219,18 @@ def test_a_remote_sweep_needs_a_tracking_uri_of_its_own() -> None:
 def test_a_password_in_the_uri_is_never_shown() -> None:
     uri = "http://me:secret@host:5000"
     assert "secret" not in reason(uri, ConnectionError("x")) + reason(uri, ValueError(f"bad {uri}"))
+
+
+def test_the_run_table_opens_with_the_axes_and_the_reported_metric(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    client, runs = mirrored(folder, sweep)
+    experiment = client.get_experiment_by_name(sweep.name)
+    mirror = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
+    assert mirror.close(60) == []
+    page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey=wsnet"
+    assert mirror.page == page
+    columns = json.loads(experiment.tags["mlflow.sharedViewState.wsnet"])["selectedColumns"]
+    there = {f"params.`{key}`" for run in runs.values() for key in run.data.params}
+    there |= {f"metrics.`{key}`" for run in runs.values() for key in run.data.metrics}
+    assert f"metrics.`final/{sweep.report['metric'].replace('/', '_')}`" in there.intersection(columns)
+    assert {f"params.`{key}`" for key in sweep.axes} <= set(columns)

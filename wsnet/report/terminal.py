@@ -14,7 +14,7 @@ __all__ = ["print_table"]
 
 
 def print_table(results: Results, console: "Console") -> None:
-    """Print the cells of `table.md`: as a table where it fits, else as a list with one cell a line."""
+    """Print the cells of `table.md`: as a table where it fits, with cells on two lines if need be, else as a list."""
     from rich.markup import escape
     from rich.text import Text
 
@@ -23,7 +23,7 @@ def print_table(results: Results, console: "Console") -> None:
     if not cells.rows:
         console.print("No trial has started yet.", highlight=False)
         return
-    if not _print_wide(results, cells, console):
+    if not _print_table(results, cells, console) and not _print_table(results, cells, console, tall=True):
         _print_narrow(results, cells, console)
     for line in caption(header, cells):
         console.print(Text(line, style="dim"))
@@ -32,8 +32,8 @@ def print_table(results: Results, console: "Console") -> None:
         console.print(Text(note, style="dim"))
 
 
-def _print_wide(results: Results, cells: Pivot, console: "Console") -> bool:
-    """Print a table if it fits; say whether it did."""
+def _print_table(results: Results, cells: Pivot, console: "Console", *, tall: bool = False) -> bool:
+    """Print a table if it fits, with the range below the median where it is tall; say whether it did."""
     from rich.box import SIMPLE_HEAD
     from rich.measure import Measurement
     from rich.table import Table
@@ -50,6 +50,8 @@ def _print_wide(results: Results, cells: Pivot, console: "Console") -> bool:
     for row in cells.rows:
         label = [value_of_key(value, key) for key, value in zip(cells.row_keys, row, strict=True)]
         texts = [cell_text(cells.cells.get((row, column)), header.metric, header.seeds) for column in cells.columns]
+        if tall:
+            texts = [text.replace(" [", "\n[").replace(" (", "\n(") for text in texts]
         table.add_row(*map(_styled, [*(label or ["all"]), *texts]))
     if Measurement.get(console, console.options.update(max_width=10_000), table).maximum > console.width:
         return False

@@ -36,6 +36,7 @@ class Mirror:
         self._list_all = True
         self._closing = self._abandoned = False
         self._trouble: str | None = None
+        self._page: str | None = None
         self._thread = threading.Thread(target=self._run, name="wsnet-mirror", daemon=True)
         self._thread.start()
 
@@ -43,6 +44,11 @@ class Mirror:
     def trouble(self) -> str | None:
         """What is wrong, for a line of progress; None while all is well."""
         return self._trouble
+
+    @property
+    def page(self) -> str | None:
+        """The page of the runs, to be put behind the UI's address; None before MLflow answered."""
+        return self._page
 
     def changed(self, trial_id: str) -> None:
         """Say that a trial's directory has changed. Returns at once."""
@@ -109,7 +115,9 @@ class Mirror:
 
     def _connect(self) -> Experiment:
         client = connect(self._uri)
-        return Experiment(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
+        experiment = Experiment(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
+        self._page = experiment.page
+        return experiment
 
     def _round(self, experiment: Experiment) -> None:
         """Upload every trial that has changed; one that can not be read keeps no other from it."""

@@ -53,6 +53,11 @@ def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, s
     }
 
 
+def final(metric: str) -> str:
+    """Name of a metric's last value: `test/top1_error` gives `final/test_top1_error`."""
+    return FINAL + metric.replace("/", "_")
+
+
 def dumps(value: Any) -> str:
     """JSON text, the same for the same value wherever it comes from."""
     return json.dumps(value, ensure_ascii=False)

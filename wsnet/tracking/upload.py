@@ -12,6 +12,7 @@ from wsnet.tracking import tags
 from wsnet.tracking.client import artifact_location
 from wsnet.tracking.parameters import parameters
 from wsnet.tracking.runs import trial_runs
+from wsnet.tracking.views import runs_page, view_tag
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -75,6 +76,11 @@ class Experiment:
         for trial_id, mirrored in self._mirrored.items():
             self._place(trial_id, mirrored)
 
+    @property
+    def page(self) -> str:
+        """The page of its runs, to be put behind the UI's address."""
+        return runs_page(self._id)
+
     def check(self) -> None:
         """Raise where the server does not answer."""
         self._client.get_experiment(self._id)
@@ -103,6 +109,7 @@ class Experiment:
     def _experiment(self, uri: str) -> str:
         name, wanted = self._manifest.name, tags.experiment_tags(self._manifest)
         wanted["mlflow.note.content"] = self._manifest.question  # The UI shows it as a banner.
+        wanted |= view_tag(self._manifest)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return str(self._client.create_experiment(name, artifact_location=artifact_location(uri), tags=wanted))
@@ -171,7 +178,7 @@ class Experiment:
         from mlflow.entities import Metric
 
         # Rounded, since the UI prints up to 17 digits; the full value stands at its epoch.
-        finals = {f"{tags.FINAL}{key.replace('/', '_')}": value for key, value in record.items() if _is_result(key)}
+        finals = {tags.final(key): value for key, value in record.items() if _is_result(key)}
         missing = [
             Metric(key, float(f"{value:.5g}"), mirrored.start, 0)
             for key, value in finals.items()

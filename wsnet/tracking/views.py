@@ -1,0 +1,35 @@
+"""A view of MLflow's run table that shows what a sweep is about: its axes, the seed, the reported metric.
+
+MLflow's own table opens with no parameter and no metric. The form of a shared view is not documented: this is what the
+UI of MLflow 3.17 reads. A later one that does not know it shows its own table, where columns can be chosen by hand.
+"""
+
+from wsnet.storage import Manifest
+from wsnet.tracking.tags import dumps, final
+
+__all__ = ["runs_page", "view_tag"]
+
+_KEY = "wsnet"
+_WIDTH = 170
+"""Pixels of a column: MLflow's 100 cut `final/test_top1_error` off."""
+
+
+def view_tag(manifest: Manifest) -> dict[str, str]:
+    """The experiment tag that holds the view."""
+    metric = f"metrics.`{final(manifest.report['metric'])}`"
+    shown = [metric, *(f"metrics.`{final(name)}`" for name in ("validation/top1_error", "train/loss"))]
+    columns = list(dict.fromkeys([*(f"params.`{key}`" for key in manifest.axes), "params.`seed`", *shown]))
+    state = {
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "columnWidths": dict.fromkeys(columns, _WIDTH),
+        "orderByKey": metric,
+        "orderByAsc": not manifest.report["metric"].endswith("accuracy"),
+        "searchFilter": "",
+    }
+    return {f"mlflow.sharedViewState.{_KEY}": dumps(state)}
+
+
+def runs_page(experiment_id: str) -> str:
+    """The page of that view, to be put behind the UI's address."""
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_KEY}"
