@@ -10,8 +10,8 @@ from wsnet.tracking.tags import dumps, final
 __all__ = ["runs_page", "view_tag"]
 
 _KEY = "wsnet"
-_WIDTH = 170
-"""Pixels of a column: MLflow's 100 cut `final/test_top1_error` off."""
+_PARAMETER_WIDTH, _METRIC_WIDTH = 130, 180
+"""Pixels of a column: MLflow's own 100 cut `final/test_top1_error` off."""
 
 
 def view_tag(manifest: Manifest) -> dict[str, str]:
@@ -22,7 +22,7 @@ def view_tag(manifest: Manifest) -> dict[str, str]:
     state = {
         "selectedColumns": columns,
         "columnOrder": columns,
-        "columnWidths": dict.fromkeys(columns, _WIDTH),
+        "columnWidths": {column: _METRIC_WIDTH if column in shown else _PARAMETER_WIDTH for column in columns},
         "orderByKey": metric,
         "orderByAsc": not manifest.report["metric"].endswith("accuracy"),
         "searchFilter": "",

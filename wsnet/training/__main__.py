@@ -1,12 +1,23 @@
-"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone, with the numbers that it has inside a sweep."""
+"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone.
+
+With the numbers that it has inside a sweep.
+"""
 
 import argparse
 import hashlib
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # The functions import what they need: --help and a mistake in the file need no torch.
+    from rich.console import Console
+
+    from wsnet.training.checkpoint import Checkpoint
+    from wsnet.training.trial import Trial
 
 _EXAMPLE = """\
-A trial file holds the sections data, model, optim and train (and execution, seed). The trial.yaml of any trial of a sweep is one:
+A trial file holds the sections data, model, optim and train (and execution, seed). The trial.yaml of any trial of a
+sweep is one:
 
   python -m wsnet.training runs/quickstart/trials/1a2b3c4d5e6f/trial.yaml --out alone
 """
@@ -15,15 +26,10 @@ A trial file holds the sections data, model, optim and train (and execution, see
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 1 diverged, 2 the input can not be used, 130 interrupted."""
     arguments = _parser().parse_args(argv)
-    from wsnet.config import ConfigError
-    from wsnet.storage import StorageError
-
     try:
         return _run(arguments)
-    except (ConfigError, StorageError) as error:
+    except _input_errors() as error:
         print(error, file=sys.stderr)
-    except _user_errors() as error:
-        print(f"{arguments.trial}: {error}", file=sys.stderr)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command goes on from the last whole epoch", file=sys.stderr)
         return 130
@@ -32,23 +38,32 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m wsnet.training", description=__doc__, epilog=_EXAMPLE, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog="python -m wsnet.training",
+        description=__doc__,
+        epilog=_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("trial", metavar="TRIAL.yaml", help="the trial's configuration")
     parser.add_argument("--out", metavar="DIR", help="the trial's directory (default: runs/alone/<trial id>)")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
-    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override an option; repeatable")
-    parser.add_argument("--resume", metavar="PATH", help="begin from this checkpoint")
-    parser.add_argument("--evaluate", metavar="PATH", help="print loss, top-1 and top-5 of this checkpoint; train nothing")
+    parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override an option")
+    checkpoint = parser.add_mutually_exclusive_group()
+    checkpoint.add_argument("--resume", metavar="PATH", help="begin from this checkpoint")
+    checkpoint.add_argument(
+        "--evaluate", metavar="PATH", help="print this checkpoint's loss and accuracy; do not train"
+    )
     return parser
 
 
-def _user_errors() -> tuple[type[ValueError], ...]:
+def _input_errors() -> tuple[type[Exception], ...]:
+    """What is the user's to mend: each has a text that says how, or (OSError) which file."""
+    from wsnet.config import ConfigError
     from wsnet.data import DataError
     from wsnet.models import ModelError
-    from wsnet.training.checkpoint import CheckpointError
+    from wsnet.storage import StorageError
+    from wsnet.training.errors import TrialError
 
-    return DataError, ModelError, CheckpointError
+    return ConfigError, StorageError, DataError, ModelError, TrialError, OSError
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -72,7 +87,7 @@ def _run(arguments: argparse.Namespace) -> int:
     return _train(trial, start, arguments.out or f"runs/alone/{trial.trial_id}", console)
 
 
-def _train(trial, start, out: str, console) -> int:  # type: ignore[no-untyped-def]
+def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Console") -> int:
     from wsnet.models import parameter_count
     from wsnet.storage import Folder
     from wsnet.training.bar import Bar
@@ -80,35 +95,37 @@ def _train(trial, start, out: str, console) -> int:  # type: ignore[no-untyped-d
 
     config, folder = trial.config, Folder(out)
     parameters = parameter_count(config.model, classes=len(trial.images.classes), shape=config.data.facts.shape)
-    console.print(
+    _say(
+        console,
         f"trial {trial.trial_id}: {config.model.name} with {config.model.norm.name} norm, {parameters:,} parameters; "
         f"{config.data.name}, {len(trial.images.train):,} training images; {config.execution.device}, "
         f"{config.execution.threads} threads",
-        highlight=False,
-        soft_wrap=True,
     )
     with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
         result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)
-    console.print(f"{result.status.status} after epoch {result.status.epoch}: {folder.location}", highlight=False, soft_wrap=True)
+    _say(console, f"{result.status.status} after epoch {result.status.epoch}: {folder.location}")
     if result.status.message:
-        console.print(result.status.message, highlight=False, soft_wrap=True)
+        _say(console, result.status.message)
     return 1 if result.status.status == "diverged" else 0
 
 
-def _evaluate(trial, checkpoint, console) -> int:  # type: ignore[no-untyped-def]
+def _evaluate(trial: "Trial", checkpoint: "Checkpoint", console: "Console") -> int:
     from wsnet.training.execution import applied
     from wsnet.training.loop import Training
 
     with applied(trial.config):
-        training = Training(trial, checkpoint)
+        training = Training(trial)
+        checkpoint.restore(training.model)
         for split in training.splits:
             measured = training.evaluate(split)
             top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
-            console.print(
-                f"{split}: loss {measured.loss:.4f}  top-1 {top1:.2f}  top-5 {top5:.2f}  ({measured.samples:,} images)",
-                highlight=False,
-            )
+            accuracy = f"top-1 {top1:.2f}  top-5 {top5:.2f}"
+            _say(console, f"{split}: loss {measured.loss:.4f}  {accuracy}  ({measured.samples:,} images)")
     return 0
+
+
+def _say(console: "Console", text: str) -> None:
+    console.print(text, highlight=False, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ import time
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.table import Column
 
 from wsnet.storage.trial_directory import Record
 from wsnet.training.meter import Meter
@@ -13,9 +14,14 @@ __all__ = ["Bar"]
 _REFRESH = 0.5
 """Seconds between readings of the meter: each one waits for the device."""
 
+_WIDE = 110
+"""Columns of a terminal that holds everything on one line; in a narrower one the bar itself is left out."""
+
 
 class Bar:
-    """Shows each epoch as a bar with data, batch and total time, time left, loss, top-1 and top-5; and a line when it is over.
+    """Shows each epoch as a bar, and as a line when it is over.
+
+    The bar has the seconds per step spent on data and in all, the time gone and left, loss, top-1 and top-5.
 
     Use it as a context manager; `step` is a `Watch`, `epoch` a `Report`.
 
@@ -27,17 +33,19 @@ class Bar:
 
     def __init__(self, *, epochs: int, steps: int, console: Console) -> None:
         self._epochs, self._steps, self._console = epochs, steps, console
+        graphic = [BarColumn(bar_width=10, table_column=Column(no_wrap=True))] if console.width >= _WIDE else []
         self._progress = Progress(
             TextColumn("epoch {task.fields[epoch]}/" + str(epochs)),
-            BarColumn(bar_width=20),
+            *graphic,
             TextColumn("{task.completed}/{task.total}"),
-            TextColumn("data {task.fields[data]:.3f}s batch {task.fields[batch]:.3f}s"),
+            TextColumn("data {task.fields[data]:.3f} batch {task.fields[batch]:.3f} s"),
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[measured]}"),
+            TextColumn("{task.fields[measured]}", table_column=Column()),  # In a narrow terminal it goes below itself.
             console=console,
             transient=True,
+            disable=not console.is_terminal,
         )
         self._task = self._progress.add_task("", total=steps, epoch=1, data=0.0, batch=0.0, measured="")
         self._read_at = 0.0
@@ -64,7 +72,9 @@ class Bar:
         measured = meter.read(over_workers=False)
         text = f"loss {measured.loss:.4f} top-1 {100 - measured.top1_error:.2f} top-5 {100 - measured.top5_error:.2f}"
         batch = (now - self._began) / step if step else 0.0
-        self._progress.update(self._task, completed=step + 1, data=self._waited / (step + 1), batch=batch, measured=text)
+        self._progress.update(
+            self._task, completed=step + 1, data=self._waited / (step + 1), batch=batch, measured=text
+        )
 
     def epoch(self, record: Record) -> None:
         """An epoch is done."""
@@ -74,4 +84,4 @@ class Bar:
                 top1, top5 = (100 - record[f"{split}/top{k}_error"] for k in (1, 5))
                 parts.append(f"{split} loss {record[f'{split}/loss']:.4f} top-1 {top1:.2f} top-5 {top5:.2f}")
         parts.append(f"{record['time/epoch_seconds']:.1f} s, {record['time/images_per_second']:.0f} images/s")
-        self._console.print("  ".join(parts), highlight=False, soft_wrap=True)
+        self._console.print("  ".join(parts), highlight=False, markup=False, soft_wrap=True)

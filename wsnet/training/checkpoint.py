@@ -10,32 +10,36 @@ from torch import nn
 
 from wsnet.storage import Folder
 from wsnet.storage.trial_directory import Record
+from wsnet.training.errors import TrialError
+from wsnet.training.optimizer import restore_optimizer
 
 __all__ = ["Checkpoint", "CheckpointError"]
 
 _FORMAT = 1
 
 
-class CheckpointError(ValueError):
-    """A file that is no checkpoint of this model; the message says why."""
+class CheckpointError(TrialError):
+    """A file that is no checkpoint for this trial; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A trial after a whole epoch. Random generators have no state here: all randomness derives from (seed, purpose, epoch).
+    """A trial after a whole epoch.
+
+    Random generators have no state here: all randomness derives from (seed, purpose, epoch).
 
     Attributes:
         trial_id: identity of the trial.
         epoch: whole epochs done.
         model: the model's parameters and buffers.
-        optimizer: the optimizer's state.
+        optimizer: the optimizer's moments and step counts, by number of the parameter; its options are the trial's.
         records: one record for each epoch done.
     """
 
     trial_id: str
     epoch: int
     model: dict[str, Any]
-    optimizer: dict[str, Any]
+    optimizer: dict[int, dict[str, Any]]
     records: list[Record]
 
     def to_bytes(self) -> bytes:
@@ -53,10 +57,11 @@ class Checkpoint:
         """
         try:
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
-            assert content.pop("format") == _FORMAT
-            return cls(**content)
-        except Exception as error:
-            raise CheckpointError(f"{name} is no checkpoint of wsnet (format {_FORMAT}), or is damaged: {error}") from error
+            if content.pop("format") == _FORMAT:
+                return cls(**content)
+        except Exception as error:  # Whatever torch, pickle and zip raise for bytes that they can not read.
+            raise CheckpointError(f"{name} is no checkpoint of wsnet, or is damaged") from error
+        raise CheckpointError(f"{name} is a checkpoint of another version of wsnet; this one reads format {_FORMAT}")
 
     @classmethod
     def read(cls, folder: Folder, name: str) -> "Checkpoint | None":
@@ -80,12 +85,17 @@ class Checkpoint:
         """Put the checkpoint's state into a model and its optimizer.
 
         Raises:
-            CheckpointError: the checkpoint is of another architecture.
+            CheckpointError: the checkpoint is of another architecture, or of another kind of optimizer.
         """
         try:
             model.load_state_dict(self.model)
         except RuntimeError as error:
             first = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
-            raise CheckpointError(f"the checkpoint (trial {self.trial_id}) is of another architecture: {first}") from None
+            text = f"the checkpoint (trial {self.trial_id}) is of another architecture: {first}"
+            raise CheckpointError(text) from None
         if optimizer is not None:
-            optimizer.load_state_dict(self.optimizer)
+            try:
+                restore_optimizer(optimizer, self.optimizer)
+            except ValueError as error:
+                text = f"the checkpoint (trial {self.trial_id}) is of another optimizer: {error}"
+                raise CheckpointError(text) from None

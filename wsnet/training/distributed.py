@@ -21,8 +21,8 @@ def sum_over_workers(tensor: Tensor) -> None:
 def average_buffers(model: nn.Module) -> None:
     """Give every worker the mean of all workers' running statistics.
 
-    Each worker normalizes its own share of a batch and keeps its own running statistics; their mean is what evaluation uses and
-    what a checkpoint holds. (DistributedDataParallel's default, rank 0's alone, would use 1/W of the samples.)
+    Each worker normalizes its own share of a batch and keeps its own running statistics; their mean is what evaluation
+    uses and what a checkpoint holds. (DistributedDataParallel's default, rank 0's alone, would use 1/W of the samples.)
     """
     world = rank_and_world()[1]
     if world == 1:

@@ -14,7 +14,9 @@ from wsnet.training.meter import Measured, Meter
 __all__ = ["autocast", "evaluate"]
 
 
-def evaluate(model: nn.Module, batches: Iterable[Batch], *, device: torch.device, precision: str = "float32") -> Measured:
+def evaluate(
+    model: nn.Module, batches: Iterable[Batch], *, device: torch.device, precision: str = "float32"
+) -> Measured:
     """Measure a model on batches, in eval mode and without gradients.
 
     Args:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 
 from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.training.errors import TrialError
 
-__all__ = ["applied", "execution_record", "settle"]
+__all__ = ["applied", "execution_record", "is_available", "settle"]
 
 
 def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
@@ -19,11 +20,26 @@ def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionC
     Args:
         execution: as the user wrote it.
         cpus: CPUs that the trial was given; by default those that this process may use.
+
+    Raises:
+        TrialError: the device is not there.
     """
-    threads = execution.threads if execution.threads != "auto" else cpus or len(os.sched_getaffinity(0))
+    threads = execution.threads if execution.threads != "auto" else cpus or _usable_cpus()
     device = execution.device if execution.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
+    if not is_available(device):
+        raise TrialError(
+            f"execution.device must be a device of this machine, but got {device!r} "
+            f"with {torch.cuda.device_count()} CUDA devices; use 'auto' or 'cpu'"
+        )
     layout = execution.memory_format if execution.memory_format != "auto" else "channels_last"
     return execution.model_copy(update={"threads": threads, "device": device, "memory_format": layout})
+
+
+def is_available(device: str) -> bool:
+    """Whether a settled device is there."""
+    if torch.device(device).type != "cuda":
+        return True
+    return torch.cuda.is_available() and (torch.device(device).index or 0) < torch.cuda.device_count()
 
 
 def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]:
@@ -66,6 +82,11 @@ def applied(config: TrialConfig) -> Iterator[None]:
         yield
     finally:
         _set(*before)
+
+
+def _usable_cpus() -> int:
+    # Where a job was given a part of a machine, os.cpu_count() is the whole of it; macOS has nothing better.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _set(threads: int, deterministic: bool, benchmark: bool, conv_tf32: bool, matmul_tf32: bool) -> None:

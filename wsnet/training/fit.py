@@ -5,23 +5,19 @@ from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-import torch
-
-from wsnet.config.source import dump_yaml
 from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
-from wsnet.training.checkpoint import Checkpoint
+from wsnet.training.checkpoint import Checkpoint, CheckpointError
 from wsnet.training.distributed import rank_and_world, wait_for_all
-from wsnet.training.execution import applied, execution_record
-from wsnet.training.history import History
-from wsnet.training.keeper import Keeper
+from wsnet.training.execution import applied
 from wsnet.training.loop import Training, Watch
 from wsnet.training.trial import Trial
+from wsnet.training.writer import Writer, as_executed_before, check_owner, write_start
 
 __all__ = ["Report", "Result", "fit"]
 
 Report = Callable[[Record], None]
-"""Told of each epoch once it is safe in the trial's directory."""
+"""Told of each epoch once it is safe in the trial's directory; of the last one, once the status is final too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,14 +43,14 @@ def fit(
 ) -> Result:
     """Train a trial to its end, from wherever it is.
 
-    The same numbers come out to the last bit however it is run: at once, or killed at any point and run again. With a process
-    group set up, every worker calls this; rank 0 writes, every rank reports.
+    The same numbers come out to the last bit however it is run: at once, or killed at any point and run again. With a
+    process group set up, every worker calls this; rank 0 writes, every rank reports.
 
     Args:
         trial: what to train.
-        report: told of each epoch.
-        checkpoint_dir: the trial's directory. What lies there is looked up first: a finished trial returns at once, an unfinished
-            one goes on from its last checkpoint, as it was executed before. The directory is locked meanwhile.
+        report: told of each epoch that is trained now. It may raise to stop; what it was told of is not lost.
+        checkpoint_dir: the trial's directory. What lies there is looked up first: a finished trial returns at once, an
+            unfinished one goes on from its last checkpoint, as it was executed before. Locked meanwhile.
         watch: told of each step.
         start: a checkpoint to begin from where the directory holds none.
 
@@ -62,18 +58,24 @@ def fit(
         How it ended.
 
     Raises:
-        ValueError: the model can not be built, or `start` is of another one.
+        TrialError: the trial can not be trained as configured, or the directory is another trial's.
+        CheckpointError: `start` is of another model or optimizer, or leaves no epoch to train.
+        ModelError: the model can not be built.
     """
     directory = TrialDirectory(checkpoint_dir)
     leader = rank_and_world()[0] == 0
     with checkpoint_dir.lock() if leader else nullcontext():
-        wait_for_all()
+        wait_for_all()  # No worker reads before the leader has the lock ...
+        check_owner(trial, directory)
         status = directory.status()
         if status is not None and status.is_final:
             return Result(status=status, records=directory.records())
-        trial = _as_executed_before(trial, directory)
-        checkpoint = Checkpoint.read(checkpoint_dir, "last.pt") or start
-        wait_for_all()  # Every worker has read the directory before rank 0 writes to it.
+        checkpoint = Checkpoint.read(checkpoint_dir, "last.pt") or _checked(start, trial)
+        wait_for_all()  # ... nor does the leader write before all have read.
+        if leader:
+            write_start(trial, directory)
+        wait_for_all()
+        trial = as_executed_before(trial, directory)
         with applied(trial.config):
             return _train(Training(trial, checkpoint), checkpoint, directory if leader else None, report, watch)
 
@@ -86,60 +88,39 @@ def _train(
     watch: Watch | None,
 ) -> Result:
     """Epoch by epoch: train, evaluate, write down, report. Only the leader has a directory."""
-    config = training.config
     records = list(checkpoint.records) if checkpoint else []
-    writer = _Writer(training, directory, records) if directory else None
-    status = Status(status="finished", epoch=config.train.epochs)
-    while training.epoch < config.train.epochs:
-        record = training.train_epoch(watch)
-        records.append(record)
-        if writer is not None:
-            writer.write(record)
-        wait_for_all()
-        report(record)
-        if not math.isfinite(record["train/loss"]):
-            loss, epoch = record["train/loss"], training.epoch
-            status = Status(status="diverged", epoch=epoch, message=f"the training loss became {loss} in epoch {epoch}")
-            break
-    if writer is not None:
-        writer.finish(status)
+    status = _ending(training, records)
+    with Writer(training, directory, records, status) if directory else nullcontext() as writer:
+        while status is None:
+            record = training.train_epoch(watch)
+            records.append(record)
+            status = _ending(training, records)
+            if writer is not None:
+                writer.write(record, status)
+            wait_for_all()
+            report(dict(record))
     return Result(status=status, records=records)
 
 
-class _Writer:
-    """Everything that the leader writes into the trial's directory."""
+def _ending(training: Training, records: list[Record]) -> Status | None:
+    """How the trial has ended; None while it has not.
 
-    def __init__(self, training: Training, directory: TrialDirectory, records: list[Record]) -> None:
-        self._training, self._directory, self._records = training, directory, records
-        config = training.config
-        directory.folder.write("trial.yaml", dump_yaml(config.model_dump(mode="json")).encode())
-        directory.write_status(Status(status="running", epoch=training.epoch))
-        self._keeper = Keeper(directory.folder, config.train.keep, records)
-        self._history = History(directory, records, tensorboard=config.train.tensorboard)
-
-    def write(self, record: Record) -> None:
-        self._history.add(record)
-        self._keeper.save(self._training.checkpoint(self._records), record)
-
-    def finish(self, status: Status) -> None:
-        self._directory.write_status(status)
-        self._keeper.finish()
+    Read off what is done, so that a resumed trial ends where it would have ended.
+    """
+    loss = records[-1]["train/loss"] if records else 0.0
+    if not math.isfinite(loss):
+        message = f"the training loss became {loss} in epoch {training.epoch}"
+        return Status(status="diverged", epoch=training.epoch, message=message)
+    if training.epoch >= training.config.train.epochs:
+        return Status(status="finished", epoch=training.epoch)
+    return None
 
 
-def _as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
-    """A trial that was started keeps its threads, layout and device: with others its bits would change half-way."""
-    before = directory.execution()
-    if before is None or not _is_available(before["device"]):
-        if rank_and_world()[0] == 0:
-            directory.write_execution(execution_record(trial.config, workers=trial.workers))
-        return trial
-    kept = {key: before[key] for key in ("threads", "memory_format", "compile")}
-    device = trial.config.execution.device if rank_and_world()[1] > 1 else before["device"]
-    execution = trial.config.execution.model_copy(update={**kept, "device": device})
-    return trial.executed(execution)
-
-
-def _is_available(device: str) -> bool:
-    if torch.device(device).type != "cuda":
-        return True
-    return torch.cuda.is_available() and (torch.device(device).index or 0) < torch.cuda.device_count()
+def _checked(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
+    epochs = trial.config.train.epochs
+    if start is not None and start.epoch >= epochs and start.trial_id != trial.trial_id:
+        raise CheckpointError(
+            "a checkpoint to begin from must leave an epoch to train, "
+            f"but got one after epoch {start.epoch} with train.epochs={epochs}; raise train.epochs"
+        )
+    return start

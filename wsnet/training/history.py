@@ -5,6 +5,7 @@ from typing import Any
 
 from wsnet.storage import TrialDirectory
 from wsnet.storage.trial_directory import Record
+from wsnet.training.errors import TrialError
 
 __all__ = ["History"]
 
@@ -24,14 +25,17 @@ class History:
     Args:
         directory: the trial's directory.
         records: records of the epochs that are done; whatever the directory holds beyond them is dropped.
-        tensorboard: also write TensorBoard scalars.
+        tensorboard: also write TensorBoard scalars; those of epochs beyond the records are dropped on reading.
+
+    Raises:
+        TrialError: TensorBoard is not installed, or the directory is remote.
     """
 
     def __init__(self, directory: TrialDirectory, records: list[Record], *, tensorboard: bool = False) -> None:
         self._directory = directory
+        self._scalars = _scalar_writer(directory, purge_step=len(records) + 1) if tensorboard else None
         directory.write_records(records)
         self._write_log(records, fresh=True)
-        self._scalars = _scalar_writer(directory, purge_step=len(records) + 1) if tensorboard else None
 
     def add(self, record: Record) -> None:
         """Write one epoch down."""
@@ -41,6 +45,11 @@ class History:
             for key, value in record.items():
                 self._scalars.add_scalar(key, value, int(record["epoch"]))
             self._scalars.flush()
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self._scalars is not None:
+            self._scalars.close()
 
     def _write_log(self, records: list[Record], *, fresh: bool) -> None:
         lines = ["\t".join(_LOG)] if fresh else []
@@ -61,9 +70,12 @@ def _logged(record: Record, key: str) -> str:
 
 def _scalar_writer(directory: TrialDirectory, *, purge_step: int) -> Any:
     if directory.folder.local is None:
-        raise ValueError("train.tensorboard needs a local storage folder; leave it off for remote storage")
+        raise TrialError(
+            "train.tensorboard needs a local folder, "
+            f"but got {directory.folder.location}; leave it off for remote storage"
+        )
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError:
-        raise ValueError("train.tensorboard needs the tensorboard package: pip install 'wsnet[tensorboard]'") from None
+        raise TrialError("train.tensorboard needs the tensorboard package: pip install 'wsnet[tensorboard]'") from None
     return SummaryWriter(str(directory.folder.local), purge_step=purge_step)  # type: ignore[no-untyped-call]

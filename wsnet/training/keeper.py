@@ -40,5 +40,6 @@ class Keeper:
 
 
 def _validation_error(record: Record) -> float:
-    error = record.get("validation/top1_error", math.nan)
-    return math.inf if math.isnan(error) else error
+    """Infinite where there is no validation split, or where the loss is not finite: such an epoch is never the best."""
+    is_sound = all(math.isfinite(record.get(f"{split}/loss", math.nan)) for split in ("train", "validation"))
+    return record["validation/top1_error"] if is_sound else math.inf

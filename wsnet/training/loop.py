@@ -1,4 +1,4 @@
-"""The training loop: epoch, train, evaluate, write down, report."""
+"""The training loop: steps, epochs, evaluation."""
 
 import itertools
 import time
@@ -14,6 +14,7 @@ from wsnet.data import Batch, Batches, evaluation_batches, on_device
 from wsnet.layers import initialize
 from wsnet.models import build
 from wsnet.storage.trial_directory import Record
+from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.evaluate import autocast, evaluate
@@ -25,8 +26,9 @@ from wsnet.training.trial import Trial
 __all__ = ["Training", "Watch"]
 
 Watch = Callable[[int, int, float, Meter], None]
-"""Called after each step with (epoch, step, seconds waited for data, what was measured so far in the epoch). Reading the meter
-waits for the device: do it seldom."""
+"""Called after each step with (epoch, step, seconds waited for data, what was measured so far in the epoch).
+
+Reading the meter waits for the device: do it seldom."""
 
 _EVALUATED_AT_ONCE = 512
 """Images in one forward pass of an evaluation: enough to fill a CPU or GPU, the same for every batch size."""
@@ -40,15 +42,17 @@ class Training:
         start: where to begin; None begins at the seed's initial weights.
 
     Raises:
-        ValueError: the model can not be built, or the checkpoint is of another one.
+        ModelError: the model can not be built.
+        TrialError: a batch is too small for the model, or the checkpoint is of another model or optimizer.
     """
 
     def __init__(self, trial: Trial, start: Checkpoint | None = None) -> None:
         self.trial, self.config, self.images = trial, trial.config, trial.images
         self.device = torch.device(self.config.execution.device)
         self.rank, self.world = rank_and_world()
-        self.layout = torch.channels_last if self.config.execution.memory_format == "channels_last" else torch.contiguous_format
-        self.model = self._built().to(device=self.device, memory_format=self.layout)
+        is_channels_last = self.config.execution.memory_format == "channels_last"
+        self.layout = torch.channels_last if is_channels_last else torch.contiguous_format
+        self.model = self._built().to(self.device).to(memory_format=self.layout)
         self.optimizer = build_optimizer(self.config.optim, self.model.parameters())
         if start is not None:
             start.restore(self.model, self.optimizer)
@@ -68,6 +72,7 @@ class Training:
             **self._placement(),
         )
         self.steps = min(self.batches.steps, self.config.train.steps_per_epoch or self.batches.steps)
+        check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
         self.forward = self._forward()
 
     def train_epoch(self, watch: Watch | None = None) -> Record:
@@ -109,7 +114,7 @@ class Training:
             trial_id=self.trial.trial_id,
             epoch=self.epoch,
             model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict(),
+            optimizer=self.optimizer.state_dict()["state"],
             records=records,
         )
 

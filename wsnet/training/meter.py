@@ -39,10 +39,15 @@ class Measured:
 
 
 class Meter:
-    """Collects losses and logits without waiting for the device."""
+    """Collects losses and logits without waiting for the device.
+
+    However often it is read in between, the bits at the end are the same: hits are whole numbers, and losses are kept
+    one by one and added up anew by each reading.
+    """
 
     def __init__(self, device: torch.device) -> None:
-        self._sums = torch.zeros(4, dtype=torch.float64, device=device)  # loss, top-1 hits, top-5 hits, samples
+        self._counts = torch.zeros(3, dtype=torch.float64, device=device)  # top-1 hits, top-5 hits, samples
+        self._loss_sums = torch.zeros(0, dtype=torch.float64, device=device)  # one of each batch
         self._losses: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._labels: list[Tensor] = []
@@ -66,7 +71,7 @@ class Meter:
     def read(self, *, over_workers: bool = True) -> Measured:
         """What was measured so far; waits for the device. NaN where nothing was."""
         self._count()
-        sums = self._sums.clone()
+        sums = torch.cat([self._loss_sums.sum()[None], self._counts])
         if over_workers:
             sum_over_workers(sums)
         loss, top1, top5, samples = sums.tolist()
@@ -74,18 +79,18 @@ class Meter:
             return Measured(loss=float("nan"), top1_error=float("nan"), top5_error=float("nan"), samples=0)
         return Measured(
             loss=loss / samples,
-            top1_error=100 * (1 - top1 / samples),
-            top5_error=100 * (1 - top5 / samples),
+            top1_error=100 * (samples - top1) / samples,
+            top5_error=100 * (samples - top5) / samples,
             samples=int(samples),
         )
 
     def _count(self) -> None:
         if not self._losses:
             return
-        sizes = torch.tensor([len(labels) for labels in self._labels], dtype=torch.float64, device=self._sums.device)
+        sizes = torch.tensor([len(labels) for labels in self._labels], dtype=torch.float64, device=self._counts.device)
         logits, labels = torch.cat(self._logits), torch.cat(self._labels)
         guesses = logits.topk(min(5, logits.shape[1])).indices
         hits = guesses == labels[:, None]
-        loss = (torch.stack(self._losses).double() * sizes).sum()
-        self._sums += torch.stack([loss, hits[:, 0].sum(), hits.sum(), sizes.sum()])
+        self._loss_sums = torch.cat([self._loss_sums, torch.stack(self._losses).double() * sizes])
+        self._counts += torch.stack([hits[:, 0].sum(), hits.sum(), sizes.sum()])
         self._losses, self._logits, self._labels, self._held = [], [], [], 0

@@ -18,8 +18,8 @@ def learning_rate(schedule: ScheduleConfig, lr: float, *, step: int, steps_per_e
         epochs: epochs in all.
 
     Returns:
-        The scheduled rate, times the share of the warm-up that is done: (step + 1) / (warm-up steps) while that is below 1
-        (Goyal et al. 2017, section 2.2, from nearly 0).
+        The scheduled rate, times the share of the warm-up that is done: (step + 1) / (warm-up steps) while that is
+        below 1 (Goyal et al. 2017, section 2.2, from nearly 0).
     """
     warmup = schedule.warmup_epochs * steps_per_epoch
     share = min(1.0, (step + 1) / warmup) if warmup > 0 else 1.0

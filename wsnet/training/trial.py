@@ -29,7 +29,9 @@ class Trial:
     warm_start: str | None = None
 
     @classmethod
-    def prepare(cls, config: TrialConfig, *, root: Path | None = None, cpus: int | None = None, workers: int = 1) -> "Trial":
+    def prepare(
+        cls, config: TrialConfig, *, root: Path | None = None, cpus: int | None = None, workers: int = 1
+    ) -> "Trial":
         """Load a trial's images and settle its execution.
 
         Args:
@@ -40,6 +42,7 @@ class Trial:
 
         Raises:
             DataError: the images are missing or damaged.
+            TrialError: the configured device is not there.
         """
         settled = config.model_copy(update={"execution": settle(config.execution, cpus=cpus)})
         return cls(config=settled, images=load(config.data, root=root), workers=workers)

@@ -1,0 +1,79 @@
+"""Two real processes that train one trial together, over gloo."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.training.trials import (
+    assert_done,
+    assert_same_checkpoint,
+    config,
+    last,
+    numbers,
+    spec,
+    start_child,
+    trained,
+)
+from wsnet.storage import Folder, TrialDirectory
+from wsnet.training import Trial
+from wsnet.training.loop import Training
+
+# 200 images in batches of 33: uneven shares. 68 images in batches of 67: one worker idles at the last.
+GROUP = {"model": {"norm": {"name": "group", "groups": 2}}, "train": {"epochs": 2, "batch_size": 33}}
+IDLE = {**GROUP, "data": {"limit": 68}, "train": {"epochs": 2, "batch_size": 67}}
+BATCH = {"train": {"epochs": 2, "batch_size": 32}}
+
+
+@pytest.fixture(scope="module")
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of trials that two processes have trained."""
+    folder = tmp_path_factory.mktemp("together")
+    reports = {"reports": f"{folder}/{{rank}}.json"}
+    specs = [
+        spec(config(**GROUP), folder / "group", threads=[1, 2], **reports),
+        spec(config(**IDLE), folder / "idle"),
+        spec(config(**BATCH), folder / "batch"),
+        spec(config(**BATCH), folder / "stopped", stop_after=1),
+        spec(config(**BATCH), folder / "stopped"),
+    ]
+    assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
+    return folder
+
+
+@pytest.mark.parametrize(("name", "options"), [("group", GROUP), ("idle", IDLE)])
+def test_the_records_are_those_of_one_process(
+    together: Path, tmp_path: Path, name: str, options: dict[str, Any]
+) -> None:
+    alone = numbers(trained(Trial.prepare(config(**options)), tmp_path).records)
+    both = numbers(TrialDirectory(Folder(together / name)).records())
+    assert [record.keys() for record in both] == [record.keys() for record in alone]
+    for one, other in zip(both, alone, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)
+
+
+def test_every_rank_reports_and_only_one_writes(together: Path) -> None:
+    reports = [json.loads((together / f"{rank}.json").read_text()) for rank in (0, 1)]
+    assert numbers(reports[0]) == numbers(reports[1])
+    assert reports[0] == TrialDirectory(Folder(together / "group")).records()
+    execution = json.loads((together / "group" / "execution.json").read_text())
+    assert (execution["workers"], execution["threads"]) == (2, 1)
+
+
+def test_running_statistics_are_the_mean_of_the_workers(together: Path) -> None:
+    checkpoint = last(together / "batch")
+    training = Training(Trial.prepare(config(**BATCH)), checkpoint)
+    # Each worker evaluated its own half with its own statistics; one process with the checkpoint's finds the same.
+    measured = training.evaluate("validation").named("validation")
+    assert measured == pytest.approx({key: checkpoint.records[-1][key] for key in measured}, rel=1e-5)
+
+
+def test_two_workers_stopped_after_an_epoch_go_on_exactly(together: Path) -> None:
+    assert_same_checkpoint(last(together / "stopped"), last(together / "batch"))
+
+
+def test_buffers_are_averaged_and_sums_are_summed(together: Path) -> None:
+    for rank in (0, 1):
+        found = json.loads((together / f"store.{rank}.json").read_text())
+        assert found == {"running_mean": [1.5, 7.5], "num_batches_tracked": 7, "sum": 3.0}
