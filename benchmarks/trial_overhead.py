@@ -2,10 +2,11 @@
 
     python benchmarks/trial_overhead.py [SWEEP.yaml] [--compared N]
 
-Runs the sweep through `wsnet.sweep.driver.run` (Ray Tune with reused actors), then N of its trials as plain Tune functions
-without reuse, and N as one-worker TorchTrainers. A trial's time inside `fit` is from its execution.json (written first) to its
-final status.json (written last); a slot's time from its first trial's start to its last one's end. Ray's own start and what comes
-before a slot's first trial (a new process, the import of torch) are printed apart. The bar is 0.15 s a trial.
+Runs the sweep through `wsnet.sweep.driver.run` (Ray Tune with reused actors), then N of its trials as plain Tune
+functions without reuse, and N as one-worker TorchTrainers. A trial's time inside `fit` is from its execution.json
+(written first) to its final status.json (written last); a slot's time from its first trial's start to its last one's
+end. Ray's own start and what comes before a slot's first trial (a new process, the import of torch) are printed
+apart. The bar is 0.15 s a trial.
 """
 
 import argparse
