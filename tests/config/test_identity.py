@@ -72,6 +72,7 @@ def test_what_changes_no_numbers_does_not_count(change: dict[str, Any]) -> None:
         {"train__epochs": 4},
         {"train__precision": "bfloat16"},
         {"model__weight": "standardized"},
+        {"model__residual_init": "zero"},
         {"model__norm": {"name": "layer"}},
         {"data__validation": 100},
         {"data__limit": 100},
@@ -103,6 +104,11 @@ def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
     assert ids(trial(), workers=2) != ids(trial(), workers=1)
     assert ids(trial(), workers=2) != ids(trial(), workers=4)
     assert ids(group, workers=2) == ids(group, workers=1)
+    for name in ("ghost_batch", "batch_renorm"):
+        norm = trial(model__norm={"name": name})
+        assert ids(norm, workers=2) != ids(norm, workers=1)
+    sync = trial(model__norm={"name": "sync_batch"})
+    assert ids(sync, workers=2) == ids(sync, workers=1)
 
 
 def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:

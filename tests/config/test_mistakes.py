@@ -123,7 +123,8 @@ EPOCHS = "epochs: 3"
         (
             "model.norm.groups: 4",
             "model.norm.momentum: 0.1",
-            "s.yaml:9: cases[1].model.norm.momentum: has no effect with 'group'; only 'batch' takes it",
+            "s.yaml:9: cases[1].model.norm.momentum: has no effect with 'group'; "
+            "only 'batch' and 'sync_batch' and 'ghost_batch' and 'batch_renorm' take it",
         ),
         (
             "{model.norm.name: batch}",

@@ -8,11 +8,16 @@ from torch import Tensor
 
 from wsnet.config.norm import (
     BatchNormConfig,
+    BatchRenormConfig,
+    EvoNormS0Config,
+    FilterResponseNormConfig,
+    GhostBatchNormConfig,
     GroupNormConfig,
     InstanceNormConfig,
     LayerNormConfig,
     NoNormConfig,
     NormConfig,
+    SyncBatchNormConfig,
 )
 from wsnet.layers import Layers, uses_batch_statistics
 
@@ -121,15 +126,51 @@ def test_statistics_over_a_single_element_are_refused(config: NormConfig) -> Non
         made(config, size=(1, 1))
 
 
-def test_only_batch_norm_mixes_the_images_of_a_batch() -> None:
-    configs: list[NormConfig] = [
-        BatchNormConfig(name="batch"),
-        GroupNormConfig(name="group", groups=4),
-        LayerNormConfig(name="layer"),
-        InstanceNormConfig(name="instance"),
-        NoNormConfig(name="none"),
-    ]
-    for config in configs:
-        norm, x = made(config), images()
-        alone, together = norm(x[:1]), norm(x)[:1]
-        assert uses_batch_statistics(config) is not torch.allclose(alone, together)
+EVERY: list[NormConfig] = [
+    BatchNormConfig(name="batch"),
+    SyncBatchNormConfig(name="sync_batch"),
+    GhostBatchNormConfig(name="ghost_batch", ghost_size=2),
+    BatchRenormConfig(name="batch_renorm"),
+    GroupNormConfig(name="group", groups=4),
+    LayerNormConfig(name="layer"),
+    InstanceNormConfig(name="instance"),
+    FilterResponseNormConfig(name="filter_response"),
+    EvoNormS0Config(name="evonorm_s0", groups=4),
+    NoNormConfig(name="none"),
+]
+
+
+@pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)
+def test_images_of_a_batch_mix_just_where_it_is_said(config: NormConfig) -> None:
+    norm, x = made(config), images()
+    alone, together = norm(x[:1]), norm(x)[:1]
+    assert uses_batch_statistics(config) is not torch.allclose(alone, together)
+
+
+@pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)
+@pytest.mark.parametrize("shape", [(N, C, H, W), (1, C, H, W), (1, C, 1, 2), (1, C, 3, 1), (N, C, 1, 1)])
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_shape_and_memory_format_stay(
+    config: NormConfig, shape: tuple[int, ...], memory_format: torch.memory_format
+) -> None:
+    if shape[2:] == (1, 1) and config.name in ("instance", "filter_response", "ghost_batch"):
+        return  # Statistics of a single element, which are refused.
+    norm = made(config, size=(shape[2], shape[3])).float()
+    for training in (True, False):
+        x = torch.randn(shape).to(memory_format=memory_format).requires_grad_()
+        y = norm.train(training)(x)
+        assert y.shape == x.shape and y.isfinite().all()
+        # torch's instance norm gives contiguous maps, whatever it gets.
+        assert y.is_contiguous(memory_format=memory_format) or config.name == "instance"
+        y.square().sum().backward()
+        assert x.grad is not None and x.grad.isfinite().all()
+
+
+@pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)
+def test_evaluation_changes_nothing_and_does_not_mix(config: NormConfig) -> None:
+    norm, x = made(config), images()
+    norm(x)
+    norm.eval()
+    state = {name: value.clone() for name, value in norm.state_dict().items()}
+    torch.testing.assert_close(norm(x[:1]), norm(x)[:1])
+    assert all(torch.equal(value, norm.state_dict()[name]) for name, value in state.items())

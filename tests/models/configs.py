@@ -16,6 +16,12 @@ NORMS: dict[str, dict[str, Any]] = {
     "layer-channel": {"name": "layer", "affine": "channel"},
     "instance": {"name": "instance"},
     "instance-bare": {"name": "instance", "affine": False},
+    "sync_batch": {"name": "sync_batch"},
+    "ghost_batch": {"name": "ghost_batch", "ghost_size": 1},
+    "batch_renorm": {"name": "batch_renorm", "warmup_steps": 0, "r_max_steps": 1, "d_max_steps": 1},
+    "filter_response": {"name": "filter_response"},
+    "filter_response-eps": {"name": "filter_response", "learned_eps": True},
+    "evonorm_s0": {"name": "evonorm_s0", "groups": 8},
     "none": {"name": "none"},
 }
 

@@ -24,6 +24,24 @@ def resnet(norm: dict[str, Any] | None = None, limit: int = 200, **train: Any) -
         (resnet(batch_size=3, limit=100), 1, "a last batch of 1 .*train.batch_size=3.* set train.drop_last"),
         (resnet(batch_size=4), 4, "train.batch_size=4 with 4 workers"),
         (resnet(batch_size=50, limit=103), 2, "a last batch of 3"),
+        (
+            resnet({"name": "ghost_batch", "ghost_size": 1}, batch_size=8),
+            1,
+            "train.batch_size=8 in sub-batches of ghos",
+        ),
+        (
+            resnet({"name": "ghost_batch", "ghost_size": 8}, batch_size=17),
+            1,
+            "train.batch_size=17 in sub-batches of gh",
+        ),
+        (
+            resnet({"name": "ghost_batch", "ghost_size": 8}, batch_size=33),
+            2,
+            "train.batch_size=33 with 2 workers in sub",
+        ),
+        (resnet({"name": "batch_renorm"}, batch_size=1), 1, "train.batch_size=1"),
+        (resnet({"name": "sync_batch"}, batch_size=1), 1, "train.batch_size=1"),
+        (resnet({"name": "sync_batch"}, batch_size=10, limit=102), 4, "an image for each worker, .* a last batch of 2"),
     ],
 )
 def test_one_image_at_one_pixel_is_refused(trial: TrialConfig, workers: int, named: str) -> None:
@@ -40,6 +58,9 @@ def test_one_image_at_one_pixel_is_refused(trial: TrialConfig, workers: int, nam
         (resnet({"name": "group"}, batch_size=1), 1),
         (config(train={"batch_size": 1}), 1),  # A ResNet-8: 8, 4, 2
         (resnet(batch_size=8), 4),
+        (resnet({"name": "sync_batch"}, batch_size=4), 4),
+        (resnet({"name": "ghost_batch", "ghost_size": 8}, batch_size=24), 1),
+        (resnet({"name": "ghost_batch", "ghost_size": 32}, batch_size=10), 1),
     ],
 )
 def test_everything_else_may_be_trained(trial: TrialConfig, workers: int) -> None:

@@ -63,7 +63,8 @@ def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_star
 
 def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:
     identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": canonical(config)}
-    if workers > 1 and config.model.norm.name == "batch":
+    norm = config.model.norm
+    if workers > 1 and norm.over_batch and not norm.over_workers:
         identity["samples_per_statistic"] = config.train.batch_size // workers
     if warm_start is not None:
         identity["warm_start"] = warm_start

@@ -1,25 +1,119 @@
 """`model.norm`: how activations are normalized. One class per norm, each with the options that it takes."""
 
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
-from wsnet.config.base import Config, Positive, PositiveInt
+from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, conflict
 
-__all__ = ["BatchNormConfig", "GroupNormConfig", "InstanceNormConfig", "LayerNormConfig", "NoNormConfig", "NormConfig"]
+__all__ = [
+    "BatchNormConfig",
+    "BatchRenormConfig",
+    "EvoNormS0Config",
+    "FilterResponseNormConfig",
+    "GhostBatchNormConfig",
+    "GroupNormConfig",
+    "InstanceNormConfig",
+    "LayerNormConfig",
+    "NoNormConfig",
+    "NormConfig",
+    "OnlineNormConfig",
+    "SyncBatchNormConfig",
+]
+
+Momentum = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Decay = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
-class BatchNormConfig(Config):
+class _Norm(Config):
+    """What the rest of the code has to know of any norm."""
+
+    over_batch: ClassVar[bool] = False
+    """Whether images of one batch influence each other in training, so that their number matters."""
+    over_workers: ClassVar[bool] = False
+    """Whether a batch is normalized as a whole where several workers share it."""
+
+    def images_per_statistic(self, images: int) -> int:
+        """Images in the smallest group with statistics of its own, where so many are normalized at once."""
+        return images if self.over_batch else 1
+
+
+class BatchNormConfig(_Norm):
     """Batch normalization (Ioffe & Szegedy 2015)."""
 
+    over_batch = True
+
     name: Literal["batch"]
-    momentum: Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)] = 0.1
+    momentum: Momentum = 0.1
     """Weight of the newest batch in the running statistics (torch's convention)."""
     eps: Positive = 1e-5
     """Added to the variance under the root."""
 
 
-class GroupNormConfig(Config):
+class SyncBatchNormConfig(_Norm):
+    """Batch normalization over the whole batch, also where several workers share it."""
+
+    over_batch = over_workers = True
+
+    name: Literal["sync_batch"]
+    momentum: Momentum = 0.1
+    """Weight of the newest batch in the running statistics (torch's convention)."""
+    eps: Positive = 1e-5
+    """Added to the variance under the root."""
+
+
+class GhostBatchNormConfig(_Norm):
+    """Ghost batch normalization (Hoffer et al. 2017, algorithm 1): batch norm over sub-batches."""
+
+    over_batch = True
+
+    name: Literal["ghost_batch"]
+    ghost_size: PositiveInt = 32
+    """Images in a sub-batch (128 in the paper); what is left of a batch is a last, smaller one."""
+    momentum: Momentum = 0.1
+    """Weight of the newest sub-batch in the running statistics (torch's convention)."""
+    eps: Positive = 1e-5
+    """Added to the variance under the root."""
+
+    def images_per_statistic(self, images: int) -> int:
+        """Images in the last sub-batch."""
+        return images % self.ghost_size or min(images, self.ghost_size)
+
+
+class BatchRenormConfig(_Norm):
+    """Batch renormalization (Ioffe 2017). Its schedule is the paper's: scale the steps with a shorter training."""
+
+    over_batch = True
+
+    name: Literal["batch_renorm"]
+    momentum: Momentum = 0.01
+    """Weight of the newest batch in the running mean and standard deviation (the paper's alpha)."""
+    r_max: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
+    """Bound of the correction's scale, in the end: 1 / r_max to r_max."""
+    d_max: NonNegative = 5.0
+    """Bound of the correction's shift, in the end: -d_max to d_max."""
+    warmup_steps: NonNegativeInt = 5000
+    """Steps of plain batch normalization (r_max 1, d_max 0), before both bounds rise linearly."""
+    r_max_steps: NonNegativeInt = 40000
+    """Steps after which r_max has its final value."""
+    d_max_steps: NonNegativeInt = 25000
+    """Steps after which d_max has its final value."""
+    eps: Positive = 1e-5
+    """Added to the variance under the root."""
+
+    @model_validator(mode="after")
+    def _bounds_rise_after_the_warmup(self) -> "BatchRenormConfig":
+        found = [
+            (f"{key} must be at least warmup_steps, but got {key}={value} with warmup_steps={self.warmup_steps}", key)
+            for key, value in (("r_max_steps", self.r_max_steps), ("d_max_steps", self.d_max_steps))
+            if value < self.warmup_steps
+        ]
+        if found:
+            raise conflict(*((text, (key, "warmup_steps")) for text, key in found))
+        return self
+
+
+class GroupNormConfig(_Norm):
     """Group normalization (Wu & He 2018)."""
 
     name: Literal["group"]
@@ -29,7 +123,7 @@ class GroupNormConfig(Config):
     """Added to the variance under the root."""
 
 
-class LayerNormConfig(Config):
+class LayerNormConfig(_Norm):
     """Layer normalization (Ba et al. 2016) over channels, height and width of each image."""
 
     name: Literal["layer"]
@@ -39,7 +133,7 @@ class LayerNormConfig(Config):
     """Added to the variance under the root."""
 
 
-class InstanceNormConfig(Config):
+class InstanceNormConfig(_Norm):
     """Instance normalization (Ulyanov et al. 2016) over height and width of each image and channel."""
 
     name: Literal["instance"]
@@ -49,13 +143,57 @@ class InstanceNormConfig(Config):
     """Added to the variance under the root."""
 
 
-class NoNormConfig(Config):
+class FilterResponseNormConfig(_Norm):
+    """Filter response normalization (Singh & Krishnan 2020). Its thresholded linear unit replaces every ReLU."""
+
+    name: Literal["filter_response"]
+    eps: Positive = 1e-6
+    """Added to the mean square under the root."""
+    learned_eps: bool = False
+    """Learn a further eps for each channel, from 1e-4, as the paper does where a map is 1x1; such maps need it."""
+
+
+class EvoNormS0Config(_Norm):
+    """EvoNorm-S0 (Liu et al. 2020): a norm with its own activation, x * sigmoid(v x), instead of a ReLU."""
+
+    name: Literal["evonorm_s0"]
+    groups: PositiveInt = 32
+    """Groups that the channels are split into; every normalized width must be divisible by it."""
+    eps: Positive = 1e-5
+    """Added to the variance under the root."""
+
+
+class NoNormConfig(_Norm):
     """No normalization: the identity."""
 
     name: Literal["none"]
 
 
+class OnlineNormConfig(_Norm):
+    """Online normalization (Chiley et al. 2019): running statistics of the images before each, in both directions."""
+
+    name: Literal["online"]
+    forward_decay: Decay = 0.999
+    """Share of the running mean and variance that each image leaves."""
+    backward_decay: Decay = 0.99
+    """Likewise for the running quantities that correct the gradient."""
+    error_compensation: Literal["ls", "ac", "none"] = "ls"
+    """Against the error of stale statistics: layer scaling, activation clamping, or nothing."""
+    eps: Positive = 1e-5
+    """Added to the variance under the root."""
+
+
 NormConfig = Annotated[
-    BatchNormConfig | GroupNormConfig | LayerNormConfig | InstanceNormConfig | NoNormConfig,
+    BatchNormConfig
+    | SyncBatchNormConfig
+    | GhostBatchNormConfig
+    | BatchRenormConfig
+    | GroupNormConfig
+    | LayerNormConfig
+    | InstanceNormConfig
+    | FilterResponseNormConfig
+    | EvoNormS0Config
+    | OnlineNormConfig
+    | NoNormConfig,
     Field(discriminator="name"),
 ]

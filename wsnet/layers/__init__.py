@@ -1,19 +1,37 @@
 """Normalizations, weight reparametrizations, and the `Layers` maker that hands them to the models."""
 
+from wsnet.layers.batch_renorm import BatchRenorm2d
+from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
+from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
+from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.initialize import initialize
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.maker import Layers
+from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, normalize
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
+from wsnet.layers.once_per_step import once_per_step
 from wsnet.layers.standardized import StandardizedConv2d, standardize
+from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
 __all__ = [
     "NORMS",
+    "BatchRenorm2d",
+    "ChannelAffine",
+    "EvoNormS0",
+    "FilterResponseNorm2d",
+    "GhostBatchNorm2d",
     "LayerNorm2d",
     "Layers",
+    "NormalizedConv2d",
     "Size",
     "StandardizedConv2d",
+    "SyncBatchNorm2d",
+    "ThresholdedLinearUnit",
     "initialize",
+    "initialize_from_data",
     "make_norm",
+    "normalize",
+    "once_per_step",
     "standardize",
     "uses_batch_statistics",
 ]

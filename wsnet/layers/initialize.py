@@ -6,8 +6,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from wsnet.config.seeding import derive_seed
+from wsnet.layers.normalized import NormalizedConv2d, filter_norms
 
-__all__ = ["initialize"]
+__all__ = ["initialize", "start_at_zero"]
 
 
 @torch.no_grad()
@@ -22,9 +23,11 @@ def initialize(model: nn.Module, seed: int) -> None:
       also where grouped, as in torchvision); biases 0.
     * Linear layers, torch's default: weights and biases uniform in +-1 / sqrt(fan_in).
     * Norms: weight 1, bias 0; `reset_running_stats()` where the norm has it.
+    * The gain of a normalized filter: its norm, so that it begins as the plain filter does.
+    * Parameters in a module's own `initial_values` (name to number): that number, before any other rule.
 
     Args:
-        model: any module of convolutions, linear layers and norms.
+        model: any module of convolutions, linear layers, norms and activations.
         seed: the trial's seed.
     """
     for path, module in model.named_modules():
@@ -35,8 +38,18 @@ def initialize(model: nn.Module, seed: int) -> None:
             module.reset_running_stats()
 
 
+def start_at_zero(module: nn.Module, name: str) -> None:
+    """Have `initialize` begin a module's parameter at zero."""
+    module.initial_values = {**getattr(module, "initial_values", {}), name: 0.0}  # type: ignore[assignment]
+
+
 def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> Tensor:
     value = torch.zeros(parameter.shape)
+    initial_values = getattr(module, "initial_values", {})
+    if name in initial_values:
+        return value.fill_(initial_values[name])
+    if isinstance(module, NormalizedConv2d) and name == "g":  # Named after `weight`, which is drawn by now.
+        return filter_norms(module.weight).cpu()
     if isinstance(module, nn.Conv2d):
         return nn.init.kaiming_normal_(value, mode="fan_out", generator=generator) if name == "weight" else value
     if isinstance(module, nn.Linear):

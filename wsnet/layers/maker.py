@@ -5,6 +5,9 @@ from typing import Literal
 from torch import nn
 
 from wsnet.config.norm import NormConfig
+from wsnet.layers.activations import After, Before, make_activation
+from wsnet.layers.initialize import start_at_zero
+from wsnet.layers.normalized import NormalizedConv2d
 from wsnet.layers.norms import Size, make_norm
 from wsnet.layers.standardized import StandardizedConv2d
 
@@ -13,6 +16,7 @@ __all__ = ["CONVS", "Layers"]
 CONVS: dict[str, type[nn.Conv2d]] = {
     "none": nn.Conv2d,
     "standardized": StandardizedConv2d,
+    "normalized": NormalizedConv2d,
 }
 """Convolutions by how their weights are reparametrized (`model.weight`)."""
 
@@ -20,15 +24,26 @@ CONVS: dict[str, type[nn.Conv2d]] = {
 class Layers:
     """Makes the layers of one network, so that every norm works in every architecture."""
 
-    def __init__(self, norm: NormConfig, weight: Literal["none", "standardized"] = "none") -> None:
+    def __init__(
+        self,
+        norm: NormConfig,
+        weight: Literal["none", "standardized", "normalized"] = "none",
+        *,
+        weight_init: Literal["plain", "data_dependent"] = "plain",
+        residual_init: Literal["default", "zero"] = "default",
+    ) -> None:
         """Choose the kind of layers.
 
         Args:
             norm: how activations are normalized.
             weight: how each convolution's weights are reparametrized.
+            weight_init: with data_dependent every convolution has the bias that `initialize_from_data` sets.
+            residual_init: whether residual branches begin at zero.
         """
         self._norm = norm
         self._conv = CONVS[weight]
+        self._bias = weight_init == "data_dependent"
+        self._zero = residual_init == "zero"
 
     def conv(
         self,
@@ -41,7 +56,7 @@ class Layers:
         groups: int = 1,
         bias: bool = False,
     ) -> nn.Conv2d:
-        """A convolution with a square kernel, without bias unless asked for.
+        """A convolution with a square kernel, without bias unless asked for (here or by `weight_init`).
 
         Args:
             padding: zeros on each side; None is kernel_size // 2, which keeps the map's size at stride 1.
@@ -56,19 +71,57 @@ class Layers:
             stride=stride,
             padding=kernel_size // 2 if padding is None else padding,
             groups=groups,
-            bias=bias,
+            bias=bias or self._bias,
         )
 
-    def norm(self, channels: int, *, size: Size) -> nn.Module:
+    def norm(self, channels: int, *, size: Size, before: Before = "activation") -> nn.Module:
         """The norm for maps of N x channels x height x width.
 
         Args:
             size: (height, width) of the maps, which a layer norm with an affine map per element needs.
+            before: what comes next, `activation` or the `sum` that ends a residual block: a norm that brings its own
+                activation leaves it out before a sum.
 
         Raises:
             ValueError: the norm can not normalize maps of this shape.
         """
-        return make_norm(self._norm, channels, size)
+        return make_norm(self._norm, channels, size, before)
+
+    def activation(self, channels: int, *, after: After = "norm") -> nn.Module:
+        """The activation for maps of N x channels x height x width: a ReLU unless the norm has another; in place.
+
+        Args:
+            after: what comes before it, the `norm` or the `sum` that ends a residual block.
+        """
+        return make_activation(self._norm, channels, after)
+
+    def end_branch(self, conv: nn.Conv2d, norm: nn.Module | None) -> None:
+        """Tell the maker of the last layers of a residual branch, which may have to begin at zero.
+
+        Args:
+            conv: its last convolution.
+            norm: the norm after it, if any.
+
+        Raises:
+            ValueError: the branch is to begin at zero, and nothing in it could be zero.
+        """
+        if not self._zero:
+            return
+        if getattr(norm, "weight", None) is not None:
+            assert norm is not None
+            start_at_zero(norm, "weight")
+        elif norm is not None and not isinstance(norm, nn.Identity):
+            raise ValueError(
+                "residual_init 'zero' needs a norm with a learned scale, or no norm, "
+                f"but got norm {self._norm.name!r} without one"
+            )
+        elif isinstance(conv, StandardizedConv2d):
+            raise ValueError(
+                "residual_init 'zero' needs weights that can be zero or a norm with a learned scale after them, "
+                f"but got weight 'standardized' and norm {self._norm.name!r}; use weight 'normalized' or another norm"
+            )
+        else:
+            start_at_zero(conv, "g" if isinstance(conv, NormalizedConv2d) else "weight")
 
     def linear(self, in_features: int, out_features: int) -> nn.Linear:
         """A classifier with bias; its weights are never reparametrized."""

@@ -11,13 +11,26 @@ from torch import nn
 
 from wsnet.config.norm import (
     BatchNormConfig,
+    BatchRenormConfig,
+    EvoNormS0Config,
+    FilterResponseNormConfig,
+    GhostBatchNormConfig,
     GroupNormConfig,
     InstanceNormConfig,
     LayerNormConfig,
     NoNormConfig,
     NormConfig,
+    OnlineNormConfig,
+    SyncBatchNormConfig,
 )
+from wsnet.layers.activations import Before
+from wsnet.layers.batch_renorm import BatchRenorm2d
+from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
+from wsnet.layers.filter_response import FilterResponseNorm2d
+from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
+from wsnet.layers.online_norm import OnlineNorm2d
+from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
 __all__ = ["NORMS", "Size", "make_norm", "uses_batch_statistics"]
 
@@ -30,11 +43,24 @@ def batch(config: BatchNormConfig, channels: int, size: Size) -> nn.Module:
     return nn.BatchNorm2d(channels, eps=config.eps, momentum=config.momentum)
 
 
+def sync_batch(config: SyncBatchNormConfig, channels: int, size: Size) -> nn.Module:
+    """Batch normalization with the statistics of all workers' images."""
+    return SyncBatchNorm2d(channels, eps=config.eps, momentum=config.momentum)
+
+
+def ghost_batch(config: GhostBatchNormConfig, channels: int, size: Size) -> nn.Module:
+    """Ghost batch normalization (Hoffer et al. 2017): batch normalization of sub-batches."""
+    return GhostBatchNorm2d(channels, config.ghost_size, eps=config.eps, momentum=config.momentum)
+
+
+def batch_renorm(config: BatchRenormConfig, channels: int, size: Size) -> nn.Module:
+    """Batch renormalization (Ioffe 2017): batch normalization, corrected towards the running statistics."""
+    return BatchRenorm2d(channels, **config.model_dump(exclude={"name"}))
+
+
 def group(config: GroupNormConfig, channels: int, size: Size) -> nn.Module:
     """Group normalization (Wu & He 2018): statistics of each image over groups of channels."""
-    if channels % config.groups:
-        raise ValueError(f"groups must divide the channels, but got groups={config.groups}, channels={channels}")
-    _need_more_than_one_element(channels // config.groups * size[0] * size[1], "group", channels, size)
+    _check_groups(config.groups, "group", channels, size)
     return nn.GroupNorm(config.groups, channels, eps=config.eps)
 
 
@@ -50,6 +76,28 @@ def instance(config: InstanceNormConfig, channels: int, size: Size) -> nn.Module
     return nn.InstanceNorm2d(channels, eps=config.eps, affine=config.affine, track_running_stats=False)
 
 
+def filter_response(config: FilterResponseNormConfig, channels: int, size: Size) -> nn.Module:
+    """Filter response normalization (Singh & Krishnan 2020): each image and channel by its root mean square."""
+    if size == (1, 1) and not config.learned_eps:
+        # x / sqrt(x^2 + eps) is x's sign, and has no gradient.
+        raise ValueError(
+            "filter_response normalization of a single element needs learned_eps, but got learned_eps=False, "
+            f"channels={channels} and a map of 1x1"
+        )
+    return FilterResponseNorm2d(channels, eps=config.eps, learned_eps=config.learned_eps)
+
+
+def evonorm_s0(config: EvoNormS0Config, channels: int, size: Size) -> nn.Module:
+    """EvoNorm-S0 (Liu et al. 2020): statistics of each image over groups of channels, and an activation."""
+    _check_groups(config.groups, "evonorm_s0", channels, size)
+    return EvoNormS0(channels, config.groups, eps=config.eps)
+
+
+def online(config: OnlineNormConfig, channels: int, size: Size) -> nn.Module:
+    """Online normalization (Chiley et al. 2019): running statistics of the images before each."""
+    return OnlineNorm2d(channels, **config.model_dump(exclude={"name"}))
+
+
 def none(config: NoNormConfig, channels: int, size: Size) -> nn.Module:
     """No normalization."""
     return nn.Identity()
@@ -57,25 +105,53 @@ def none(config: NoNormConfig, channels: int, size: Size) -> nn.Module:
 
 NORMS: dict[str, Callable[[Any, int, Size], nn.Module]] = {
     "batch": batch,
+    "sync_batch": sync_batch,
+    "ghost_batch": ghost_batch,
+    "batch_renorm": batch_renorm,
     "group": group,
     "layer": layer,
     "instance": instance,
+    "filter_response": filter_response,
+    "evonorm_s0": evonorm_s0,
+    "online": online,
     "none": none,
 }
 
 
-def make_norm(config: NormConfig, channels: int, size: Size) -> nn.Module:
+BEFORE_SUM: dict[str, Callable[[int], nn.Module]] = {
+    # Its statistics come with its activation; the authors' ResNet has the scale and shift only (tensorflow/tpu,
+    # resnet_model.py, nonlinearity=False).
+    "evonorm_s0": ChannelAffine,
+}
+"""Norms that are something else where a sum and no activation follows, from the channels."""
+
+
+def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "activation") -> nn.Module:
     """The norm of a configuration, for maps of N x channels x height x width.
+
+    Args:
+        config: which norm, with its options.
+        channels: C.
+        size: (height, width) of the maps.
+        before: whether an activation or the sum of a residual block comes next.
 
     Raises:
         ValueError: the norm can not normalize maps of this shape.
     """
+    if before == "sum" and config.name in BEFORE_SUM:
+        return BEFORE_SUM[config.name](channels)
     return NORMS[config.name](config, channels, size)
 
 
 def uses_batch_statistics(config: NormConfig) -> bool:
     """Whether images of one batch influence each other in training, so that the micro-batch size matters."""
-    return config.name == "batch"
+    return config.over_batch
+
+
+def _check_groups(groups: int, norm: str, channels: int, size: Size) -> None:
+    if channels % groups:
+        raise ValueError(f"groups must divide the channels, but got groups={groups}, channels={channels}")
+    _need_more_than_one_element(channels // groups * size[0] * size[1], norm, channels, size)
 
 
 def _need_more_than_one_element(elements: int, norm: str, channels: int, size: Size) -> None:

@@ -3,8 +3,10 @@
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from wsnet.layers.reparametrized import ReparametrizedConv2d
 
 __all__ = ["StandardizedConv2d", "standardize"]
 
@@ -12,7 +14,7 @@ EPS = 1e-5
 """Added to the standard deviation, outside the root, as in the authors' code."""
 
 
-class StandardizedConv2d(nn.Conv2d):
+class StandardizedConv2d(ReparametrizedConv2d):
     """A convolution whose filters are standardized before use, in training and in evaluation.
 
     The parameter `weight` is the raw one; there are no further parameters.
@@ -29,10 +31,9 @@ class StandardizedConv2d(nn.Conv2d):
                 f"width), but got in_channels={self.in_channels}, groups={self.groups}, kernel_size={self.kernel_size}"
             )
 
-    def forward(self, input: Tensor) -> Tensor:
-        """Convolve N x C x H x W with the standardized filters."""
-        out: Tensor = self._conv_forward(input, standardize(self.weight), self.bias)
-        return out
+    def filters(self) -> Tensor:
+        """The standardized filters."""
+        return standardize(self.weight)
 
 
 def standardize(weight: Tensor) -> Tensor:

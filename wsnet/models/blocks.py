@@ -43,16 +43,20 @@ class BasicBlock(nn.Module):
         size_out = strided(size, stride)
         self.conv1 = layers.conv(in_channels, width, 3, stride=stride)
         self.bn1 = layers.norm(width, size=size_out)
+        self.act1 = layers.activation(width)
         self.conv2 = layers.conv(width, out_channels, 3)
-        self.bn2 = layers.norm(out_channels, size=size_out)
+        self.bn2 = layers.norm(out_channels, size=size_out, before="sum")
+        layers.end_branch(self.conv2, self.bn2)
         self.downsample = _shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
+        self.act2 = layers.activation(out_channels, after="sum")
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        out = self.act1(self.bn1(self.conv1(x)))
         out = self.bn2(self.conv2(out))
         out += self.downsample(x)
-        return F.relu(out, inplace=True)
+        y: Tensor = self.act2(out)
+        return y
 
 
 class Bottleneck(nn.Module):
@@ -82,19 +86,24 @@ class Bottleneck(nn.Module):
         size_out = strided(size, stride)
         self.conv1 = layers.conv(in_channels, width, 1)
         self.bn1 = layers.norm(width, size=size)
+        self.act1 = layers.activation(width)
         self.conv2 = layers.conv(width, width, 3, stride=stride, groups=groups)
         self.bn2 = layers.norm(width, size=size_out)
+        self.act2 = layers.activation(width)
         self.conv3 = layers.conv(width, out_channels, 1)
-        self.bn3 = layers.norm(out_channels, size=size_out)
+        self.bn3 = layers.norm(out_channels, size=size_out, before="sum")
+        layers.end_branch(self.conv3, self.bn3)
         self.downsample = _shortcut(layers, "B", in_channels, out_channels, stride, size_out)
+        self.act3 = layers.activation(out_channels, after="sum")
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
-        out = F.relu(self.bn1(self.conv1(x)), inplace=True)
-        out = F.relu(self.bn2(self.conv2(out)), inplace=True)
+        out = self.act1(self.bn1(self.conv1(x)))
+        out = self.act2(self.bn2(self.conv2(out)))
         out = self.bn3(self.conv3(out))
         out += self.downsample(x)
-        return F.relu(out, inplace=True)
+        y: Tensor = self.act3(out)
+        return y
 
 
 class ZeroPadShortcut(nn.Module):
@@ -119,5 +128,5 @@ def _shortcut(
         return ZeroPadShortcut(in_channels, out_channels, stride)
     return nn.Sequential(
         layers.conv(in_channels, out_channels, 1, stride=stride),
-        layers.norm(out_channels, size=size_out),
+        layers.norm(out_channels, size=size_out, before="sum"),
     )

@@ -39,8 +39,8 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
     Raises:
         ModelError: the norm or the weights can not have the sizes of this architecture.
     """
-    layers = Layers(model.norm, model.weight)
-    options = model.model_dump(exclude={"name", "norm", "weight"})
+    layers = Layers(model.norm, model.weight, weight_init=model.weight_init, residual_init=model.residual_init)
+    options = model.model_dump(exclude={"name", "norm", "weight", "weight_init", "residual_init"})
     try:
         return MODELS[model.name](layers, classes=classes, shape=shape, **options)
     except ValueError as error:

@@ -12,7 +12,6 @@
 
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
@@ -58,6 +57,7 @@ class CifarResNet(nn.Module):
 
         self.conv1 = layers.conv(shape[0], width, 3)
         self.bn1 = layers.norm(width, size=size)
+        self.act1 = layers.activation(width)
         self.layer1 = stage(width, width, size, 1)
         self.layer2 = stage(width, 2 * width, size, 2)
         self.layer3 = stage(2 * width, 4 * width, strided(size, 2), 2)
@@ -65,7 +65,7 @@ class CifarResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x channels x H x W to N x classes logits."""
-        x = F.relu(self.bn1(self.conv1(x)), inplace=True)
+        x = self.act1(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         logits: Tensor = self.fc(x.mean((2, 3)))
         return logits

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from functools import partial
 from typing import Literal
 
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
@@ -67,6 +66,7 @@ class ResNet(nn.Module):
             self.conv1 = layers.conv(shape[0], 64, 3)
             self.bn1 = layers.norm(64, size=size)
             self.maxpool = nn.Identity()
+        self.act1 = layers.activation(64)
 
         stages: list[nn.Sequential] = []
         in_channels = 64
@@ -84,7 +84,7 @@ class ResNet(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x channels x H x W to N x classes logits."""
-        x = self.maxpool(F.relu(self.bn1(self.conv1(x)), inplace=True))
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
         x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
         logits: Tensor = self.fc(x.mean((2, 3)))
         return logits

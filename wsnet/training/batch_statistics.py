@@ -3,6 +3,7 @@
 import torch
 
 from wsnet.config import TrialConfig
+from wsnet.config.norm import GhostBatchNormConfig, NormConfig
 from wsnet.layers import uses_batch_statistics
 from wsnet.models import build
 from wsnet.training.errors import TrialError
@@ -13,7 +14,8 @@ __all__ = ["check_batch_statistics"]
 def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 1) -> None:
     """Refuse a single image whose maps shrink to a single pixel: normalized by itself, a value is always 0.
 
-    torch refuses it too, but only when it comes to that batch, which may be an epoch's last.
+    torch refuses it too, but only when it comes to that batch, which may be an epoch's last. Also refuse a worker
+    without an image where all normalize together: it would add one that is not in the batch.
 
     Args:
         config: the trial.
@@ -21,23 +23,37 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
         workers: processes that share each batch.
 
     Raises:
-        TrialError: a worker's share of some batch is one image, and the model normalizes a 1x1 map.
+        TrialError: some statistics are of one image, and the model normalizes a 1x1 map; or a worker has no image.
     """
-    if not uses_batch_statistics(config.model.norm):
+    norm = config.model.norm
+    if not uses_batch_statistics(norm):
         return
     images, batch = config.data.train_size, config.train.batch_size
     last = images - (config.steps_per_epoch - 1) * batch  # Of the last batch that is trained on.
-    smallest = min(batch, last)
-    if smallest // workers > 1 or not _shrinks_to_one_pixel(config, classes):
-        return
-    if smallest == batch:
+    for size in dict.fromkeys((batch, last)):
         which = f"train.batch_size={batch}"
-    else:
-        which = f"a last batch of {last} ({images} training images, train.batch_size={batch}); set train.drop_last"
-    raise TrialError(
-        f"norm {config.model.norm.name!r} needs two images per batch and worker where a map shrinks to 1x1, "
-        f"but got {which}{f' with {workers} workers' if workers > 1 else ''}; or use another norm"
-    )
+        if size != batch:
+            rest = f"({images} training images, train.batch_size={batch}); set train.drop_last"
+            which = f"a last batch of {size} {rest}"
+        if workers > 1:
+            which += f" with {workers} workers"
+        if norm.over_workers and size < workers:
+            raise TrialError(f"norm {norm.name!r} needs an image for each worker, but got {which}")
+        if _smallest_group(norm, size, workers) == 1 and _shrinks_to_one_pixel(config, classes):
+            if isinstance(norm, GhostBatchNormConfig):
+                which += f" in sub-batches of ghost_size={norm.ghost_size}"
+            raise TrialError(
+                f"norm {norm.name!r} needs two images per batch and worker where a map shrinks to 1x1, "
+                f"but got {which}; or use another norm"
+            )
+
+
+def _smallest_group(norm: NormConfig, size: int, workers: int) -> int:
+    """Images in the smallest group with statistics of its own, of a batch of this size."""
+    if norm.over_workers:
+        return norm.images_per_statistic(size)
+    shares = {max(1, size // workers), -(-size // workers)}  # A worker without a share takes one image all the same.
+    return min(norm.images_per_statistic(share) for share in shares)
 
 
 def _shrinks_to_one_pixel(config: TrialConfig, classes: int) -> bool:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
-from wsnet.layers import initialize
+from wsnet.layers import initialize, initialize_from_data
 from wsnet.models import build
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
@@ -73,6 +73,8 @@ class Training:
         )
         self.steps = min(self.batches.steps, self.config.train.steps_per_epoch or self.batches.steps)
         check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
+        if start is None and self.config.model.weight_init == "data_dependent":
+            initialize_from_data(self.model, next(self.batches.epoch(1)).images)
         self.forward = self._forward()
 
     def train_epoch(self, watch: Watch | None = None) -> Record:

@@ -1,0 +1,66 @@
+"""Batch normalization of a batch that several workers share."""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+
+from wsnet.layers.over_workers import moments, sum_over_workers, world_size
+
+__all__ = ["SyncBatchNorm2d"]
+
+
+class SyncBatchNorm2d(nn.BatchNorm2d):
+    """Batch norm whose statistics are those of all workers' images together, in training.
+
+    The semantics of torch.nn.SyncBatchNorm, which runs on GPUs only (on CPUs both it and DistributedDataParallel refuse
+    it). Gradients: each worker has its own loss, and the input's gradient is that of their sum. With one worker it is
+    nn.BatchNorm2d, and its state has the same names.
+
+    Raises:
+        ValueError: in training, a single worker has a single value per channel.
+    """
+
+    def forward(self, input: Tensor) -> Tensor:
+        """Normalize N x C x H x W; every worker has to call it."""
+        if not self.training or world_size() == 1:
+            out: Tensor = super().forward(input)
+            return out
+        wide = torch.promote_types(input.dtype, torch.float32)
+        with torch.no_grad():
+            count, mean, var = moments(input.to(wide))
+            self._update(mean, var * count / (count - 1))
+        normalized: Tensor = _Normalize.apply(input, mean, var, count, self.eps)
+        return torch.addcmul(self.bias[:, None, None], normalized, self.weight[:, None, None]).to(input.dtype)
+
+    def _update(self, mean: Tensor, var: Tensor) -> None:
+        assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
+        assert self.num_batches_tracked is not None
+        self.running_mean.lerp_(mean.to(self.running_mean.dtype), self.momentum)
+        self.running_var.lerp_(var.to(self.running_var.dtype), self.momentum)
+        self.num_batches_tracked.add_(1)
+
+
+class _Normalize(torch.autograd.Function):
+    """(x - mean) / sqrt(var + eps), and the gradient through mean and var, in which all workers' images meet.
+
+    With y the output, s = sqrt(var + eps) and g = dL/dy:  dL/dx = (g - mean(g) - y mean(g y)) / s
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, mean: Tensor, var: Tensor, count: Tensor, eps: float) -> Tensor:
+        scale = (var + eps).rsqrt()[:, None, None]
+        y = (x - mean[:, None, None]) * scale
+        ctx.save_for_backward(y, scale, count)
+        ctx.dtype = x.dtype
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, None, None, None, None]:
+        y, scale, count = ctx.saved_tensors
+        sums = torch.stack([g.sum((0, 2, 3)), (g * y).sum((0, 2, 3))])
+        mean, radial = (sum_over_workers(sums) / count)[:, :, None, None]
+        grad = (g - mean - y * radial) * scale
+        return grad.to(ctx.dtype), None, None, None, None
