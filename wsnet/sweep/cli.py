@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 Conclude = Callable[["Folder", "Console"], None]
+
+_PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
+"""How a line is printed as it is."""
 
 _EPILOG = """\
 The same command again runs only what is missing and continues what is unfinished. Start with these two:
@@ -44,12 +47,13 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
 
     try:
         return _run(arguments, conclude, [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])])
-    except ConfigError as error:
-        print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("\ninterrupted before the first trial", file=sys.stderr)
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
         return 130
+    except (ConfigError, ConnectionError) as error:
+        print(error, file=sys.stderr)
     except ValueError as error:
+        # By name: to import the classes would cost a run that only has a typo their torch and pyarrow.
         if type(error).__name__ not in ("DataError", "StorageError"):
             raise
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
@@ -93,10 +97,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, but got {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, but got {text!r}")
+    return int(text)
 
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
@@ -121,8 +124,12 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
 
 
 def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, command: str, console: "Console") -> int:
+    from wsnet.sweep.session import check_address
+
+    if arguments.address is not None:
+        check_address(arguments.address)
     with console.status("reading images, building models"):
-        from wsnet.storage import Folder
+        from wsnet.storage import Folder, StorageError
         from wsnet.sweep.driver import run
         from wsnet.sweep.plan import make_plan
         from wsnet.sweep.revision import source_revision
@@ -130,16 +137,15 @@ def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, co
 
         plan = make_plan(sweep, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
+        uri = arguments.tracking_uri or default_tracking_uri(folder)
         manifest = plan.manifest
-        folder.write("sweep.yaml", _as_written(arguments).encode())
-        manifest.write(folder)
-    question = sweep.config.question or sweep.config.name
-    console.print(
-        f"[bold]{question}[/bold]  {len(plan.trials)} trials, results in {folder.location}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    uri = arguments.tracking_uri or default_tracking_uri(folder)
+        try:
+            folder.write("sweep.yaml", _as_written(arguments).encode())
+            manifest.write(folder)
+        except OSError as error:
+            rule = "--storage must be a place that can be written to"
+            raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
+    console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
     try:
         outcome = run(
@@ -167,22 +173,21 @@ def _close(outcome: "Outcome", command: str, uri: str, folder: "Folder", console
     """Say where everything is and how to go on; returns the exit status."""
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        console.print(text, **_PLAIN)
 
     is_server = uri.startswith(("http://", "https://", "databricks"))
     say(f"Other tables: python analyze.py {shlex.quote(folder.location)}")
     say(f"Compare runs: {uri}" if is_server else f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
     tally = outcome.tally
-    failed = tally.count("failed")
-    if failed:
-        say(
-            f"{failed} trials failed; each has an error.txt and a log.txt. The same command tries them again: {command}"
-        )
+    left = len(tally.trials) - tally.done
     if outcome.interrupted:
-        left = len(tally.trials) - tally.done
         say(f"Interrupted with {tally.done} trials done and {left} to go. The same command goes on: {command}")
         return 130
-    return 1 if failed else 0
+    if left:
+        trials = "1 trial" if left == 1 else f"{left} trials"
+        say(f"{trials} failed: error.txt and log.txt tell why. The same command tries again: {command}")
+        return 1
+    return 0
 
 
 def _data_root(arguments: argparse.Namespace) -> Path:
