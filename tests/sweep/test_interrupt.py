@@ -124,9 +124,7 @@ def test_two_starts_at_once_share_the_work(tmp_path: Path) -> None:
     with started(tmp_path) as one, started(tmp_path) as other:
         for process in (one, other):
             stdout, stderr = process.communicate(timeout=250)
-            # Nothing but that MLflow's database, which both create at the same moment, is not up to date.
-            others = [line for line in stderr.splitlines() if not line.startswith("tracking: ")]
-            assert (process.returncode, others) == (0, []), stdout
+            assert (process.returncode, stderr) == (0, ""), stdout
     assert_whole(tmp_path)
     for log in trials(tmp_path).glob("*/log.tsv"):
         assert log.read_text().count("\n") == 1 + EPOCHS, "an epoch was trained twice"

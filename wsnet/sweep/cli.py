@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_PATIENCE = {True: 60.0, False: 5.0}
+"""Seconds that the end of a sweep waits for MLflow: for a database on this machine, and for anything else."""
+
 Conclude = Callable[["Folder", "Console"], None]
 
 _PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
@@ -147,6 +150,7 @@ def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, co
             raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
     console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
+    patience = _PATIENCE[uri.startswith("sqlite:")]
     try:
         outcome = run(
             plan,
@@ -157,27 +161,30 @@ def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, co
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
         )
+        patience = _PATIENCE[False] if outcome.interrupted else patience
     finally:
-        unmirrored = mirror.close()
+        unmirrored = mirror.close(patience)
     if unmirrored:
+        trouble = mirror.trouble or f"{len(unmirrored)} trials are not in {uri} yet"
         print(
-            f"tracking: {mirror.trouble or 'not done in time'}: {len(unmirrored)} trials are not in {uri} yet; "
-            "the results here are whole, and the next start brings them up",
-            file=sys.stderr,
+            f"tracking: {trouble}; the results here are whole, and the next start brings it up to date", file=sys.stderr
         )
     conclude(folder, console)
-    return _close(outcome, command, uri, folder, console)
+    return _close(outcome, command, uri, mirror.page, folder, console)
 
 
-def _close(outcome: "Outcome", command: str, uri: str, folder: "Folder", console: "Console") -> int:
+def _close(outcome: "Outcome", command: str, uri: str, page: str | None, folder: "Folder", console: "Console") -> int:
     """Say where everything is and how to go on; returns the exit status."""
 
     def say(text: str) -> None:
         console.print(text, **_PLAIN)
 
-    is_server = uri.startswith(("http://", "https://", "databricks"))
     say(f"Other tables: python analyze.py {shlex.quote(folder.location)}")
-    say(f"Compare runs: {uri}" if is_server else f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
+    if uri.startswith(("http://", "https://")):
+        say(f"Compare runs: {uri.rstrip('/')}/{page or ''}")
+    else:
+        say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
+        say(f"              then open http://127.0.0.1:5000/{page or ''}")
     tally = outcome.tally
     left = len(tally.trials) - tally.done
     if outcome.interrupted:
