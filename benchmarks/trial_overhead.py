@@ -88,7 +88,7 @@ def main() -> None:
         began = time.time()
         with ray_session(address=None) as session:
             started = time.time()
-            print(f"Ray's own start: {started - began:.1f} s; {session.cpus:g} CPUs")
+            print(f"Ray's own start: {started - began:.1f} s; {int(sum(node.cpus for node in session.nodes))} CPUs")
             reused = Folder(Path(work) / "reused")
             plan.manifest.write(reused)
             quiet = Console(file=open(os.devnull, "w"))  # noqa: SIM115
@@ -112,7 +112,7 @@ def main() -> None:
             for name, (function, need) in others.items():
                 folder = Folder(Path(work) / name)
                 began = time.time()
-                slots = int(session.cpus)
+                slots = int(sum(node.cpus for node in session.nodes))
                 tuned(function, plan, arguments.compared, need, replace(jobs, sweep=str(folder.local)), slots)
                 ratios[name] = show(name, spans(folder, ids[: arguments.compared]), began) / overhead
     print(f"outside fit: {overhead:.3f} s a trial (bar: 0.15)")

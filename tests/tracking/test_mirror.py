@@ -234,3 +234,22 @@ def test_the_run_table_opens_with_the_axes_and_the_reported_metric(tmp_path: Pat
     there |= {f"metrics.`{key}`" for run in runs.values() for key in run.data.metrics}
     assert f"metrics.`final/{sweep.report['metric'].replace('/', '_')}`" in there.intersection(columns)
     assert {f"params.`{key}`" for key in sweep.axes} <= set(columns)
+
+
+_CREATE = """
+import sys, time
+from wsnet.tracking.client import connect, impatient
+time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
+with impatient():
+    connect(sys.argv[1], create=True).search_experiments()
+"""
+
+
+@pytest.mark.slow
+def test_processes_that_create_the_database_at_once_all_can_use_it(tmp_path: Path) -> None:
+    uri = default_tracking_uri(tmp_path)
+    at = str(time.time() + 5)
+    commands = [[sys.executable, "-c", _CREATE, uri, at] for _ in range(4)]
+    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 4
+    assert [process.returncode for process in processes] == [0] * 4

@@ -5,7 +5,7 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 __all__ = ["main"]
 
+_PATIENCE = {True: 60.0, False: 5.0}
+"""Seconds that the end of a sweep waits for MLflow: for a database on this machine, and for anything else."""
+
 Conclude = Callable[["Folder", "Console"], None]
+
+_PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
+"""How a line is printed as it is."""
 
 _EPILOG = """\
 The same command again runs only what is missing and continues what is unfinished. Start with these two:
@@ -44,12 +50,13 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
 
     try:
         return _run(arguments, conclude, [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])])
-    except ConfigError as error:
-        print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("\ninterrupted before the first trial", file=sys.stderr)
+        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
         return 130
+    except (ConfigError, ConnectionError) as error:
+        print(error, file=sys.stderr)
     except ValueError as error:
+        # By name: to import the classes would cost a run that only has a typo their torch and pyarrow.
         if type(error).__name__ not in ("DataError", "StorageError"):
             raise
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
@@ -93,10 +100,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, but got {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, but got {text!r}")
+    return int(text)
 
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
@@ -121,8 +127,12 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
 
 
 def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, command: str, console: "Console") -> int:
+    from wsnet.sweep.session import check_address
+
+    if arguments.address is not None:
+        check_address(arguments.address)
     with console.status("reading images, building models"):
-        from wsnet.storage import Folder
+        from wsnet.storage import Folder, StorageError
         from wsnet.sweep.driver import run
         from wsnet.sweep.plan import make_plan
         from wsnet.sweep.revision import source_revision
@@ -130,17 +140,17 @@ def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, co
 
         plan = make_plan(sweep, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
+        uri = arguments.tracking_uri or default_tracking_uri(folder)
         manifest = plan.manifest
-        folder.write("sweep.yaml", _as_written(arguments).encode())
-        manifest.write(folder)
-    question = sweep.config.question or sweep.config.name
-    console.print(
-        f"[bold]{question}[/bold]  {len(plan.trials)} trials, results in {folder.location}",
-        highlight=False,
-        soft_wrap=True,
-    )
-    uri = arguments.tracking_uri or default_tracking_uri(folder)
+        try:
+            folder.write("sweep.yaml", _as_written(arguments).encode())
+            manifest.write(folder)
+        except OSError as error:
+            rule = "--storage must be a place that can be written to"
+            raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
+    console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
+    patience = _PATIENCE[uri.startswith("sqlite:")]
     try:
         outcome = run(
             plan,
@@ -151,38 +161,40 @@ def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, co
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
         )
+        patience = _PATIENCE[False] if outcome.interrupted else patience
     finally:
-        unmirrored = mirror.close()
+        unmirrored = mirror.close(patience)
     if unmirrored:
+        trouble = mirror.trouble or f"{len(unmirrored)} trials are not in {uri} yet"
         print(
-            f"tracking: {mirror.trouble or 'not done in time'}: {len(unmirrored)} trials are not in {uri} yet; "
-            "the results here are whole, and the next start brings them up",
-            file=sys.stderr,
+            f"tracking: {trouble}; the results here are whole, and the next start brings it up to date", file=sys.stderr
         )
     conclude(folder, console)
-    return _close(outcome, command, uri, folder, console)
+    return _close(outcome, command, uri, mirror.page, folder, console)
 
 
-def _close(outcome: "Outcome", command: str, uri: str, folder: "Folder", console: "Console") -> int:
+def _close(outcome: "Outcome", command: str, uri: str, page: str | None, folder: "Folder", console: "Console") -> int:
     """Say where everything is and how to go on; returns the exit status."""
 
     def say(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True, markup=False)
+        console.print(text, **_PLAIN)
 
-    is_server = uri.startswith(("http://", "https://", "databricks"))
     say(f"Other tables: python analyze.py {shlex.quote(folder.location)}")
-    say(f"Compare runs: {uri}" if is_server else f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
+    if uri.startswith(("http://", "https://")):
+        say(f"Compare runs: {uri.rstrip('/')}/{page or ''}")
+    else:
+        say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
+        say(f"              then open http://127.0.0.1:5000/{page or ''}")
     tally = outcome.tally
-    failed = tally.count("failed")
-    if failed:
-        say(
-            f"{failed} trials failed; each has an error.txt and a log.txt. The same command tries them again: {command}"
-        )
+    left = len(tally.trials) - tally.done
     if outcome.interrupted:
-        left = len(tally.trials) - tally.done
         say(f"Interrupted with {tally.done} trials done and {left} to go. The same command goes on: {command}")
         return 130
-    return 1 if failed else 0
+    if left:
+        trials = "1 trial" if left == 1 else f"{left} trials"
+        say(f"{trials} failed: error.txt and log.txt tell why. The same command tries again: {command}")
+        return 1
+    return 0
 
 
 def _data_root(arguments: argparse.Namespace) -> Path:

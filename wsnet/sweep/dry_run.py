@@ -35,12 +35,14 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
 
     from wsnet.sweep.estimate import estimate, settled_device
     from wsnet.sweep.plan import make_plan
+    from wsnet.sweep.session import Node
     from wsnet.sweep.share import share_of
 
     plan = make_plan(sweep, path, root=root)
     execution = sweep.settings[0].config.execution
-    cpus, gpus = len(os.sched_getaffinity(0)), torch.cuda.device_count()
-    share = share_of(sweep.config.resources, cpus=cpus, gpus=gpus, device=execution.device, path=path)
+    here = Node(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
+    devices = {setting.config.execution.device for setting in sweep.settings}
+    share = share_of(sweep.config.resources, [here], devices=devices, path=path)
     device = settled_device(execution, share.gpus)
     with console.status("timing a few steps of every model"):
         cost = estimate(plan, threads=max(1, int(share.cpus)), device=device, concurrent=share.concurrent)
@@ -60,7 +62,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     console.print(table)
     console.print(
         f"\nAbout {_duration(cost.total)} on this machine ({share.concurrent} trials at a time on {device}), "
-        f"from a few steps timed now; checkpoints left at the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
+        f"from a few steps timed now; checkpoints in the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
         highlight=False,
         soft_wrap=True,
     )

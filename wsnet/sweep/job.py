@@ -28,7 +28,7 @@ class Jobs:
         cpus: CPUs of one worker.
         gpus: GPUs of one worker.
         max_failures: times that a crashed trial is started again.
-        replay: report the records of earlier runs again, for a scheduler that starts anew.
+        scratch: folder for what Ray writes beside the results; removed when the sweep ends.
     """
 
     sweep: str
@@ -38,7 +38,7 @@ class Jobs:
     cpus: float
     gpus: float
     max_failures: int
-    replay: bool
+    scratch: str
 
     def config(self, trial_id: str) -> TrialConfig:
         """Configuration of a trial; on a device that it was given."""
@@ -77,18 +77,17 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
     directory = trial_directory(Folder(jobs.sweep), trial_id)
     with _log(folder if leader else None):
         try:
+            if leader:
+                folder.delete("error.txt")  # Of an earlier start.
             trial = Trial.prepare(
                 jobs.config(trial_id), root=Path(jobs.data_root), cpus=max(1, int(jobs.cpus)), workers=jobs.workers
             )
             assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
-            if jobs.replay:
-                for record in directory.records():
-                    tell(_told(trial_id, record))
             fit(trial, report=lambda record: tell(_told(trial_id, record)), checkpoint_dir=folder)
         except Exception as error:
             if leader:
                 folder.write("error.txt", traceback.format_exc().encode())
-                message = f"{type(error).__name__}: {error}"
+                message = f"{type(error).__name__}: {error}".splitlines()[0]
                 directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
             raise
 

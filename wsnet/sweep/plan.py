@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
+from wsnet.config.sweep import AshaConfig
 from wsnet.data import load
 from wsnet.models import ModelError, multiply_accumulates, parameter_count
 from wsnet.storage import Manifest, TrialEntry
@@ -77,7 +78,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
 
     Raises:
         DataError: images are missing or damaged.
-        ConfigError: a model can not be built, or a batch can not be split between the workers.
+        ConfigError: a model can not be built, a batch can not be split between the workers, or no rung is ever reached.
     """
     workers = sweep.config.resources.workers
     hashes = {data: load(data, root=root).hash for data in {setting.config.data for setting in sweep.settings}}
@@ -101,7 +102,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 trial_id=trial_id(seeded, **about), setting_id=identity, seed=seed, name=f"{name}-s{seed}", axes=axes
             )
             trials.append(PlannedTrial(config=seeded, entry=entry))
-    if mistakes:
+    if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
         raise ConfigError(mistakes)
     return Plan(sweep=sweep, path=path, trials=trials, sizes=sizes)
 
@@ -126,3 +127,11 @@ def _split_mistakes(config: TrialConfig, path: str, workers: int) -> list[Mistak
         return []
     rule = f"train.batch_size must be a multiple of resources.workers, but got {config.train.batch_size} and {workers}"
     return [Mistake(path, "resources.workers", rule)]
+
+
+def _rung_mistakes(sweep: Sweep, path: str) -> list[Mistake]:
+    scheduler, longest = sweep.config.scheduler, max(setting.config.train.epochs for setting in sweep.settings)
+    if not isinstance(scheduler, AshaConfig) or scheduler.grace <= longest:
+        return []
+    rule = f"the first rung must not lie beyond train.epochs, but got grace={scheduler.grace} and epochs={longest}"
+    return [Mistake(path, "scheduler.grace", rule)]

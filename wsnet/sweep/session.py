@@ -3,10 +3,16 @@
 import contextlib
 import logging
 import os
+import socket
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
-__all__ = ["Session", "ray_session"]
+from wsnet.sweep.interrupt import shielded
+
+__all__ = ["Node", "Session", "check_address", "ray_session"]
 
 _QUIET = {
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -19,6 +25,17 @@ _QUIET = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 
+_ANSWER = 5.0
+"""Seconds in which a cluster has to answer. Ray itself tries for more than 3 minutes, line by line."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """One machine of a cluster."""
+
+    cpus: float
+    gpus: float = 0.0
+
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
@@ -26,13 +43,11 @@ class Session:
 
     Attributes:
         dashboard: address of its dashboard, or None.
-        cpus: CPUs of the cluster.
-        gpus: GPUs of the cluster.
+        nodes: the machines that it has.
     """
 
     dashboard: str | None
-    cpus: float
-    gpus: float
+    nodes: list[Node]
 
 
 @contextlib.contextmanager
@@ -50,27 +65,88 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         os.environ.setdefault(key, value)
     import ray
 
-    # Tune prints a traceback of each failed trial; a trial's own error.txt has it, and the progress says it in a line.
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
     if ray.is_initialized():
-        yield _session()
+        yield _session(None)
         return
     if address is None:
         offered = cpus or len(os.sched_getaffinity(0))
-        ray.init(address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True)
+        context = ray.init(
+            address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
+        )
     else:
-        ray.init(address=address, log_to_driver=False, logging_level="error")
+        context = _joined(address)
+    # Tune prints a traceback of each failed trial; a trial's own error.txt has it, and the progress says it in a line.
+    logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
-        yield _session()
+        yield _session(context)
     finally:
-        ray.shutdown()
+        with shielded():
+            ray.shutdown()
 
 
-def _session() -> Session:
+def _joined(address: str) -> Any:
+    check_address(address)
     import ray
 
-    resources = ray.cluster_resources()
-    url = ray._private.worker.get_dashboard_url()
-    return Session(
-        dashboard=f"http://{url}" if url else None, cpus=resources.get("CPU", 0), gpus=resources.get("GPU", 0)
-    )
+    with tempfile.TemporaryFile() as said:
+        try:
+            with _stderr_into(said.fileno()):  # A line a second of what went wrong: the last one will do.
+                return ray.init(address=address, log_to_driver=False, logging_level="error")
+        except Exception as error:  # Whatever Ray raises: no cluster, another version, a token that is not its own.
+            said.seek(0)
+            lines = [*str(error).strip().splitlines()[:1], *said.read().decode(errors="replace").splitlines()[-1:]]
+            hint = "its token belongs into ~/.ray/auth_token or RAY_AUTH_TOKEN"
+            raise ConnectionError(
+                f"no Ray cluster could be joined at {address!r}: {'; '.join(lines)}; {hint}"
+            ) from None
+
+
+def _has_token() -> bool:
+    """Whether a token lies where Ray looks for one."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
+
+
+@contextlib.contextmanager
+def _stderr_into(handle: int) -> Iterator[None]:
+    """Send what this process writes to its standard error elsewhere, C++ too."""
+    before = os.dup(2)
+    os.dup2(handle, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
+
+
+def check_address(address: str) -> None:
+    """Knock at `host:port`, before Ray does. `auto` has no port: Ray looks it up on this machine.
+
+    Call it before anything imports ray, which reads its environment then.
+
+    Raises:
+        ConnectionError: nobody answers there.
+    """
+    if "RAY_AUTH_MODE" not in os.environ and _has_token():
+        # `ray start` asks for the token that it finds; `ray.init` does not send it unless it is told to.
+        os.environ["RAY_AUTH_MODE"] = "token"
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdigit():
+        if address != "auto":
+            raise ConnectionError(f"a Ray cluster is named 'auto' or host:port, but got {address!r}")
+        return
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
+    except (OSError, OverflowError) as error:
+        raise ConnectionError(
+            f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or give no address"
+        ) from None
+
+
+def _session(context: Any) -> Session:
+    import ray
+
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [Node(cpus=there.get("CPU", 0.0), gpus=there.get("GPU", 0.0)) for there in resources]
+    url = context.dashboard_url if context is not None else None
+    return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)

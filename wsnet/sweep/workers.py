@@ -1,6 +1,7 @@
 """A trial on several workers: the same `fit` on each worker of a TorchTrainer, in step by DistributedDataParallel."""
 
-import tempfile
+import traceback
+import uuid
 from typing import Any
 
 from wsnet.storage import Status, TrialDirectory
@@ -25,8 +26,8 @@ def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
             resources_per_worker={"CPU": jobs.cpus, **({"GPU": jobs.gpus} if jobs.gpus else {})},
         ),
         run_config=RunConfig(
-            name=trial_id,
-            storage_path=tempfile.mkdtemp(prefix="wsnet-train-"),  # Checkpoints lie in the trial's own directory.
+            name=f"{trial_id}-{uuid.uuid4().hex[:8]}",  # Train's own state is never gone on from.
+            storage_path=jobs.scratch,  # Checkpoints lie in the trial's own directory.
             failure_config=FailureConfig(max_failures=jobs.max_failures),
             callbacks=[TuneReportCallback()],
         ),
@@ -38,6 +39,7 @@ def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
         # Train has started the workers again as often as it may. To raise here would have Tune start it all over.
         status = directory.status()
         if status is None or status.status != "failed":
+            directory.folder.write("error.txt", traceback.format_exc().encode())
             message = f"{type(error).__name__}: {error}".splitlines()[0]
             directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
 

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
@@ -66,8 +66,14 @@ def impatient() -> Iterator[None]:
             os.environ.pop(key, None)
 
 
-def connect(uri: str) -> "MlflowClient":
-    """A client that logs nothing. Imports mlflow (about one second); use it within `impatient`."""
+def connect(uri: str, *, create: bool = False) -> "MlflowClient":
+    """A client that logs nothing. Imports mlflow (about one second); use it within `impatient`.
+
+    Args:
+        uri: tracking URI.
+        create: make the database where it is absent. Two processes that make one SQLite database at the same moment can
+            leave it broken for good, so they take turns.
+    """
     file = sqlite_file(uri)
     if file is not None:  # MLflow tries for 100 s to open a file in a folder that is absent.
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +82,11 @@ def connect(uri: str) -> "MlflowClient":
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
-    return mlflow.MlflowClient(tracking_uri=uri)
+    with Folder(file.parent).lock() if create and file is not None else nullcontext():
+        client = mlflow.MlflowClient(tracking_uri=uri)
+        if create:
+            client.search_experiments(max_results=1)  # The first call makes the tables.
+    return client
 
 
 def reason(uri: str, error: BaseException) -> str:

@@ -114,7 +114,7 @@ class Mirror:
             self._dirty |= {trial_id: self._dirty.get(trial_id, 0) + 1 for trial_id in there}
 
     def _connect(self) -> Experiment:
-        client = connect(self._uri)
+        client = connect(self._uri, create=True)
         experiment = Experiment(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
         self._page = experiment.page
         return experiment

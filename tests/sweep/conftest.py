@@ -1,0 +1,14 @@
+"""One Ray for all the tests of this folder: to start it takes longer than a tiny sweep."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from wsnet.sweep.session import Session, ray_session
+
+
+@pytest.fixture(scope="session")
+def shared_ray() -> Iterator[Session]:
+    """A quiet Ray with 2 CPUs; `ray_session` uses one that is running as it is."""
+    with ray_session(address=None, cpus=2) as session:
+        yield session

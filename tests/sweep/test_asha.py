@@ -1,0 +1,62 @@
+"""Successive halving on a real Ray."""
+
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from tests.sweep.tiny import Ran, train, write
+from wsnet.config.sweep import AshaConfig
+from wsnet.sweep.scheduler import ResumedAsha
+
+LRS = [0.1, 0.05, 1e-3, 1e-4, 1e-5, 1e-6]
+
+
+def halving(tmp_path: Path, lrs: list[float] = LRS) -> Ran:
+    scheduler = {"name": "asha", "grace": 1, "eta": 2}
+    path = write(
+        tmp_path,
+        train={"epochs": 4, "steps_per_epoch": 6},
+        grid={"optim.lr": lrs},
+        scheduler=scheduler,
+        resources={"max_concurrent": 1},  # One after the other: what stops is then the same every time.
+    )
+    return train(path, tmp_path)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_halving_stops_trials_at_rungs_and_a_second_run_changes_nothing(tmp_path: Path) -> None:
+    ran = halving(tmp_path)
+    ends = list(ran.statuses().values())
+    assert {status.status for status in ends} == {"stopped", "finished"}
+    assert all(status.epoch == 4 for status in ends if status.status == "finished")
+    stopped = [status for status in ends if status.status == "stopped"]
+    assert len(stopped) >= 2
+    assert all(status.epoch in (1, 2) and status.message == "stopped by the scheduler" for status in stopped)
+    assert ran.outcome.tally.done == len(LRS)
+    assert all(len(ran.directory(i).records()) == s.epoch for i, s in zip(ran.trial_ids, ends, strict=True))
+
+    again = halving(tmp_path)
+    assert "Every trial is done already." in again.printed
+    assert (again.touched(), again.statuses()) == (ran.touched(), ran.statuses())
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_new_trial_is_measured_against_the_trials_of_earlier_runs(tmp_path: Path) -> None:
+    ran = halving(tmp_path)
+    wider = halving(tmp_path, [*LRS, 1e-7])
+    new = wider.directory(wider.trial_ids[-1]).status()
+    assert new is not None and new.status == "stopped", "alone, it would have gone on to the end"
+    assert {k: v for k, v in wider.touched().items() if k in ran.touched()} == ran.touched()
+
+
+def test_a_trial_that_goes_on_is_not_stopped_for_what_was_decided_before() -> None:
+    def told(*errors: float) -> list[dict[str, float]]:
+        return [{"epoch": epoch, "validation/top1_error": error} for epoch, error in enumerate(errors, 1)]
+
+    config = AshaConfig(name="asha", grace=1, eta=2)
+    scheduler = ResumedAsha(config, max_t=8, done={"a": told(10, 10, 10, 10)}, begun={"b": told(90, 90, 90)})
+    trial = SimpleNamespace(trial_id="of Tune's", config={"trial_id": "b"})
+    scheduler.on_trial_add(None, trial)
+    assert scheduler.on_trial_result(None, trial, told(90, 90, 90)[2]) == "CONTINUE"
+    assert scheduler.on_trial_result(None, trial, told(90, 90, 90, 90)[3]) == "STOP", "a rung that is new"

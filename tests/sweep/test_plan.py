@@ -1,0 +1,90 @@
+import itertools
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.sweep.tiny import write
+from wsnet.config import ConfigError, read_sweep
+from wsnet.sweep.names import setting_names
+from wsnet.sweep.plan import Plan, make_plan
+
+
+def plan(tmp_path: Path, **changes: Any) -> Plan:
+    path = write(tmp_path, **changes)
+    return make_plan(read_sweep(str(path), []), path.name, root=tmp_path)
+
+
+CASES = [
+    {"model.norm.name": "batch"},
+    {"model.norm.name": "group", "model.norm.groups": 2},
+    {"model.norm.name": "layer"},
+]
+
+
+def test_norms_times_batch_sizes_times_decays_from_one_file_are_exactly_the_product(tmp_path: Path) -> None:
+    decays = {"optim.momentum": [0.0, 0.9], "optim.weight_decay": [0.0, 1e-4]}
+    cases = [{"model.norm.name": "batch", "grid": {"model.norm.momentum": [0.1, 0.01, 0.001]}}, *CASES[1:]]
+    made = plan(tmp_path, cases=cases, grid={"train.batch_size": [2, 8], **decays}, seeds=2)
+    assert len(made.trials) == (3 + 2) * 2 * 2 * 2 * 2
+    seen = {
+        (
+            t.config.model.norm.name,
+            getattr(t.config.model.norm, "momentum", None),
+            t.config.train.batch_size,
+            getattr(t.config.optim, "momentum", None),
+            t.config.optim.weight_decay,
+            t.config.seed,
+        )
+        for t in made.trials
+    }
+    norms = [("batch", 0.1), ("batch", 0.01), ("batch", 0.001), ("group", None), ("layer", None)]
+    wanted = itertools.product(norms, [2, 8], [0.0, 0.9], [0.0, 1e-4], [0, 1])
+    assert seen == {(*norm, *rest) for norm, *rest in wanted}
+
+
+def test_every_trial_has_an_id_and_a_short_name_of_its_own(tmp_path: Path) -> None:
+    made = plan(tmp_path, cases=CASES, grid={"train.batch_size": [2, 8]}, seeds=3)
+    entries = [trial.entry for trial in made.trials]
+    assert len({entry.trial_id for entry in entries}) == len({entry.name for entry in entries}) == 18
+    assert len({entry.setting_id for entry in entries}) == 6
+    assert max(len(entry.name) for entry in entries) <= 20
+    assert entries[0].name == "bn-b2-s0"
+
+
+def test_the_manifest_has_the_order_of_the_file(tmp_path: Path) -> None:
+    manifest = plan(tmp_path, cases=CASES, grid={"train.batch_size": [8, 2]}, seeds=[7, 3]).manifest
+    assert sorted(manifest.axes) == ["model.norm.groups", "model.norm.name", "train.batch_size"]
+    assert [entry.seed for entry in manifest.trials[:4]] == [7, 3, 7, 3]
+    assert [entry.axes["train.batch_size"] for entry in manifest.trials[:4]] == [8, 8, 2, 2]
+    assert manifest.report["columns"] == "train.batch_size"
+    assert manifest.report["rows"] == ["model.norm.name", "model.norm.groups"]
+
+
+def test_a_model_that_can_not_be_built_is_named_with_its_setting(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError) as error:
+        plan(tmp_path, cases=[{"model.norm.name": "group", "model.norm.groups": groups} for groups in (2, 3, 5)])
+    text = str(error.value)
+    assert "model.norm.groups=3" in text and "model.norm.groups=5" in text and "model.norm.groups=2" not in text
+    assert "channels" in text
+
+
+def test_a_batch_that_workers_can_not_share_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"multiple of resources\.workers, but got 3 and 2"):
+        plan(tmp_path, train={"batch_size": 3}, resources={"workers": 2})
+
+
+def test_a_first_rung_beyond_the_last_epoch_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="grace=3 and epochs=2"):
+        plan(tmp_path, scheduler={"name": "asha", "grace": 3})
+
+
+def test_the_number_of_workers_is_part_of_identity_only_with_batch_statistics(tmp_path: Path) -> None:
+    one, two = (plan(tmp_path, cases=CASES, resources={"workers": workers}) for workers in (1, 2))
+    same = [a.entry.trial_id == b.entry.trial_id for a, b in zip(one.trials, two.trials, strict=True)]
+    assert same == [False, True, True]
+
+
+def test_settings_that_would_have_one_name_are_numbered() -> None:
+    assert setting_names([{"model.norm.name": "batch"}] * 2) == ["bn.1", "bn.2"]
+    assert setting_names([{}]) == ["base"]

@@ -1,0 +1,33 @@
+"""The sweep file of the question, run small on real CIFAR-10 images."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.shared import SHARED
+from tests.sweep.tiny import ROOT, command, environment
+
+DATA = SHARED / "data" if SHARED else None
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(DATA is None or not (DATA / "cifar10").exists(), reason="needs the CIFAR-10 images")
+def test_the_cifar_sweep_runs_small_with_every_setting_of_its_ends(tmp_path: Path) -> None:
+    assert DATA is not None
+    sweep = ROOT / "sweeps" / "cifar_batchsize.yaml"
+    options = ("--smoke", "--images", "16", "--steps", "1", "--storage", tmp_path, "--data-root", DATA)
+    done = subprocess.run(
+        command(sweep, *options),
+        env={**environment(), "WSNET_CACHE": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    folder = tmp_path / "cifar_batchsize-smoke"
+    manifest = json.loads((folder / "sweep.json").read_text())
+    ends = [json.loads((folder / "trials" / t["trial_id"] / "status.json").read_text()) for t in manifest["trials"]]
+    assert len(ends) >= 8 and {end["status"] for end in ends} <= {"finished", "diverged"}
+    assert (folder / "table.md").exists() and (folder / "figure.png").exists()
