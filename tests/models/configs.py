@@ -22,6 +22,7 @@ NORMS: dict[str, dict[str, Any]] = {
     "filter_response": {"name": "filter_response"},
     "filter_response-eps": {"name": "filter_response", "learned_eps": True},
     "evonorm_s0": {"name": "evonorm_s0", "groups": 8},
+    "online": {"name": "online"},
     "none": {"name": "none"},
 }
 

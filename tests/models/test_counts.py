@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tests.models.configs import config
+from tests.models.configs import NORMS, config, network
 from wsnet.models import multiply_accumulates, parameter_count
 
 CIFAR, IMAGENET = (3, 32, 32), (3, 224, 224)
@@ -93,3 +93,13 @@ def test_multiply_accumulates(
     options: dict[str, Any], shape: tuple[int, int, int], classes: int, expected: int, weight: str
 ) -> None:
     assert multiply_accumulates(config(**options, weight=weight), classes, shape) == expected
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_can_be_counted_without_memory(norm: str) -> None:
+    model = config("cifar_resnet", norm, depth=8)
+    built = sum(parameter.numel() for parameter in network(model, classes=10, shape=(3, 32, 32)).parameters())
+    assert parameter_count(model, 10, (3, 32, 32)) == built
+    assert multiply_accumulates(model, 10, (3, 32, 32)) == multiply_accumulates(
+        config("cifar_resnet", depth=8), 10, (3, 32, 32)
+    )

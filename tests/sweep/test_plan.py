@@ -74,6 +74,11 @@ def test_a_batch_that_workers_can_not_share_is_a_mistake_of_the_file(tmp_path: P
         plan(tmp_path, train={"batch_size": 3}, resources={"workers": 2})
 
 
+def test_an_online_norm_on_several_workers_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"one stream of statistics.*resources\.workers=2"):
+        plan(tmp_path, cases=[{"model.norm.name": "online"}], resources={"workers": 2})
+
+
 def test_a_first_rung_beyond_the_last_epoch_is_a_mistake_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="grace=3 and epochs=2"):
         plan(tmp_path, scheduler={"name": "asha", "grace": 3})

@@ -94,7 +94,10 @@ class OnlineNorm(nn.Module):
         self.reset_running_stats()
 
     def _set_decay(self, name: str, decay: float | Tensor) -> None:
-        values = torch.as_tensor(decay, dtype=torch.float64)
+        # A number stays on the CPU: a model may be built on the meta device, whose values can not be looked at.
+        values = torch.as_tensor(
+            decay, dtype=torch.float64, device=decay.device if isinstance(decay, Tensor) else "cpu"
+        )
         if values.shape not in ((), (self.num_features,)):
             raise ValueError(f"{name} must be a number or (num_features,), but got a tensor of {tuple(values.shape)}")
         if not bool(((values > 0) & (values < 1)).all()):

@@ -21,6 +21,7 @@ import torch
 from torch import Tensor
 
 from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics
+from wsnet.layers.online_norm_passes import in_layout_of
 
 __all__ = ["DTYPES", "backward", "forward", "kernels", "serves"]
 
@@ -105,7 +106,7 @@ def backward(
     """The gradient of x, and those of weight and bias (2, C), float64; moves u and v in place.
 
     Args:
-        grad: the gradient of the output, in the layout and dtype of x.
+        grad: the gradient of the output, in the dtype of x.
         x: the input of forward.
         affine: weight and bias, as in forward.
         statistics: what forward returned.
@@ -119,6 +120,7 @@ def backward(
     problem.chunk = max(problem.chunk // 2, 1)
     problem.update, problem.double_state = True, state[0].dtype == torch.float64
     problem.u, problem.v = (tensor.data_ptr() for tensor in state)
+    grad = in_layout_of(x, grad)
     problem.grad, problem.out = grad.data_ptr(), None if grad_in is None else grad_in.data_ptr()
     problem.stats, problem.zeta = statistics.stats.data_ptr(), statistics.zeta.data_ptr()
     problem.grad_weight, problem.grad_bias = grad_affine[0].data_ptr(), grad_affine[1].data_ptr()

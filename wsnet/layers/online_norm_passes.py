@@ -8,12 +8,27 @@ A `view` is x as (N, C, D), pixels last, or, for channels_last, (N, D, C); `axis
 import torch
 from torch import Tensor
 
-__all__ = ["gradient_moments", "input_gradient", "moments", "output", "pixel_axis", "view_of", "view_restored"]
+__all__ = [
+    "gradient_moments",
+    "in_layout_of",
+    "input_gradient",
+    "moments",
+    "output",
+    "pixel_axis",
+    "view_of",
+    "view_restored",
+]
 
 
 def pixel_axis(x: Tensor) -> int:
     """Where the pixels lie in x's view: 1 if channels_last, else 2."""
     return 2 if x.is_contiguous() else 1
+
+
+def in_layout_of(x: Tensor, grad: Tensor) -> Tensor:
+    """The gradient in the layout of x. Not before the operators: where traced, grad has a layout of its own."""
+    layout = torch.contiguous_format if x.is_contiguous() else torch.channels_last
+    return grad.contiguous(memory_format=layout)
 
 
 def view_of(x: Tensor, axis: int) -> Tensor:

@@ -71,8 +71,6 @@ class _OnlineNormalize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, weight, bias, *saved = ctx.saved_tensors
-        channels_last = not x.is_contiguous()
-        grad = grad.contiguous(memory_format=torch.channels_last if channels_last else torch.contiguous_format)
         grad_in, grad_affine = _implementation(x, weight, ctx.state[0]).backward(
             grad, x, (weight, bias), Statistics(*saved), ctx.state, ctx.options, needs_input=ctx.needs_input_grad[0]
         )

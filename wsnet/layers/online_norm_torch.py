@@ -39,7 +39,7 @@ def backward(
 ) -> tuple[Tensor | None, Tensor]:
     """As `online_norm_kernels.backward`."""
     axis = passes.pixel_axis(x)
-    view, grad = passes.view_of(x, axis), passes.view_of(grad, axis)
+    view, grad = passes.view_of(x, axis), passes.view_of(passes.in_layout_of(x, grad), axis)
     mean = saved.stats[0] if x.dtype == torch.float64 else saved.stats[0].float()
     weight, bias = _affine(affine, mean)
     if options.clamping:

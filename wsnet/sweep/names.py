@@ -6,8 +6,20 @@ from typing import Any
 __all__ = ["setting_names"]
 
 _WORDS = {
-    "model.norm.name": {"batch": "bn", "group": "gn", "layer": "ln", "instance": "in", "none": "nn"},
-    "model.weight": {"none": "", "standardized": "ws"},
+    "model.norm.name": {
+        "batch": "bn",
+        "batch_renorm": "brn",
+        "ghost_batch": "ghost",
+        "sync_batch": "sbn",
+        "group": "gn",
+        "layer": "ln",
+        "instance": "in",
+        "online": "on",
+        "filter_response": "frn",
+        "evonorm_s0": "evo",
+        "none": "nn",
+    },
+    "model.weight": {"none": "", "standardized": "ws", "normalized": "wn"},
 }
 _LETTERS = {
     "train.batch_size": "b",
@@ -15,6 +27,8 @@ _LETTERS = {
     "optim.lr": "lr",
     "optim.weight_decay": "wd",
     "model.norm.groups": "g",
+    "model.norm.forward_decay": "af",
+    "model.norm.backward_decay": "ab",
     "model.depth": "d",
     "model.width": "w",
 }

@@ -123,6 +123,9 @@ def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> M
 
 
 def _split_mistakes(config: TrialConfig, path: str, workers: int) -> list[Mistake]:
+    if config.model.norm.name == "online" and workers > 1:
+        rule = "norm 'online' keeps one stream of statistics, which several workers can not share yet"
+        return [Mistake(path, "resources.workers", f"{rule}; got resources.workers={workers}, use 1")]
     if config.train.batch_size % workers == 0:
         return []
     rule = f"train.batch_size must be a multiple of resources.workers, but got {config.train.batch_size} and {workers}"

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.layers.online_norm_kernels import kernels
 from wsnet.training.errors import TrialError
 
 __all__ = ["applied", "execution_record", "is_available", "settle"]
@@ -50,7 +51,10 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
         workers: processes that train it.
     """
     on_gpu = torch.device(config.execution.device).type == "cuda"
+    # Online norm has a compiled CPU path, where there is a compiler; its sums are rounded otherwise than torch's.
+    compiled = {"online_kernels": kernels() is not None} if config.model.norm.name == "online" and not on_gpu else {}
     return {
+        **compiled,
         **config.execution.model_dump(mode="json"),
         "precision": config.train.precision,
         "workers": workers,
