@@ -12,16 +12,9 @@ from wsnet.layers import initialize, online_norm_kernels
 from wsnet.layers.online_norm import OnlineNorm, OnlineNorm1d, OnlineNorm2d
 from wsnet.layers.online_norm_maths import scanned
 
+pytestmark = pytest.mark.usefixtures("implementation")
+
 STATE = ("running_mean", "running_var", "u", "v")
-
-
-@pytest.fixture(params=["kernels", "torch"], autouse=True)
-def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "torch":
-        monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
-    elif online_norm_kernels.kernels() is None:
-        pytest.skip("no C++ compiler")
-    return request.param
 
 
 def made(channels: int, kind: type[OnlineNorm] = OnlineNorm2d, **options: object) -> OnlineNorm:

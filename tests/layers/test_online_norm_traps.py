@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from tests.layers import online_norm_child
 from tests.layers.online_norm_reference import error, tensors
 from wsnet.config.norm import OnlineNormConfig
-from wsnet.layers import Layers, online_norm_kernels
+from wsnet.layers import Layers
 from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.online_norm_checkpoint import online_norm_checkpoint
 from wsnet.layers.online_norm_state import (
@@ -23,15 +23,6 @@ from wsnet.layers.online_norm_state import (
     rescale_gradient_state,
     restore_online_state,
 )
-
-
-@pytest.fixture(params=["kernels", "torch"])
-def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "torch":
-        monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
-    elif online_norm_kernels.kernels() is None:
-        pytest.skip("no C++ compiler")
-    return request.param
 
 
 def network() -> nn.Sequential:

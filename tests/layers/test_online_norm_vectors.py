@@ -10,22 +10,12 @@ import torch
 
 from tests.layers.online_norm_reference import error
 from tests.shared import SHARED
-from wsnet.layers import online_norm_kernels
 from wsnet.layers.online_norm import OnlineNorm1d, OnlineNorm2d
 
 STATE = {"m": "running_mean", "var": "running_var", "u": "u", "v": "v"}
 HERE = Path(__file__).parent / "vectors"
 EVERYWHERE = SHARED / "reference" / "online_norm" if SHARED else HERE
 FILES = sorted({path.name: path for folder in (EVERYWHERE, HERE) for path in folder.glob("*.npz")}.values())
-
-
-@pytest.fixture(params=["kernels", "torch"])
-def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    if request.param == "torch":
-        monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
-    elif online_norm_kernels.kernels() is None:
-        pytest.skip("no C++ compiler")
-    return request.param
 
 
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
@@ -37,10 +27,10 @@ def test_every_number_is_the_authors(path: Path, layout: torch.memory_format, im
     if not maps and layout == torch.channels_last:
         pytest.skip("vectors have no layout")
     for case, settings in meta["cases"].items():
-        _follow(numbers, meta, case, settings, layout if maps else torch.contiguous_format)
+        _check_case(numbers, meta, case, settings, layout if maps else torch.contiguous_format)
 
 
-def _follow(
+def _check_case(
     numbers: Any, meta: dict[str, Any], case: str, settings: dict[str, Any], layout: torch.memory_format
 ) -> None:
     norm = (OnlineNorm2d if len(meta["shape"]) == 4 else OnlineNorm1d)(

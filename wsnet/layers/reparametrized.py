@@ -1,11 +1,13 @@
 """What the convolutions with reparametrized weights share."""
 
+from abc import ABC, abstractmethod
+
 from torch import Tensor, nn
 
 __all__ = ["ReparametrizedConv2d"]
 
 
-class ReparametrizedConv2d(nn.Conv2d):
+class ReparametrizedConv2d(nn.Conv2d, ABC):
     """A convolution with filters that are a function of its parameters.
 
     Attributes:
@@ -14,9 +16,9 @@ class ReparametrizedConv2d(nn.Conv2d):
 
     held: Tensor | None = None
 
+    @abstractmethod
     def filters(self) -> Tensor:
         """The filters, out x in/groups x kH x kW, from the parameters."""
-        raise NotImplementedError
 
     def forward(self, input: Tensor) -> Tensor:
         """Convolve N x C x H x W."""
