@@ -1,8 +1,10 @@
 """The training loop: steps, epochs, evaluation."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -16,6 +18,7 @@ from wsnet.models import build
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
+from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.evaluate import autocast, evaluate
 from wsnet.training.meter import Measured, Meter
@@ -76,6 +79,10 @@ class Training:
         if start is None and self.config.model.weight_init == "data_dependent":
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
         self.forward = self._forward()
+        self.diagnostics: Diagnostics | None = None
+        if self.config.train.diagnostics:
+            self.diagnostics = Diagnostics(self.model, self.optimizer, compiled=self.config.execution.compile)
+            self.forward = self.diagnostics.around(self.forward)
 
     def train_epoch(self, watch: Watch | None = None) -> Record:
         """Train one more epoch and evaluate; returns its record."""
@@ -86,11 +93,12 @@ class Training:
         seconds = time.perf_counter() - began
         average_buffers(self.model)
         record |= trained.named("train")
+        layers = self.diagnostics.read() if self.diagnostics else {}
         for split in self.splits:
             record |= self.evaluate(split).named(split)
         record["time/epoch_seconds"] = time.perf_counter() - began
         record["time/images_per_second"] = trained.samples / seconds
-        return record
+        return record | layers
 
     def train_step(self, step: int, batch: Batch, meter: Meter) -> None:
         """One optimizer step, number `step` of the whole training from 0."""
@@ -133,11 +141,19 @@ class Training:
         waiting = time.perf_counter()
         for step, batch in enumerate(itertools.islice(self.batches.epoch(self.epoch), self.steps)):
             waited = time.perf_counter() - waiting
-            self.train_step(first + step, batch, meter)
+            with self._measuring(step):
+                self.train_step(first + step, batch, meter)
             if watch is not None:
                 watch(self.epoch, step, waited, meter)
             waiting = time.perf_counter()
         return meter.read()
+
+    def _measuring(self, step: int) -> AbstractContextManager[None]:
+        """Measures the layers where they are to be: in the last step of an epoch with a whole batch."""
+        whole = max(1, min(self.steps, len(self.images.train) // self.config.train.batch_size))
+        if self.diagnostics is None or step != whole - 1:
+            return contextlib.nullcontext()
+        return self.diagnostics.measuring()
 
     def _built(self) -> nn.Module:
         shape = self.config.data.facts.shape
