@@ -4,6 +4,7 @@ import io
 import math
 import textwrap
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -44,6 +45,7 @@ def layers_png(settings: Sequence[LayersOfSetting]) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
     from matplotlib.figure import Figure
+    from matplotlib.ticker import MaxNLocator
 
     drawn = settings[:MOST_ROWS]
     there = dict.fromkeys(quantity for setting in drawn for quantity in setting.layers)
@@ -72,13 +74,17 @@ def layers_png(settings: Sequence[LayersOfSetting]) -> bytes:
             _name_stages(axes, setting.layers[quantity], named=column == 0 or quantity == "gradient_norm")
         grid[0, column].set_title(TITLES.get(quantity, quantity.replace("_", " ")), fontsize=9)
         grid[-1, column].set_xlabel("epoch", fontsize=8)
+        grid[-1, column].xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
+        grid[-1, column].tick_params(axis="x", labelsize=7, length=2)
         bar = figure.colorbar(
             ScalarMappable(scale, colours), ax=grid[:, column], location="bottom", aspect=9, pad=0.01, fraction=0.06
         )
-        bar.ax.tick_params(labelsize=7)
+        ticks = np.geomspace(float(scale.vmin or 0), float(scale.vmax or 0), 3)
         bar.ax.minorticks_off()
+        bar.set_ticks(list(ticks), labels=[f"{tick:.2g}" for tick in ticks])
+        bar.ax.tick_params(labelsize=6.5)
     for axes, setting in zip(grid[:, 0], drawn, strict=True):
-        axes.set_ylabel(textwrap.fill(setting.label, 22), fontsize=9, fontweight="bold")
+        axes.set_ylabel(textwrap.fill(setting.label, 22), fontsize=9, fontweight="bold", labelpad=6)
     figure.suptitle(_caption(settings), x=0.01, ha="left", fontsize=9, color="#444444")
     stream = io.BytesIO()
     figure.savefig(stream, format="png")
@@ -104,12 +110,13 @@ def _scale(values: Sequence[float]) -> "Normalize":
 
 
 def _name_stages(axes: "Axes", layers: Sequence[str], *, named: bool) -> None:
-    """Ticks where a stage of the network begins, named by the first part of its layers' names."""
+    """The stages of the network, by the first part of their layers' names, with lines between them."""
     stages = [layer.partition(".")[0] for layer in layers]
     begins = [index for index, stage in enumerate(stages) if index == 0 or stage != stages[index - 1]]
-    shown = begins[:: -(-len(begins) // 12)]
-    axes.set_yticks(shown, [stages[index] for index in shown] if named else [""] * len(shown))
-    axes.tick_params(labelsize=7, length=2)
+    middles = [(first + last - 1) / 2 for first, last in pairwise([*begins, len(stages)])]
+    shown = slice(None, None, -(-len(begins) // 12)) if named else slice(0)
+    axes.set_yticks(middles[shown], [stages[index] for index in begins[shown]])
+    axes.tick_params(axis="y", labelsize=7, length=0)
     for index in begins[1:]:
         axes.axhline(index - 0.5, color="white", linewidth=0.6, alpha=0.7)
 
@@ -117,7 +124,6 @@ def _name_stages(axes: "Axes", layers: Sequence[str], *, named: bool) -> None:
 def _leave_empty(axes: "Axes") -> None:
     axes.text(0.5, 0.5, "has none", transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
     axes.set_yticks([])
-    axes.tick_params(labelsize=7, length=2)
     axes.spines[:].set_color("#dddddd")
 
 
