@@ -149,13 +149,10 @@ class Diagnostics:
     def _look(self, images: Tensor) -> None:
         """Run the model eagerly for its activations. Its state is its buffers, or no checkpoint would hold it."""
         state = [buffer.clone() for buffer in self._model.buffers()]
-        cached = torch.is_autocast_cache_enabled()
-        torch.set_autocast_cache_enabled(False)  # Weights cast here have no gradient: the step must not find them.
         try:
             with self._hooks():
                 self._model(images)
         finally:
-            torch.set_autocast_cache_enabled(cached)
             for buffer, value in zip(self._model.buffers(), state, strict=True):
                 buffer.copy_(value)
 
