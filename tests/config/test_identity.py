@@ -56,6 +56,7 @@ def test_defaults_do_not_count() -> None:
         {"data__workers": 2},
         {"train__keep": "all"},
         {"train__tensorboard": True},
+        {"train__diagnostics": True},
         {"execution__threads": 3},
         {"execution__device": "cpu"},
     ],
@@ -114,4 +115,4 @@ def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
 def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
     silent = {key for key in dotted_keys() if not changes_numbers(key)}
     sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
-    assert silent == {"seed", "data.workers", "train.keep", "train.tensorboard"} | sections
+    assert silent == {"seed", "data.workers", "train.keep", "train.tensorboard", "train.diagnostics"} | sections

@@ -17,7 +17,12 @@ __all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "settin
 NUMERICS = 1
 """Raised whenever a change to this code alters the numbers of a trial."""
 
-_NO_NUMBERS: Any = {"data": {"workers"}, "train": {"keep", "tensorboard"}, "execution": True, "seed": True}
+_NO_NUMBERS: Any = {
+    "data": {"workers"},
+    "train": {"keep", "tensorboard", "diagnostics"},
+    "execution": True,
+    "seed": True,
+}
 """Options that do not change a trial's numbers, or are not part of its setting."""
 
 

@@ -33,6 +33,9 @@ class TrainConfig(Config):
     """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
     tensorboard: bool = False
     """Write TensorBoard scalars into the trial's directory as well."""
+    diagnostics: bool = False
+    """Measure every layer in one step of each epoch (activations, running statistics, gradients, effective learning
+    rate) into the records, for `analyze.py --layers`. A trial that is done already is not trained again for it."""
 
 
 class ExecutionConfig(Config):

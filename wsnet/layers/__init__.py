@@ -10,6 +10,7 @@ from wsnet.layers.maker import Layers
 from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, normalize
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
+from wsnet.layers.places import mark_norm, norms_of
 from wsnet.layers.standardized import StandardizedConv2d, standardize
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
@@ -30,7 +31,9 @@ __all__ = [
     "initialize",
     "initialize_from_data",
     "make_norm",
+    "mark_norm",
     "normalize",
+    "norms_of",
     "once_per_step",
     "standardize",
     "uses_batch_statistics",

@@ -9,6 +9,7 @@ from wsnet.layers.activations import After, Before, make_activation
 from wsnet.layers.initialize import start_at_zero
 from wsnet.layers.normalized import NormalizedConv2d
 from wsnet.layers.norms import Size, make_norm
+from wsnet.layers.places import mark_norm
 from wsnet.layers.standardized import StandardizedConv2d
 
 __all__ = ["CONVS", "Layers"]
@@ -85,7 +86,7 @@ class Layers:
         Raises:
             ValueError: the norm can not normalize maps of this shape.
         """
-        return make_norm(self._norm, channels, size, before)
+        return mark_norm(make_norm(self._norm, channels, size, before))
 
     def activation(self, channels: int, *, after: After = "norm") -> nn.Module:
         """The activation for maps of N x channels x height x width: a ReLU unless the norm has another; in place.

@@ -40,10 +40,18 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
     parser.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
     parser.add_argument("--metric", metavar="M", help="what the cells show; default: what the sweep file says")
+    parser.add_argument(
+        "--layers",
+        action="store_true",
+        help="also draw layers.png and write layers.csv, of trials with train.diagnostics; "
+        "RUNS_DIR may then also hold trials that were trained alone",
+    )
     return parser
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
+    if arguments.layers and _is_of_trials(arguments):
+        return _draw_layers(arguments.runs, arguments.out or arguments.runs)
     results, place = _read(arguments)
     if arguments.metric is not None:
         results = results.with_metric(arguments.metric)
@@ -56,6 +64,35 @@ def _analyze(arguments: argparse.Namespace) -> int:
     print_table(results, Console())
     for path in paths:
         print(f"wrote {path}")
+    return _draw_layers(place, arguments.out or place) if arguments.layers else 0
+
+
+def _is_of_trials(arguments: argparse.Namespace) -> bool:
+    """Whether layers are asked for of trials that belong to no sweep."""
+    from wsnet.report.layers import trials_in
+    from wsnet.report.results import ReportError
+    from wsnet.storage import Folder
+
+    if arguments.tracking_uri is not None or arguments.experiment is not None:
+        raise ReportError("--layers needs RUNS_DIR: MLflow does not have the layers' measurements")
+    if arguments.runs is None or Folder(arguments.runs).exists("sweep.json") or not trials_in(Folder(arguments.runs)):
+        return False
+    if arguments.metric is not None:
+        raise ReportError(f"--metric needs a sweep, but {arguments.runs!r} holds trials that were trained alone")
+    return True
+
+
+def _draw_layers(place: str, out: str) -> int:
+    from wsnet.report.layers import layers_csv, read_layers
+    from wsnet.report.layers_figure import MOST_ROWS, layers_png
+    from wsnet.storage import Folder
+
+    settings = read_layers(Folder(place))
+    if len(settings) > MOST_ROWS:
+        print(f"layers.png shows the first {MOST_ROWS} of {len(settings)} settings; layers.csv has them all")
+    for name, data in (("layers.csv", layers_csv(settings).encode()), ("layers.png", layers_png(settings))):
+        Folder(out).write(name, data)
+        print(f"wrote {(Folder(out) / name).location}")
     return 0
 
 

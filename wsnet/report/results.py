@@ -8,6 +8,7 @@ from typing import Any
 import pyarrow as pa
 
 from wsnet.config.errors import did_you_mean
+from wsnet.storage.trial_directory import LAYERS
 from wsnet.tracking import tags
 
 __all__ = ["Header", "ReportError", "Results", "Trial", "last_values"]
@@ -141,6 +142,6 @@ class Results:
 
 
 def last_values(record: Mapping[str, float]) -> dict[str, float]:
-    """What a report keeps of a trial's last record: everything but the epoch's number and the speed."""
-    skip = (tags.TIME, tags.FINAL)
+    """What a report keeps of a trial's last record: everything but the epoch's number, the speed and the layers."""
+    skip = (tags.TIME, tags.FINAL, LAYERS)
     return {key: float(value) for key, value in record.items() if key != tags.EPOCH and not key.startswith(skip)}

@@ -7,10 +7,13 @@ from typing import Any, Literal
 
 from wsnet.storage.folder import Folder
 
-__all__ = ["Record", "Status", "TrialDirectory"]
+__all__ = ["LAYERS", "Record", "Status", "TrialDirectory"]
 
 Record = dict[str, float]
 """One epoch's measurements: `epoch` (from 1), `lr`, `train/loss`, `test/top1_error` (percent), `time/...`, ..."""
+
+LAYERS = "layers/"
+"""Begins the keys of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds an epoch, and only in the directory."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any
 
 from wsnet.config import TrialConfig
 from wsnet.storage import Folder, Status, trial_directory
-from wsnet.storage.trial_directory import Record
+from wsnet.storage.trial_directory import LAYERS, Record
 
 __all__ = ["Jobs", "train_job"]
 
@@ -68,7 +68,8 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
     Args:
         trial_id: which trial.
         jobs: the sweep's jobs.
-        tell: told of each epoch as Tune is: `epoch` and the metrics but the test set's, which are for the report.
+        tell: told of each epoch as Tune is: `epoch` and the metrics but the test set's and the layers', which are for
+            the report.
         leader: whether this worker writes.
     """
     from wsnet.training import Trial, fit
@@ -93,7 +94,7 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
 
 
 def _told(trial_id: str, record: Record) -> dict[str, Any]:
-    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith("test/")}
+    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith(("test/", LAYERS))}
     return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
-from wsnet.storage.trial_directory import Record
+from wsnet.storage.trial_directory import LAYERS, Record
 from wsnet.tracking import tags
 from wsnet.tracking.client import artifact_location
 from wsnet.tracking.parameters import parameters
@@ -162,7 +162,9 @@ class Experiment:
             if epoch <= mirrored.epoch:
                 continue
             # MLflow drops a metric that it has with the same time stamp: so the stamp depends on the records alone.
-            metrics = [Metric(key, float(value), stamp, epoch) for key, value in record.items()]
+            # Layers stay in the directory: hundreds of charts would bury the others, and slow the mirror down.
+            shown = {key: value for key, value in record.items() if not key.startswith(LAYERS)}
+            metrics = [Metric(key, float(value), stamp, epoch) for key, value in shown.items()]
             if len(batch) + len(metrics) > _METRICS_PER_CALL:
                 self._log(mirrored, batch)
                 batch = []
@@ -236,4 +238,4 @@ def _seconds(record: Record) -> float:
 
 
 def _is_result(key: str) -> bool:
-    return "/" in key and not key.startswith(tags.TIME)
+    return "/" in key and not key.startswith((tags.TIME, LAYERS))

@@ -1,5 +1,6 @@
 """The training loop: steps, epochs, evaluation."""
 
+import contextlib
 import itertools
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from wsnet.models import build
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
+from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.evaluate import autocast, evaluate
 from wsnet.training.meter import Measured, Meter
@@ -79,7 +81,12 @@ class Training:
         check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
         if start is None and self.config.model.weight_init == "data_dependent":
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
+        self.wrapped = self._wrapped()
         self.forward = self._forward()
+        self.diagnostics: Diagnostics | None = None
+        if self.config.train.diagnostics:
+            self.diagnostics = Diagnostics(self.model, self.optimizer, compiled=self.config.execution.compile)
+            self.forward = self.diagnostics.around(self.forward)
 
     def train_epoch(self, watch: Watch | None = None) -> Record:
         """Train one more epoch and evaluate; returns its record."""
@@ -92,18 +99,21 @@ class Training:
         average_buffers(self.model)
         self.streams.merge()
         record |= trained.named("train")
+        layers = self.diagnostics.read() if self.diagnostics else {}
         for split in self.splits:
             record |= self.evaluate(split).named(split)
         record["time/epoch_seconds"] = time.perf_counter() - began
         record["time/images_per_second"] = trained.samples / seconds
-        return record
+        return record | layers
 
     def train_step(self, step: int, batch: Batch, meter: Meter) -> None:
         """One optimizer step, number `step` of the whole training from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, logits = backward(self.forward, batch, self.micro_batches.size, model=self.model, autocast=self._autocast)
+        loss, logits = backward(
+            self.forward, batch, self.micro_batches.size, model=self.wrapped, autocast=self._autocast
+        )
         self.optimizer.step()
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
@@ -137,7 +147,8 @@ class Training:
         waiting = time.perf_counter()
         for step, batch in enumerate(itertools.islice(self.batches.epoch(self.epoch), self.steps)):
             waited = time.perf_counter() - waiting
-            self.train_step(first + step, batch, meter)
+            with self._measuring(step):
+                self.train_step(first + step, batch, meter)
             if watch is not None:
                 watch(self.epoch, step, waited, meter)
             waiting = time.perf_counter()
@@ -145,6 +156,13 @@ class Training:
 
     def _autocast(self) -> AbstractContextManager[object]:
         return autocast(self.device, self.config.train.precision)
+
+    def _measuring(self, step: int) -> AbstractContextManager[None]:
+        """Measures the layers where they are to be: in the last step of an epoch with a whole batch."""
+        whole = max(1, min(self.steps, len(self.images.train) // self.config.train.batch_size))
+        if self.diagnostics is None or step != whole - 1:
+            return contextlib.nullcontext()
+        return self.diagnostics.measuring()
 
     def _built(self) -> nn.Module:
         shape = self.config.data.facts.shape
@@ -154,13 +172,16 @@ class Training:
         return model
 
     def _forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The model as the steps call it: compiled, and in step with other workers, where that is asked for."""
-        forward: nn.Module = self.model
-        if self.world > 1:
-            # Running statistics are averaged once an epoch (average_buffers), not copied from rank 0 at every step.
-            on_gpu = [self.device] if self.device.type == "cuda" else None
-            forward = DistributedDataParallel(self.model, device_ids=on_gpu, broadcast_buffers=False)
-        return torch.compile(forward) if self.config.execution.compile else forward
+        """The model as the steps call it: compiled where that is asked for."""
+        return torch.compile(self.wrapped) if self.config.execution.compile else self.wrapped
+
+    def _wrapped(self) -> nn.Module:
+        """The model in step with other workers, where there are some."""
+        if self.world == 1:
+            return self.model
+        # Running statistics are averaged once an epoch (average_buffers), not copied from rank 0 at every step.
+        on_gpu = [self.device] if self.device.type == "cuda" else None
+        return DistributedDataParallel(self.model, device_ids=on_gpu, broadcast_buffers=False)
 
     def _placement(self) -> dict[str, Any]:
         return {

@@ -101,7 +101,7 @@ def backward(
         forward: the model as it is called: N x C x H x W images to N x classes logits.
         batch: this worker's share of a batch.
         size: images of one pass; None: all.
-        model: the model itself.
+        model: the model itself, or DistributedDataParallel around it.
         autocast: the forward pass's precision.
 
     Returns:
@@ -115,9 +115,9 @@ def backward(
         return loss, logits
     losses, parts = [], []
     pieces = list(zip(batch.images.split(size), batch.labels.split(size), strict=True))
-    with _filters_once(forward, model):
+    with _filters_once(model):
         for index, (images, labels) in enumerate(pieces):
-            with _together(forward, index == len(pieces) - 1):
+            with _together(model, index == len(pieces) - 1):
                 with autocast():
                     logits = forward(images)
                     # Of the mean over the share, what this micro-batch adds.
@@ -128,17 +128,11 @@ def backward(
     return torch.stack(losses).sum(), torch.cat(parts)
 
 
-def _filters_once(forward: object, model: nn.Module) -> AbstractContextManager[None]:
+def _filters_once(model: nn.Module) -> AbstractContextManager[None]:
     """Reparametrized filters once for all passes; DistributedDataParallel would look for their gradients too early."""
-    return nullcontext() if _distributed(forward) is not None else once_per_step(model)
+    return nullcontext() if isinstance(model, DistributedDataParallel) else once_per_step(model)
 
 
-def _together(forward: object, is_last: bool) -> AbstractContextManager[None]:
+def _together(model: nn.Module, is_last: bool) -> AbstractContextManager[None]:
     """Workers exchange gradients once a step, with the last pass."""
-    wrapped = _distributed(forward)
-    return nullcontext() if is_last or wrapped is None else wrapped.no_sync()
-
-
-def _distributed(forward: object) -> DistributedDataParallel | None:
-    inner = getattr(forward, "_orig_mod", forward)  # torch.compile's wrapper keeps what it wraps there.
-    return inner if isinstance(inner, DistributedDataParallel) else None
+    return nullcontext() if is_last or not isinstance(model, DistributedDataParallel) else model.no_sync()

@@ -1,0 +1,124 @@
+"""What the layers did (`train.diagnostics`), by setting: medians over seeds of every quantity, layer and epoch."""
+
+import csv
+import io
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from statistics import median
+
+from wsnet.report.results import ReportError
+from wsnet.report.text import label_text
+from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory
+from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.tracking import tags
+
+__all__ = ["LayersOfSetting", "layers_csv", "read_layers", "trials_in"]
+
+Place = tuple[str, str, int]
+"""(quantity, layer, epoch)"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayersOfSetting:
+    """The measurements of one setting.
+
+    Attributes:
+        name: identity of the setting, or the folder of a trial that was trained alone.
+        label: for people.
+        layers: quantity to the layers that have it, from the input to the output.
+        medians: over seeds; infinite where that is not a finite number.
+        seeds: how many seeds each median is of.
+    """
+
+    name: str
+    label: str
+    layers: dict[str, list[str]]
+    medians: dict[Place, float]
+    seeds: dict[Place, int]
+
+    @property
+    def epochs(self) -> int:
+        """The last epoch measured."""
+        return max(epoch for _, _, epoch in self.medians)
+
+
+def read_layers(folder: Folder) -> list[LayersOfSetting]:
+    """Read a sweep's folder, or one that holds trials which were trained alone (or is one of those).
+
+    Returns:
+        the settings that have measurements, in the order of the sweep file, or of the folders' names.
+
+    Raises:
+        ReportError: there are none.
+        StorageError: the folder's manifest is none.
+    """
+    found = _of_sweep(folder) if folder.exists("sweep.json") else _of_trials(folder)
+    if not found:
+        raise ReportError(
+            f"no trial in {folder.location!r} has measured its layers; train with train.diagnostics: true "
+            "(a trial that is done is not trained again for it)"
+        )
+    return found
+
+
+def trials_in(folder: Folder) -> list[Folder]:
+    """Folders of trials that were trained alone: this one, or those right below it."""
+    if folder.exists("records.jsonl"):
+        return [folder]
+    return [folder / name for name in sorted(folder.names()) if (folder / name).exists("records.jsonl")]
+
+
+def layers_csv(settings: Iterable[LayersOfSetting]) -> str:
+    """One row for each setting, quantity, layer and epoch; an infinite median stands for what is not finite."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(["setting_id", "setting", "quantity", "layer", "depth", "epoch", "n", "median"])
+    for setting in settings:
+        for (quantity, layer, epoch), value in setting.medians.items():
+            depth, n = setting.layers[quantity].index(layer), setting.seeds[quantity, layer, epoch]
+            writer.writerow([setting.name, setting.label, quantity, layer, depth, epoch, n, f"{value:.6g}"])
+    return stream.getvalue()
+
+
+def _of_sweep(folder: Folder) -> list[LayersOfSetting]:
+    manifest = Manifest.read(folder)
+    started = set((folder / "trials").names())
+    records: dict[str, list[list[Record]]] = {}
+    labels: dict[str, str] = {}
+    for entry in manifest.trials:
+        axes = tuple(tags.dumps(entry.axes[axis]) if axis in entry.axes else None for axis in manifest.axes)
+        labels.setdefault(entry.setting_id, label_text(axes, tuple(manifest.axes)))
+        seeds = records.setdefault(entry.setting_id, [])
+        if entry.trial_id in started:
+            seeds.append(trial_directory(folder, entry.trial_id).records())
+    found = [_medians(setting, labels[setting], seeds) for setting, seeds in records.items()]
+    return [setting for setting in found if setting.medians]
+
+
+def _of_trials(folder: Folder) -> list[LayersOfSetting]:
+    named = [(place.location.rstrip("/").rpartition("/")[2], place) for place in trials_in(folder)]
+    found = [_medians(name, name, [TrialDirectory(place).records()]) for name, place in named]
+    return [setting for setting in found if setting.medians]
+
+
+def _medians(name: str, label: str, seeds: list[list[Record]]) -> LayersOfSetting:
+    layers: dict[str, list[str]] = {}
+    values: dict[Place, list[float]] = {}
+    for record in (record for records in seeds for record in records):
+        for key, value in record.items():
+            if key.startswith(LAYERS):
+                layer, _, quantity = key.removeprefix(LAYERS).rpartition("/")
+                place = quantity, layer, int(record[tags.EPOCH])
+                if place not in values:
+                    values[place] = []
+                    known = layers.setdefault(quantity, [])
+                    known += [layer] * (layer not in known)
+                values[place].append(value if math.isfinite(value) else math.inf)
+    return LayersOfSetting(
+        name=name,
+        label=label,
+        layers=layers,
+        medians={place: median(found) for place, found in values.items()},
+        seeds={place: len(found) for place, found in values.items()},
+    )
