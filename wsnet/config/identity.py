@@ -9,6 +9,7 @@ import hashlib
 import json
 from typing import Any
 
+from wsnet.config.norm import OwnNormConfig
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "setting_id", "trial_id"]
@@ -22,7 +23,12 @@ _NO_NUMBERS: Any = {"data": {"workers"}, "train": {"keep", "tensorboard"}, "exec
 
 def canonical(config: TrialConfig) -> dict[str, Any]:
     """The options that decide a setting's numbers and are not at their defaults."""
-    return config.model_dump(mode="json", exclude_defaults=True, exclude=_NO_NUMBERS)
+    options = config.model_dump(mode="json", exclude_defaults=True, exclude=_NO_NUMBERS)
+    norm = config.model.norm
+    if isinstance(norm, OwnNormConfig):  # Its source counts, and not where that lies.
+        options["model"]["norm"]["name"] = norm.class_name
+        options["model"]["norm"].pop("source_file", None)
+    return options
 
 
 def changes_numbers(key: str) -> bool:
