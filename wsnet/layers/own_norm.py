@@ -70,7 +70,7 @@ def load_own_norm(config: OwnNormConfig) -> type[nn.Module]:
         raise OwnNormError(f"{config.source_file} has no class {config.class_name!r}{near}")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         what = f"a {found.__mro__[1].__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
-        raise OwnNormError(f"{config.name} must be a class derived from torch.nn.Module, but is {what}")
+        raise OwnNormError(f"{config.class_name} must be a class derived from torch.nn.Module, but is {what}")
     _check_options(found, config)
     return found
 
@@ -81,7 +81,7 @@ def _check_options(made: type[nn.Module], config: OwnNormConfig) -> None:
         return
     for name in config.options.keys() - parameters.keys():
         takes = did_you_mean(name, [other for other in list(parameters)[2:] if other != "size"])
-        raise OwnNormError(f"{config.name} takes no option {name!r}{takes or '; it takes none'}")
+        raise OwnNormError(f"{config.class_name} takes no option {name!r}{takes or '; it takes none'}")
 
 
 def is_own(module: nn.Module) -> bool:

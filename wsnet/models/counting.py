@@ -46,8 +46,11 @@ def multiply_accumulates(model: ModelConfig, classes: int, shape: tuple[int, int
         except Exception as error:
             if not isinstance(model.norm, OwnNormConfig):
                 raise
-            told = where(error, model.norm.source_file)
-            raise ModelError(f"model {model.name!r} with norm {model.norm.name!r} takes no image: {told}") from error
+            raise ModelError(
+                f"model {model.name!r} with norm {model.norm.name!r} can not compute an image: "
+                f"{where(error, model.norm.source_file)}; python -m wsnet.layers check FILE.py:CLASS tells what is "
+                "wrong with a norm"
+            ) from error
     return int(counter.get_total_flops()) // 2
 
 
