@@ -18,6 +18,12 @@ class PowerNorm(nn.Module):
         return x * (x.square().mean((1, 2, 3), keepdim=True) + self.eps) ** (-self.power / 2) * self.gain
 
 
+class StatisticsInFloat32(PowerNorm):
+    def forward(self, x: Tensor) -> Tensor:
+        square = x.float().square().mean((1, 2, 3), keepdim=True)
+        return x * (square + self.eps) ** (-self.power / 2) * self.gain
+
+
 class Sized(nn.Module):
     """A random scale for each element of a map."""
 

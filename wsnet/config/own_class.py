@@ -6,6 +6,7 @@ file lies does not count.
 
 import hashlib
 import json
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -69,7 +70,7 @@ class OwnClass(Config):
         text = data.get("source_file") or data["name"].rpartition(":")[0]
         if data.get("source_sha256") or not isinstance(text, str):  # A hash is compared when the class is loaded.
             return data
-        file = Path(text).expanduser().absolute()
+        file = Path(os.path.expanduser(text)).absolute()
         try:
             source = file.read_bytes()
         except FileNotFoundError:
@@ -83,7 +84,7 @@ class OwnClass(Config):
 
 def is_own(name: object) -> bool:
     """Whether a name is a file and a class in it."""
-    return isinstance(name, str) and re.search(_PATTERN, name) is not None
+    return isinstance(name, str) and name.isprintable() and re.search(_PATTERN, name) is not None
 
 
 def read_source(own: OwnClass) -> bytes:
@@ -144,7 +145,7 @@ def locate(trial: dict[str, Any], folder: Path, typed: Mapping[str, bool]) -> di
         text, on_command_line = norm["source_file"], by_file
     if isinstance(text, str):
         base = Path.cwd() if on_command_line else folder.absolute()
-        norm = {**norm, "source_file": str(base / Path(text).expanduser())}
+        norm = {**norm, "source_file": str(base / os.path.expanduser(text))}
     return {**trial, "model": {**model, "norm": norm}}  # type: ignore[dict-item]
 
 

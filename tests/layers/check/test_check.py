@@ -50,7 +50,9 @@ def test_batch_renorm_declares_that_its_correction_is_a_constant() -> None:
     assert check(late, "gradients").finding.text.startswith("no derivative, as declared: r and d count as constants")
 
 
-@pytest.mark.parametrize(("name", "options"), [("PowerNorm", {"power": 0.5}), ("Sized", {}), ("PowerNorm", {})])
+@pytest.mark.parametrize(
+    ("name", "options"), [("PowerNorm", {"power": 0.5}), ("Sized", {}), ("StatisticsInFloat32", {})]
+)
 def test_a_sound_norm_of_ones_own_passes(name: str, options: dict[str, float]) -> None:
     assert verdicts(subject(name, batch_statistics=False, **options), "pass") == set(QUICK)
     # Where nothing is said of it, it is told what it could say.

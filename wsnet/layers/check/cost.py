@@ -33,5 +33,6 @@ def cost(subject: Subject, *, images: int = 32) -> Finding:
                 found.append(time.perf_counter() - began)
     own, batch = map(statistics.median, times)
     shape = "x".join(map(str, x.shape))
-    what = f"forward and backward of {shape}, {torch.get_num_threads()} CPU threads"
+    threads = torch.get_num_threads()
+    what = f"forward and backward of {shape}, {threads} CPU thread{'s' if threads > 1 else ''}"
     return noted(f"{own / batch:.2f} x nn.BatchNorm2d ({1e3 * own:.2f} and {1e3 * batch:.2f} ms; {what})")

@@ -1,18 +1,40 @@
 """Whether backward is the derivative of forward."""
 
+from dataclasses import dataclass
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
 
 from wsnet.layers.check.finding import Finding, failed, noted, passed
 from wsnet.layers.check.subject import Subject, difference, step, weighting
 
 __all__ = ["activation_in_place", "gradients"]
 
-WIDTH = 1e-5
-"""Of the finite differences: in float64 their error is about 1e-9 of the gradient."""
-TOLERANCE = 1e-4
 DIRECTIONS = 3
+
+
+@dataclass(frozen=True)
+class _Differences:
+    """Central differences.
+
+    Attributes:
+        width: of a difference. A short one has the smaller error, unless rounding is divided by it.
+        tolerance: of a gradient, over its length.
+        name: of the arithmetic, for people.
+    """
+
+    width: float
+    tolerance: float
+    name: str
+
+
+EXACT = _Differences(1e-5, 1e-4, "float64")
+ROUNDED = _Differences(1e-2, 1e-2, "its statistics are float32")
+"""For a norm that takes its statistics in float32 whatever comes in, as it should for 16 bits."""
 
 
 def gradients(subject: Subject) -> Finding:
@@ -21,12 +43,13 @@ def gradients(subject: Subject) -> Finding:
     A norm whose backward is something else on purpose says why in a class attribute, `surrogate_gradient`.
     """
     x = subject.maps(dtype=torch.float64)
+    differences = ROUNDED if _rounds(subject, x) else EXACT
     analytic = step(subject.trained(torch.float64), x).grads
-    errors = {name: _error(subject, x, name, grad) for name, grad in analytic.items()}
+    errors = {name: _error(subject, x, name, grad, differences.width) for name, grad in analytic.items()}
     worst = max(errors, key=lambda name: errors[name])
-    seen = f"that of {worst} is {errors[worst]:.1e} of its length off the finite differences (float64)"
+    seen = f"that of {worst} is {errors[worst]:.1e} of its length off the finite differences ({differences.name})"
     why = getattr(subject.made(), "surrogate_gradient", None)
-    if errors[worst] <= TOLERANCE:
+    if errors[worst] <= differences.tolerance:
         return passed(f"each gradient is the derivative: at worst, {seen}")
     if why:
         return noted(f"no derivative, as declared: {why} ({seen})")
@@ -36,14 +59,36 @@ def gradients(subject: Subject) -> Finding:
     )
 
 
-def _error(subject: Subject, x: Tensor, name: str, grad: Tensor) -> float:
+class _Dtypes(TorchDispatchMode):
+    """Notes the dtypes of everything that is computed."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: set[torch.dtype] = set()
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        self.seen |= {leaf.dtype for leaf in tree_leaves(out) if isinstance(leaf, Tensor)}
+        return out
+
+
+@torch.no_grad()
+def _rounds(subject: Subject, x: Tensor) -> bool:
+    """Whether a norm in float64 computes anything in fewer bits."""
+    norm = subject.made(torch.float64)
+    with _Dtypes() as dtypes:
+        norm(x)
+    return bool(dtypes.seen & {torch.float32, torch.bfloat16, torch.float16})
+
+
+def _error(subject: Subject, x: Tensor, name: str, grad: Tensor, width: float) -> float:
     """Largest error along a direction, over the gradient's length: what a random direction sees of it is about that."""
     scale = max(float(grad.norm()), 1e-6)
     errors: list[float] = []
     for seed in range(DIRECTIONS):
         direction = torch.randn(grad.shape, generator=torch.Generator().manual_seed(10 + seed), dtype=torch.float64)
-        slope = (_loss(subject, x, name, WIDTH * direction) - _loss(subject, x, name, -WIDTH * direction)) / 2 / WIDTH
-        errors.append(abs(slope - float((grad * direction).sum())) / scale)
+        up, down = (_loss(subject, x, name, shift * direction) for shift in (width, -width))
+        errors.append(abs((up - down) / (2 * width) - float((grad * direction).sum())) / scale)
     return max(errors)
 
 

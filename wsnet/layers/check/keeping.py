@@ -9,7 +9,8 @@ from wsnet.layers.check.subject import Subject, difference, largest, state, step
 
 __all__ = ["copies", "frozen_evaluation"]
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-5
+"""Of numbers that are computed alike in batches of different sizes."""
 
 
 def frozen_evaluation(subject: Subject) -> Finding:
