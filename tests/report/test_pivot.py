@@ -32,7 +32,7 @@ def results(
     trials = [
         Trial(
             trial_id=f"{setting}-{seed}", setting_id=setting, seed=seed, status=status, order=10 * index + seed,
-            epoch=9, axes=values, metrics={METRIC: 10.0 + seed, "validation/top1_error": 20.0 + seed},
+            epoch=9, places=[values], metrics={METRIC: 10.0 + seed, "validation/top1_error": 20.0 + seed},
         )
         for index, (setting, values) in enumerate(settings)
         for seed in range(seeds)
@@ -71,6 +71,21 @@ def test_a_cell_without_a_trial_is_a_dash() -> None:
 def test_n_stands_only_where_it_is_not_the_sweeps_number_of_seeds() -> None:
     assert texts(results([("a", {"norm": "batch", "batch": 1})], seeds=2)) == [["10.50 [10.00, 11.00] n=2"]]
     assert texts(results([("a", {"norm": "batch", "batch": 1})], seeds=1)) == [["10.00 n=1"]]
+
+
+def test_a_trial_of_several_places_stands_at_each_and_counts_once() -> None:
+    place = {"norm": "group", "batch": 1}
+    given = results([("a", place)], axes=("norm", "batch"))
+    trials = [
+        Trial(
+            trial_id=f"a-{seed}", setting_id="a", seed=seed, status=status, order=seed, epoch=9,
+            places=[place, {**place, "batch": 2}], metrics={METRIC: 10.0 + seed},
+        )
+        for seed, status in enumerate(("finished", "finished", "running"))
+    ]  # fmt: skip
+    both = Results.of(given.header, trials)
+    assert texts(both) == [["10.50 [10.00, 11.00] n=2", "10.50 [10.00, 11.00] n=2"]]
+    assert pivot(both).missing == {"running": 1}
 
 
 def test_a_cell_that_would_mix_settings_is_split_by_what_tells_them_apart() -> None:

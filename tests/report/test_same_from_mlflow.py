@@ -1,5 +1,6 @@
 """One report, whether it is read from the directories or from MLflow."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,20 @@ def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path / "2", manifest(rows=(), seeds=2))
     assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
     assert "split by model.norm.name" in (tmp_path / "mlflow" / "table.md").read_text()
+
+
+def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> None:
+    plain = manifest()
+    first = plain.trials[-1]
+    also = replace(first, also=[{**first.axes, "train.batch_size": 64}])
+    folder, sweep = write_sweep(tmp_path, replace(plain, trials=[*plain.trials[:-1], also]))
+    directory, mlflow = read_directory(folder), from_mlflow(folder, sweep)
+    assert directory.trials["trial_id"].to_pylist().count(first.trial_id) == 2
+    assert "64" in directory.header.column_values and directory.header == mlflow.header
+    assert_same(directory, mlflow, tmp_path)
+    plain.write(folder)  # Later the sweep has it at one place only.
+    assert_same(read_directory(folder), from_mlflow(folder, plain), tmp_path)
+    assert read_directory(folder).trials["trial_id"].to_pylist().count(first.trial_id) == 1
 
 
 def test_trials_that_left_the_sweep_are_in_neither(tmp_path: Path) -> None:

@@ -74,9 +74,36 @@ def test_a_batch_that_workers_can_not_share_is_a_mistake_of_the_file(tmp_path: P
         plan(tmp_path, train={"batch_size": 3}, resources={"workers": 2})
 
 
-def test_an_online_norm_on_several_workers_is_a_mistake_of_the_file(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match=r"one stream of statistics.*resources\.workers=2"):
-        plan(tmp_path, cases=[{"model.norm.name": "online"}], resources={"workers": 2})
+def test_a_micro_batch_that_does_not_divide_a_workers_share_is_a_mistake_of_the_file(tmp_path: Path) -> None:
+    def mistake(norm: str, size: int) -> str:
+        train = {"batch_size": 8, "micro_batch_size": size}
+        with pytest.raises(ConfigError) as error:
+            plan(tmp_path, train=train, cases=[{"model.norm.name": norm}], resources={"workers": 2})
+        return str(error.value)
+
+    assert "divide train.batch_size, but got train.micro_batch_size=3" in mistake("batch", 3)
+    assert "'sync_batch' of several workers takes no train.micro_batch_size" in mistake("sync_batch", 2)
+    train = {"batch_size": 12, "micro_batch_size": 4}
+    with pytest.raises(ConfigError, match=r"train\.micro_batch_size=4 with 12 / 2 images"):
+        plan(tmp_path, train=train, cases=[{"model.norm.name": "batch"}], resources={"workers": 2})
+
+
+def test_micro_batches_that_change_nothing_are_one_setting_at_several_places(tmp_path: Path) -> None:
+    sizes = {"train.micro_batch_size": [1, 2, 8]}
+    made = plan(tmp_path, train={"batch_size": 8}, cases=CASES, grid=sizes, seeds=2)
+    entries = [trial.entry for trial in made.trials if trial.entry.seed == 0]
+    assert [entry.name for entry in entries] == ["bn-m1-s0", "bn-m2-s0", "bn-m8-s0", "gn-g2-s0", "ln-s0"]
+    assert [[place["train.micro_batch_size"] for place in entry.places] for entry in entries[2:]] == [
+        [8], [1, 2, 8], [1, 2, 8],
+    ]  # fmt: skip
+    assert all(place["model.norm.name"] == "layer" for place in entries[-1].places)
+    assert set(made.manifest.axes) == {"model.norm.name", "model.norm.groups", "train.micro_batch_size"}
+
+
+def test_every_worker_has_a_stream_of_online_norm_of_its_own_and_that_counts(tmp_path: Path) -> None:
+    cases = [{"model.norm.name": "online"}]
+    one, two = (plan(tmp_path, cases=cases, resources={"workers": workers}) for workers in (1, 2))
+    assert one.trials[0].entry.trial_id != two.trials[0].entry.trial_id
 
 
 def test_a_first_rung_beyond_the_last_epoch_is_a_mistake_of_the_file(tmp_path: Path) -> None:
@@ -88,6 +115,13 @@ def test_the_number_of_workers_is_part_of_identity_only_with_batch_statistics(tm
     one, two = (plan(tmp_path, cases=CASES, resources={"workers": workers}) for workers in (1, 2))
     same = [a.entry.trial_id == b.entry.trial_id for a, b in zip(one.trials, two.trials, strict=True)]
     assert same == [False, True, True]
+
+
+def test_long_decays_stay_out_of_names_that_are_clear_without_them() -> None:
+    online = {"model.norm.name": "online", "model.norm.forward_decay": 0.9990234375}
+    assert setting_names([{"model.norm.name": "batch"}, online]) == ["bn", "on"]
+    other = {**online, "model.norm.forward_decay": 0.998046875}
+    assert setting_names([online, other]) == ["on-af0.999023", "on-af0.998047"]
 
 
 def test_settings_that_would_have_one_name_are_numbered() -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.training.trials import (
     assert_done,
+    assert_same,
     assert_same_checkpoint,
     config,
     last,
@@ -16,6 +17,7 @@ from tests.training.trials import (
     start_child,
     trained,
 )
+from wsnet.layers.online_norm_state import merged_online_state
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial
 from wsnet.training.loop import Training
@@ -24,6 +26,12 @@ from wsnet.training.loop import Training
 GROUP = {"model": {"norm": {"name": "group", "groups": 2}}, "train": {"epochs": 2, "batch_size": 33}}
 IDLE = {**GROUP, "data": {"limit": 68}, "train": {"epochs": 2, "batch_size": 67}}
 BATCH = {"train": {"epochs": 2, "batch_size": 32}}
+ONLINE = {"model": {"norm": {"name": "online"}}, "train": {"epochs": 2, "batch_size": 32}}
+MICRO = {
+    **GROUP,
+    "train": {"epochs": 2, "batch_size": 32, "micro_batch_size": 4},
+    "execution": {"micro_batches": "loop"},
+}
 
 
 @pytest.fixture(scope="module")
@@ -37,12 +45,16 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**BATCH), folder / "batch"),
         spec(config(**BATCH), folder / "stopped", stop_after=1),
         spec(config(**BATCH), folder / "stopped"),
+        spec(config(**ONLINE), folder / "online"),
+        spec(config(**ONLINE), folder / "online-stopped", stop_after=1),
+        spec(config(**ONLINE), folder / "online-stopped"),
+        spec(config(**MICRO), folder / "micro"),
     ]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
     return folder
 
 
-@pytest.mark.parametrize(("name", "options"), [("group", GROUP), ("idle", IDLE)])
+@pytest.mark.parametrize(("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO)])
 def test_the_records_are_those_of_one_process(
     together: Path, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
@@ -71,6 +83,22 @@ def test_running_statistics_are_the_mean_of_the_workers(together: Path) -> None:
 
 def test_two_workers_stopped_after_an_epoch_go_on_exactly(together: Path) -> None:
     assert_same_checkpoint(last(together / "stopped"), last(together / "batch"))
+
+
+def test_each_worker_keeps_its_own_stream_of_online_norm_and_the_checkpoint_has_all_of_them(together: Path) -> None:
+    checkpoint = last(together / "online")
+    first, second = checkpoint.streams
+    assert any(not first[name].equal(second[name]) for name in first)
+    merged = merged_online_state([first, second])
+    assert_same({name: checkpoint.model[name] for name in merged}, merged)
+    measured = Training(Trial.prepare(config(**ONLINE)), checkpoint).evaluate("validation").named("validation")
+    assert measured == pytest.approx({key: checkpoint.records[-1][key] for key in measured}, rel=1e-5)
+
+
+def test_streams_of_online_norm_go_on_exactly_after_a_stop(together: Path) -> None:
+    one, other = last(together / "online-stopped"), last(together / "online")
+    assert_same_checkpoint(one, other)
+    assert_same(one.streams, other.streams)
 
 
 def test_buffers_are_averaged_and_sums_are_summed(together: Path) -> None:

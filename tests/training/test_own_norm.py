@@ -11,6 +11,7 @@ from tests.training.trials import ROOT, assert_same_checkpoint, config, environm
 from wsnet.config.source import dump_yaml
 from wsnet.training import Trial
 from wsnet.training.__main__ import main
+from wsnet.training.micro_batches import plan_micro_batches
 
 OWN = ROOT / "tests" / "own_norms.py"
 SHORT = {"train": {"epochs": 2, "steps_per_epoch": 3}}
@@ -35,6 +36,14 @@ def test_workers_that_share_a_batch_count_unless_images_do_not_mix(tmp_path: Pat
         return {Trial(config=own(**options).config, images=own().images, workers=w).trial_id for w in (1, 2)}
 
     assert len(ids()) == 2 and len(ids(batch_statistics=False)) == 1
+
+
+def test_micro_batches_run_one_by_one_unless_images_do_not_mix() -> None:
+    def plan(**options: object) -> str:
+        norm = {"name": f"{OWN}:PowerNorm", **options}
+        return plan_micro_batches(config(model={"norm": norm}, train={"micro_batch_size": 8})).what
+
+    assert (plan(), plan(batch_statistics=False)) == ("loop of 4 x 8", "whole batch")
 
 
 def test_its_source_is_kept_and_the_trial_can_be_had_again_without_the_file(tmp_path: Path) -> None:

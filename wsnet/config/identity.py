@@ -1,7 +1,8 @@
 """Identity: equal ids mean equal results, so that nothing is ever trained twice.
 
 In it: every option that changes the numbers and is not at its default (so that an option added later does not orphan
-old results), the hash of the images and their split, how many samples share batch statistics, and NUMERICS. Not in it:
+old results), the hash of the images and their split, how many samples share batch statistics, how many streams of
+images an online norm has, and NUMERICS. Not in it:
 names, paths, worker counts, checkpoints kept, and how the trial is executed (that is the execution record).
 """
 
@@ -24,6 +25,8 @@ _NO_NUMBERS: Any = {"data": {"workers"}, "train": {"keep", "tensorboard"}, "exec
 def canonical(config: TrialConfig) -> dict[str, Any]:
     """The options that decide a setting's numbers and are not at their defaults."""
     options = config.model_dump(mode="json", exclude_defaults=True, exclude=_NO_NUMBERS)
+    if not config.micro_batch_counts:
+        options["train"].pop("micro_batch_size", None)
     norm = config.model.norm
     if isinstance(norm, OwnNormConfig):  # Its source counts, and not where that lies.
         options["model"]["norm"]["name"] = norm.class_name
@@ -53,7 +56,8 @@ def setting_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_st
         config: any trial of the setting; its seed does not count.
         data_hash: hash of the decoded images and their split.
         workers: processes that share a batch. With a norm that uses batch statistics each process normalizes its own
-            share, so that share counts; otherwise the number of workers changes rounding only and does not count.
+            share, so that share counts; with a norm that goes from image to image each process has a stream of its own,
+            so that their number counts; otherwise the number of workers changes rounding only and does not count.
         warm_start: hash of the checkpoint file that the training begins from, if any.
 
     Returns:
@@ -72,6 +76,8 @@ def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str
     norm = config.model.norm
     if workers > 1 and norm.over_batch and not norm.over_workers:
         identity["samples_per_statistic"] = config.train.batch_size // workers
+    if workers > 1 and norm.streams:
+        identity["streams"] = workers
     if warm_start is not None:
         identity["warm_start"] = warm_start
     return identity

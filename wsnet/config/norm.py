@@ -34,6 +34,8 @@ class _Norm(Config):
     """Whether images of one batch influence each other in training, so that their number matters."""
     over_workers: ClassVar[bool] = False
     """Whether a batch is normalized as a whole where several workers share it."""
+    streams: ClassVar[bool] = False
+    """Whether statistics pass from each image to the next, so that each worker has a stream of images of its own."""
 
     def images_per_statistic(self, images: int) -> int:
         """Images in the smallest group with statistics of its own, where so many are normalized at once."""
@@ -173,6 +175,8 @@ class NoNormConfig(_Norm):
 
 class OnlineNormConfig(_Norm):
     """Online normalization (Chiley et al. 2019): running statistics of the images before each, in both directions."""
+
+    streams = True
 
     name: Literal["online"]
     forward_decay: Decay = 0.999

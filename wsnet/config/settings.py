@@ -1,7 +1,7 @@
 """From a sweep file to its settings: cases x grid, each one a whole, checked configuration."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +28,7 @@ from wsnet.config.source import Source
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["Setting", "Sweep", "read_sweep", "read_trial", "sweep_of", "varying"]
+__all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "varying"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,11 +39,19 @@ class Setting:
         config: the checked configuration, with seed 0.
         axes: dotted key to value, of every key that a case or the grid sets.
         case: position of its case in the file; 0 where the file has no cases.
+        also: the axes of further combinations that are the same setting, such as micro-batch sizes with a norm that
+            takes no statistics over a batch. They are trained once, and shown at all these places.
     """
 
     config: TrialConfig
     axes: dict[str, Any]
     case: int = 0
+    also: tuple[dict[str, Any], ...] = ()
+
+    @property
+    def places(self) -> tuple[dict[str, Any], ...]:
+        """`axes` and `also`."""
+        return (self.axes, *self.also)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,7 +118,7 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
         mistakes += _validation_mistakes(config, source)
     if mistakes:
         raise ConfigError(in_order(mistakes))
-    settings = _distinct(settings)
+    settings = distinct(settings)
     return Sweep(config=config, settings=settings, axes=varying(settings), warnings=_warnings(settings, source))
 
 
@@ -137,11 +145,23 @@ def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
 
 def varying(settings: list[Setting]) -> list[str]:
     """Keys that differ between settings; a key that all share is no axis."""
-    keys = list(dict.fromkeys(key for setting in settings for key in setting.axes))
-    if len(settings) == 1:
+    places = [axes for setting in settings for axes in setting.places]
+    keys = list(dict.fromkeys(key for axes in places for key in axes))
+    if len(places) == 1:
         return keys
-    first = settings[0].axes
-    return [k for k in keys if k not in first or any(k not in s.axes or s.axes[k] != first[k] for s in settings)]
+    first = places[0]
+    return [k for k in keys if k not in first or any(k not in axes or axes[k] != first[k] for axes in places)]
+
+
+def distinct(settings: Iterable[Setting]) -> list[Setting]:
+    """Settings of equal identity put together: a range may draw one twice, `--set` may make two equal, and an axis may
+    not matter in some case. They are trained once."""
+    kept: dict[str, Setting] = {}
+    for setting in settings:
+        first = kept.setdefault(canonical_text(setting.config), setting)
+        new = tuple(axes for axes in setting.places if axes not in first.places)
+        kept[canonical_text(setting.config)] = replace(first, also=first.also + new)
+    return list(kept.values())
 
 
 def _merged(base: Mapping[str, Any], by_path: Mapping[Keys, Override], source: Source) -> dict[str, Any]:
@@ -161,14 +181,6 @@ def _hidden(finding: Finding, hidden: set[str], has_axes: bool) -> bool:
     if finding.kind != "missing":
         return False
     return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
-
-
-def _distinct(settings: list[Setting]) -> list[Setting]:
-    """A range may draw a setting twice, and `--set` may make two equal: train it once."""
-    kept: dict[str, Setting] = {}
-    for setting in settings:
-        kept.setdefault(canonical_text(setting.config), setting)
-    return list(kept.values())
 
 
 def _report_mistakes(config: SweepConfig, source: Source, own: bool) -> list[Mistake]:

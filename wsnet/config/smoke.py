@@ -1,11 +1,12 @@
 """Any sweep made small: every case and every kind of option is still run, in seconds and not in days."""
 
 import json
+import math
+from dataclasses import replace
 from typing import Any
 
-from wsnet.config.identity import canonical_text
 from wsnet.config.optim import ConstantConfig, MultiStepConfig, ScheduleConfig
-from wsnet.config.settings import Setting, Sweep, varying
+from wsnet.config.settings import Setting, Sweep, distinct, varying
 from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig
 from wsnet.config.trial import TrialConfig
 
@@ -33,12 +34,14 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
     """
     asha = isinstance(sweep.config.scheduler, AshaConfig)
     workers = sweep.config.resources.workers
-    small: dict[str, Setting] = {}
+    small = []
     for setting in _ends(sweep):
         config = _shrunk(setting.config, epochs=2 if asha else 1, images=images, steps=steps, workers=workers)
-        axes = {key: _moved(key, value, setting.config, config) for key, value in setting.axes.items()}
-        small.setdefault(canonical_text(config), Setting(config=config, axes=axes, case=setting.case))
-    settings = list(small.values())
+        places = [
+            {key: _moved(key, value, setting.config, config) for key, value in axes.items()} for axes in setting.places
+        ]
+        small.append(Setting(config=config, axes=places[0], case=setting.case, also=tuple(places[1:])))
+    settings = distinct(small)
     return Sweep(config=_sweep_config(sweep.config), settings=settings, axes=varying(settings), warnings=[])
 
 
@@ -51,11 +54,14 @@ def _ends(sweep: Sweep) -> list[Setting]:
             kept += settings[:_SAMPLES]
             continue
         values: dict[str, list[str]] = {}
-        for setting in settings:
-            for key, value in setting.axes.items():
+        for axes in (axes for setting in settings for axes in setting.places):
+            for key, value in axes.items():
                 values.setdefault(key, []).append(json.dumps(value))
         ends = {key: (seen[0], seen[-1]) for key, seen in values.items()}
-        kept += [s for s in settings if all(json.dumps(value) in ends[key] for key, value in s.axes.items())]
+        for setting in settings:
+            places = [p for p in setting.places if all(json.dumps(value) in ends[key] for key, value in p.items())]
+            if places:
+                kept.append(replace(setting, axes=places[0], also=tuple(places[1:])))
     return kept
 
 
@@ -77,6 +83,9 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
     validation = min(data.validation, max(data.facts.classes, round(data.validation * share)))
     data = data.model_copy(update={"limit": limit, "validation": validation})
     batch_size = min(train.batch_size, max(1, data.train_size // workers) * workers)
+    micro = train.micro_batch_size
+    if micro is not None:  # The whole batch stays the whole batch; others must divide what is left of it.
+        micro = batch_size if micro == train.batch_size else math.gcd(micro, batch_size // workers)
     if train.steps_per_epoch is not None and steps is not None:
         steps = min(steps, train.steps_per_epoch)
     epochs = min(epochs, train.epochs)
@@ -85,7 +94,12 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
         "data": data,
         "optim": config.optim.model_copy(update={"schedule": schedule}),
         "train": train.model_copy(
-            update={"epochs": epochs, "batch_size": batch_size, "steps_per_epoch": steps or train.steps_per_epoch}
+            update={
+                "epochs": epochs,
+                "batch_size": batch_size,
+                "micro_batch_size": micro,
+                "steps_per_epoch": steps or train.steps_per_epoch,
+            }
         ),
     }
     return TrialConfig.model_validate(config.model_copy(update=update).model_dump())

@@ -19,6 +19,9 @@ class TrainConfig(Config):
     """Passes over the training set."""
     batch_size: PositiveInt
     """Images per optimizer step, over all workers together."""
+    micro_batch_size: PositiveInt | None = None
+    """Images that batch statistics are taken over, a divisor of the batch (unset: a worker's whole share of it). The
+    results are those of a loop: forward and backward of one micro-batch after the other, gradients added up, a step."""
     drop_last: bool = False
     """Leave out an epoch's last batch when it is smaller than the others."""
     steps_per_epoch: PositiveInt | None = None
@@ -43,6 +46,9 @@ class ExecutionConfig(Config):
     """Layout of activations and weights; `auto` is channels_last."""
     compile: bool = False
     """Compile the model with torch.compile."""
+    micro_batches: Literal["auto", "loop"] = "auto"
+    """How train.micro_batch_size is run: `auto` takes the whole batch at once wherever that gives the same results,
+    `loop` goes from micro-batch to micro-batch, which needs less memory."""
 
 
 class TrialConfig(Config):
@@ -65,12 +71,25 @@ class TrialConfig(Config):
                 f"with {self.data.train_size} training images"
             )
             found.append((text, ("train.batch_size", "data.limit", "data.validation", "data.name")))
+        micro = self.train.micro_batch_size
+        if micro is not None and self.train.batch_size % micro:
+            text = (
+                "train.micro_batch_size must divide train.batch_size, but got "
+                f"train.micro_batch_size={micro} with train.batch_size={self.train.batch_size}"
+            )
+            found.append((text, ("train.micro_batch_size", "train.batch_size")))
         if self.train.keep == "best" and not self.data.validation:
             text = "train.keep 'best' needs a validation split; set data.validation, such as 5000"
             found.append((text, ("train.keep", "data.validation")))
         if found:
             raise conflict(*found)
         return self
+
+    @property
+    def micro_batch_counts(self) -> bool:
+        """Whether train.micro_batch_size has a part in the results: only where images share statistics in a batch."""
+        micro = self.train.micro_batch_size
+        return micro is not None and micro < self.train.batch_size and self.model.norm.over_batch
 
     @property
     def steps_per_epoch(self) -> int:

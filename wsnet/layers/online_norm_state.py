@@ -12,6 +12,7 @@ __all__ = [
     "merge_over_workers",
     "merged_online_state",
     "online_state",
+    "online_states",
     "rescale_gradient_state",
     "restore_online_state",
 ]
@@ -71,15 +72,20 @@ def merge_over_workers(model: nn.Module, group: dist.ProcessGroup | None = None)
     A collective: every worker of the group has to call it. For evaluation load it into a copy of the model, for saving
     into its state_dict: `state_dict() | merge_over_workers(model)`. Without a process group: this worker's state.
     """
+    return merged_online_state(online_states(model, group))
+
+
+def online_states(model: nn.Module, group: dist.ProcessGroup | None = None) -> list[dict[str, Tensor]]:
+    """Every worker's state (see `online_state`), in the order of ranks. A collective, like `merge_over_workers`."""
     own = online_state(model)
     if not own or not (dist.is_available() and dist.is_initialized()):
-        return own
+        return [own]
     flat = torch.cat([value.double() for value in own.values()])
     gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
     dist.all_gather(gathered, flat, group=group)
     sizes = [value.numel() for value in own.values()]
     states = [dict(zip(own, values.split(sizes), strict=True)) for values in gathered]
-    return {name: value.to(own[name]) for name, value in merged_online_state(states).items()}
+    return [{name: value.to(own[name]) for name, value in state.items()} for state in states]
 
 
 def _buffers(model: nn.Module) -> dict[str, Tensor]:

@@ -32,7 +32,7 @@ def read_directory(folder: Folder) -> Results:
                 status=status.status,
                 order=order,
                 epoch=int(records[-1][tags.EPOCH]) if records else 0,
-                axes=entry.axes,
+                places=entry.places,
                 metrics=last_values(records[-1]) if records else {},
             )
         )

@@ -65,7 +65,7 @@ def _trial(run: "Run") -> Trial:
         status=tag[tags.STATUS],
         order=int(tag[tags.ORDER]),
         epoch=epoch,
-        axes=json.loads(tag[tags.AXES]),
+        places=[json.loads(tag[tags.AXES]), *json.loads(tag.get(tags.ALSO) or "[]")],
         metrics=last_values(record),
     )
 

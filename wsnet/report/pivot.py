@@ -127,7 +127,7 @@ def _summary(trials: Iterable[dict[str, Any]], metric: str) -> Summary | None:
 
 def _missing(trials: list[dict[str, Any]], metric: str) -> dict[str, int]:
     missing: dict[str, int] = {}
-    for trial in trials:
+    for trial in {trial["trial_id"]: trial for trial in trials}.values():
         if value_of(trial["status"], trial.get(metric), metric) is None:
             missing[trial["status"]] = missing.get(trial["status"], 0) + 1
     return dict(sorted(missing.items()))

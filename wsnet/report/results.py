@@ -1,7 +1,7 @@
 """A sweep's outcome, wherever it was read from: what was asked, and one row for each trial that has started."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -65,7 +65,7 @@ class Header:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One row.
+    """One trial.
 
     Attributes:
         trial_id: identity of the setting with its seed.
@@ -74,7 +74,7 @@ class Trial:
         status: of `wsnet.storage.Status`.
         order: place in the manifest.
         epoch: last whole epoch; 0 where there is none.
-        axes: dotted key to value.
+        places: axes (dotted key to value) of each combination that is this trial; mostly there is one.
         metrics: last-epoch metrics.
     """
 
@@ -84,7 +84,7 @@ class Trial:
     status: str
     order: int
     epoch: int
-    axes: Mapping[str, Any]
+    places: Sequence[Mapping[str, Any]]
     metrics: Mapping[str, float]
 
 
@@ -94,7 +94,8 @@ class Results:
 
     Attributes:
         header: what was asked.
-        trials: by trial_id; columns trial_id, setting_id, seed, status, order (place in the sweep), epoch (the last),
+        trials: a row for each trial, by trial_id, or several where it is that of several combinations in the sweep (see
+            `Trial.places`); columns trial_id, setting_id, seed, status, order (place in the sweep), epoch (the last),
             one per axis (JSON text; null where the trial does not have that key), and one per last-epoch metric (NaN
             where not finite, null where it was not measured).
     """
@@ -105,14 +106,15 @@ class Results:
     @classmethod
     def of(cls, header: Header, trials: Iterable[Trial]) -> "Results":
         """Build the table."""
-        rows = sorted(trials, key=lambda trial: trial.trial_id)
+        placed = [(trial, axes) for trial in sorted(trials, key=lambda trial: trial.trial_id) for axes in trial.places]
+        rows = [trial for trial, _ in placed]
         metrics = sorted({key for row in rows for key in row.metrics})
         columns: dict[str, pa.Array] = {}
         for name in _FIXED:
             kind = pa.int64() if name in ("seed", "order", "epoch") else pa.string()
             columns[name] = pa.array([getattr(row, name) for row in rows], kind)
         for axis in header.axes:
-            values = [tags.dumps(row.axes[axis]) if axis in row.axes else None for row in rows]
+            values = [tags.dumps(axes[axis]) if axis in axes else None for _, axes in placed]
             columns[axis] = pa.array(values, pa.string())
         for metric in metrics:
             columns[metric] = pa.array([row.metrics.get(metric) for row in rows], pa.float64(), from_pandas=False)

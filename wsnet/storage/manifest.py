@@ -1,7 +1,7 @@
 """A sweep's manifest, `sweep.json`: which trials belong to it, along which axes, and how they are to be reported."""
 
 import json
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from wsnet.storage.folder import Folder, StorageError
@@ -23,6 +23,7 @@ class TrialEntry:
         seed: the seed.
         name: short name for people, unique in the sweep, such as `ws-b32-s0`.
         axes: what varies in the sweep, as dotted key to value; keys that the trial does not have are absent.
+        also: the axes of further combinations that are this same trial. A report shows it at all these places.
     """
 
     trial_id: str
@@ -30,6 +31,12 @@ class TrialEntry:
     seed: int
     name: str
     axes: dict[str, AxisValue]
+    also: list[dict[str, AxisValue]] = field(default_factory=list)
+
+    @property
+    def places(self) -> list[dict[str, AxisValue]]:
+        """`axes` and `also`."""
+        return [self.axes, *self.also]
 
 
 @dataclass(frozen=True, kw_only=True)

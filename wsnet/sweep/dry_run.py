@@ -20,6 +20,10 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
     console.print(f"[bold]{escape(config.name)}[/bold]: {escape(config.question)}", highlight=False)
     trials = len(sweep.settings) * seeds
     console.print(f"{len(sweep.settings)} settings x {seeds} seeds = {trials} trials ({escape(path)})", highlight=False)
+    combinations = sum(len(setting.places) for setting in sweep.settings)
+    if combinations > len(sweep.settings):
+        text = f"{combinations} combinations are {len(sweep.settings)} settings, since some keys change nothing in some"
+        console.print(f"{text}: each setting is trained once and shown at all its places", highlight=False)
     console.print("\nEvery setting, before what varies (defaults left out):", highlight=False)
     console.print(escape(dump_yaml(_shared(sweep))), highlight=False, soft_wrap=True)
 
@@ -37,6 +41,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     from wsnet.sweep.plan import make_plan
     from wsnet.sweep.session import Node
     from wsnet.sweep.share import share_of
+    from wsnet.training.micro_batches import plan_micro_batches
 
     plan = make_plan(sweep, path, root=root)
     execution = sweep.settings[0].config.execution
@@ -47,19 +52,28 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     with console.status("timing a few steps of every model"):
         cost = estimate(plan, threads=max(1, int(share.cpus)), device=device, concurrent=share.concurrent)
     table = Table(box=None, padding=(0, 1))
+    has_micro_batches = any(setting.config.train.micro_batch_size for setting in sweep.settings)
+    reasons: dict[str, str] = {}
     for heading in ("setting", "setting_id", "parameters", "MACs/image", "steps/epoch", "per trial"):
         table.add_column(heading, justify="left" if heading.startswith("setting") else "right")
+    if has_micro_batches:
+        table.add_column("computed as")
     for trial in (trial for trial in plan.trials if trial.entry.seed == sweep.config.seed_list[0]):
         size, entry = plan.sizes[trial.entry.setting_id], trial.entry
+        how = plan_micro_batches(trial.config, workers=sweep.config.resources.workers)
+        reasons[f"{trial.config.model.norm.name}: {how.rule}"] = how.why
         table.add_row(
             entry.name.rpartition("-s")[0],
             entry.setting_id,
-            f"{size.parameters:,}",
-            f"{size.multiply_accumulates:,}",
+            _short(size.parameters),
+            _short(size.multiply_accumulates),
             f"{trial.config.steps_per_epoch:,}",
             _duration(cost.per_trial[entry.setting_id]),
+            *([how.what] if has_micro_batches else []),
         )
     console.print(table)
+    for what, why in reasons.items() if has_micro_batches else ():
+        console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
     console.print(
         f"\nAbout {_duration(cost.total)} on this machine ({share.concurrent} trials at a time on {device}), "
         f"from a few steps timed now; checkpoints in the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
@@ -83,6 +97,14 @@ def _common(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
         for key, (a, b) in both.items()
         if a == b or (isinstance(a, dict) and isinstance(b, dict))
     }
+
+
+def _short(count: int) -> str:
+    """Three digits and more, so that a table fits on a screen."""
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= size:
+            return f"{count / size:.4g} {unit}"
+    return str(count)
 
 
 def _duration(seconds: float) -> str:

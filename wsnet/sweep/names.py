@@ -26,6 +26,7 @@ _WORDS = {
 }
 _LETTERS = {
     "train.batch_size": "b",
+    "train.micro_batch_size": "m",
     "train.epochs": "e",
     "optim.lr": "lr",
     "optim.weight_decay": "wd",
@@ -35,6 +36,8 @@ _LETTERS = {
     "model.depth": "d",
     "model.width": "w",
 }
+_LONG = ("model.norm.backward_decay", "model.norm.forward_decay")
+"""Keys with values of many digits."""
 
 
 def setting_names(axes: list[dict[str, Any]]) -> list[str]:
@@ -43,9 +46,11 @@ def setting_names(axes: list[dict[str, Any]]) -> list[str]:
     Args:
         axes: for each setting what varies, as dotted key to value.
     """
-    names = [
-        "-".join(filter(None, (_part(key, value) for key, value in setting.items()))) or "base" for setting in axes
-    ]
+    names = _names(axes)
+    for key in _LONG:  # As long as the rest tells the settings apart.
+        shorter = [{k: value for k, value in setting.items() if k != key} for setting in axes]
+        if len(set(_names(shorter))) == len(set(names)):
+            axes, names = shorter, _names(shorter)
     doubles = {name for name, count in Counter(names).items() if count > 1}
     seen: Counter[str] = Counter()
     unique = []
@@ -53,6 +58,10 @@ def setting_names(axes: list[dict[str, Any]]) -> list[str]:
         seen[name] += 1
         unique.append(f"{name}.{seen[name]}" if name in doubles else name)
     return unique
+
+
+def _names(axes: list[dict[str, Any]]) -> list[str]:
+    return ["-".join(filter(None, (_part(key, value) for key, value in setting.items()))) or "base" for setting in axes]
 
 
 def _part(key: str, value: Any) -> str:

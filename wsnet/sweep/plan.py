@@ -85,11 +85,12 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
     _check_own_norms(sweep, path)
     workers = sweep.config.resources.workers
     hashes = {data: load(data, root=root).hash for data in {setting.config.data for setting in sweep.settings}}
-    varying = [{key: value for key, value in setting.axes.items() if key in sweep.axes} for setting in sweep.settings]
+    varying = [[_only(axes, sweep.axes) for axes in setting.places] for setting in sweep.settings]
+    names = setting_names([_common(places) for places in varying])
     trials, mistakes = [], []
     sizes: dict[str, ModelSize] = {}
     known: dict[object, ModelSize | ModelError] = {}
-    for setting, axes, name in zip(sweep.settings, varying, setting_names(varying), strict=True):
+    for setting, (axes, *also), name in zip(sweep.settings, varying, names, strict=True):
         config = setting.config
         about: dict[str, Any] = {"data_hash": hashes[config.data], "workers": workers}
         mistakes += _split_mistakes(config, path, workers)
@@ -102,7 +103,12 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
         for seed in sweep.config.seed_list:
             seeded = config.model_copy(update={"seed": seed})
             entry = TrialEntry(
-                trial_id=trial_id(seeded, **about), setting_id=identity, seed=seed, name=f"{name}-s{seed}", axes=axes
+                trial_id=trial_id(seeded, **about),
+                setting_id=identity,
+                seed=seed,
+                name=f"{name}-s{seed}",
+                axes=axes,
+                also=also,
             )
             trials.append(PlannedTrial(config=seeded, entry=entry))
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
@@ -138,13 +144,31 @@ def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> M
     return known[key]
 
 
+def _only(axes: dict[str, Any], keys: list[str]) -> dict[str, Any]:
+    return {key: value for key, value in axes.items() if key in keys}
+
+
+def _common(places: list[dict[str, Any]]) -> dict[str, Any]:
+    """What all combinations of one setting have in common: its name should not tell of one of them."""
+    first, *others = places
+    return {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
+
+
 def _split_mistakes(config: TrialConfig, path: str, workers: int) -> list[Mistake]:
-    if config.model.norm.name == "online" and workers > 1:
-        rule = "norm 'online' keeps one stream of statistics, which several workers can not share yet"
-        return [Mistake(path, "resources.workers", f"{rule}; got resources.workers={workers}, use 1")]
-    if config.train.batch_size % workers == 0:
+    batch, micro, norm = config.train.batch_size, config.train.micro_batch_size, config.model.norm
+    if batch % workers:
+        rule = f"train.batch_size must be a multiple of resources.workers, but got {batch} and {workers}"
+    elif not config.micro_batch_counts or micro is None or workers == 1:
         return []
-    rule = f"train.batch_size must be a multiple of resources.workers, but got {config.train.batch_size} and {workers}"
+    elif norm.over_workers:
+        rule = f"norm {norm.name!r} of several workers takes no train.micro_batch_size; use norm 'batch', or 1 worker"
+    elif batch // workers % micro:
+        rule = (
+            "train.micro_batch_size must divide each worker's share of a batch, but got "
+            f"train.micro_batch_size={micro} with {batch} / {workers} images"
+        )
+    else:
+        return []
     return [Mistake(path, "resources.workers", rule)]
 
 

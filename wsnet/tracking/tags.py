@@ -10,7 +10,7 @@ __all__ = ["experiment_tags", "trial_tags"]
 
 KIND, TRIAL_ID, SETTING_ID, SEED = "wsnet.kind", "wsnet.trial_id", "wsnet.setting_id", "wsnet.seed"
 SWEEP, REVISION, STATUS, MESSAGE = "wsnet.sweep", "wsnet.revision", "wsnet.status", "wsnet.message"
-AXES, ORDER, IN_SWEEP, GROUP = "wsnet.axes", "wsnet.order", "wsnet.in_sweep", "setting"
+AXES, ALSO, ORDER, IN_SWEEP, GROUP = "wsnet.axes", "wsnet.also", "wsnet.order", "wsnet.in_sweep", "setting"
 QUESTION, REPORT, SEEDS, COLUMN_VALUES = "wsnet.question", "wsnet.report", "wsnet.seeds", "wsnet.column_values"
 
 EPOCH = "epoch"
@@ -26,7 +26,7 @@ def experiment_tags(manifest: Manifest) -> dict[str, str]:
     for entry in manifest.trials:
         seeds[entry.setting_id] = seeds.get(entry.setting_id, 0) + 1
     columns = manifest.report.get("columns")
-    values = {dumps(entry.axes[columns]): None for entry in manifest.trials if columns in entry.axes}
+    values = {dumps(at[columns]): None for entry in manifest.trials for at in entry.places if columns in at}
     return {
         QUESTION: manifest.question,
         REPORT: dumps(manifest.report),
@@ -46,6 +46,7 @@ def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, s
         SEED: str(entry.seed),
         SWEEP: manifest.name,
         AXES: dumps(entry.axes),
+        ALSO: dumps(entry.also) if entry.also else "",
         ORDER: str(order),
         IN_SWEEP: "true",
         # MLflow's table groups by one short tag legibly, by several parameters not.

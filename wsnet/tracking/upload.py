@@ -132,7 +132,7 @@ class Experiment:
             mirrored.name = entry.name
 
     def _create(self, order: int, entry: TrialEntry, records: list[Record]) -> _Mirrored:
-        wanted = tags.trial_tags(self._manifest, entry, order)
+        wanted = {key: value for key, value in tags.trial_tags(self._manifest, entry, order).items() if value}
         if self._revision is not None:
             wanted[tags.REVISION] = self._revision
         start = int(1000 * (time.time() - sum(map(_seconds, records))))

@@ -3,7 +3,7 @@
 import torch
 
 from wsnet.config import TrialConfig
-from wsnet.config.norm import GhostBatchNormConfig, NormConfig, OwnNormConfig
+from wsnet.config.norm import GhostBatchNormConfig, OwnNormConfig
 from wsnet.layers import uses_batch_statistics
 from wsnet.models import build
 from wsnet.training.errors import TrialError
@@ -39,7 +39,9 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
             which += f" with {workers} workers"
         if norm.over_workers and size < workers:
             raise TrialError(f"norm {norm.name!r} needs an image for each worker, but got {which}")
-        if _smallest_group(norm, size, workers) == 1 and _shrinks_to_one_pixel(config, classes):
+        if _smallest_group(config, size, workers) == 1 and _shrinks_to_one_pixel(config, classes):
+            if config.micro_batch_counts:
+                which += f" in micro-batches of train.micro_batch_size={config.train.micro_batch_size}"
             if isinstance(norm, GhostBatchNormConfig):
                 which += f" in sub-batches of ghost_size={norm.ghost_size}"
             raise TrialError(
@@ -48,12 +50,15 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
             )
 
 
-def _smallest_group(norm: NormConfig, size: int, workers: int) -> int:
+def _smallest_group(config: TrialConfig, size: int, workers: int) -> int:
     """Images in the smallest group with statistics of its own, of a batch of this size."""
-    if norm.over_workers:
+    norm = config.model.norm
+    if norm.over_workers and workers > 1:
         return norm.images_per_statistic(size)
     shares = {max(1, size // workers), -(-size // workers)}  # A worker without a share takes one image all the same.
-    return min(norm.images_per_statistic(share) for share in shares)
+    micro = config.train.micro_batch_size or size
+    passes = {part for share in shares for part in (min(micro, share), share % micro) if part}
+    return min(norm.images_per_statistic(part) for part in passes)
 
 
 def _shrinks_to_one_pixel(config: TrialConfig, classes: int) -> bool:

@@ -1,7 +1,7 @@
 """Checkpoints: everything that a trial needs to go on exactly where it was."""
 
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class Checkpoint:
         model: the model's parameters and buffers.
         optimizer: the optimizer's moments and step counts, by number of the parameter; its options are the trial's.
         records: one record for each epoch done.
+        streams: online norm's state of each of several workers, which go on with their own; `model` has them merged.
     """
 
     trial_id: str
@@ -41,6 +42,7 @@ class Checkpoint:
     model: dict[str, Any]
     optimizer: dict[int, dict[str, Any]]
     records: list[Record]
+    streams: list[dict[str, Any]] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """As a file that `torch.load(weights_only=True)` reads."""

@@ -4,6 +4,8 @@ import torch
 from torch import Tensor, nn
 from torch import distributed as dist
 
+from wsnet.layers.online_norm import OnlineNorm
+
 __all__ = ["average_buffers", "rank_and_world", "sum_over_workers", "wait_for_all"]
 
 
@@ -23,12 +25,14 @@ def average_buffers(model: nn.Module) -> None:
 
     Each worker normalizes its own share of a batch and keeps its own running statistics; their mean is what evaluation
     uses and what a checkpoint holds. (DistributedDataParallel's default, rank 0's alone, would use 1/W of the samples.)
+    Online norm has a rule of its own: see `wsnet.training.streams`.
     """
     world = rank_and_world()[1]
     if world == 1:
         return
     with torch.no_grad():
-        for buffer in model.buffers():
+        modules = [module for module in model.modules() if not isinstance(module, OnlineNorm)]
+        for buffer in (buffer for module in modules for buffer in module.buffers(recurse=False)):
             if buffer.is_floating_point():
                 dist.all_reduce(buffer)
                 buffer /= world

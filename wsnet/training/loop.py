@@ -3,11 +3,11 @@
 import itertools
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import nn
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
@@ -19,8 +19,10 @@ from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.evaluate import autocast, evaluate
 from wsnet.training.meter import Measured, Meter
+from wsnet.training.micro_batches import backward, plan_micro_batches
 from wsnet.training.optimizer import build_optimizer
 from wsnet.training.schedule import learning_rate
+from wsnet.training.streams import Streams
 from wsnet.training.trial import Trial
 
 __all__ = ["Training", "Watch"]
@@ -50,6 +52,7 @@ class Training:
         self.trial, self.config, self.images = trial, trial.config, trial.images
         self.device = torch.device(self.config.execution.device)
         self.rank, self.world = rank_and_world()
+        self.micro_batches = plan_micro_batches(self.config, workers=self.world)
         is_channels_last = self.config.execution.memory_format == "channels_last"
         self.layout = torch.channels_last if is_channels_last else torch.contiguous_format
         self.model = self._built().to(self.device).to(memory_format=self.layout)
@@ -57,6 +60,7 @@ class Training:
         if start is not None:
             start.restore(self.model, self.optimizer)
         self.epoch = start.epoch if start else 0
+        self.streams = Streams(self.model, start.streams if start else [])
         self.splits = {
             name: on_device(images, self.device)
             for name, images in (("validation", self.images.validation), ("test", self.images.test))
@@ -82,9 +86,11 @@ class Training:
         self.epoch += 1
         began = time.perf_counter()
         record: Record = {"epoch": self.epoch, "lr": self.learning_rate(self.epoch * self.steps - 1)}
+        self.streams.part()
         trained = self._train(watch)
         seconds = time.perf_counter() - began
         average_buffers(self.model)
+        self.streams.merge()
         record |= trained.named("train")
         for split in self.splits:
             record |= self.evaluate(split).named(split)
@@ -96,11 +102,8 @@ class Training:
         """One optimizer step, number `step` of the whole training from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
-        with autocast(self.device, self.config.train.precision):
-            logits = self.forward(batch.images)
-            loss = F.cross_entropy(logits, batch.labels)
         self.optimizer.zero_grad(set_to_none=True)
-        (loss if batch.weight == 1 else loss * batch.weight).backward()
+        loss, logits = backward(self.forward, batch, self.micro_batches.size, model=self.model, autocast=self._autocast)
         self.optimizer.step()
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
@@ -118,6 +121,7 @@ class Training:
             model=self.model.state_dict(),
             optimizer=self.optimizer.state_dict()["state"],
             records=records,
+            streams=self.streams.states,
         )
 
     def learning_rate(self, step: int) -> float:
@@ -139,9 +143,13 @@ class Training:
             waiting = time.perf_counter()
         return meter.read()
 
+    def _autocast(self) -> AbstractContextManager[object]:
+        return autocast(self.device, self.config.train.precision)
+
     def _built(self) -> nn.Module:
         shape = self.config.data.facts.shape
-        model = build(self.config.model, classes=len(self.images.classes), shape=shape)
+        network = self.config.model.model_copy(update={"norm": self.micro_batches.norm})
+        model = build(network, classes=len(self.images.classes), shape=shape)
         initialize(model, self.config.seed)
         return model
 

@@ -1,7 +1,7 @@
 """What rank 0 writes into a trial's directory, and whose directory it is."""
 
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
 
 from wsnet.config.source import dump_yaml
 from wsnet.storage import Status, TrialDirectory
@@ -53,7 +53,9 @@ def as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
     """
     before = directory.execution()
     assert before is not None, "the leader writes it before anyone reads it"
-    kept = {key: before[key] for key in ("threads", "memory_format", "compile")}
+    kept: dict[str, Any] = {
+        key: before[key] for key in ("threads", "memory_format", "compile", "micro_batches") if key in before
+    }
     device = trial.config.execution.device if rank_and_world()[1] > 1 else before["device"]
     return trial.executed(trial.config.execution.model_copy(update={**kept, "device": device}))
 

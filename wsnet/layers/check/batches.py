@@ -53,7 +53,10 @@ def micro_batches(subject: Subject) -> Finding:
         return passed(text) if said else failed(f"{text}, {out}")
     if seen.kind == "stream":
         text = f"a stream: a batch equals its {shown} one after the other (to {seen.streamed[1]:.0e})"
-        return noted(f"{text}; {option}: false lets it run whole batches, on one worker") if said else passed(text)
+        if not isinstance(subject.config, OwnNormConfig):
+            return passed(text)
+        lets = f"{option}: false lets it run whole batches, but use one worker" if said else "use one worker"
+        return noted(f"{text}; {lets}: several have a stream each")
     text = f"images do not influence each other: a batch equals its {shown} (to {off:.0e})"
     return noted(f"{text}; {option}: false lets it run whole batches") if said else passed(text)
 

@@ -1,0 +1,120 @@
+"""What small micro-batches cost: seconds of a training step, as a ratio to the whole batch at once.
+
+    python benchmarks/micro_batches.py [--threads N] [--steps N] [--rounds N] [--sizes 1 8 64] [--device D]
+
+Steps of a ResNet-20 on 256 random images of 3x32x32 (forward, backward, SGD), for each norm with micro-batches of each
+size, as the plan of wsnet has it and (`loop`) as the loop over micro-batches that the plan stands for, in one process,
+taking turns in an order that rotates. A ratio is the median over the rounds, with their quartiles. The bar is 1.05 for
+group norm with standardized weights and micro-batches of 1.
+"""
+
+import argparse
+import contextlib
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from wsnet.config import TrialConfig
+from wsnet.data import Batch
+from wsnet.layers import initialize
+from wsnet.models import build
+from wsnet.training.micro_batches import backward, plan_micro_batches
+
+BATCH = 256
+BAR = 1.05
+NORMS: dict[str, dict[str, Any]] = {
+    "batch": {"norm": {"name": "batch"}},
+    "group": {"norm": {"name": "group", "groups": 8}},
+    "group + ws": {"norm": {"name": "group", "groups": 8}, "weight": "standardized"},
+    "online": {"norm": {"name": "online"}},
+}
+
+
+def main() -> int:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    bar = None
+    print(f"{'norm':<12}{'micro-batch':>12}  {'plan':<14}{'over whole':>11}  {'quartiles':<16}{'loop over whole':>16}")
+    for name, model in NORMS.items():
+        for size in arguments.sizes:
+            steps = {"whole": _step(model, None, "auto", arguments), "plan": _step(model, size, "auto", arguments)}
+            if not arguments.no_loop:
+                steps["loop"] = _step(model, size, "loop", arguments)
+            rounds = [_round(steps, number, arguments) for number in range(-1, arguments.rounds)][1:]
+            ratios = {key: [seconds[key] / seconds["whole"] for seconds in rounds] for key in steps}
+            median = statistics.median(ratios["plan"])
+            low, _, high = statistics.quantiles(ratios["plan"], n=4)
+            what = plan_micro_batches(_config(model, size, "auto")).what
+            looped = f"{statistics.median(ratios['loop']):>16.2f}" if "loop" in ratios else ""
+            print(f"{name:<12}{size:>12}  {what:<14}{median:>11.3f}  {low:.3f} - {high:.3f}   {looped}", flush=True)
+            if (name, size) == ("group + ws", 1):
+                bar = median
+    if bar is not None:
+        print(f"\ngroup + ws, micro-batches of 1: {bar:.3f} (bar {BAR})")
+    return 0 if bar is None or bar <= BAR else 1
+
+
+def _config(model: dict[str, Any], size: int | None, how: str) -> TrialConfig:
+    return TrialConfig.model_validate(
+        {
+            "data": {"name": "cifar10"},
+            "model": {"name": "cifar_resnet", "depth": 20, **model},
+            "optim": {"name": "sgd", "lr": 0.1},
+            "train": {"epochs": 1, "batch_size": BATCH, "micro_batch_size": size},
+            "execution": {"micro_batches": how},
+        }
+    )
+
+
+def _step(model: dict[str, Any], size: int | None, how: str, arguments: argparse.Namespace) -> Callable[[], Tensor]:
+    config = _config(model, size, how)
+    plan = plan_micro_batches(config)
+    network = build(config.model.model_copy(update={"norm": plan.norm}), classes=10, shape=(3, 32, 32))
+    initialize(network, 0)
+    network = network.to(arguments.device).to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(BATCH, 3, 32, 32, generator=generator).to(arguments.device)
+    labels = torch.randint(10, (BATCH,), generator=generator).to(arguments.device)
+    batch = Batch(images.to(memory_format=torch.channels_last), labels, 1.0)
+
+    def step() -> Tensor:
+        optimizer.zero_grad(set_to_none=True)
+        loss, _ = backward(network, batch, plan.size, model=network, autocast=contextlib.nullcontext)
+        optimizer.step()
+        return loss
+
+    return step
+
+
+def _round(steps: dict[str, Callable[[], Tensor]], number: int, arguments: argparse.Namespace) -> dict[str, float]:
+    names = list(steps)
+    first = number % len(names)
+    seconds = {}
+    for name in names[first:] + names[:first]:
+        began = time.perf_counter()
+        for _ in range(arguments.steps):
+            loss = steps[name]()
+        loss.item()  # Waits for the device.
+        seconds[name] = time.perf_counter() - began
+    return seconds
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--steps", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--no-loop", action="store_true", help="leave out the loop, which takes most of the time")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

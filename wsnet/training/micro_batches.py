@@ -1,0 +1,144 @@
+"""Micro-batches: `train.micro_batch_size` images share statistics, `train.batch_size` images make an optimizer step.
+
+What results is defined by the plain loop: forward and backward of one micro-batch after the other, gradients added up,
+then a step. How it is computed is chosen, since one large pass is many times faster than many small ones:
+
+* A norm without statistics over the batch gives the same either way: the whole batch at once.
+* Batch norm of successive micro-batches is batch norm over groups of the batch, as in ghost batch norm (Hoffer et al.
+  2017), with the running statistics that one group after the other leaves: the whole batch at once.
+* Online norm goes from image to image, forward and backward: the whole batch at once.
+* Anything else runs as the loop.
+"""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.parallel import DistributedDataParallel
+
+from wsnet.config import TrialConfig
+from wsnet.config.norm import BatchNormConfig, GhostBatchNormConfig, NormConfig, SyncBatchNormConfig
+from wsnet.data import Batch
+from wsnet.layers import once_per_step
+
+__all__ = ["MicroBatches", "backward", "plan_micro_batches"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class MicroBatches:
+    """How the micro-batches of a setting are computed.
+
+    Attributes:
+        size: images of one pass of a worker; None: its whole share of the batch.
+        norm: the norm to build the model with.
+        rule: the plan in a few words, such as `the whole batch at once`.
+        what: the same with its numbers, such as `groups of 4`.
+        why: the reason for it.
+    """
+
+    size: int | None
+    norm: NormConfig
+    rule: str
+    what: str
+    why: str
+
+
+def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches:
+    """Choose how a trial's micro-batches are computed.
+
+    Args:
+        config: the trial.
+        workers: processes that share each batch.
+    """
+    norm, size = config.model.norm, config.train.micro_batch_size
+    share = -(-config.train.batch_size // workers)
+
+    def whole(why: str, norm: NormConfig = norm) -> MicroBatches:
+        return MicroBatches(size=None, norm=norm, rule="the whole batch at once", what="whole batch", why=why)
+
+    def groups(of: int, norm: GhostBatchNormConfig) -> MicroBatches:
+        why = "batch norm of one micro-batch after the other is batch norm over groups of images"
+        rule = "the whole batch at once, normalized in groups"
+        return MicroBatches(size=None, norm=norm, rule=rule, what=f"groups of {of}", why=why)
+
+    def loop(why: str) -> MicroBatches:
+        assert size is not None
+        what = f"loop of {-(-share // size)} x {size}"
+        return MicroBatches(size=size, norm=norm, rule="a loop over the micro-batches", what=what, why=why)
+
+    if size is None or size >= share:
+        return whole("there is one micro-batch")
+    if config.execution.micro_batches == "loop":
+        return loop("execution.micro_batches is 'loop'")
+    if norm.streams:
+        return whole(f"norm {norm.name!r} goes from image to image, wherever a micro-batch ends")
+    if not norm.over_batch:
+        return whole(f"norm {norm.name!r} takes no statistics over a batch, so micro-batches change nothing")
+    if isinstance(norm, BatchNormConfig) or (isinstance(norm, SyncBatchNormConfig) and workers == 1):
+        ghost = GhostBatchNormConfig(name="ghost_batch", ghost_size=size, momentum=norm.momentum, eps=norm.eps)
+        return groups(size, ghost)
+    if isinstance(norm, GhostBatchNormConfig) and size <= norm.ghost_size:
+        return groups(size, norm.model_copy(update={"ghost_size": size}))
+    if isinstance(norm, GhostBatchNormConfig) and size % norm.ghost_size == 0:
+        return whole("a micro-batch is a whole number of sub-batches", norm)
+    return loop(f"no other way is known to be the same with norm {norm.name!r}")
+
+
+def backward(
+    forward: Callable[[Tensor], Tensor],
+    batch: Batch,
+    size: int | None,
+    *,
+    model: nn.Module,
+    autocast: Callable[[], AbstractContextManager[object]],
+) -> tuple[Tensor, Tensor]:
+    """Add the gradients of a batch's mean loss to the parameters'.
+
+    Args:
+        forward: the model as it is called: N x C x H x W images to N x classes logits.
+        batch: this worker's share of a batch.
+        size: images of one pass; None: all.
+        model: the model itself.
+        autocast: the forward pass's precision.
+
+    Returns:
+        The mean loss () and the logits of the share, detached where there were several passes.
+    """
+    if size is None or size >= len(batch.labels):
+        with autocast():
+            logits = forward(batch.images)
+            loss = F.cross_entropy(logits, batch.labels)
+        (loss if batch.weight == 1 else loss * batch.weight).backward()
+        return loss, logits
+    losses, parts = [], []
+    pieces = list(zip(batch.images.split(size), batch.labels.split(size), strict=True))
+    with _filters_once(forward, model):
+        for index, (images, labels) in enumerate(pieces):
+            with _together(forward, index == len(pieces) - 1):
+                with autocast():
+                    logits = forward(images)
+                    # Of the mean over the share, what this micro-batch adds.
+                    loss = F.cross_entropy(logits, labels, reduction="sum") / len(batch.labels)
+                (loss if batch.weight == 1 else loss * batch.weight).backward()
+            losses.append(loss.detach())
+            parts.append(logits.detach())
+    return torch.stack(losses).sum(), torch.cat(parts)
+
+
+def _filters_once(forward: object, model: nn.Module) -> AbstractContextManager[None]:
+    """Reparametrized filters once for all passes; DistributedDataParallel would look for their gradients too early."""
+    return nullcontext() if _distributed(forward) is not None else once_per_step(model)
+
+
+def _together(forward: object, is_last: bool) -> AbstractContextManager[None]:
+    """Workers exchange gradients once a step, with the last pass."""
+    wrapped = _distributed(forward)
+    return nullcontext() if is_last or wrapped is None else wrapped.no_sync()
+
+
+def _distributed(forward: object) -> DistributedDataParallel | None:
+    inner = getattr(forward, "_orig_mod", forward)  # torch.compile's wrapper keeps what it wraps there.
+    return inner if isinstance(inner, DistributedDataParallel) else None
