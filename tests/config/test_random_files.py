@@ -1,6 +1,7 @@
 """Whatever a file holds, a person is told; there is never a traceback."""
 
 import copy
+import math
 import random
 from collections.abc import Iterator
 from typing import Any
@@ -22,10 +23,12 @@ VALUES: list[Any] = [
     [[1]], [None], {"a": 1}, {"": 1}, {"name": "sgd"}, {"name": 3}, {"name": None}, {"name": [1]}, {"name": {"a": 1}},
     {"grid": {}}, {"uniform": [0, 1]},
     {"uniform": "a"}, {"log_uniform": [0, 0], "uniform": 3}, {"name": "group", "groups": 4},
+    {"name": "absent.py:N"}, {"name": "é\n.py:N"}, {"name": "x.py:N", "source_sha256": "1", "": [{"a": math.nan}]},
+    {"name": "x.py:N", "source_file": 3, "batch_statistics": "x"}, {"name": "~nobody/x.py:N"},
 ]  # fmt: skip
 KEYS = [
     "", "name", "x", "train.batch_size", "model.norm", "model.norm.groups", "model.", "..", "grid", "base", "cases",
-    "seed", "data.limit", "optim.lr", "train", "data.workers",
+    "seed", "data.limit", "optim.lr", "train", "data.workers", "model.norm.alpha", "norm",
 ]  # fmt: skip
 CHARACTERS = "\t\n:{}[],&*!|>'\"%@`?-# 0aé\x00\ufeff"
 

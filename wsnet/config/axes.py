@@ -8,7 +8,7 @@ from typing import Any
 
 from wsnet.config.errors import Keys, Mistake, dotted
 from wsnet.config.identity import changes_numbers
-from wsnet.config.keys import dotted_keys, unknown_key
+from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.overrides import NOT_AN_AXIS, Override, covers
 from wsnet.config.source import Source
 from wsnet.config.sweep import RandomConfig, SearchConfig, SweepConfig
@@ -60,22 +60,27 @@ class Case:
     axes: dict[str, Axis]
 
 
-def read_cases(config: SweepConfig, source: Source) -> tuple[list[Case], list[Mistake], set[str]]:
+def read_cases(config: SweepConfig, source: Source, *, own: bool = False) -> tuple[list[Case], list[Mistake], set[str]]:
     """The cases of a sweep file.
+
+    Args:
+        config: the sweep.
+        source: the file.
+        own: whether an own norm is in use, whose options may be keys.
 
     Returns:
         The cases; the mistakes in them; and the dotted keys whose values those mistakes hide: they are not missing.
     """
-    reader = _Reader(source, config.search)
+    reader = _Reader(source, config.search, own)
     shared = reader.axes(config.grid, ("grid",))
     cases = []
     for index, entries in enumerate(config.cases or ({},)):
         path: Keys = ("cases", index)
-        own = entries.get("grid", {})
-        if not isinstance(own, dict):
-            reader.mistake((*path, "grid"), f"must be a mapping of keys to lists, but got {own!r}")
-            own = {}
-        axes = {**shared, **reader.axes(own, (*path, "grid"))}
+        grid = entries.get("grid", {})
+        if not isinstance(grid, dict):
+            reader.mistake((*path, "grid"), f"must be a mapping of keys to lists, but got {grid!r}")
+            grid = {}
+        axes = {**shared, **reader.axes(grid, (*path, "grid"))}
         constants = reader.constants({key: value for key, value in entries.items() if key != "grid"}, path)
         reader.check_overlaps(constants, axes)
         cases.append(Case(index, constants, {key: axis for key, axis in axes.items() if key not in constants}))
@@ -129,8 +134,9 @@ def _combination(lists: list[list[Override]], number: int) -> list[Override]:
 class _Reader:
     """Collects the mistakes of all cases and grids."""
 
-    def __init__(self, source: Source, search: SearchConfig) -> None:
+    def __init__(self, source: Source, search: SearchConfig, own: bool) -> None:
         self.source = source
+        self.own = own
         self.search = search
         self.mistakes: list[Mistake] = []
         self.hidden: set[str] = set()
@@ -172,12 +178,12 @@ class _Reader:
     def _may_be_set(self, key: str, path: Keys) -> bool:
         if key in NOT_AN_AXIS:
             self.mistake(path, NOT_AN_AXIS[key])
-        elif key not in dotted_keys():
+        elif not is_key(key, own=self.own):
             text = unknown_key(key)
             self.mistake(path, text)
             meant = text.partition("did you mean ")[2].strip("'?")
             self.hidden.add(meant)
-        return key in dotted_keys() and key not in NOT_AN_AXIS
+        return is_key(key, own=self.own) and key not in NOT_AN_AXIS
 
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
         if not changes_numbers(key):

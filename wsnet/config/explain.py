@@ -9,6 +9,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from wsnet.config.errors import Keys, did_you_mean
+from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
 
 __all__ = ["Finding", "Keys", "explain", "variants"]
 
@@ -89,6 +90,8 @@ def variants(annotation: Any) -> list[type[BaseModel]]:
 
 def variant_name(model: type[BaseModel]) -> str:
     """The `name` that chooses this class among its siblings."""
+    if issubclass(model, OwnClass):
+        return "FILE.py:CLASS"
     return str(get_args(model.model_fields["name"].annotation)[0])
 
 
@@ -97,6 +100,8 @@ def _data_path(loc: Keys, data: Any) -> Keys:
     path: list[str | int] = []
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
+        if part in (BUILT_IN, OWN):
+            continue
         if isinstance(data, dict) and part == data.get("name") and not last and part not in data:
             continue
         listed = isinstance(data, list) and isinstance(part, int) and part < len(data)
@@ -145,7 +150,7 @@ def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> str:
     key = str(path[-1])
     here = _classes_at(model, path[:-1], data)
     section = _at(data, path[:-1])
-    chosen = [cls for cls in here if len(here) > 1 and variant_name(cls) == section.get("name")] or here
+    chosen = _chosen(here, section.get("name"))
     takers = [variant_name(cls) for cls in here if key in cls.model_fields] if len(here) > 1 else []
     if takers:
         only = f"only {' and '.join(map(repr, takers))} take{'s' if len(takers) == 1 else ''} it"
@@ -163,11 +168,19 @@ def _classes_at(model: type[BaseModel], path: Keys, data: Any) -> list[type[Base
     for part in path:
         named = data.get("name") if isinstance(data, dict) else None
         siblings = list(classes)
-        chosen = [cls for cls in siblings if len(siblings) > 1 and variant_name(cls) == named] or siblings
+        chosen = _chosen(siblings, named)
         fields = [cls.model_fields[str(part)] for cls in chosen if str(part) in cls.model_fields]
         classes = variants(fields[0].annotation) if fields else []
         data = _at(data, (part,))
     return list(classes)
+
+
+def _chosen(siblings: list[type[BaseModel]], name: object) -> list[type[BaseModel]]:
+    """The class that a name chooses; all of them where it chooses none."""
+    if len(siblings) == 1:
+        return siblings
+    own = is_own(name)
+    return [c for c in siblings if (issubclass(c, OwnClass) if own else variant_name(c) == name)] or siblings
 
 
 def _at(data: Any, path: Keys) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import hashlib
 import json
 from typing import Any
 
+from wsnet.config.norm import OwnNormConfig
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "setting_id", "trial_id"]
@@ -31,6 +32,10 @@ def canonical(config: TrialConfig) -> dict[str, Any]:
     options = config.model_dump(mode="json", exclude_defaults=True, exclude=_NO_NUMBERS)
     if not config.micro_batch_counts:
         options["train"].pop("micro_batch_size", None)
+    norm = config.model.norm
+    if isinstance(norm, OwnNormConfig):  # Its source counts, and not where that lies.
+        options["model"]["norm"]["name"] = norm.class_name
+        options["model"]["norm"].pop("source_file", None)
     return options
 
 

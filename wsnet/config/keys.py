@@ -6,10 +6,11 @@ from pydantic import BaseModel
 
 from wsnet.config.errors import did_you_mean
 from wsnet.config.explain import variants
+from wsnet.config.own_class import OWN_OPTION
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["dotted_keys", "sweep_keys", "unknown_key"]
+__all__ = ["dotted_keys", "is_key", "sweep_keys", "unknown_key"]
 
 
 @cache
@@ -22,6 +23,16 @@ def dotted_keys() -> dict[str, str]:
 def sweep_keys() -> dict[str, str]:
     """Dotted key to its documentation, of what a sweep file says beside its trials, such as `scheduler.eta`."""
     return _keys_of(SweepConfig, "")
+
+
+def is_key(key: str, *, own: bool) -> bool:
+    """Whether a trial's configuration can have a dotted key.
+
+    Args:
+        key: the key.
+        own: whether an own norm is in use: its options are known to its constructor only.
+    """
+    return key in dotted_keys() or (own and OWN_OPTION.fullmatch(key) is not None)
 
 
 def unknown_key(key: str) -> str:

@@ -1,10 +1,11 @@
 """`model.norm`: how activations are normalized. One class per norm, each with the options that it takes."""
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, conflict
+from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
 
 __all__ = [
     "BatchNormConfig",
@@ -18,6 +19,7 @@ __all__ = [
     "NoNormConfig",
     "NormConfig",
     "OnlineNormConfig",
+    "OwnNormConfig",
     "SyncBatchNormConfig",
 ]
 
@@ -187,7 +189,20 @@ class OnlineNormConfig(_Norm):
     """Added to the variance under the root."""
 
 
-NormConfig = Annotated[
+class OwnNormConfig(_Norm, OwnClass):
+    """A norm from a Python file, `mynorm.py:MyNorm`; see docs/own-norm.md. Other keys are its constructor's options."""
+
+    batch_statistics: bool = True
+    """Whether images of one batch influence each other in training. Nothing is known of such a norm, so it is taken
+    to be so, and to need the literal loop over micro-batches, until you say false."""
+
+    @property
+    def over_batch(self) -> bool:  # type: ignore[override]  # Of a class for the others.
+        """Whether images of one batch influence each other in training."""
+        return self.batch_statistics
+
+
+_BuiltIn = Annotated[
     BatchNormConfig
     | SyncBatchNormConfig
     | GhostBatchNormConfig
@@ -200,4 +215,14 @@ NormConfig = Annotated[
     | OnlineNormConfig
     | NoNormConfig,
     Field(discriminator="name"),
+]
+
+
+def _tag(data: Any) -> str:
+    return OWN if is_own(data.get("name") if isinstance(data, dict) else getattr(data, "name", None)) else BUILT_IN
+
+
+NormConfig = Annotated[
+    Annotated[_BuiltIn, Tag(BUILT_IN)] | Annotated[OwnNormConfig, Tag(OWN)],
+    Discriminator(_tag),
 ]

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ValidationError
 
 from wsnet.config.errors import ConfigError, Keys, Mistake, did_you_mean, dotted
 from wsnet.config.explain import Finding, explain
-from wsnet.config.keys import dotted_keys, sweep_keys, unknown_key
+from wsnet.config.keys import is_key, sweep_keys, unknown_key
 from wsnet.config.source import Source, parse_value
 from wsnet.config.sweep import SweepConfig
 
@@ -62,8 +62,14 @@ class CommandLine:
     mistakes: list[Mistake]
 
 
-def read_command_line(pairs: Iterable[str], *, of_sweep: bool) -> CommandLine:
-    """Sort the `key=value` pairs of `--set`; only a sweep has keys of its own."""
+def read_command_line(pairs: Iterable[str], *, of_sweep: bool, own: bool = False) -> CommandLine:
+    """Sort the `key=value` pairs of `--set`.
+
+    Args:
+        pairs: the pairs.
+        of_sweep: whether they are of a sweep: only a sweep has keys of its own.
+        own: whether an own norm is in use, whose options are keys too.
+    """
     sweep: dict[Keys, Override] = {}
     trial: dict[str, Override] = {}
     mistakes: list[Mistake] = []
@@ -79,14 +85,14 @@ def read_command_line(pairs: Iterable[str], *, of_sweep: bool) -> CommandLine:
             continue
         first, _, rest = key.partition(".")
         if of_sweep and first in SweepConfig.model_fields:
-            if rest and first in ("base", "grid") and rest not in dotted_keys():
+            if rest and first in ("base", "grid") and not is_key(rest, own=own):
                 mistakes.append(Mistake(COMMAND_LINE, key, unknown_key(rest)))
             elif rest and first not in ("base", "grid") and key not in sweep_keys():
                 mistakes.append(Mistake(COMMAND_LINE, key, f"unknown key{did_you_mean(key, sweep_keys())}"))
             else:
                 path = ("grid", rest) if first == "grid" and rest else tuple(key.split("."))
                 sweep[path] = override
-        elif key not in dotted_keys():
+        elif not is_key(key, own=own):
             mistakes.append(Mistake(COMMAND_LINE, key, unknown_key(key)))
         elif of_sweep and key in NOT_AN_AXIS:
             mistakes.append(Mistake(COMMAND_LINE, key, NOT_AN_AXIS[key]))

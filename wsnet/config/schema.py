@@ -4,6 +4,7 @@ from typing import Any
 
 from wsnet.config.keys import dotted_keys
 from wsnet.config.overrides import NOT_AN_AXIS
+from wsnet.config.own_class import OWN_OPTION
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
@@ -26,13 +27,14 @@ def sweep_schema() -> dict[str, Any]:
     for key in NOT_AN_AXIS:
         del base["properties"][key]
     properties = sweep["properties"]
-    grid = {"propertyNames": {"enum": keys}, "additionalProperties": {"type": ["array", "object"], "minItems": 1}}
+    known = {"anyOf": [{"enum": keys}, {"pattern": f"^{OWN_OPTION.pattern}$"}]}
+    grid = {"propertyNames": known, "additionalProperties": {"type": ["array", "object"], "minItems": 1}}
     properties["base"] = {**base, "title": "Base", "description": properties["base"]["description"]}
     properties["grid"] |= grid
     properties["cases"]["items"] = {
         "type": "object",
         "properties": {"grid": {"type": "object", **grid}},
-        "propertyNames": {"enum": [*keys, "grid"]},
+        "propertyNames": {"anyOf": [*known["anyOf"], {"const": "grid"}]},
     }
     return {**_DIALECT, **sweep, "$defs": {**of_trial, **sweep["$defs"]}}
 
@@ -45,5 +47,5 @@ def _loosened(schema: Any) -> Any:
         return schema
     loose = {key: _loosened(part) for key, part in schema.items() if key not in ("required", "discriminator", "oneOf")}
     if "oneOf" in schema:
-        loose["anyOf"] = schema["oneOf"]
+        loose["anyOf"] = _loosened(schema["oneOf"])
     return loose

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
@@ -10,9 +11,19 @@ from wsnet.config.axes import draw, read_cases
 from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, in_order
 from wsnet.config.explain import Finding
 from wsnet.config.identity import canonical_text
-from wsnet.config.keys import dotted_keys, unknown_key
+from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.lenient import read_sections
-from wsnet.config.overrides import NOT_AN_AXIS, Override, covers, findings_of, merge, read_command_line, traced
+from wsnet.config.overrides import (
+    COMMAND_LINE,
+    NOT_AN_AXIS,
+    Override,
+    covers,
+    findings_of,
+    merge,
+    read_command_line,
+    traced,
+)
+from wsnet.config.own_class import locate, uses_own
 from wsnet.config.source import Source
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
@@ -76,12 +87,14 @@ def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
 
 def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
     """See `read_sweep`."""
-    command_line = read_command_line(overrides or [], of_sweep=True)
+    own = uses_own(source.data, overrides or [])
+    command_line = read_command_line(overrides or [], of_sweep=True, own=own)
     data = merge(source.data, {path: override.value for path, override in command_line.sweep.items()})
     sections = read_sections(data, source, command_line.sweep)
     config, fixed = sections.config, command_line.trial
-    cases, mistakes, hidden = read_cases(config, source)
-    mistakes += source.mistakes + command_line.mistakes + sections.mistakes + _report_mistakes(config, source)
+    cases, mistakes, hidden = read_cases(config, source, own=own)
+    mistakes += source.mistakes + command_line.mistakes + sections.mistakes
+    mistakes += _report_mistakes(config, source, own)
     seeded = [key for key in NOT_AN_AXIS if key in config.base]
     mistakes += [Mistake(source.place(("base", key)), f"base.{key}", NOT_AN_AXIS[key]) for key in seeded]
     settings: list[Setting] = []
@@ -89,7 +102,7 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
     for case in cases if sections.has_base else ():
         for combination in draw(case, config.search, fixed):
             by_path = _by_path(combination)
-            trial = merge(config.base, {path: override.value for path, override in by_path.items()})
+            trial = _merged(config.base, by_path, source)
             try:
                 checked = TrialConfig.model_validate(trial)
             except ValidationError:
@@ -116,9 +129,10 @@ def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
         ConfigError: with every mistake of the file at once.
     """
     source = Source.read(path)
-    command_line = read_command_line(overrides or [], of_sweep=False)
+    own = uses_own(source.data, overrides or [])
+    command_line = read_command_line(overrides or [], of_sweep=False, own=own)
     by_path = _by_path(command_line.trial)
-    data = merge(source.data, {keys: override.value for keys, override in by_path.items()})
+    data = _merged(source.data, by_path, source)
     mistakes = source.mistakes + command_line.mistakes
     try:
         config = TrialConfig.model_validate(data)
@@ -150,6 +164,13 @@ def distinct(settings: Iterable[Setting]) -> list[Setting]:
     return list(kept.values())
 
 
+def _merged(base: Mapping[str, Any], by_path: Mapping[Keys, Override], source: Source) -> dict[str, Any]:
+    """A trial's data, with the place of its own norm's file."""
+    trial = merge(base, {path: override.value for path, override in by_path.items()})
+    typed = {dotted(path): override.place == COMMAND_LINE for path, override in by_path.items()}
+    return locate(trial, Path(source.name).parent, typed)
+
+
 def _by_path(overrides: Mapping[str, Override]) -> dict[Keys, Override]:
     return {tuple(key.split(".")): override for key, override in overrides.items()}
 
@@ -162,14 +183,14 @@ def _hidden(finding: Finding, hidden: set[str], has_axes: bool) -> bool:
     return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
 
 
-def _report_mistakes(config: SweepConfig, source: Source) -> list[Mistake]:
+def _report_mistakes(config: SweepConfig, source: Source, own: bool) -> list[Mistake]:
     rows = config.report.rows or ()
     named: list[tuple[Keys, str]] = [(("report", "rows", index), row) for index, row in enumerate(rows)]
     named += [(("report", "columns"), config.report.columns)] if config.report.columns else []
     return [
         Mistake(source.place(path), dotted(path), unknown_key(key).replace("key", f"key {key!r}", 1))
         for path, key in named
-        if key not in dotted_keys()
+        if not is_key(key, own=own)
     ]
 
 

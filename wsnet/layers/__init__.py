@@ -11,6 +11,7 @@ from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, norm
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
 from wsnet.layers.places import mark_norm, norms_of
+from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.standardized import StandardizedConv2d, standardize
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
@@ -24,12 +25,14 @@ __all__ = [
     "LayerNorm2d",
     "Layers",
     "NormalizedConv2d",
+    "OwnNormError",
     "Size",
     "StandardizedConv2d",
     "SyncBatchNorm2d",
     "ThresholdedLinearUnit",
     "initialize",
     "initialize_from_data",
+    "load_own_norm",
     "make_norm",
     "mark_norm",
     "normalize",

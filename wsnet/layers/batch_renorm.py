@@ -1,5 +1,7 @@
 """Batch renormalization (Ioffe 2017, arXiv:1702.03275, algorithm 1)."""
 
+from typing import ClassVar
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -28,6 +30,9 @@ class BatchRenorm2d(nn.Module):
     Raises:
         ValueError: in training, a batch has a single value per channel.
     """
+
+    surrogate_gradient: ClassVar[str] = "r and d count as constants, as in its paper (algorithm 1)"
+    """Why backward is not the derivative of forward, after the warm-up; see `wsnet.layers.check`."""
 
     running_mean: Tensor
     running_std: Tensor

@@ -1,12 +1,14 @@
 """Initial weights: from the seed and the parameter's name alone."""
 
 import math
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
 from wsnet.config.seeding import derive_seed
 from wsnet.layers.normalized import NormalizedConv2d, filter_norms
+from wsnet.layers.own_norm import is_own
 
 __all__ = ["initialize", "start_at_zero"]
 
@@ -25,12 +27,17 @@ def initialize(model: nn.Module, seed: int) -> None:
     * Norms: weight 1, bias 0; `reset_running_stats()` where the norm has it.
     * The gain of a normalized filter: its norm, so that it begins as the plain filter does.
     * Parameters in a module's own `initial_values` (name to number): that number, before any other rule.
+    * An own norm's: what its constructor gave them, after its `reset_parameters()` where it has one.
 
     Args:
         model: any module of convolutions, linear layers, norms and activations.
         seed: the trial's seed.
     """
+    own = [path for path, module in model.named_modules() if is_own(module)]
     for path, module in model.named_modules():
+        if any(path == other or path.startswith(f"{other}.") for other in own):
+            _reset_own(path, module, seed)
+            continue
         for name, parameter in module.named_parameters(recurse=False):
             generator = Generator().manual_seed(derive_seed(seed, "init", f"{path}.{name}" if path else name))
             parameter.copy_(_draw(module, name, parameter, generator))
@@ -41,6 +48,18 @@ def initialize(model: nn.Module, seed: int) -> None:
 def start_at_zero(module: nn.Module, name: str) -> None:
     """Have `initialize` begin a module's parameter at zero."""
     module.initial_values = {**getattr(module, "initial_values", {}), name: 0.0}  # type: ignore[assignment]
+
+
+def _reset_own(path: str, module: Any, seed: int) -> None:
+    """Begin an own norm, or a layer inside of one, as it says itself: with the random numbers of its seed and place."""
+    if hasattr(module, "reset_parameters"):
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(derive_seed(seed, "init", path))
+            module.reset_parameters()
+    if hasattr(module, "reset_running_stats"):
+        module.reset_running_stats()
+    for name, value in getattr(module, "initial_values", {}).items():
+        module.get_parameter(name).fill_(value)
 
 
 def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> Tensor:

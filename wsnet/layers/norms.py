@@ -21,6 +21,7 @@ from wsnet.config.norm import (
     NoNormConfig,
     NormConfig,
     OnlineNormConfig,
+    OwnNormConfig,
     SyncBatchNormConfig,
 )
 from wsnet.layers.activations import Before
@@ -30,6 +31,7 @@ from wsnet.layers.filter_response import FilterResponseNorm2d
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.online_norm import OnlineNorm2d
+from wsnet.layers.own_norm import make_own_norm
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
 __all__ = ["NORMS", "Size", "make_norm", "uses_batch_statistics"]
@@ -138,6 +140,8 @@ def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "a
     Raises:
         ValueError: the norm can not normalize maps of this shape.
     """
+    if isinstance(config, OwnNormConfig):
+        return make_own_norm(config, channels, size)
     if before == "sum" and config.name in BEFORE_SUM:
         return BEFORE_SUM[config.name](channels)
     return NORMS[config.name](config, channels, size)

@@ -58,6 +58,8 @@ class OnlineNorm(nn.Module):
 
     dimensions: ClassVar[tuple[int, ...]] = ()
     """Numbers of dimensions that the input may have; any, if empty."""
+    surrogate_gradient: ClassVar[str] = "running quantities correct it, as its paper defines it (section 3)"
+    """Why backward is not the derivative of forward; see `wsnet.layers.check`."""
     forward_decay: float | Tensor
     backward_decay: float | Tensor
     running_mean: Tensor

@@ -4,7 +4,9 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsnet.config.model import ModelConfig
-from wsnet.models.build import build
+from wsnet.config.norm import OwnNormConfig
+from wsnet.layers.own_norm import where
+from wsnet.models.build import ModelError, build
 
 __all__ = ["multiply_accumulates", "parameter_count"]
 
@@ -20,7 +22,7 @@ def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int
     Raises:
         ValueError: as `build`.
     """
-    with torch.device("meta"):
+    with torch.device(_device(model)):
         return sum(parameter.numel() for parameter in build(model, classes=classes, shape=shape).parameters())
 
 
@@ -37,6 +39,21 @@ def multiply_accumulates(model: ModelConfig, classes: int, shape: tuple[int, int
     Raises:
         ValueError: as `build`.
     """
-    with torch.device("meta"), torch.no_grad(), FlopCounterMode(display=False) as counter:
-        build(model, classes=classes, shape=shape).eval()(torch.empty(1, *shape))
+    with torch.device(_device(model)), torch.no_grad(), FlopCounterMode(display=False) as counter:
+        network = build(model, classes=classes, shape=shape).eval()
+        try:
+            network(torch.zeros(1, *shape))
+        except Exception as error:
+            if not isinstance(model.norm, OwnNormConfig):
+                raise
+            raise ModelError(
+                f"model {model.name!r} with norm {model.norm.name!r} can not compute an image: "
+                f"{where(error, model.norm.source_file)}; python -m wsnet.layers check FILE.py:CLASS tells what is "
+                "wrong with a norm"
+            ) from error
     return int(counter.get_total_flops()) // 2
+
+
+def _device(model: ModelConfig) -> str:
+    """torch's meta device computes shapes only. That is more than can be asked of a norm from a user's file."""
+    return "cpu" if isinstance(model.norm, OwnNormConfig) else "meta"

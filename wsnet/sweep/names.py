@@ -3,6 +3,8 @@
 from collections import Counter
 from typing import Any
 
+from wsnet.config.own_class import is_own
+
 __all__ = ["setting_names"]
 
 _WORDS = {
@@ -19,6 +21,7 @@ _WORDS = {
         "evonorm_s0": "evo",
         "none": "nn",
     },
+    "model.norm.batch_statistics": {"False": "", "True": ""},
     "model.weight": {"none": "", "standardized": "ws", "normalized": "wn"},
 }
 _LETTERS = {
@@ -63,14 +66,19 @@ def _names(axes: list[dict[str, Any]]) -> list[str]:
 
 def _part(key: str, value: Any) -> str:
     if key in _WORDS:
-        return _WORDS[key].get(str(value), str(value))
+        return _WORDS[key].get(str(value), _class_name(str(value)))
     if isinstance(value, bool):
         return _last(key) if value else f"no_{_last(key)}"
     if isinstance(value, int | float):
         return f"{_LETTERS.get(key, _last(key))}{value:g}"
     if isinstance(value, dict):  # A whole section: its name and its numbers tell it from others.
-        return "-".join(str(inner) for inner in value.values() if isinstance(inner, str | int | float))
+        return "-".join(_class_name(str(inner)) for inner in value.values() if isinstance(inner, str | int | float))
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _class_name(text: str) -> str:
+    """An own class without its file; another text stays."""
+    return text.rpartition(":")[2] if is_own(text) else text
 
 
 def _last(key: str) -> str:

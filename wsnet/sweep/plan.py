@@ -5,8 +5,10 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
+from wsnet.config.norm import OwnNormConfig
 from wsnet.config.sweep import AshaConfig
 from wsnet.data import load
+from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError, multiply_accumulates, parameter_count
 from wsnet.storage import Manifest, TrialEntry
 from wsnet.sweep.names import setting_names
@@ -80,6 +82,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
         DataError: images are missing or damaged.
         ConfigError: a model can not be built, a batch can not be split between the workers, or no rung is ever reached.
     """
+    _check_own_norms(sweep, path)
     workers = sweep.config.resources.workers
     hashes = {data: load(data, root=root).hash for data in {setting.config.data for setting in sweep.settings}}
     varying = [[_only(axes, sweep.axes) for axes in setting.places] for setting in sweep.settings]
@@ -111,6 +114,19 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
         raise ConfigError(mistakes)
     return Plan(sweep=sweep, path=path, trials=trials, sizes=sizes)
+
+
+def _check_own_norms(sweep: Sweep, path: str) -> None:
+    """Import each own norm once, so that what is wrong with it is said once and not for every setting."""
+    mistakes = []
+    for norm in (setting.config.model.norm for setting in sweep.settings):
+        if isinstance(norm, OwnNormConfig):
+            try:
+                load_own_norm(norm)
+            except OwnNormError as error:
+                mistakes.append(Mistake(path, f"model.norm.name={norm.name}", str(error)))
+    if mistakes:
+        raise ConfigError(mistakes)
 
 
 def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> ModelSize | ModelError:

@@ -12,6 +12,7 @@ from wsnet.training.execution import execution_record, is_available
 from wsnet.training.history import History
 from wsnet.training.keeper import Keeper
 from wsnet.training.loop import Training
+from wsnet.training.own_source import with_its_source
 from wsnet.training.trial import Trial
 
 __all__ = ["Writer", "as_executed_before", "check_owner", "write_start"]
@@ -40,7 +41,7 @@ def write_start(trial: Trial, directory: TrialDirectory) -> None:
     before = directory.execution()
     if before is None or not is_available(before["device"]):
         directory.write_execution(execution_record(trial.config, workers=trial.workers))
-    config = as_executed_before(trial, directory).config
+    config = with_its_source(as_executed_before(trial, directory).config, directory.folder)
     text = f"{_OWNER}{trial.trial_id}\n{dump_yaml(config.model_dump(mode='json'))}"
     directory.folder.write("trial.yaml", text.encode())
 

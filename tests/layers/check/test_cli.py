@@ -1,0 +1,56 @@
+"""`python -m wsnet.layers check`."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from wsnet.layers.check.cli import main
+
+ROOT = Path(__file__).parents[3]
+OWN = ROOT / "tests" / "own_norms.py"
+FAST = [text for name in ("gradients", "batch of 1", "micro-batches") for text in ("--only", name)]
+
+
+def test_a_report_card_is_printed_and_exits_0() -> None:
+    command = [sys.executable, "-m", "wsnet.layers", "check", f"{OWN.relative_to(ROOT)}:PowerNorm", "--channels", "8"]
+    command += ["--option", "power=0.5", "--option", "batch_statistics=false", *FAST]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")
+    lines = done.stdout.splitlines()
+    assert lines[0].endswith("own_norms.py:PowerNorm, 8 channels, maps of 8x8")
+    assert [line.split()[0] for line in lines[1:] if line[:2].strip()] == ["gradients", "batch", "micro-batches", "3"]
+    assert lines[-1] == "3 pass"
+
+
+def test_a_fault_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"{OWN}:WrongBackward", *FAST]) == 1
+    assert "1 fail" in capsys.readouterr().out
+
+
+def test_a_norm_of_wsnet_is_checked_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", "group", "--option", "groups=4", "--channels", "8", "--size", "4", *FAST]) == 0
+    assert capsys.readouterr().out.splitlines()[0] == "group, 8 channels, maps of 4x4"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["bach"], "bach: unknown name 'bach'; did you mean 'batch'?"),
+        (["group", "--option", "grops=4"], "--option grops: unknown key; did you mean 'groups'?"),
+        (["group", "--option", "groups=x"], "--option groups: must be a whole number, but got 'x'"),
+        (["group", "--option", "groups"], "--option groups: must be key=value, such as eps=1e-3"),
+        (["group", "--channels", "8"], "groups must divide the channels, but got groups=32, channels=8"),
+        (["absent.py:Norm"], "absent.py:Norm: no such file: "),
+        ([f"{OWN}:PowrNorm"], "own_norms.py has no class 'PowrNorm'; did you mean 'PowerNorm'?"),
+        ([f"{OWN}:NoModule"], "NoModule must be a class derived from torch.nn.Module, but is a object"),
+        ([f"{OWN}:PowerNorm", "--option", "powr=1"], "PowerNorm takes no option 'powr'; did you mean 'power'?"),
+        ([f"{OWN}:Sized", "--option", "level=0"], "ValueError: level must be positive, but got 0"),
+        (["group", "--only", "gradient"], "--only gradient: no such check; did you mean 'gradients'?"),
+    ],
+)
+def test_a_mistake_is_one_line_and_exits_2(arguments: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", *arguments]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert said in line

@@ -1,0 +1,83 @@
+"""How images of a batch influence each other in training, and whether that is what the configuration says."""
+
+from dataclasses import dataclass
+
+import torch
+
+from wsnet.config.norm import OwnNormConfig
+from wsnet.layers.check.finding import Finding, failed, noted, passed
+from wsnet.layers.check.subject import Step, Subject, largest, step, weighting
+
+__all__ = ["micro_batches"]
+
+TOLERANCE = 1e-5
+"""In float64, with statistics in float32 or better; what another image changes is thousands of times more."""
+
+
+@dataclass(frozen=True)
+class _Seen:
+    """Whether the whole batch equals its micro-batches, and where it is farthest off.
+
+    Attributes:
+        alone: each micro-batch begins with the state before the batch.
+        streamed: forward and backward of one after the other, as the loop over micro-batches does.
+    """
+
+    alone: tuple[str, float]
+    streamed: tuple[str, float]
+
+    @property
+    def kind(self) -> str:
+        """`independent`, `stream` or `batch`."""
+        if self.streamed[1] > TOLERANCE:
+            return "batch"
+        return "independent" if self.alone[1] <= TOLERANCE else "stream"
+
+
+def micro_batches(subject: Subject) -> Finding:
+    """Run a batch whole and in uneven micro-batches, and compare outputs, gradients and state."""
+    sizes: tuple[int, ...] = (1, 3, subject.images - 4)
+    try:
+        seen = _seen(subject, sizes)
+    except Exception:  # Of single images; that has a line of its own.
+        sizes = (2, subject.images - 2)
+        seen = _seen(subject, sizes)
+    shown = f"micro-batches of {', '.join(map(str, sizes))}"
+    where, off = seen.alone if seen.alone[1] > TOLERANCE else seen.streamed
+    said = subject.config.over_batch
+    option = "batch_statistics" if isinstance(subject.config, OwnNormConfig) else "over_batch"
+    if seen.kind == "batch":
+        how = "statistics over the batch" if seen.alone[1] > TOLERANCE else "state that moves once a batch"
+        text = f"{how}: {shown} change the {where} by {off:.1e}"
+        out = f"but {option} is false, so that it would be run as if it had none; leave that out"
+        return passed(text) if said else failed(f"{text}, {out}")
+    if seen.kind == "stream":
+        text = f"a stream: a batch equals its {shown} one after the other (to {seen.streamed[1]:.0e})"
+        if not isinstance(subject.config, OwnNormConfig):
+            return passed(text)
+        lets = f"{option}: false lets it run whole batches, but use one worker" if said else "use one worker"
+        return noted(f"{text}; {lets}: several have a stream each")
+    text = f"images do not influence each other: a batch equals its {shown} (to {off:.0e})"
+    return noted(f"{text}; {option}: false lets it run whole batches") if said else passed(text)
+
+
+def _seen(subject: Subject, sizes: tuple[int, ...]) -> _Seen:
+    x = subject.maps(dtype=torch.float64)
+    weights = weighting(x)
+    whole = step(subject.trained(torch.float64), x, weights)
+    parts = list(zip(x.split(sizes), weights.split(sizes), strict=True))  # type: ignore[arg-type]
+    alone = _together([step(subject.trained(torch.float64), *part) for part in parts])
+    norm = subject.trained(torch.float64)
+    streamed = _together([step(norm, *part) for part in parts])
+    return _Seen(largest(alone, whole, states=False), largest(streamed, whole))
+
+
+def _together(steps: list[Step]) -> Step:
+    """Steps of the parts of a batch as one: outputs side by side, parameters' gradients added up, the last state."""
+    grads = {
+        name: sum((s.grads[name] for s in steps[1:]), steps[0].grads[name])
+        for name in steps[0].grads
+        if name != "input"
+    }
+    joined = torch.cat([s.grads["input"] for s in steps])
+    return Step(y=torch.cat([s.y for s in steps]), grads={"input": joined, **grads}, state=steps[-1].state)

@@ -1,0 +1,135 @@
+"""The norm that is checked, made anew for every trial of it, and one step of it."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from wsnet.config.norm import NormConfig
+from wsnet.layers.initialize import initialize
+from wsnet.layers.norms import Size, make_norm
+
+__all__ = ["Step", "Subject", "difference", "first_nonfinite", "largest", "state", "step"]
+
+WARM = 3
+"""Steps before a check begins, so that running statistics are not at their start."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """A norm to check.
+
+    Attributes:
+        config: which norm, with its options.
+        channels: C of the maps.
+        size: (height, width) of the maps.
+        images: N in the checks, at least 4.
+    """
+
+    config: NormConfig
+    channels: int = 32
+    size: Size = (8, 8)
+    images: int = 8
+
+    def made(self, dtype: torch.dtype = torch.float32) -> nn.Module:
+        """The norm, new, in training mode, its parameters a little off where they begin; the same at every call."""
+        norm = make_norm(self.config, self.channels, self.size)
+        initialize(norm, 0)
+        generator = torch.Generator().manual_seed(1)
+        with torch.no_grad():
+            for parameter in norm.parameters():
+                parameter.add_(0.3 * torch.rand(parameter.shape, generator=generator))
+        return norm.to(dtype).train()
+
+    def trained(self, dtype: torch.dtype = torch.float32) -> nn.Module:
+        """The norm after a few steps; the same at every call."""
+        norm = self.made(dtype)
+        for seed in range(WARM):
+            step(norm, self.maps(seed=100 + seed, dtype=dtype))
+        return norm
+
+    def maps(self, images: int | None = None, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
+        """Random maps N x C x H x W, each image and channel with a mean and a scale of its own."""
+        generator = torch.Generator().manual_seed(seed)
+        count = images or self.images
+
+        def draw(*shape: int) -> Tensor:
+            return torch.randn(*shape, generator=generator, dtype=torch.float64)
+
+        shape = (count, self.channels, *self.size)
+        x = draw(*shape) * (draw(count, self.channels, 1, 1) / 2).exp() + draw(count, self.channels, 1, 1)
+        return x.to(dtype)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What one step gave.
+
+    Attributes:
+        y: the output, N x C x H x W.
+        grads: gradients of a random weighting of the output, of `input` and of each parameter.
+        state: buffers after it.
+    """
+
+    y: Tensor
+    grads: dict[str, Tensor]
+    state: dict[str, Tensor]
+
+
+def step(norm: nn.Module, x: Tensor, weights: Tensor | None = None) -> Step:
+    """Forward and backward of maps, in whatever mode the norm is in.
+
+    Args:
+        norm: the norm.
+        x: maps N x C x H x W.
+        weights: of the output's elements in the loss, in the shape of x; by default drawn at random.
+    """
+    norm.zero_grad()
+    x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)  # A norm that draws random numbers draws the same ones in every comparison.
+        y = norm(x)
+    if not isinstance(y, Tensor) or y.shape != x.shape:
+        got = f"a tensor of {tuple(y.shape)}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
+        raise ValueError(f"the output must have the shape of the input, {tuple(x.shape)}, but is {got}")
+    (y * (weighting(x) if weights is None else weights)).sum().backward()
+    leaves = {"input": x, **dict(norm.named_parameters())}
+    grads = {name: torch.zeros_like(t) if t.grad is None else t.grad.clone() for name, t in leaves.items()}
+    return Step(y=y.detach(), grads=grads, state=state(norm))
+
+
+def weighting(x: Tensor) -> Tensor:
+    """Random weights of an output's elements, in the shape and dtype of x."""
+    generator = torch.Generator().manual_seed(2)
+    return torch.randn(x.shape, generator=generator, dtype=torch.float64).to(x.dtype)
+
+
+def state(norm: nn.Module) -> dict[str, Tensor]:
+    """Copies of a norm's buffers."""
+    return {name: buffer.detach().clone() for name, buffer in norm.named_buffers()}
+
+
+def difference(one: Tensor, other: Tensor) -> float:
+    """Largest difference over the largest value; infinite where one of them is not finite."""
+    one, other = one.double(), other.double()
+    if not (one.isfinite().all() and other.isfinite().all()):
+        return float("inf")
+    scale = max(one.abs().max().item(), other.abs().max().item(), 1e-6) if one.numel() else 1.0
+    return (one - other).abs().max().item() / scale if one.numel() else 0.0
+
+
+def largest(one: Step, other: Step, *, states: bool = True) -> tuple[str, float]:
+    """Where two steps differ most (`output`, `gradient of weight`, `running_mean`, ...), and by how much."""
+    pairs = {"output": (one.y, other.y)}
+    pairs |= {f"gradient of {name}": (grad, other.grads[name]) for name, grad in one.grads.items()}
+    if states:
+        pairs |= {name: (value, other.state[name]) for name, value in one.state.items()}
+    differences = {name: difference(*pair) for name, pair in pairs.items()}
+    worst = max(differences, key=lambda name: differences[name])
+    return worst, differences[worst]
+
+
+def first_nonfinite(found: Step) -> str | None:
+    """What in a step is not finite, if anything."""
+    values = {"output": found.y, **{f"gradient of {name}": grad for name, grad in found.grads.items()}, **found.state}
+    return next((name for name, value in values.items() if not value.isfinite().all()), None)
