@@ -10,8 +10,8 @@ from wsnet.layers.maker import Layers
 from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, normalize
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
-from wsnet.layers.places import mark_norm, norms_of
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
+from wsnet.layers.places import mark_norm, norms_of
 from wsnet.layers.standardized import StandardizedConv2d, standardize
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 

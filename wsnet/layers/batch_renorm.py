@@ -69,7 +69,10 @@ class BatchRenorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x, N x C x H x W."""
         if not self.training:
-            return F.batch_norm(x, self.running_mean, self.running_std.square(), self.weight, self.bias, eps=0.0)
+            var = self.running_std.square()
+            # F.batch_norm is this call, after a check that older versions make and that eps 0 does not pass.
+            cudnn = torch.backends.cudnn.enabled
+            return torch.batch_norm(x, self.weight, self.bias, self.running_mean, var, False, 0.0, 0.0, cudnn)
         r, d = self._correction(x)
         # The correction is one more affine map, so that batch norm's own kernel does all of it.
         weight, bias = self.weight * r, torch.addcmul(self.bias, self.weight, d)
