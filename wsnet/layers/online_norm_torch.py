@@ -36,7 +36,7 @@ def backward(
     options: OnlineNormOptions,
     *,
     needs_input: bool = True,
-) -> tuple[Tensor | None, Tensor]:
+) -> tuple[Tensor | None, Tensor, Tensor]:
     """As `online_norm_kernels.backward`."""
     axis = passes.pixel_axis(x)
     view, grad = passes.view_of(x, axis), passes.view_of(passes.in_layout_of(x, grad), axis)
@@ -56,7 +56,8 @@ def backward(
         grad_in = passes.view_restored(grad_in, x, axis)
     for buffer, value in zip(state, maths.finite_or((found.u, found.v), state), strict=True):
         buffer.copy_(value)
-    return grad_in, torch.stack([found.weight, found.bias])
+    dtype = maths.affine_dtype(affine)
+    return grad_in, found.weight.to(dtype), found.bias.to(dtype)
 
 
 def evaluate(x: Tensor, affine: Affine, state: Pair, options: OnlineNormOptions) -> Tensor:
