@@ -48,10 +48,10 @@ def gradient_moments(grad: Tensor, view: Tensor, mean: Tensor, axis: int) -> tup
     if axis == 2:
         grad, wide, (samples, channels, pixels) = grad.float(), view.float(), view.shape
         size = samples * channels
-        zero, one = wide.new_zeros(1, size), wide.new_ones(1, size)
+        zero, one, scale = wide.new_zeros(1, size), wide.new_ones(1, size), wide.new_ones(size)
         # With mean 0 and deviation 1 the gradients of the scale and the shift are the sums of grad * x and of grad.
         _, second, first = torch.ops.aten.native_group_norm_backward(
-            _rows(grad), _rows(wide), zero, one, None, 1, size, pixels, size, [False, True, True]
+            _rows(grad), _rows(wide), zero, one, scale, 1, size, pixels, size, [False, True, True]
         )
         first, second = (values.view(samples, channels).double() / pixels for values in (first, second))
     else:
