@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from tests.layers.online_norm_reference import Sequential, error, tensors
-from wsnet.layers import initialize, online_norm_kernels
+from wsnet.layers import initialize, online_norm_kernels, online_norm_passes_cpu
 from wsnet.layers.online_norm import OnlineNorm, OnlineNorm1d, OnlineNorm2d
 from wsnet.layers.online_norm_maths import scanned
 
@@ -214,3 +214,17 @@ def test_an_input_of_another_shape_is_refused() -> None:
         OnlineNorm2d(4)(torch.zeros(2, 4))
     with pytest.raises(ValueError, match="must have 4 channels"):
         OnlineNorm2d(4)(torch.zeros(2, 3, 5, 5))
+
+
+def test_passes_by_blocks_of_samples_give_the_same_bits(implementation: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    if implementation == "kernels":
+        pytest.skip("the kernels have chunks of their own")
+    for layout in (torch.contiguous_format, torch.channels_last):
+        x, grad = (t.contiguous(memory_format=layout) for t in tensors((13, 20, 9, 9), 0))
+        found = []
+        for block in (1, 4 * 20 * 81, 2**18):
+            monkeypatch.setattr(online_norm_passes_cpu, "BLOCK", block)
+            norm = made(20)
+            found.append(step(norm, x, grad) | state(norm))
+        for others in found[1:]:
+            assert all(torch.equal(values, found[0][name]) for name, values in others.items())

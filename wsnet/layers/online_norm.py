@@ -22,9 +22,11 @@ from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
+from torch.compiler import is_compiling
 
 from wsnet.layers.online_norm_checkpoint import current_tape, refuse_unknown_recomputation
 from wsnet.layers.online_norm_maths import OnlineNormOptions
+from wsnet.layers.online_norm_ops import online_norm_operator
 from wsnet.layers.online_norm_step import evaluated, online_normalize
 
 __all__ = ["OnlineNorm", "OnlineNorm1d", "OnlineNorm2d"]
@@ -130,11 +132,13 @@ class OnlineNorm(nn.Module):
         """
         self._check(x)
         x = _dense(x)
+        if is_compiling() and self.training and x.is_cpu and x.dtype in (torch.float32, torch.bfloat16):
+            return self._traced(x)
         statistics = self.running_mean, self.running_var
         options = self._options()
         if not self.training:
             return evaluated(x, self.weight, self.bias, statistics, options)
-        if not torch.compiler.is_compiling():
+        if not is_compiling():
             tape = current_tape()
             if tape is None:
                 refuse_unknown_recomputation()
@@ -149,6 +153,20 @@ class OnlineNorm(nn.Module):
         decays = {name: options[name] for name in ("forward_decay", "backward_decay")}
         shown = ", ".join(f"{n}={d if isinstance(d, float) else 'per channel'}" for n, d in decays.items())
         return f"{self.num_features}, {shown}, error_compensation={self.error_compensation!r}, affine={self.affine}"
+
+    def _traced(self, x: Tensor) -> Tensor:
+        # The least of Python: all that Dynamo walks through here is a guard, which every call checks.
+        numbers, tensors = [], []
+        for decay in (self.forward_decay, self.backward_decay):
+            is_number = isinstance(decay, float)
+            numbers.append(decay if is_number else 0.0)
+            tensors.append(None if is_number else decay)
+        out: Tensor = online_norm_operator(
+            x, self.weight, self.bias, self.running_mean, self.running_var, self.u, self.v,
+            numbers, *tensors, [self.eps, self.layer_scale_eps, self.clamp], self.error_compensation,
+            self.group_size or 0,
+        )  # fmt: skip
+        return out
 
     def _options(self) -> OnlineNormOptions:
         return OnlineNormOptions(

@@ -59,7 +59,7 @@ struct Problem {
     void *mean, *var, *u, *v;  // (C,): the state; forward moves mean and var, backward u and v
     double* stats;             // (4, N, C): mean, variance, 1 / s, d of each sample
     double* zeta;              // (N, C / group)
-    double *grad_weight, *grad_bias;  // (C,)
+    void *grad_weight, *grad_bias;  // (C,), like weight
 };
 
 namespace {
@@ -438,7 +438,11 @@ template <class T> void backward(const Problem& p) {
             if (first + chunk < N) barrier();
         }
     });
-    for (int64_t c = 0; c < C; ++c) { p.grad_weight[c] = D * grad_weight[c]; p.grad_bias[c] = D * grad_bias[c]; }
+    for (int64_t c = 0; c < C; ++c) {
+        const double first = D * grad_weight[c], second = D * grad_bias[c];
+        if (p.double_affine) { ((double*)p.grad_weight)[c] = first; ((double*)p.grad_bias)[c] = second; }
+        else { ((float*)p.grad_weight)[c] = float(first); ((float*)p.grad_bias)[c] = float(second); }
+    }
     keep(p.u, p.v, p.double_state, u, v);
 }
 

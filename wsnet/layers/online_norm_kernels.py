@@ -20,7 +20,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics
+from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics, affine_dtype
 from wsnet.layers.online_norm_passes import in_layout_of
 
 __all__ = ["DTYPES", "backward", "forward", "kernels", "serves"]
@@ -102,8 +102,8 @@ def backward(
     options: OnlineNormOptions,
     *,
     needs_input: bool = True,
-) -> tuple[Tensor | None, Tensor]:
-    """The gradient of x, and those of weight and bias (2, C), float64; moves u and v in place.
+) -> tuple[Tensor | None, Tensor, Tensor]:
+    """The gradients of x, and of weight and bias (C,) in their dtype; moves u and v in place.
 
     Args:
         grad: the gradient of the output, in the dtype of x.
@@ -116,16 +116,16 @@ def backward(
     """
     problem = _problem(x, affine, options)
     grad_in = torch.empty_like(x) if needs_input else None
-    grad_affine = torch.empty(2, problem.C, dtype=torch.float64)
+    grad_weight, grad_bias = (torch.empty(problem.C, dtype=affine_dtype(affine)) for _ in range(2))
     problem.chunk = max(problem.chunk // 2, 1)
     problem.update, problem.double_state = True, state[0].dtype == torch.float64
     problem.u, problem.v = (tensor.data_ptr() for tensor in state)
     grad = in_layout_of(x, grad)
     problem.grad, problem.out = grad.data_ptr(), None if grad_in is None else grad_in.data_ptr()
     problem.stats, problem.zeta = statistics.stats.data_ptr(), statistics.zeta.data_ptr()
-    problem.grad_weight, problem.grad_bias = grad_affine[0].data_ptr(), grad_affine[1].data_ptr()
+    problem.grad_weight, problem.grad_bias = grad_weight.data_ptr(), grad_bias.data_ptr()
     _library().online_norm_backward(ctypes.byref(problem))
-    return grad_in, grad_affine
+    return grad_in, grad_weight, grad_bias
 
 
 def _problem(x: Tensor, affine: tuple[Tensor | None, Tensor | None], options: OnlineNormOptions) -> Problem:

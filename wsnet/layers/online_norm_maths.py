@@ -20,6 +20,7 @@ __all__ = [
     "Gradients",
     "OnlineNormOptions",
     "Statistics",
+    "affine_dtype",
     "finite_or",
     "input_coefficients",
     "output_coefficients",
@@ -56,6 +57,11 @@ class OnlineNormOptions(NamedTuple):
     def clamping(self) -> bool:
         """Whether the output is clamped."""
         return self.error_compensation == "ac"
+
+
+def affine_dtype(affine: tuple[Tensor | None, Tensor | None]) -> torch.dtype:
+    """Of the gradients of weight and bias; float32 where the layer has none, and nobody looks at them."""
+    return torch.float32 if affine[0] is None else affine[0].dtype
 
 
 class Statistics(NamedTuple):

@@ -1,25 +1,37 @@
 """The CPU kernels of online normalization as operators, which torch.compile takes as they are.
 
-The state that an operator moves is named in its `mutates_args`. On other devices, and in float64, the compiler sees the
-torch operations themselves and fuses them. (`torch.library.custom_op` would define the same with less writing, but
-its checks cost as much as a small layer.)
+`online_norm` is what a layer calls. It falls apart into `online_norm_forward` and, in the graph of the backward,
+`online_norm_backward`, which run the kernels; the state that an operator moves is marked in its schema. That Dynamo
+meets one operator, and none of the Python around it, matters: each name and function that it walks through is a guard,
+checked at every call, and these guards took as long as a small layer's kernels. For the same reason there is no
+`torch.library.custom_op` here, though it would need less writing.
+
+On other devices, and in float64, the compiler sees the torch operations themselves and fuses them.
 """
+
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from wsnet.layers import online_norm_kernels as kernels
 from wsnet.layers import online_norm_torch as plain
-from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics
+from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics, affine_dtype
 
-__all__ = ["backward", "forward", "serves"]
+__all__ = ["online_norm_operator"]
 
-Affine = tuple[Tensor | None, Tensor | None]
 _OPTIONS = (
     "float[] decays, Tensor? forward_decays, Tensor? backward_decays, float[] numbers, str compensation, int group_size"
 )
 _TAGS = (torch.Tag.needs_exact_strides,)  # The layout decides over the way through memory.
 
+torch.library.define(
+    "wsnet::online_norm",
+    "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance, Tensor(c!) u, Tensor(d!) v,"
+    f" {_OPTIONS}) -> Tensor",
+    tags=_TAGS,
+)
 torch.library.define(
     "wsnet::online_norm_forward",
     f"(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance, {_OPTIONS})"
@@ -29,39 +41,48 @@ torch.library.define(
 torch.library.define(
     "wsnet::online_norm_backward",
     "(Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor stats, Tensor zeta, Tensor(a!) u, Tensor(b!) v,"
-    f" {_OPTIONS}) -> (Tensor, Tensor)",
+    f" {_OPTIONS}) -> (Tensor, Tensor, Tensor)",
     tags=_TAGS,
 )
 
 
-def serves(x: Tensor) -> bool:
-    """Whether the operators take this tensor."""
-    return x.device.type == "cpu" and x.dtype in kernels.DTYPES
+online_norm_operator = torch.ops.wsnet.online_norm.default
 
 
-def forward(
-    x: Tensor, affine: Affine, state: tuple[Tensor, Tensor], options: OnlineNormOptions
-) -> tuple[Tensor, Statistics]:
-    """As `online_norm_kernels.forward`."""
-    out, stats, zeta = torch.ops.wsnet.online_norm_forward(x, *affine, *state, *_flat(options))
-    return out, Statistics(stats, zeta)
+class _OnlineNormalize(torch.autograd.Function):
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        u: Tensor,
+        v: Tensor,
+        *options: Any,
+    ) -> Tensor:
+        out, *saved = torch.ops.wsnet.online_norm_forward(x, weight, bias, mean, variance, *options)
+        ctx.save_for_backward(x, weight, bias, *saved)
+        ctx.state, ctx.options = (u, v), options
+        result: Tensor = out
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        x, weight, bias, *saved = ctx.saved_tensors
+        grad_in, grad_weight, grad_bias = torch.ops.wsnet.online_norm_backward(
+            grad, x, weight, bias, *saved, *ctx.state, *ctx.options
+        )
+        grad_weight, grad_bias = (None if weight is None else grad_weight), (None if bias is None else grad_bias)
+        return grad_in, grad_weight, grad_bias, *[None] * (4 + len(ctx.options))
 
 
-def backward(
-    grad: Tensor,
-    x: Tensor,
-    affine: Affine,
-    saved: Statistics,
-    state: tuple[Tensor, Tensor],
-    options: OnlineNormOptions,
-    *,
-    needs_input: bool = True,
-) -> tuple[Tensor | None, Tensor]:
-    """As `online_norm_kernels.backward`; the gradient of the input is always made."""
-    found: tuple[Tensor, Tensor] = torch.ops.wsnet.online_norm_backward(
-        grad, x, *affine, *saved, *state, *_flat(options)
-    )
-    return found
+@torch.library.impl("wsnet::online_norm", "CompositeImplicitAutograd")
+def _online_norm(*arguments: Any) -> Tensor:
+    out: Tensor = _OnlineNormalize.apply(*arguments)
+    return out
 
 
 @torch.library.impl("wsnet::online_norm_forward", "CPU")
@@ -110,31 +131,20 @@ def _backward(
     numbers: list[float],
     error_compensation: str,
     group_size: int,
-) -> tuple[Tensor, Tensor]:
+) -> tuple[Tensor, Tensor, Tensor]:
     options = _options(decays, forward_decays, backward_decays, numbers, error_compensation, group_size)
     module = kernels if kernels.serves(x, weight, u) else plain
-    grad_in, grad_affine = module.backward(
+    grad_in, grad_weight, grad_bias = module.backward(
         grad, x, (weight, bias), Statistics(stats, zeta), (u, v), options, needs_input=True
     )
     assert grad_in is not None
-    return grad_in, grad_affine
+    return grad_in, grad_weight, grad_bias
 
 
 @torch.library.register_fake("wsnet::online_norm_backward")
-def _(grad, x, weight, bias, stats, *others):  # type: ignore[no-untyped-def]
-    return torch.empty_like(x), x.new_empty((2, x.shape[1]), dtype=torch.float64)
-
-
-def _flat(options: OnlineNormOptions) -> tuple[list[float], Tensor | None, Tensor | None, list[float], str, int]:
-    forward_decay, backward_decay = options.forward_decay, options.backward_decay
-    return (
-        [decay if isinstance(decay, float) else 0.0 for decay in (forward_decay, backward_decay)],
-        forward_decay if isinstance(forward_decay, Tensor) else None,
-        backward_decay if isinstance(backward_decay, Tensor) else None,
-        [options.eps, options.layer_scale_eps, options.clamp],
-        options.error_compensation,
-        options.group_size or 0,
-    )
+def _(grad, x, weight, bias, *others):  # type: ignore[no-untyped-def]
+    dtype = affine_dtype((weight, bias))
+    return torch.empty_like(x), x.new_empty(x.shape[1], dtype=dtype), x.new_empty(x.shape[1], dtype=dtype)
 
 
 def _options(

@@ -7,7 +7,6 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from wsnet.layers import online_norm_kernels as kernels
-from wsnet.layers import online_norm_ops as ops
 from wsnet.layers import online_norm_torch as plain
 from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics
 
@@ -71,16 +70,13 @@ class _OnlineNormalize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, weight, bias, *saved = ctx.saved_tensors
-        grad_in, grad_affine = _implementation(x, weight, ctx.state[0]).backward(
+        grad_in, grad_weight, grad_bias = _implementation(x, weight, ctx.state[0]).backward(
             grad, x, (weight, bias), Statistics(*saved), ctx.state, ctx.options, needs_input=ctx.needs_input_grad[0]
         )
-        grad_weight = None if weight is None else grad_affine[0].to(weight.dtype)
-        grad_bias = None if bias is None else grad_affine[1].to(bias.dtype)
+        grad_weight, grad_bias = (None if weight is None else grad_weight), (None if bias is None else grad_bias)
         return grad_in, grad_weight, grad_bias, None, None, None, None, None
 
 
 def _implementation(x: Tensor, weight: Tensor | None, state: Tensor) -> Any:
     """The module whose `forward` and `backward` take these tensors."""
-    if torch.compiler.is_compiling():
-        return ops if ops.serves(x) else plain
-    return kernels if kernels.serves(x, weight, state) else plain
+    return kernels if not torch.compiler.is_compiling() and kernels.serves(x, weight, state) else plain

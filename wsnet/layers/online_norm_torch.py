@@ -1,10 +1,13 @@
 """Forward and backward of online normalization from torch operations: for any device and dtype."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
 from wsnet.layers import online_norm_maths as maths
 from wsnet.layers import online_norm_passes as passes
+from wsnet.layers import online_norm_passes_cpu as passes_cpu
 from wsnet.layers.online_norm_maths import OnlineNormOptions, Statistics
 
 __all__ = ["backward", "evaluate", "forward"]
@@ -17,11 +20,11 @@ def forward(x: Tensor, affine: Affine, state: Pair, options: OnlineNormOptions) 
     """As `online_norm_kernels.forward`."""
     axis = passes.pixel_axis(x)
     view = passes.view_of(x, axis)
-    mean, variance = passes.moments(view, axis)
+    mean, variance = _passes(x).moments(view, axis)
     old = state[0].double(), state[1].double()
     stats, new = maths.run_forward(mean.double(), variance.double(), old, options)
     scale, shift, zeta = maths.output_coefficients(stats, *_affine(affine, mean), options)
-    out = passes.output(view, mean, scale, shift, axis, options.clamp if options.clamping else None)
+    out = _passes(x).output(view, mean, scale, shift, axis, options.clamp if options.clamping else None)
     for buffer, value in zip(state, maths.finite_or(new, state), strict=True):
         buffer.copy_(value)
     return passes.view_restored(out, x, axis), Statistics(stats, zeta)
@@ -36,7 +39,7 @@ def backward(
     options: OnlineNormOptions,
     *,
     needs_input: bool = True,
-) -> tuple[Tensor | None, Tensor]:
+) -> tuple[Tensor | None, Tensor, Tensor]:
     """As `online_norm_kernels.backward`."""
     axis = passes.pixel_axis(x)
     view, grad = passes.view_of(x, axis), passes.view_of(passes.in_layout_of(x, grad), axis)
@@ -44,19 +47,20 @@ def backward(
     weight, bias = _affine(affine, mean)
     if options.clamping:
         scale, shift, _ = maths.output_coefficients(saved.stats, weight, bias, options)
-        grad = passes.clipped(grad, view, mean, scale, shift, axis, options.clamp)
-    first, second = passes.gradient_moments(grad, view, mean, axis)
+        grad = _passes(x).clipped(grad, view, mean, scale, shift, axis, options.clamp)
+    first, second = _passes(x).gradient_moments(grad, view, mean, axis)
     old = state[0].double(), state[1].double()
     found = maths.input_coefficients(
         first.double(), second.double(), view.shape[axis], saved, (weight, bias), old, options
     )
     grad_in = None
     if needs_input:
-        grad_in = passes.input_gradient(grad, view, mean, found.gain, found.slope, found.offset, axis)
+        grad_in = _passes(x).input_gradient(grad, view, mean, found.gain, found.slope, found.offset, axis)
         grad_in = passes.view_restored(grad_in, x, axis)
     for buffer, value in zip(state, maths.finite_or((found.u, found.v), state), strict=True):
         buffer.copy_(value)
-    return grad_in, torch.stack([found.weight, found.bias])
+    dtype = maths.affine_dtype(affine)
+    return grad_in, found.weight.to(dtype), found.bias.to(dtype)
 
 
 def evaluate(x: Tensor, affine: Affine, state: Pair, options: OnlineNormOptions) -> Tensor:
@@ -76,6 +80,12 @@ def evaluate(x: Tensor, affine: Affine, state: Pair, options: OnlineNormOptions)
         square = z.square().mean(axis).unflatten(1, (-1, group)).mean(2) + options.layer_scale_eps
         z = z * square.rsqrt().repeat_interleave(group, 1).unsqueeze(axis)
     return passes.view_restored(z.to(x.dtype), x, axis)
+
+
+def _passes(x: Tensor) -> Any:
+    """The module whose passes suit this tensor. The compiler fuses the plain ones."""
+    eager_cpu = x.is_cpu and not torch.compiler.is_compiling()
+    return passes_cpu if eager_cpu and x.dtype != torch.float64 and x.numel() > 0 else passes
 
 
 def _affine(affine: Affine, like: Tensor) -> Pair:
