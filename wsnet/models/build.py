@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from wsnet.config.model import ModelConfig
+from wsnet.config.network import NetworkConfig
 from wsnet.layers import Layers
 from wsnet.models.cifar_resnet import CifarResNet
 from wsnet.models.resnet import resnet
@@ -40,7 +41,7 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
         ModelError: the norm or the weights can not have the sizes of this architecture.
     """
     layers = Layers(model.norm, model.weight, weight_init=model.weight_init, residual_init=model.residual_init)
-    options = model.model_dump(exclude={"name", "norm", "weight", "weight_init", "residual_init"})
+    options = model.model_dump(exclude={"name", *NetworkConfig.model_fields})
     try:
         return MODELS[model.name](layers, classes=classes, shape=shape, **options)
     except ValueError as error:

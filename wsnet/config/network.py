@@ -1,0 +1,36 @@
+"""What every architecture's configuration has."""
+
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from wsnet.config.base import Config, conflict
+from wsnet.config.norm import BatchNormConfig, NormConfig
+
+__all__ = ["NetworkConfig"]
+
+
+class NetworkConfig(Config):
+    """What every architecture has: how activations are normalized, and how weights are reparametrized and begin."""
+
+    norm: NormConfig = BatchNormConfig(name="batch")
+    """How activations are normalized."""
+    weight: Literal["none", "standardized", "normalized"] = "none"
+    """How each convolution's weights are reparametrized: not at all, standardized (Qiao et al. 2019), or normalized
+    (Salimans & Kingma 2016: a direction and a gain for each filter). The classifier's never are."""
+    weight_init: Literal["plain", "data_dependent"] = "plain"
+    """How normalized weights begin: with the plain convolution's weights, or with a gain and a bias for each filter
+    that standardize what it gives for the first batch (Salimans & Kingma 2016, section 3). Only without a norm."""
+    residual_init: Literal["default", "zero"] = "default"
+    """Whether each residual branch begins at zero: its last norm's scale (Goyal et al. 2017), or without a norm its
+    last convolution's weights or gain (Zhang et al. 2019, Fixup). Deep residual nets without a norm need it."""
+
+    @model_validator(mode="after")
+    def _weight_init_has_an_effect(self) -> Self:
+        if self.weight_init == "data_dependent" and (self.weight != "normalized" or self.norm.name != "none"):
+            text = (
+                "model.weight_init 'data_dependent' needs weight 'normalized' and norm 'none', but got "
+                f"weight {self.weight!r} and norm {self.norm.name!r}"
+            )
+            raise conflict((text, ("weight_init", "weight", "norm.name")))
+        return self
