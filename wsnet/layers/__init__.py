@@ -1,6 +1,7 @@
 """Normalizations, weight reparametrizations, and the `Layers` maker that hands them to the models."""
 
 from wsnet.layers.batch_renorm import BatchRenorm2d
+from wsnet.layers.dropout import Dropout
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
@@ -10,6 +11,7 @@ from wsnet.layers.maker import Layers
 from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, normalize
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
+from wsnet.layers.randomness import LayerRandomness, RandomLayer
 from wsnet.layers.standardized import StandardizedConv2d, standardize
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
@@ -17,12 +19,15 @@ __all__ = [
     "NORMS",
     "BatchRenorm2d",
     "ChannelAffine",
+    "Dropout",
     "EvoNormS0",
     "FilterResponseNorm2d",
     "GhostBatchNorm2d",
     "LayerNorm2d",
+    "LayerRandomness",
     "Layers",
     "NormalizedConv2d",
+    "RandomLayer",
     "Size",
     "StandardizedConv2d",
     "SyncBatchNorm2d",

@@ -7,6 +7,7 @@ from torch import Generator, Tensor, nn
 
 from wsnet.config.seeding import derive_seed
 from wsnet.layers.normalized import NormalizedConv2d, filter_norms
+from wsnet.layers.randomness import LayerRandomness
 
 __all__ = ["initialize", "start_at_zero"]
 
@@ -36,6 +37,7 @@ def initialize(model: nn.Module, seed: int) -> None:
             parameter.copy_(_draw(module, name, parameter, generator))
         if hasattr(module, "reset_running_stats"):
             module.reset_running_stats()
+    LayerRandomness(model, seed).set_step(0)
 
 
 def start_at_zero(module: nn.Module, name: str) -> None:

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
-from wsnet.layers import initialize, initialize_from_data
+from wsnet.layers import LayerRandomness, initialize, initialize_from_data
 from wsnet.models import build
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
@@ -75,6 +75,7 @@ class Training:
         check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
         if start is None and self.config.model.weight_init == "data_dependent":
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
+        self.randomness = LayerRandomness(self.model, self.config.seed)
         self.forward = self._forward()
 
     def train_epoch(self, watch: Watch | None = None) -> Record:
@@ -96,6 +97,7 @@ class Training:
         """One optimizer step, number `step` of the whole training from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
+        self.randomness.set_step(step, self.batches.first_image(step % self.steps))
         with autocast(self.device, self.config.train.precision):
             logits = self.forward(batch.images)
             loss = F.cross_entropy(logits, batch.labels)

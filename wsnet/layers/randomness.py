@@ -1,0 +1,93 @@
+"""Layers that draw random numbers in training, and who tells them which.
+
+Like all randomness here it is counter-based (see `wsnet.data.random`): a number depends on (seed, layer's name, step,
+image's position in the batch, element) and on nothing drawn before. So it does not depend on how a batch is split into
+micro-batches or between workers, no generator's state has to survive a crash, and a forward that is repeated
+(activation checkpointing) draws the same.
+
+    randomness = LayerRandomness(model, seed)
+    for step, batch in enumerate(batches):
+        randomness.set_step(step)
+        loss(model(batch.images), batch.labels).backward()
+"""
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from wsnet.config.seeding import derive_seed
+from wsnet.data.random import uniform
+
+__all__ = ["LayerRandomness", "RandomLayer"]
+
+
+class RandomLayer(nn.Module):
+    """The base of layers that draw random numbers in training.
+
+    Until a `LayerRandomness` (or `initialize`) tells it of a step, each forward draws its key from torch's generator.
+
+    Attributes:
+        key: int64, names the layer's numbers of this step. A tensor, so that a compiled model needs no new compilation.
+        first: int64, position in the whole batch of the first image that the next forward sees.
+    """
+
+    key: Tensor
+    first: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("first", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.is_told = False
+
+    def uniform_per_element(self, x: Tensor) -> Tensor:
+        """A number in [0, 1) for each element of x, shaped and laid out like x."""
+        elements = math.prod(x.shape[1:])
+        within = torch.arange(elements, device=x.device).view(x.shape[1:])
+        # The zeros come first for their layout: the sum takes it over.
+        counters = torch.zeros_like(x, dtype=torch.int64) + self._images(x) * elements + within
+        return uniform(self._key(), counters)
+
+    def uniform_per_image(self, x: Tensor) -> Tensor:
+        """A number in [0, 1) for each image of x: N x 1 x ... x 1."""
+        return uniform(self._key(), self._images(x))
+
+    def uniform_per_batch(self, x: Tensor) -> Tensor:
+        """A number in [0, 1) for all of the step's batch, shaped 1 x 1 x ... x 1."""
+        return uniform(self._key(), torch.zeros_like(self.first)).view([1] * x.dim())
+
+    def _images(self, x: Tensor) -> Tensor:
+        """Position of each image in the whole batch: N x 1 x ... x 1."""
+        positions = self.first + torch.arange(x.shape[0], device=x.device)
+        return positions.view(-1, *[1] * (x.dim() - 1))
+
+    def _key(self) -> Tensor:
+        return self.key if self.is_told else torch.randint(2**62, (), device=self.key.device)
+
+
+class LayerRandomness:
+    """Tells a model's random layers of each step.
+
+    Args:
+        model: any; it may have no such layer.
+        seed: the trial's seed.
+    """
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self.seed = seed
+        self.layers = [(name, module) for name, module in model.named_modules() if isinstance(module, RandomLayer)]
+        for _, layer in self.layers:
+            layer.is_told = True
+
+    def set_step(self, step: int, first_image: int = 0) -> None:
+        """The forwards from here on are of this step.
+
+        Args:
+            step: optimizer steps of the whole training before this one.
+            first_image: position in the whole batch of the first image that the next forward sees, where micro-batches
+                or workers share it.
+        """
+        for name, layer in self.layers:
+            layer.key.fill_(derive_seed(self.seed, "layer", name, step))
+            layer.first.fill_(first_image)
