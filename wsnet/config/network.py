@@ -7,7 +7,10 @@ from pydantic import model_validator
 from wsnet.config.base import Config, conflict
 from wsnet.config.norm import BatchNormConfig, NormConfig
 
-__all__ = ["NetworkConfig"]
+__all__ = ["ClassifierInit", "ConvInit", "NetworkConfig"]
+
+ConvInit = Literal["fan_out", "fan_in", "uniform"]
+ClassifierInit = Literal["uniform", "normal"]
 
 
 class NetworkConfig(Config):
@@ -24,6 +27,13 @@ class NetworkConfig(Config):
     residual_init: Literal["default", "zero"] = "default"
     """Whether each residual branch begins at zero: its last norm's scale (Goyal et al. 2017), or without a norm its
     last convolution's weights or gain (Zhang et al. 2019, Fixup). Deep residual nets without a norm need it."""
+
+    init: ConvInit = "fan_out"
+    """Initial weights of convolutions: normal with variance 2 / fan_out (He et al. 2015; the same as 2 / (k * k *
+    out_channels)) or 2 / fan_in, biases 0; or torch's default, weights and biases uniform in +-1 / sqrt(fan_in)."""
+    classifier_init: ClassifierInit = "uniform"
+    """Initial weights of the classifier: torch's default, weights and biases uniform in +-1 / sqrt(fan_in); or normal
+    with standard deviation 0.01, biases 0."""
 
     @model_validator(mode="after")
     def _weight_init_has_an_effect(self) -> Self:

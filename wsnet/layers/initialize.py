@@ -1,6 +1,7 @@
 """Initial weights: from the seed and the parameter's name alone."""
 
 import math
+from typing import Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -9,7 +10,12 @@ from wsnet.config.seeding import derive_seed
 from wsnet.layers.normalized import NormalizedConv2d, filter_norms
 from wsnet.layers.randomness import LayerRandomness
 
-__all__ = ["initialize", "start_at_zero"]
+__all__ = ["ClassifierInit", "ConvInit", "draw_as", "initialize", "start_at_zero"]
+
+ConvInit = Literal["fan_out", "fan_in", "uniform"]
+"""Initial weights of convolutions, see `initialize`."""
+ClassifierInit = Literal["uniform", "normal"]
+"""Initial weights of linear layers, see `initialize`."""
 
 
 @torch.no_grad()
@@ -20,29 +26,40 @@ def initialize(model: nn.Module, seed: int) -> None:
     the order of its indices. So the weights depend neither on the norm, nor on the order in which the model was built,
     nor on the device or memory format: the settings of a sweep start alike wherever they have the same layer.
 
-    * Convolutions: normal with variance 2 / fan_out (He et al. 2015, "backward"; fan_out = out_channels * kernel area,
-      also where grouped, as in torchvision); biases 0.
-    * Linear layers, torch's default: weights and biases uniform in +-1 / sqrt(fan_in).
+    * Convolutions, `fan_out`: normal with variance 2 / fan_out (He et al. 2015, "backward"; fan_out = out_channels *
+      kernel area, also where grouped, as in torchvision); biases 0. `fan_in`: the same with fan_in = in_channels /
+      groups * kernel area. `uniform`, torch's default: weights and biases uniform in +-1 / sqrt(fan_in).
+    * Linear layers, `uniform`, torch's default: weights and biases uniform in +-1 / sqrt(fan_in). `normal`: standard
+      deviation 0.01, biases 0 (Simonyan & Zisserman 2015, section 3.1).
     * Norms: weight 1, bias 0; `reset_running_stats()` where the norm has it.
     * The gain of a normalized filter: its norm, so that it begins as the plain filter does.
     * Parameters in a module's own `initial_values` (name to number): that number, before any other rule.
+    * A model with a function `drawn_anew` from a seed to a state (torchvision's networks): that state, and no rule.
 
     Args:
         model: any module of convolutions, linear layers, norms and activations.
         seed: the trial's seed.
     """
+    LayerRandomness(model, seed).set_step(0)
+    if hasattr(model, "drawn_anew"):
+        model.load_state_dict(model.drawn_anew(seed))
+        return
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             generator = Generator().manual_seed(derive_seed(seed, "init", f"{path}.{name}" if path else name))
             parameter.copy_(_draw(module, name, parameter, generator))
         if hasattr(module, "reset_running_stats"):
             module.reset_running_stats()
-    LayerRandomness(model, seed).set_step(0)
 
 
 def start_at_zero(module: nn.Module, name: str) -> None:
     """Have `initialize` begin a module's parameter at zero."""
     module.initial_values = {**getattr(module, "initial_values", {}), name: 0.0}  # type: ignore[assignment]
+
+
+def draw_as(module: nn.Module, init: ConvInit | ClassifierInit) -> None:
+    """Have `initialize` draw a convolution's or a linear layer's weights from this distribution."""
+    module.init = init  # type: ignore[assignment]
 
 
 def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> Tensor:
@@ -53,10 +70,19 @@ def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator)
     if isinstance(module, NormalizedConv2d) and name == "g":  # Named after `weight`, which is drawn by now.
         return filter_norms(module.weight).cpu()
     if isinstance(module, nn.Conv2d):
-        return nn.init.kaiming_normal_(value, mode="fan_out", generator=generator) if name == "weight" else value
+        init: ConvInit = getattr(module, "init", "fan_out")
+        if init == "uniform":
+            return _uniform(value, module.weight[0].numel(), generator)
+        return nn.init.kaiming_normal_(value, mode=init, generator=generator) if name == "weight" else value
     if isinstance(module, nn.Linear):
-        bound = 1 / math.sqrt(module.in_features)
-        return value.uniform_(-bound, bound, generator=generator)
+        if getattr(module, "init", "uniform") == "uniform":
+            return _uniform(value, module.in_features, generator)
+        return value.normal_(0, 0.01, generator=generator) if name == "weight" else value
     # What is left are norms; a parameter of another name has no rule, and no rule must not pass for zero.
     assert name in ("weight", "bias"), f"no rule for the initial value of {name!r} in {type(module).__name__}"
     return value.fill_(1) if name == "weight" else value
+
+
+def _uniform(value: Tensor, fan_in: int, generator: Generator) -> Tensor:
+    bound = 1 / math.sqrt(fan_in)
+    return value.uniform_(-bound, bound, generator=generator)
