@@ -135,6 +135,36 @@ def resnext(row: Row) -> Options:
     return {"name": "cifar_resnext", **options}
 
 
+def densenet(row: Row) -> Options:
+    """DenseNet-depth of torchvision, or DenseNet(-BC)-depth (k=growth). One system's stems all have 2k channels."""
+    if row.is_imagenet:
+        return {"name": "densenet", "depth": row.numbers[0]}
+    depth, growth_rate = row.numbers
+    options = {"name": "cifar_densenet", "depth": depth, "growth_rate": growth_rate}
+    if row.seed == "image_classification":
+        options["stem_width"] = 2 * growth_rate
+    return options if "BC" in row.model else {**options, "bottleneck": False, "compression": 1.0}
+
+
+def pyramidnet(row: Row) -> Options:
+    """PyramidNet-depth (alpha=...). The system's bottleneck nets have a stem of four times the width."""
+    depth, alpha = row.numbers
+    options: Options = {"name": "pyramidnet", "depth": depth, "alpha": float(alpha), "block": row.setting["block"]}
+    return options if row.setting["block"] == "basic" else {**options, "stem_width": 64}
+
+
+def shake_shake(row: Row) -> Options:
+    """Shake-Shake-depth 2 x width d. The system's stem has the width of the first stage."""
+    depth, _, width = row.numbers
+    return {"name": "shake_shake", "depth": depth, "width": width, "stem_width": width}
+
+
+def torchvision(row: Row) -> Options:
+    """A network of torchvision, which has its own norm."""
+    architecture = re.sub(r"\W", "_", row.model.lower().replace("net-", "net"))
+    return {"name": "torchvision", "architecture": architecture, "norm": {"name": "batch"}}
+
+
 def three_stages(row: Row) -> Options:
     """Depth and block. One of the systems has a narrow first stage of bottlenecks."""
     block, depth = row.setting.get("block", "basic"), row.numbers[0]
@@ -157,5 +187,10 @@ FAMILIES: dict[str, Callable[[Row], Options]] = {
     "SE-PreAct-ResNet": preact_resnet,
     "WRN": wrn,
     "ResNeXt": resnext,
+    "DenseNet": densenet,
+    "PyramidNet": pyramidnet,
+    "Shake-Shake": shake_shake,
+    "SqueezeNet": torchvision,
+    "Inception": torchvision,
 }
 """By the beginning of the name; of several the longest."""

@@ -12,6 +12,7 @@ from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, norm
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
 from wsnet.layers.randomness import LayerRandomness, RandomLayer
+from wsnet.layers.shake import ShakeShake
 from wsnet.layers.standardized import StandardizedConv2d, standardize
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
@@ -28,6 +29,7 @@ __all__ = [
     "Layers",
     "NormalizedConv2d",
     "RandomLayer",
+    "ShakeShake",
     "Size",
     "StandardizedConv2d",
     "SyncBatchNorm2d",

@@ -41,8 +41,9 @@ def initialize(model: nn.Module, seed: int) -> None:
         seed: the trial's seed.
     """
     LayerRandomness(model, seed).set_step(0)
-    if hasattr(model, "drawn_anew"):
-        model.load_state_dict(model.drawn_anew(seed))
+    drawn_anew = getattr(model, "drawn_anew", None)
+    if drawn_anew is not None:
+        model.load_state_dict(drawn_anew(seed))
         return
     for path, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):

@@ -49,13 +49,15 @@ class RandomLayer(nn.Module):
         counters = torch.zeros_like(x, dtype=torch.int64) + self._images(x) * elements + within
         return uniform(self._key(), counters)
 
-    def uniform_per_image(self, x: Tensor) -> Tensor:
-        """A number in [0, 1) for each image of x: N x 1 x ... x 1."""
-        return uniform(self._key(), self._images(x))
+    def uniform_per_image(self, x: Tensor, numbers: int) -> list[Tensor]:
+        """So many numbers in [0, 1) for each image of x: N x 1 x ... x 1 each."""
+        key, first = self._key(), self._images(x) * numbers
+        return [uniform(key, first + number) for number in range(numbers)]
 
-    def uniform_per_batch(self, x: Tensor) -> Tensor:
-        """A number in [0, 1) for all of the step's batch, shaped 1 x 1 x ... x 1."""
-        return uniform(self._key(), torch.zeros_like(self.first)).view([1] * x.dim())
+    def uniform_per_batch(self, x: Tensor, numbers: int) -> list[Tensor]:
+        """So many numbers in [0, 1) for all of the step's batch: 1 x 1 x ... x 1 each."""
+        key, zero = self._key(), torch.zeros([1] * x.dim(), dtype=torch.int64, device=x.device)
+        return [uniform(key, zero + number) for number in range(numbers)]
 
     def _images(self, x: Tensor) -> Tensor:
         """Position of each image in the whole batch: N x 1 x ... x 1."""
