@@ -16,7 +16,13 @@ __all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "settin
 NUMERICS = 1
 """Raised whenever a change to this code alters the numbers of a trial."""
 
-_NO_NUMBERS: Any = {"data": {"workers"}, "train": {"keep", "tensorboard"}, "execution": True, "seed": True}
+_NO_NUMBERS: Any = {
+    "data": {"workers"},
+    "model": {"checkpointing"},
+    "train": {"keep", "tensorboard"},
+    "execution": True,
+    "seed": True,
+}
 """Options that do not change a trial's numbers, or are not part of its setting."""
 
 
@@ -48,7 +54,7 @@ def setting_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_st
         data_hash: hash of the decoded images and their split.
         workers: processes that share a batch. With a norm that uses batch statistics each process normalizes its own
             share, so that share counts; otherwise the number of workers changes rounding only and does not count.
-        warm_start: hash of the checkpoint file that the training begins from, if any.
+        warm_start: hash of the file (of pretrained weights, or a checkpoint) that the training begins from, if any.
 
     Returns:
         12 hexadecimal digits.
@@ -62,7 +68,11 @@ def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_star
 
 
 def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:
-    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": canonical(config)}
+    options = canonical(config)
+    # Where the weights lie does not count: `warm_start` says what they are.
+    if options["model"].pop("pretrained", None) is not None:
+        assert warm_start is not None, "a trial with pretrained weights needs the hash of their file"
+    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": options}
     norm = config.model.norm
     if workers > 1 and norm.over_batch and not norm.over_workers:
         identity["samples_per_statistic"] = config.train.batch_size // workers

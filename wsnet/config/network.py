@@ -1,8 +1,9 @@
 """What every architecture's configuration has."""
 
-from typing import Literal, Self
+from pathlib import Path
+from typing import Annotated, Literal, Self
 
-from pydantic import model_validator
+from pydantic import AfterValidator, model_validator
 
 from wsnet.config.base import Config, conflict
 from wsnet.config.norm import BatchNormConfig, NormConfig
@@ -11,6 +12,11 @@ __all__ = ["ClassifierInit", "ConvInit", "NetworkConfig"]
 
 ConvInit = Literal["fan_out", "fan_in", "uniform"]
 ClassifierInit = Literal["uniform", "normal"]
+
+
+def _absolute(value: bool | str) -> bool | str:
+    """A worker on the same machine may run in another folder."""
+    return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
 
 
 class NetworkConfig(Config):
@@ -34,6 +40,21 @@ class NetworkConfig(Config):
     classifier_init: ClassifierInit = "uniform"
     """Initial weights of the classifier: torch's default, weights and biases uniform in +-1 / sqrt(fan_in); or normal
     with standard deviation 0.01, biases 0."""
+
+    pretrained: Annotated[bool | str, AfterValidator(_absolute)] = False
+    """Weights to begin from instead: true for torchvision's (where it has this network), or the path of a file of
+    weights by the same names. A last linear layer for another number of classes is left out. The file's content is
+    part of a trial's identity, its path is not."""
+    checkpointing: bool = False
+    """Keep only the input of each residual or dense block, and compute the block again in the backward pass: less
+    memory, a third more time, the same numbers. Not with execution.compile."""
+
+    @model_validator(mode="after")
+    def _pretrained_has_an_effect(self) -> Self:
+        if self.pretrained and self.weight_init == "data_dependent":
+            text = "model.pretrained has no effect with weight_init 'data_dependent', which sets gains and biases anew"
+            raise conflict((text, ("pretrained", "weight_init")))
+        return self
 
     @model_validator(mode="after")
     def _weight_init_has_an_effect(self) -> Self:

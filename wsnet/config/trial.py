@@ -65,6 +65,9 @@ class TrialConfig(Config):
                 f"with {self.data.train_size} training images"
             )
             found.append((text, ("train.batch_size", "data.limit", "data.validation", "data.name")))
+        if self.model.checkpointing and self.execution.compile:
+            text = "model.checkpointing can not be compiled yet; leave out execution.compile or model.checkpointing"
+            found.append((text, ("execution.compile", "model.checkpointing")))
         if self.train.keep == "best" and not self.data.validation:
             text = "train.keep 'best' needs a validation split; set data.validation, such as 5000"
             found.append((text, ("train.keep", "data.validation")))

@@ -8,6 +8,7 @@ from wsnet.config.model import ModelConfig
 from wsnet.config.network import NetworkConfig
 from wsnet.layers import Layers
 from wsnet.models.alexnet import alexnet
+from wsnet.models.checkpointing import recompute_blocks
 from wsnet.models.cifar_resnet import cifar_resnet
 from wsnet.models.densenet import cifar_densenet, densenet
 from wsnet.models.preact_resnet import preact_resnet
@@ -56,7 +57,8 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
         A module from N x channels x height x width to N x classes logits.
 
     Raises:
-        ModelError: the norm or the weights can not have the sizes of this architecture.
+        ModelError: the norm or the weights can not have the sizes of this architecture, or nothing in it can be
+            computed again.
     """
     layers = Layers(
         model.norm,
@@ -68,6 +70,9 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
     )
     options = model.model_dump(exclude={"name", *NetworkConfig.model_fields})
     try:
-        return MODELS[model.name](layers, classes=classes, shape=shape, **options)
+        network = MODELS[model.name](layers, classes=classes, shape=shape, **options)
+        if model.checkpointing:
+            recompute_blocks(network)
+        return network
     except ValueError as error:
         raise ModelError(f"model {model.name!r} with norm {model.norm.name!r} can not be built: {error}") from error

@@ -46,7 +46,7 @@ class DenseLayer(nn.Module):
             self.drop1 = _dropout(dropout)
         self.bottleneck = bottleneck
 
-    def forward(self, features: list[Tensor]) -> Tensor:
+    def forward(self, *features: Tensor) -> Tensor:
         """All maps before it, N x ... x H x W, to N x growth_rate x H x W."""
         x: Tensor = self.drop1(self.conv1(self.relu1(self.norm1(torch.cat(features, 1)))))
         return self.drop2(self.conv2(self.relu2(self.norm2(x)))) if self.bottleneck else x
@@ -59,7 +59,7 @@ class DenseBlock(nn.ModuleDict):
         """N x C x H x W to N x (C + n * growth_rate) x H x W."""
         features = [x]
         for layer in self.values():
-            features.append(layer(features))
+            features.append(layer(*features))
         return torch.cat(features, 1)
 
 
@@ -69,7 +69,8 @@ class Transition(nn.Module):
     def __init__(self, layers: Layers, in_channels: int, out_channels: int, *, dropout: float, size: Size) -> None:
         super().__init__()
         self.norm = layers.norm(in_channels, size=size)
-        self.relu = layers.activation(in_channels)
+        # Its input is what checkpointing keeps.
+        self.relu = layers.activation(in_channels, input_is_shared=True)
         self.conv = layers.conv(in_channels, out_channels, 1)
         self.drop = _dropout(dropout)
         self.pool = nn.AvgPool2d(2)

@@ -25,7 +25,7 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
 
 
 def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None:
-    """Print each setting with its parameters, multiply-accumulates and time, and the sum of it.
+    """Print each setting with its parameters, multiply-accumulates, memory of activations and time, and the sum of it.
 
     Raises:
         DataError: images are missing or damaged.
@@ -47,7 +47,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     with console.status("timing a few steps of every model"):
         cost = estimate(plan, threads=max(1, int(share.cpus)), device=device, concurrent=share.concurrent)
     table = Table(box=None, padding=(0, 1))
-    for heading in ("setting", "setting_id", "parameters", "MACs/image", "steps/epoch", "per trial"):
+    for heading in ("setting", "setting_id", "parameters", "MACs/image", "kept/image", "steps/epoch", "per trial"):
         table.add_column(heading, justify="left" if heading.startswith("setting") else "right")
     for trial in (trial for trial in plan.trials if trial.entry.seed == sweep.config.seed_list[0]):
         size, entry = plan.sizes[trial.entry.setting_id], trial.entry
@@ -56,6 +56,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
             entry.setting_id,
             f"{size.parameters:,}",
             f"{size.multiply_accumulates:,}",
+            _bytes(size.activation_bytes),
             f"{trial.config.steps_per_epoch:,}",
             _duration(cost.per_trial[entry.setting_id]),
         )

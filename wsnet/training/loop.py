@@ -12,7 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
 from wsnet.layers import LayerRandomness, initialize, initialize_from_data
-from wsnet.models import build
+from wsnet.models import build, load_pretrained
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
@@ -142,9 +142,10 @@ class Training:
         return meter.read()
 
     def _built(self) -> nn.Module:
-        shape = self.config.data.facts.shape
-        model = build(self.config.model, classes=len(self.images.classes), shape=shape)
+        classes, shape = len(self.images.classes), self.config.data.facts.shape
+        model = build(self.config.model, classes=classes, shape=shape)
         initialize(model, self.config.seed)
+        load_pretrained(model, self.config.model, classes=classes)
         return model
 
     def _forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
