@@ -27,11 +27,11 @@ class PreActResNetConfig(ThreeStageConfig):
 
 
 class WRNConfig(NetworkConfig):
-    """Wide ResNet (Zagoruyko & Komodakis 2016): 6n + 4 layers of pre-activation blocks, k times as wide."""
+    """Wide ResNet (Zagoruyko & Komodakis 2016): 6n + 4 convolutions in pre-activation blocks, k times as wide."""
 
     name: Literal["wrn"]
     depth: int = 28
-    """Number of weighted layers, 6n + 4."""
+    """Number of convolutions, 6n + 4, those of the three shortcuts included."""
     widening: PositiveInt = 10
     """k: how many times as many channels as ResNet has."""
     dropout: Fraction = 0.0

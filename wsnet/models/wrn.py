@@ -7,7 +7,7 @@
     layer3    8x8                     64k xN
     fc        1x1                     norm, activation, average pool, linear
 
-6N + 4 weighted layers in all (WRN-28-10: N = 4, k = 10): the widening takes a 1x1 convolution in three shortcuts.
+6N + 4 convolutions in all (WRN-28-10: N = 4, k = 10), the 1x1 ones of three shortcuts included.
 """
 
 from functools import partial
@@ -34,7 +34,7 @@ def wrn(
 
     Args:
         layers: the maker of convolutions and norms.
-        depth: weighted layers, 6N + 4.
+        depth: convolutions, 6N + 4.
         widening: k, how many times as many channels as ResNet has.
         dropout: probability of dropping an element before each block's second convolution.
         classes: number of classes.
