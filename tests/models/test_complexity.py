@@ -40,6 +40,5 @@ def test_networks_of_torchvision_can_be_counted() -> None:
 
 
 def test_images_too_small_are_refused_with_the_reason() -> None:
-    for model in (config("torchvision", architecture="alexnet"), config("alexnet", "none")):
-        with pytest.raises(ModelError, match="images"):
-            multiply_accumulates(model, 10, (3, 8, 8))
+    with pytest.raises(ModelError, match="needs images of at least 63x63 pixels, but got 8x8"):
+        multiply_accumulates(config("torchvision", architecture="alexnet"), 10, (3, 8, 8))
