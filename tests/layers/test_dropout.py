@@ -19,6 +19,26 @@ def test_dropout_drops_a_share_of_p_and_keeps_the_mean() -> None:
     assert torch.allclose(y[y != 0], torch.tensor(1 / 0.7))
 
 
+def test_elements_images_and_steps_are_dropped_independently() -> None:
+    layer, ones = Dropout(0.5), torch.ones(256, 4, 8, 8)
+    randomness = LayerRandomness(layer, seed=0)
+    drawn = []
+    for step in range(4):
+        randomness.set_step(step)
+        drawn.append((layer(ones) > 0).double() * 2 - 1)
+    x = torch.stack(drawn)
+    n = x.numel()
+    # Sums of products of independent signs are of the size of the root of their number, here at most 5 of it.
+    moved = [x.roll(1, dim) for dim in range(5)]
+    for other in moved:
+        assert (x * other).sum().abs() < 5 * n**0.5
+    for rows in (1, 7, 128):  # Four corners of a rectangle: they would cancel if bits were only added up.
+        for columns in (1, 2, 3):
+            corners = x * x.roll(rows, 1) * x.roll(columns, 4) * x.roll((rows, columns), (1, 4))
+            assert corners.sum().abs() < 5 * n**0.5
+    assert (x.mean((0, 1)).abs() < 5 / 1024**0.5).all() and (x.mean((0, 2, 3, 4)).abs() < 5 / 1024**0.5).all()
+
+
 def test_evaluation_drops_nothing() -> None:
     x = torch.randn(2, 3, 4, 4)
     assert torch.equal(Dropout(0.5).eval()(x), x)

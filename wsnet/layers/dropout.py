@@ -25,8 +25,7 @@ class Dropout(RandomLayer):
         """Images of any shape, N x ..., to the same shape."""
         if not self.training or not self.p:
             return x
-        kept = self.uniform_per_element(x.detach()) >= self.p
-        return x * kept * (1 / (1 - self.p))
+        return x * self.kept_per_element(x, self.p) * (1 / (1 - self.p))
 
     def extra_repr(self) -> str:
         """What `print(model)` says of it."""

@@ -17,9 +17,12 @@ import torch
 from torch import Tensor, nn
 
 from wsnet.config.seeding import derive_seed
-from wsnet.data.random import uniform
+from wsnet.data.random import random_bits, uniform
 
 __all__ = ["LayerRandomness", "RandomLayer"]
+
+_OTHER = 0x5555555555555555
+"""Makes another key of a key."""
 
 
 class RandomLayer(nn.Module):
@@ -41,13 +44,21 @@ class RandomLayer(nn.Module):
         self.register_buffer("first", torch.zeros((), dtype=torch.int64), persistent=False)
         self.is_told = False
 
-    def uniform_per_element(self, x: Tensor) -> Tensor:
-        """A number in [0, 1) for each element of x, shaped and laid out like x."""
-        elements = math.prod(x.shape[1:])
-        within = torch.arange(elements, device=x.device).view(x.shape[1:])
-        # The zeros come first for their layout: the sum takes it over.
-        counters = torch.zeros_like(x, dtype=torch.int64) + self._images(x) * elements + within
-        return uniform(self._key(), counters)
+    def kept_per_element(self, x: Tensor, p: float) -> Tensor:
+        """A bool for each element of x, False with probability p; shaped and laid out like x.
+
+        32 random bits of the image and 32 of the element's place in it, mixed by the middle of the hash "lowbias32" (C.
+        Wellons, hash-prospector): a tenth of the time that 64 bits of its own for each element take.
+        """
+        key = self._key()
+        places = random_bits(key ^ _OTHER, torch.arange(math.prod(x.shape[1:]), device=x.device))
+        within = places.to(torch.int32).view(1, *x.shape[1:])
+        if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+            within = within.contiguous(memory_format=torch.channels_last)
+        z = random_bits(key, self._images(x)).to(torch.int32) ^ within
+        z = z.mul_(0x7FEB352D)
+        z = z.bitwise_xor_(z >> 15).mul_(0x846CA68B - 2**32)
+        return z >= min(round(p * 2**32), 2**32 - 1) - 2**31
 
     def uniform_per_image(self, x: Tensor, numbers: int) -> list[Tensor]:
         """So many numbers in [0, 1) for each image of x: N x 1 x ... x 1 each."""
