@@ -2,11 +2,12 @@
 
 import copy
 
+import pytest
 import torch
 from torch import nn
 from torch.utils.checkpoint import checkpoint
 
-from wsnet.layers import Dropout, LayerRandomness, initialize
+from wsnet.layers import Dropout, LayerRandomness, ShakeShake, initialize
 
 
 def net(p: float = 0.3) -> nn.Sequential:
@@ -127,3 +128,27 @@ def test_without_a_seed_every_forward_draws_anew_from_torchs_generator() -> None
 
 def test_nothing_of_it_is_in_the_state() -> None:
     assert not Dropout(0.5).state_dict()
+
+
+@pytest.mark.slow
+def test_compiled_layers_draw_the_same_and_a_new_step_compiles_nothing() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.dropout, self.mix = Dropout(0.3), ShakeShake()
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            mixed: torch.Tensor = self.mix(self.dropout(x), x)
+            return mixed
+
+    model, x = Both(), torch.randn(4, 8, 6, 6, requires_grad=True)
+    randomness, compiled = LayerRandomness(model, 0), torch.compile(model, fullgraph=True)
+    torch.compiler.reset()
+    for step in range(3):
+        randomness.set_step(step, first_image=2 * step)
+        with torch._dynamo.config.patch(error_on_recompile=step > 0):
+            seen = compiled(x)
+        expected = model(x)
+        torch.testing.assert_close(seen, expected)
+        ours, theirs = (torch.autograd.grad(y.sum(), x)[0] for y in (seen, expected))
+        torch.testing.assert_close(ours, theirs)

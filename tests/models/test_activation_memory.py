@@ -1,9 +1,10 @@
 """What autograd keeps, counted."""
 
+import pytest
 import torch
 from torch import nn
 
-from tests.models.configs import config
+from tests.models.configs import NORMS, config
 from wsnet.models import activation_bytes, saved_bytes
 
 
@@ -28,3 +29,10 @@ def test_the_count_without_memory_is_the_count_with_it() -> None:
         real = build(model, classes=10, shape=(3, 8, 8)).train()
         grown = [saved_bytes(real, torch.randn(images, 3, 8, 8)) for images in (2, 3)]
         assert activation_bytes(model, 10, (3, 8, 8)) == grown[1] - grown[0]
+
+
+@pytest.mark.parametrize("norm", NORMS)
+def test_every_norm_can_be_counted(norm: str) -> None:
+    for weight in ("none", "standardized", "normalized"):
+        counted = activation_bytes(config("cifar_resnet", norm, depth=8, weight=weight), 10, (3, 8, 8))
+        assert counted > 4 * (3 + 3 * 16) * 64  # The image, and the inputs of the three convolutions after the first.
