@@ -53,6 +53,7 @@ def test_defaults_do_not_count() -> None:
 @pytest.mark.parametrize(
     "change",
     [
+        {"model__checkpointing": True},
         {"data__workers": 2},
         {"train__keep": "all"},
         {"train__tensorboard": True},
@@ -115,4 +116,11 @@ def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
 def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
     silent = {key for key in dotted_keys() if not changes_numbers(key)}
     sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
-    assert silent == {"seed", "data.workers", "train.keep", "train.tensorboard", "train.diagnostics"} | sections
+    others = {"train.keep", "train.tensorboard", "train.diagnostics", "model.checkpointing"}
+    assert silent == {"seed", "data.workers"} | others | sections
+
+
+def test_pretrained_weights_count_by_their_content_and_not_by_their_place() -> None:
+    here, there = (trial(model__pretrained=path) for path in ("a.pth", "b/a.pth"))
+    assert ids(here, warm_start="x") == ids(there, warm_start="x")
+    assert ids(here, warm_start="x") != ids(here, warm_start="y") != ids(trial())

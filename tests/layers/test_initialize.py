@@ -9,12 +9,13 @@ from torch import nn
 
 from wsnet.config.norm import BatchNormConfig, GroupNormConfig, InstanceNormConfig, LayerNormConfig, NormConfig
 from wsnet.layers import Layers, initialize
-from wsnet.models import CifarResNet
+from wsnet.models.cifar_resnet import cifar_resnet
+from wsnet.models.resnet import ResNet
 
 
-def network(norm: NormConfig | None = None, seed: int = 0) -> CifarResNet:
+def network(norm: NormConfig | None = None, seed: int = 0) -> ResNet:
     layers = Layers(norm or BatchNormConfig(name="batch"))
-    model = CifarResNet(layers, depth=8, classes=10, shape=(3, 8, 8))
+    model = cifar_resnet(layers, depth=8, classes=10, shape=(3, 8, 8))
     initialize(model, seed)
     return model
 
@@ -86,3 +87,22 @@ def test_norms_start_with_scale_one_and_shift_zero() -> None:
     nn.init.normal_(norm.weight)
     initialize(norm, 0)
     assert (norm.weight == 1).all() and (norm.bias == 0).all()
+
+
+def test_fan_in_and_uniform_convolutions_are_options() -> None:
+    layers = Layers(BatchNormConfig(name="batch"), init="fan_in")
+    conv = layers.conv(64, 256, 3, groups=2)
+    initialize(conv, 0)
+    assert conv.weight.std().item() == pytest.approx(math.sqrt(2 / (32 * 9)), rel=0.01)
+    conv = Layers(BatchNormConfig(name="batch"), init="uniform").conv(64, 256, 3, bias=True)
+    initialize(conv, 0)
+    assert conv.bias is not None
+    for value in (conv.weight, conv.bias):
+        assert value.abs().max().item() == pytest.approx(1 / math.sqrt(64 * 9), rel=0.02)
+
+
+def test_a_normal_classifier_is_an_option() -> None:
+    linear = Layers(BatchNormConfig(name="batch"), classifier_init="normal").linear(400, 100)
+    initialize(linear, 0)
+    assert linear.weight.std().item() == pytest.approx(0.01, rel=0.02)
+    assert not linear.bias.any()

@@ -14,7 +14,7 @@ from torch.utils.checkpoint import checkpoint
 from tests.layers import online_norm_child
 from tests.layers.online_norm_reference import error, tensors
 from wsnet.config.norm import OnlineNormConfig
-from wsnet.layers import Layers
+from wsnet.layers import Layers, online_norm_kernels
 from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.online_norm_checkpoint import online_norm_checkpoint
 from wsnet.layers.online_norm_state import (
@@ -206,3 +206,19 @@ def test_the_configuration_makes_it() -> None:
     norm = Layers(config).norm(4, size=(8, 8))
     assert isinstance(norm, OnlineNorm2d)
     assert (norm.forward_decay, norm.backward_decay, norm.error_compensation, norm.eps) == (0.9, 0.8, "ac", 1e-3)
+
+
+@pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
+def test_an_activation_may_overwrite_what_the_torch_operations_give(
+    monkeypatch: pytest.MonkeyPatch, layout: torch.memory_format
+) -> None:
+    # As on a GPU, or without a compiler: the output once was a view, which autograd does not let be written to.
+    norm, x = OnlineNorm2d(3), torch.randn(2, 3, 4, 4).to(memory_format=layout)
+    expected = norm(x).relu()
+    expected.sum().backward()
+    other = OnlineNorm2d(3)
+    monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
+    seen = other(x).relu_()
+    seen.sum().backward()
+    torch.testing.assert_close(seen, expected)
+    torch.testing.assert_close(other.weight.grad, norm.weight.grad)

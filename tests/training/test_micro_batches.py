@@ -179,3 +179,16 @@ def test_an_image_alone_where_maps_shrink_to_a_pixel_is_refused_by_name() -> Non
     deep = TrialConfig.model_validate({**data, "model": {"name": "resnet", "depth": 18}})
     with pytest.raises(TrialError, match=r"train\.micro_batch_size=1"):
         Training(Trial.prepare(deep))
+
+
+def test_dropout_does_not_depend_on_how_a_batch_is_computed() -> None:
+    model = {"name": "wrn", "depth": 10, "widening": 1, "dropout": 0.5, "norm": {"name": "group", "groups": 2}}
+    train = {"batch_size": 24, "micro_batch_size": 8}
+    data = config(train=train).model_dump(mode="json")
+
+    def losses(how: str) -> float:
+        section = {**data["execution"], "micro_batches": how}
+        trial = TrialConfig.model_validate({**data, "model": model, "execution": section})
+        return after_steps(Training(Trial.prepare(trial)))[1]
+
+    assert losses("auto") == pytest.approx(losses("loop"), rel=1e-4)

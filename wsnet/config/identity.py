@@ -20,6 +20,7 @@ NUMERICS = 1
 
 _NO_NUMBERS: Any = {
     "data": {"workers"},
+    "model": {"checkpointing"},
     "train": {"keep", "tensorboard", "diagnostics"},
     "execution": True,
     "seed": True,
@@ -63,7 +64,7 @@ def setting_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_st
         workers: processes that share a batch. With a norm that uses batch statistics each process normalizes its own
             share, so that share counts; with a norm that goes from image to image each process has a stream of its own,
             so that their number counts; otherwise the number of workers changes rounding only and does not count.
-        warm_start: hash of the checkpoint file that the training begins from, if any.
+        warm_start: hash of the file (of pretrained weights, or a checkpoint) that the training begins from, if any.
 
     Returns:
         12 hexadecimal digits.
@@ -77,7 +78,11 @@ def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_star
 
 
 def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:
-    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": canonical(config)}
+    options = canonical(config)
+    # Where the weights lie does not count: `warm_start` says what they are.
+    if options["model"].pop("pretrained", None) is not None:
+        assert warm_start is not None, "a trial with pretrained weights needs the hash of their file"
+    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": options}
     norm = config.model.norm
     if workers > 1 and norm.over_batch and not norm.over_workers:
         identity["samples_per_statistic"] = config.train.batch_size // workers

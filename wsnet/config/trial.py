@@ -81,6 +81,9 @@ class TrialConfig(Config):
                 f"train.micro_batch_size={micro} with train.batch_size={self.train.batch_size}"
             )
             found.append((text, ("train.micro_batch_size", "train.batch_size")))
+        if self.model.checkpointing and self.execution.compile:
+            text = "model.checkpointing can not be compiled yet; leave out execution.compile or model.checkpointing"
+            found.append((text, ("execution.compile", "model.checkpointing")))
         if self.train.keep == "best" and not self.data.validation:
             text = "train.keep 'best' needs a validation split; set data.validation, such as 5000"
             found.append((text, ("train.keep", "data.validation")))

@@ -102,12 +102,16 @@ class EpochBatches:
             self._plan = (epoch, order, self._augment.variants(self.seed, epoch, order))
         return self._plan[1:]
 
+    def place(self, step: int) -> tuple[int, int, int]:
+        """Where this rank's share of a step's batch starts and stops, and the size of that batch."""
+        size = min(self.batch_size, len(self.split.labels) - step * self.batch_size)
+        return (*share(size, self.rank, self.world), size)
+
     def batch(self, epoch: int, step: int) -> ByteBatch:
         """This rank's share of a step's batch."""
         order, variants = self.plan(epoch)
         first = step * self.batch_size
-        size = min(self.batch_size, len(order) - first)
-        start, stop = share(size, self.rank, self.world)
+        start, stop, size = self.place(step)
         weight = (stop - start) * self.world / size
         if start == stop:  # an image without weight, so that this rank takes part in the step
             start = self.rank % size

@@ -28,11 +28,11 @@ def _shift_right(z: Tensor, bits: int) -> Tensor:
     return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
-def random_bits(key: int, counters: Tensor) -> Tensor:
+def random_bits(key: int | Tensor, counters: Tensor) -> Tensor:
     """63 random bits for every counter.
 
     Args:
-        key: names the stream; use `derive_seed(seed, purpose, epoch)`.
+        key: names the stream; use `derive_seed(seed, purpose, epoch)`. An int64 tensor does too.
         counters: int64 of any shape, from 0.
 
     Returns:
@@ -56,7 +56,7 @@ def random_integers(key: int, counters: Tensor, high: int) -> Tensor:
     return ((random_bits(key, counters) >> 32) * high) >> 31
 
 
-def uniform(key: int, counters: Tensor) -> Tensor:
+def uniform(key: int | Tensor, counters: Tensor) -> Tensor:
     """Float32 numbers in [0, 1), multiples of 2**-24, shaped like `counters`."""
     return (random_bits(key, counters) >> 39).to(torch.float32) * 2.0**-24
 

@@ -84,6 +84,10 @@ class Batches:
         """Steps per epoch."""
         return self._batches.steps
 
+    def first_image(self, step: int) -> int:
+        """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
+        return self._batches.place(step)[0]
+
     def epoch(self, epoch: int) -> Iterator[Batch]:
         """The batches of one epoch, on the device; with workers, one epoch at a time (it may be left early)."""
         if self._loader is None:

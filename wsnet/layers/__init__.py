@@ -1,6 +1,7 @@
 """Normalizations, weight reparametrizations, and the `Layers` maker that hands them to the models."""
 
 from wsnet.layers.batch_renorm import BatchRenorm2d
+from wsnet.layers.dropout import Dropout
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
@@ -12,6 +13,8 @@ from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.places import mark_norm, norms_of
+from wsnet.layers.randomness import LayerRandomness, RandomLayer
+from wsnet.layers.shake import ShakeShake
 from wsnet.layers.standardized import StandardizedConv2d, standardize
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
@@ -19,13 +22,17 @@ __all__ = [
     "NORMS",
     "BatchRenorm2d",
     "ChannelAffine",
+    "Dropout",
     "EvoNormS0",
     "FilterResponseNorm2d",
     "GhostBatchNorm2d",
     "LayerNorm2d",
+    "LayerRandomness",
     "Layers",
     "NormalizedConv2d",
     "OwnNormError",
+    "RandomLayer",
+    "ShakeShake",
     "Size",
     "StandardizedConv2d",
     "SyncBatchNorm2d",

@@ -25,7 +25,14 @@ ACTIVATIONS: dict[tuple[str, After], Callable[[int], nn.Module]] = {
 """From (norm, what it comes after) and the channels to the activation; what is not here is a ReLU."""
 
 
-def make_activation(config: NormConfig, channels: int, after: After) -> nn.Module:
-    """The activation of a network with this norm, for maps of N x channels x height x width. It may work in place."""
+def make_activation(config: NormConfig, channels: int, after: After, *, in_place: bool = True) -> nn.Module:
+    """The activation of a network with this norm, for maps of N x channels x height x width.
+
+    Args:
+        config: the norm.
+        channels: of the maps.
+        after: what the activation comes after.
+        in_place: whether it may write into its input.
+    """
     make = ACTIVATIONS.get((config.name, after))
-    return nn.ReLU(inplace=True) if make is None else make(channels)
+    return nn.ReLU(inplace=in_place) if make is None else make(channels)

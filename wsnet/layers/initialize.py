@@ -1,7 +1,7 @@
 """Initial weights: from the seed and the parameter's name alone."""
 
 import math
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Generator, Tensor, nn
@@ -9,8 +9,14 @@ from torch import Generator, Tensor, nn
 from wsnet.config.seeding import derive_seed
 from wsnet.layers.normalized import NormalizedConv2d, filter_norms
 from wsnet.layers.own_norm import is_own
+from wsnet.layers.randomness import LayerRandomness
 
-__all__ = ["initialize", "start_at_zero"]
+__all__ = ["ClassifierInit", "ConvInit", "draw_as", "initialize", "start_at_zero"]
+
+ConvInit = Literal["fan_out", "fan_in", "uniform"]
+"""Initial weights of convolutions, see `initialize`."""
+ClassifierInit = Literal["uniform", "normal"]
+"""Initial weights of linear layers, see `initialize`."""
 
 
 @torch.no_grad()
@@ -21,18 +27,26 @@ def initialize(model: nn.Module, seed: int) -> None:
     the order of its indices. So the weights depend neither on the norm, nor on the order in which the model was built,
     nor on the device or memory format: the settings of a sweep start alike wherever they have the same layer.
 
-    * Convolutions: normal with variance 2 / fan_out (He et al. 2015, "backward"; fan_out = out_channels * kernel area,
-      also where grouped, as in torchvision); biases 0.
-    * Linear layers, torch's default: weights and biases uniform in +-1 / sqrt(fan_in).
+    * Convolutions, `fan_out`: normal with variance 2 / fan_out (He et al. 2015, "backward"; fan_out = out_channels *
+      kernel area, also where grouped, as in torchvision); biases 0. `fan_in`: the same with fan_in = in_channels /
+      groups * kernel area. `uniform`, torch's default: weights and biases uniform in +-1 / sqrt(fan_in).
+    * Linear layers, `uniform`, torch's default: weights and biases uniform in +-1 / sqrt(fan_in). `normal`: standard
+      deviation 0.01, biases 0 (Simonyan & Zisserman 2015, section 3.1).
     * Norms: weight 1, bias 0; `reset_running_stats()` where the norm has it.
     * The gain of a normalized filter: its norm, so that it begins as the plain filter does.
     * Parameters in a module's own `initial_values` (name to number): that number, before any other rule.
     * An own norm's: what its constructor gave them, after its `reset_parameters()` where it has one.
+    * A model with a function `drawn_anew` from a seed to a state (torchvision's networks): that state, and no rule.
 
     Args:
         model: any module of convolutions, linear layers, norms and activations.
         seed: the trial's seed.
     """
+    LayerRandomness(model, seed).set_step(0)
+    drawn_anew = getattr(model, "drawn_anew", None)
+    if drawn_anew is not None:
+        model.load_state_dict(drawn_anew(seed))
+        return
     own = [path for path, module in model.named_modules() if is_own(module)]
     for path, module in model.named_modules():
         if any(path == other or path.startswith(f"{other}.") for other in own):
@@ -62,6 +76,11 @@ def _reset_own(path: str, module: Any, seed: int) -> None:
         module.get_parameter(name).fill_(value)
 
 
+def draw_as(module: nn.Module, init: ConvInit | ClassifierInit) -> None:
+    """Have `initialize` draw a convolution's or a linear layer's weights from this distribution."""
+    module.init = init  # type: ignore[assignment]
+
+
 def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> Tensor:
     value = torch.zeros(parameter.shape)
     initial_values = getattr(module, "initial_values", {})
@@ -70,10 +89,19 @@ def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator)
     if isinstance(module, NormalizedConv2d) and name == "g":  # Named after `weight`, which is drawn by now.
         return filter_norms(module.weight).cpu()
     if isinstance(module, nn.Conv2d):
-        return nn.init.kaiming_normal_(value, mode="fan_out", generator=generator) if name == "weight" else value
+        init: ConvInit = getattr(module, "init", "fan_out")
+        if init == "uniform":
+            return _uniform(value, module.weight[0].numel(), generator)
+        return nn.init.kaiming_normal_(value, mode=init, generator=generator) if name == "weight" else value
     if isinstance(module, nn.Linear):
-        bound = 1 / math.sqrt(module.in_features)
-        return value.uniform_(-bound, bound, generator=generator)
+        if getattr(module, "init", "uniform") == "uniform":
+            return _uniform(value, module.in_features, generator)
+        return value.normal_(0, 0.01, generator=generator) if name == "weight" else value
     # What is left are norms; a parameter of another name has no rule, and no rule must not pass for zero.
     assert name in ("weight", "bias"), f"no rule for the initial value of {name!r} in {type(module).__name__}"
     return value.fill_(1) if name == "weight" else value
+
+
+def _uniform(value: Tensor, fan_in: int, generator: Generator) -> Tensor:
+    bound = 1 / math.sqrt(fan_in)
+    return value.uniform_(-bound, bound, generator=generator)

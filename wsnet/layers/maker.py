@@ -6,7 +6,7 @@ from torch import nn
 
 from wsnet.config.norm import NormConfig
 from wsnet.layers.activations import After, Before, make_activation
-from wsnet.layers.initialize import start_at_zero
+from wsnet.layers.initialize import ClassifierInit, ConvInit, draw_as, start_at_zero
 from wsnet.layers.normalized import NormalizedConv2d
 from wsnet.layers.norms import Size, make_norm
 from wsnet.layers.places import mark_norm
@@ -32,6 +32,8 @@ class Layers:
         *,
         weight_init: Literal["plain", "data_dependent"] = "plain",
         residual_init: Literal["default", "zero"] = "default",
+        init: ConvInit = "fan_out",
+        classifier_init: ClassifierInit = "uniform",
     ) -> None:
         """Choose the kind of layers.
 
@@ -40,11 +42,15 @@ class Layers:
             weight: how each convolution's weights are reparametrized.
             weight_init: with data_dependent every convolution has the bias that `initialize_from_data` sets.
             residual_init: whether residual branches begin at zero.
+            init: distribution of the convolutions' initial weights.
+            classifier_init: distribution of the linear layers' initial weights.
         """
         self._norm = norm
         self._conv = CONVS[weight]
         self._bias = weight_init == "data_dependent"
         self._zero = residual_init == "zero"
+        self._init: ConvInit = init
+        self._classifier_init: ClassifierInit = classifier_init
 
     def conv(
         self,
@@ -65,7 +71,7 @@ class Layers:
         Raises:
             ValueError: a standardized filter would have a single element.
         """
-        return self._conv(
+        conv = self._conv(
             in_channels,
             out_channels,
             kernel_size,
@@ -74,6 +80,8 @@ class Layers:
             groups=groups,
             bias=bias or self._bias,
         )
+        draw_as(conv, self._init)
+        return conv
 
     def norm(self, channels: int, *, size: Size, before: Before = "activation") -> nn.Module:
         """The norm for maps of N x channels x height x width.
@@ -88,13 +96,17 @@ class Layers:
         """
         return mark_norm(make_norm(self._norm, channels, size, before))
 
-    def activation(self, channels: int, *, after: After = "norm") -> nn.Module:
+    def activation(self, channels: int, *, after: After = "norm", input_is_shared: bool = False) -> nn.Module:
         """The activation for maps of N x channels x height x width: a ReLU unless the norm has another; in place.
 
         Args:
             after: what comes before it, the `norm` or the `sum` that ends a residual block.
+            input_is_shared: whether what goes into the norm before it (or, after a sum, into the activation itself) is
+                used elsewhere too, by the shortcut of a pre-activation block: without a norm the activation must then
+                not write into it.
         """
-        return make_activation(self._norm, channels, after)
+        in_place = not (input_is_shared and (self._norm.name == "none" or after == "sum"))
+        return make_activation(self._norm, channels, after, in_place=in_place)
 
     def end_branch(self, conv: nn.Conv2d, norm: nn.Module | None) -> None:
         """Tell the maker of the last layers of a residual branch, which may have to begin at zero.
@@ -126,4 +138,6 @@ class Layers:
 
     def linear(self, in_features: int, out_features: int) -> nn.Linear:
         """A classifier with bias; its weights are never reparametrized."""
-        return nn.Linear(in_features, out_features)
+        linear = nn.Linear(in_features, out_features)
+        draw_as(linear, self._classifier_init)
+        return linear

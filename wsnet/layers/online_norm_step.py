@@ -63,7 +63,8 @@ class _OnlineNormalize(torch.autograd.Function):
         out, saved = _implementation(x, weight, mean).forward(x, (weight, bias), (mean, variance), options)
         ctx.save_for_backward(x, weight, bias, *saved)
         ctx.state, ctx.options = (u, v), options
-        result: Tensor = out
+        # A view that a function of ours gives may not be written to, as activations do in place; its data may.
+        result: Tensor = out if torch.compiler.is_compiling() else out.data
         return result
 
     @staticmethod

@@ -1,19 +1,24 @@
 """Architectures. Each takes numbers and a `Layers`, never the configuration, which `build` reads for them."""
 
+from wsnet.models.activation_memory import activation_bytes, saved_bytes
+from wsnet.models.auxiliary import loss_and_logits
 from wsnet.models.build import MODELS, ModelError, build
-from wsnet.models.cifar_resnet import CifarResNet
-from wsnet.models.counting import multiply_accumulates, parameter_count
-from wsnet.models.resnet import ResNet, resnet
-from wsnet.models.resnext import resnext
+from wsnet.models.complexity import CONVENTION, THOP, multiply_accumulates, parameter_count, thop_operations
+from wsnet.models.pretrained import PretrainedError, load_pretrained, pretrained_hash
 
 __all__ = [
+    "CONVENTION",
     "MODELS",
-    "CifarResNet",
+    "THOP",
     "ModelError",
-    "ResNet",
+    "PretrainedError",
+    "activation_bytes",
     "build",
+    "load_pretrained",
+    "loss_and_logits",
     "multiply_accumulates",
     "parameter_count",
-    "resnet",
-    "resnext",
+    "pretrained_hash",
+    "saved_bytes",
+    "thop_operations",
 ]

@@ -10,8 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
+from wsnet.models.squeeze_excitation import squeeze_excitation
 
-__all__ = ["BasicBlock", "Bottleneck", "ZeroPadShortcut", "strided"]
+__all__ = ["BasicBlock", "Bottleneck", "Shortcut", "ZeroPadShortcut", "make_shortcut", "strided"]
+
+Shortcut = Literal["A", "B"]
+"""Where a block changes size: A subsamples and pads with zeros, B is a strided 1x1 convolution."""
 
 
 def strided(size: Size, stride: int) -> Size:
@@ -26,6 +30,7 @@ class BasicBlock(nn.Module):
         size: (height, width) of the input; the output's is `strided(size, stride)`.
         stride: of the first convolution.
         shortcut: where the block changes size, B (a strided 1x1 convolution and a norm) or A (see `ZeroPadShortcut`).
+        se_reduction: squeeze-and-excitation before the sum, with so many times fewer features inside.
     """
 
     def __init__(
@@ -37,7 +42,8 @@ class BasicBlock(nn.Module):
         *,
         size: Size,
         stride: int,
-        shortcut: Literal["A", "B"] = "B",
+        shortcut: Shortcut = "B",
+        se_reduction: int | None = None,
     ) -> None:
         super().__init__()
         size_out = strided(size, stride)
@@ -47,13 +53,14 @@ class BasicBlock(nn.Module):
         self.conv2 = layers.conv(width, out_channels, 3)
         self.bn2 = layers.norm(out_channels, size=size_out, before="sum")
         layers.end_branch(self.conv2, self.bn2)
-        self.downsample = _shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
+        self.se = squeeze_excitation(out_channels, se_reduction)
+        self.downsample = make_shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
         self.act2 = layers.activation(out_channels, after="sum")
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
         out = self.act1(self.bn1(self.conv1(x)))
-        out = self.bn2(self.conv2(out))
+        out = self.se(self.bn2(self.conv2(out)))
         out += self.downsample(x)
         y: Tensor = self.act2(out)
         return y
@@ -69,6 +76,8 @@ class Bottleneck(nn.Module):
         size: (height, width) of the input; the output's is `strided(size, stride)`.
         stride: of the 3x3 convolution.
         groups: of the 3x3 convolution.
+        shortcut: as in `BasicBlock`.
+        se_reduction: as in `BasicBlock`.
     """
 
     def __init__(
@@ -81,6 +90,8 @@ class Bottleneck(nn.Module):
         size: Size,
         stride: int,
         groups: int = 1,
+        shortcut: Shortcut = "B",
+        se_reduction: int | None = None,
     ) -> None:
         super().__init__()
         size_out = strided(size, stride)
@@ -93,14 +104,15 @@ class Bottleneck(nn.Module):
         self.conv3 = layers.conv(width, out_channels, 1)
         self.bn3 = layers.norm(out_channels, size=size_out, before="sum")
         layers.end_branch(self.conv3, self.bn3)
-        self.downsample = _shortcut(layers, "B", in_channels, out_channels, stride, size_out)
+        self.se = squeeze_excitation(out_channels, se_reduction)
+        self.downsample = make_shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
         self.act3 = layers.activation(out_channels, after="sum")
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
         out = self.act1(self.bn1(self.conv1(x)))
         out = self.act2(self.bn2(self.conv2(out)))
-        out = self.bn3(self.conv3(out))
+        out = self.se(self.bn3(self.conv3(out)))
         out += self.downsample(x)
         y: Tensor = self.act3(out)
         return y
@@ -119,14 +131,22 @@ class ZeroPadShortcut(nn.Module):
         return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
 
 
-def _shortcut(
-    layers: Layers, kind: Literal["A", "B"], in_channels: int, out_channels: int, stride: int, size_out: Size
+def make_shortcut(
+    layers: Layers,
+    kind: Shortcut,
+    in_channels: int,
+    out_channels: int,
+    stride: int,
+    size_out: Size,
+    *,
+    norm: bool = True,
 ) -> nn.Module:
+    """A shortcut: the identity where the block keeps its input's size, else `kind`, B with or without a norm."""
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "A":
         return ZeroPadShortcut(in_channels, out_channels, stride)
-    return nn.Sequential(
-        layers.conv(in_channels, out_channels, 1, stride=stride),
-        layers.norm(out_channels, size=size_out, before="sum"),
-    )
+    projection = nn.Sequential(layers.conv(in_channels, out_channels, 1, stride=stride))
+    if norm:
+        projection.append(layers.norm(out_channels, size=size_out, before="sum"))
+    return projection

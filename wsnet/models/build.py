@@ -5,10 +5,20 @@ from collections.abc import Callable
 from torch import nn
 
 from wsnet.config.model import ModelConfig
+from wsnet.config.network import NetworkConfig
 from wsnet.layers import Layers
-from wsnet.models.cifar_resnet import CifarResNet
+from wsnet.models.alexnet import alexnet
+from wsnet.models.checkpointing import recompute_blocks
+from wsnet.models.cifar_resnet import cifar_resnet
+from wsnet.models.densenet import cifar_densenet, densenet
+from wsnet.models.preact_resnet import preact_resnet
+from wsnet.models.pyramidnet import PyramidNet
 from wsnet.models.resnet import resnet
-from wsnet.models.resnext import resnext
+from wsnet.models.resnext import cifar_resnext, resnext
+from wsnet.models.shake_shake import ShakeShakeNet
+from wsnet.models.torchvision_net import torchvision_net
+from wsnet.models.vgg import vgg
+from wsnet.models.wrn import wrn
 
 __all__ = ["MODELS", "ModelError", "build"]
 
@@ -18,9 +28,19 @@ class ModelError(ValueError):
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
-    "cifar_resnet": CifarResNet,
+    "alexnet": alexnet,
+    "vgg": vgg,
+    "cifar_resnet": cifar_resnet,
     "resnet": resnet,
+    "preact_resnet": preact_resnet,
+    "wrn": wrn,
+    "cifar_resnext": cifar_resnext,
     "resnext": resnext,
+    "cifar_densenet": cifar_densenet,
+    "densenet": densenet,
+    "pyramidnet": PyramidNet,
+    "shake_shake": ShakeShakeNet,
+    "torchvision": torchvision_net,
 }
 """Architectures by name. The options in the configuration are their keyword arguments."""
 
@@ -37,11 +57,22 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
         A module from N x channels x height x width to N x classes logits.
 
     Raises:
-        ModelError: the norm or the weights can not have the sizes of this architecture.
+        ModelError: the norm or the weights can not have the sizes of this architecture, or nothing in it can be
+            computed again.
     """
-    layers = Layers(model.norm, model.weight, weight_init=model.weight_init, residual_init=model.residual_init)
-    options = model.model_dump(exclude={"name", "norm", "weight", "weight_init", "residual_init"})
+    layers = Layers(
+        model.norm,
+        model.weight,
+        weight_init=model.weight_init,
+        residual_init=model.residual_init,
+        init=model.init,
+        classifier_init=model.classifier_init,
+    )
+    options = model.model_dump(exclude={"name", *NetworkConfig.model_fields})
     try:
-        return MODELS[model.name](layers, classes=classes, shape=shape, **options)
+        network = MODELS[model.name](layers, classes=classes, shape=shape, **options)
+        if model.checkpointing:
+            recompute_blocks(network)
+        return network
     except ValueError as error:
         raise ModelError(f"model {model.name!r} with norm {model.norm.name!r} can not be built: {error}") from error

@@ -1,71 +1,104 @@
 """ResNet for small images (He et al. 2016, arXiv:1512.03385, section 4.2).
 
-    layer     output (32x32 images)   filters
-    conv1     32x32                   3x3, 16
-    layer1    32x32                   2n of 3x3, 16
-    layer2    16x16                   2n of 3x3, 32
-    layer3    8x8                     2n of 3x3, 64
+    layer     output (32x32 images)   basic blocks      bottlenecks (He et al. 2016, arXiv:1603.05027)
+    conv1     32x32                   3x3, 16           3x3, 16
+    layer1    32x32                   16 xn             16, 64 xn
+    layer2    16x16                   32 xn             32, 128 xn
+    layer3    8x8                     64 xn             64, 256 xn
     fc        1x1                     average pool, linear
 
-6n + 2 weighted layers in all. The paper's shortcuts there are option A; most later work uses B.
+6n + 2 weighted layers in all, or 9n + 2 with bottlenecks. The paper's shortcuts there are option A; most later work
+uses B. Some code (hysts/pytorch_image_classification) lets the first stage of bottlenecks keep the stem's 16 channels,
+so that its width is 4.
 """
 
+from functools import partial
 from typing import Literal
 
-from torch import Tensor, nn
+from wsnet.layers import Layers
+from wsnet.models.blocks import BasicBlock, Bottleneck, Shortcut
+from wsnet.models.resnet import ResNet, Stage, doubling
 
-from wsnet.layers import Layers, Size
-from wsnet.models.blocks import BasicBlock, strided
+__all__ = ["FirstStage", "blocks_per_stage", "cifar_resnet", "cifar_stages"]
 
-__all__ = ["CifarResNet"]
+FirstStage = Literal["expanded", "stem"]
+"""Channels that leave the first stage of bottlenecks: four times the stem's, or the stem's."""
 
 
-class CifarResNet(nn.Module):
-    """Three stages of n basic blocks; the second and third halve the map and double the channels."""
+def blocks_per_stage(depth: int, layers_per_block: int, others: int = 2) -> int:
+    """Blocks in each of three stages.
 
-    def __init__(
-        self,
-        layers: Layers,
-        *,
-        depth: int,
-        width: int = 16,
-        shortcut: Literal["A", "B"] = "B",
-        classes: int,
-        shape: tuple[int, int, int],
-    ) -> None:
-        """Build the network.
+    Args:
+        depth: weighted layers.
+        layers_per_block: weighted layers of a block.
+        others: weighted layers outside the blocks.
 
-        Args:
-            layers: the maker of convolutions and norms.
-            depth: weighted layers, 6n + 2.
-            width: channels of the first stage.
-            shortcut: A (subsampling and zeros) or B (1x1 convolution and norm) where a stage changes size.
-            classes: number of classes.
-            shape: (channels, height, width) of one image.
-        """
-        super().__init__()
-        n, remainder = divmod(depth - 2, 6)
-        if n < 1 or remainder:
-            raise ValueError(f"depth must be 6n + 2 with n >= 1, but got depth={depth}")
-        size: Size = (shape[1], shape[2])
+    Raises:
+        ValueError: no whole number of blocks gives this depth.
+    """
+    n, remainder = divmod(depth - others, 3 * layers_per_block)
+    if n < 1 or remainder:
+        raise ValueError(f"depth must be {3 * layers_per_block}n + {others} with n >= 1, but got depth={depth}")
+    return n
 
-        def stage(in_channels: int, channels: int, size: Size, stride: int) -> nn.Sequential:
-            blocks = [BasicBlock(layers, in_channels, channels, channels, size=size, stride=stride, shortcut=shortcut)]
-            size = strided(size, stride)
-            blocks += [BasicBlock(layers, channels, channels, channels, size=size, stride=1) for _ in range(n - 1)]
-            return nn.Sequential(*blocks)
 
-        self.conv1 = layers.conv(shape[0], width, 3)
-        self.bn1 = layers.norm(width, size=size)
-        self.act1 = layers.activation(width)
-        self.layer1 = stage(width, width, size, 1)
-        self.layer2 = stage(width, 2 * width, size, 2)
-        self.layer3 = stage(2 * width, 4 * width, strided(size, 2), 2)
-        self.fc = layers.linear(4 * width, classes)
+def cifar_stages(
+    depth: int, block: Literal["basic", "bottleneck"], width: int, first_stage: FirstStage = "expanded"
+) -> list[Stage]:
+    """The three stages of a residual network for small images.
 
-    def forward(self, x: Tensor) -> Tensor:
-        """N x channels x H x W to N x classes logits."""
-        x = self.act1(self.bn1(self.conv1(x)))
-        x = self.layer3(self.layer2(self.layer1(x)))
-        logits: Tensor = self.fc(x.mean((2, 3)))
-        return logits
+    Args:
+        depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
+        block: kind of block.
+        width: channels of the stem and inside the blocks of the first stage.
+        first_stage: channels that leave the first stage of bottlenecks.
+
+    Raises:
+        ValueError: no whole number of blocks gives this depth, or the first stage can not be narrow.
+    """
+    if block == "basic":
+        return doubling((blocks_per_stage(depth, 2),) * 3, width, width)
+    n = blocks_per_stage(depth, 3)
+    first, *others = doubling((n,) * 3, width, 4 * width)
+    if first_stage == "stem":
+        if width % 4:
+            raise ValueError(f"first_stage 'stem' needs a width that 4 divides, but got width={width}")
+        first = Stage(n, width // 4, width)
+    return [first, *others]
+
+
+def cifar_resnet(
+    layers: Layers,
+    *,
+    depth: int,
+    block: Literal["basic", "bottleneck"] = "basic",
+    width: int = 16,
+    first_stage: FirstStage = "expanded",
+    shortcut: Shortcut = "B",
+    se_reduction: int | None = None,
+    classes: int,
+    shape: tuple[int, int, int],
+) -> ResNet:
+    """Three stages of n blocks; the second and third halve the map and double the channels.
+
+    Args:
+        layers: the maker of convolutions and norms.
+        depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
+        block: kind of block.
+        width: channels of the stem and inside the blocks of the first stage.
+        first_stage: channels that leave the first stage of bottlenecks.
+        shortcut: A (subsampling and zeros) or B (1x1 convolution and norm) where a block changes size.
+        se_reduction: squeeze-and-excitation in each block.
+        classes: number of classes.
+        shape: (channels, height, width) of one image.
+    """
+    kind = BasicBlock if block == "basic" else Bottleneck
+    return ResNet(
+        layers,
+        block=partial(kind, shortcut=shortcut, se_reduction=se_reduction),
+        stages=cifar_stages(depth, block, width, first_stage),
+        stem="cifar",
+        stem_channels=width,
+        classes=classes,
+        shape=shape,
+    )

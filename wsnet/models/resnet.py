@@ -14,18 +14,33 @@ The first block of layer2, layer3 and layer4 has stride 2.
 
 from collections.abc import Callable
 from functools import partial
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
 from wsnet.models.blocks import BasicBlock, Bottleneck, strided
 
-__all__ = ["ResNet", "resnet"]
+__all__ = ["ResNet", "Stage", "doubling", "resnet"]
+
+
+class Stage(NamedTuple):
+    """One line of a paper's table."""
+
+    blocks: int
+    width: int
+    """Channels inside the blocks."""
+    channels: int
+    """Channels that leave the blocks."""
+
+
+def doubling(blocks: tuple[int, ...], width: int, channels: int) -> list[Stage]:
+    """Stages that each have twice the channels of the one before."""
+    return [Stage(depth, width << index, channels << index) for index, depth in enumerate(blocks)]
 
 
 class ResNet(nn.Module):
-    """A stem, four stages of residual blocks, a classifier.
+    """A stem, three or four stages of residual blocks, a classifier.
 
     Names of submodules and parameters are torchvision's, so its checkpoints load with `load_state_dict`.
     """
@@ -35,10 +50,9 @@ class ResNet(nn.Module):
         layers: Layers,
         *,
         block: Callable[..., nn.Module],
-        blocks: tuple[int, int, int, int],
-        width: int,
-        channels: int,
+        stages: list[Stage],
         stem: Literal["imagenet", "cifar"],
+        stem_channels: int = 64,
         classes: int,
         shape: tuple[int, int, int],
     ) -> None:
@@ -47,39 +61,36 @@ class ResNet(nn.Module):
         Args:
             layers: the maker of convolutions and norms.
             block: makes a block from (layers, in_channels, width, out_channels, size=, stride=).
-            blocks: blocks in each stage.
-            width: channels inside the blocks of the first stage; doubled in each further one.
-            channels: channels that leave the blocks of the first stage; doubled in each further one.
+            stages: three or four; all but the first halve the map.
             stem: 7x7 stride 2 and a max-pool, or 3x3 stride 1.
+            stem_channels: channels of the first convolution.
             classes: number of classes.
             shape: (channels, height, width) of one image.
         """
         super().__init__()
         size: Size = (shape[1], shape[2])
         if stem == "imagenet":
-            self.conv1 = layers.conv(shape[0], 64, 7, stride=2)
+            self.conv1 = layers.conv(shape[0], stem_channels, 7, stride=2)
             size = strided(size, 2)
-            self.bn1 = layers.norm(64, size=size)
+            self.bn1 = layers.norm(stem_channels, size=size)
             self.maxpool: nn.Module = nn.MaxPool2d(3, stride=2, padding=1)
             size = strided(size, 2)
         else:
-            self.conv1 = layers.conv(shape[0], 64, 3)
-            self.bn1 = layers.norm(64, size=size)
+            self.conv1 = layers.conv(shape[0], stem_channels, 3)
+            self.bn1 = layers.norm(stem_channels, size=size)
             self.maxpool = nn.Identity()
-        self.act1 = layers.activation(64)
+        self.act1 = layers.activation(stem_channels)
 
-        stages: list[nn.Sequential] = []
-        in_channels = 64
-        for number, depth in enumerate(blocks):
-            stage = nn.Sequential()
-            for index in range(depth):
+        made: list[nn.Sequential] = []
+        in_channels = stem_channels
+        for number, stage in enumerate(stages):
+            made.append(nn.Sequential())
+            for index in range(stage.blocks):
                 stride = 2 if number and not index else 1
-                stage.append(
-                    block(layers, in_channels, width << number, channels << number, size=size, stride=stride),
-                )
-                in_channels, size = channels << number, strided(size, stride)
-            stages.append(stage)
-        self.layer1, self.layer2, self.layer3, self.layer4 = stages
+                made[-1].append(block(layers, in_channels, stage.width, stage.channels, size=size, stride=stride))
+                in_channels, size = stage.channels, strided(size, stride)
+        self.layer1, self.layer2, self.layer3 = made[:3]
+        self.layer4 = made[3] if len(made) == 4 else nn.Identity()
         self.fc = layers.linear(in_channels, classes)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -90,12 +101,13 @@ class ResNet(nn.Module):
         return logits
 
 
-_RESNETS: dict[int, Callable[..., ResNet]] = {
-    18: partial(ResNet, block=BasicBlock, blocks=(2, 2, 2, 2), width=64, channels=64),
-    34: partial(ResNet, block=BasicBlock, blocks=(3, 4, 6, 3), width=64, channels=64),
-    50: partial(ResNet, block=Bottleneck, blocks=(3, 4, 6, 3), width=64, channels=256),
-    101: partial(ResNet, block=Bottleneck, blocks=(3, 4, 23, 3), width=64, channels=256),
-    152: partial(ResNet, block=Bottleneck, blocks=(3, 8, 36, 3), width=64, channels=256),
+_BLOCKS: dict[int, tuple[Callable[..., nn.Module], tuple[int, ...], int]] = {
+    # depth: block, blocks in each stage, channels that leave the first stage
+    18: (BasicBlock, (2, 2, 2, 2), 64),
+    34: (BasicBlock, (3, 4, 6, 3), 64),
+    50: (Bottleneck, (3, 4, 6, 3), 256),
+    101: (Bottleneck, (3, 4, 23, 3), 256),
+    152: (Bottleneck, (3, 8, 36, 3), 256),
 }
 
 
@@ -104,6 +116,7 @@ def resnet(
     *,
     depth: int,
     stem: Literal["imagenet", "cifar"] = "imagenet",
+    se_reduction: int | None = None,
     classes: int,
     shape: tuple[int, int, int],
 ) -> ResNet:
@@ -113,9 +126,18 @@ def resnet(
         layers: the maker of convolutions and norms.
         depth: weighted layers.
         stem: 7x7 stride 2 and a max-pool, or (for small images) 3x3 stride 1.
+        se_reduction: squeeze-and-excitation in each block (SE-ResNet, Hu et al. 2018, table 1).
         classes: number of classes.
         shape: (channels, height, width) of one image.
     """
-    if depth not in _RESNETS:
-        raise ValueError(f"depth must be one of {sorted(_RESNETS)}, but got depth={depth}")
-    return _RESNETS[depth](layers, stem=stem, classes=classes, shape=shape)
+    if depth not in _BLOCKS:
+        raise ValueError(f"depth must be one of {sorted(_BLOCKS)}, but got depth={depth}")
+    block, blocks, channels = _BLOCKS[depth]
+    return ResNet(
+        layers,
+        block=partial(block, se_reduction=se_reduction),
+        stages=doubling(blocks, 64, channels),
+        stem=stem,
+        classes=classes,
+        shape=shape,
+    )

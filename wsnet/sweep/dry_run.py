@@ -29,7 +29,7 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
 
 
 def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None:
-    """Print each setting with its parameters, multiply-accumulates and time, and the sum of it.
+    """Print each setting with its parameters, multiply-accumulates, memory of activations and time, and the sum of it.
 
     Raises:
         DataError: images are missing or damaged.
@@ -54,7 +54,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     table = Table(box=None, padding=(0, 1))
     has_micro_batches = any(setting.config.train.micro_batch_size for setting in sweep.settings)
     reasons: dict[str, str] = {}
-    for heading in ("setting", "setting_id", "parameters", "MACs/image", "steps/epoch", "per trial"):
+    for heading in ("setting", "setting_id", "parameters", "MACs/image", "kept/image", "steps/epoch", "per trial"):
         table.add_column(heading, justify="left" if heading.startswith("setting") else "right")
     if has_micro_batches:
         table.add_column("computed as")
@@ -67,6 +67,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
             entry.setting_id,
             _short(size.parameters),
             _short(size.multiply_accumulates),
+            _bytes(size.activation_bytes),
             f"{trial.config.steps_per_epoch:,}",
             _duration(cost.per_trial[entry.setting_id]),
             *([how.what] if has_micro_batches else []),

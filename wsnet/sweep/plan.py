@@ -9,7 +9,7 @@ from wsnet.config.norm import OwnNormConfig
 from wsnet.config.sweep import AshaConfig
 from wsnet.data import load
 from wsnet.layers import OwnNormError, load_own_norm
-from wsnet.models import ModelError, multiply_accumulates, parameter_count
+from wsnet.models import ModelError, activation_bytes, multiply_accumulates, parameter_count, pretrained_hash
 from wsnet.storage import Manifest, TrialEntry
 from wsnet.sweep.names import setting_names
 
@@ -18,10 +18,19 @@ __all__ = ["ModelSize", "Plan", "PlannedTrial", "make_plan"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSize:
-    """How big a setting's model is: trained parameters, and multiply-accumulates of one image's forward pass."""
+    """How big a setting's model is.
+
+    Attributes:
+        parameters: trained values.
+        multiply_accumulates: of one image's forward pass.
+        activation_bytes: kept per image for the backward pass.
+        pretrained: hash of the file of weights that it begins from, if any.
+    """
 
     parameters: int
     multiply_accumulates: int
+    activation_bytes: int
+    pretrained: str | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,6 +107,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
         if isinstance(size, ModelError):
             mistakes.append(Mistake(path, ", ".join(f"{k}={v}" for k, v in axes.items()), str(size)))
             continue
+        about["warm_start"] = size.pretrained
         identity = setting_id(config, **about)
         sizes[identity] = size
         for seed in sweep.config.seed_list:
@@ -138,6 +148,8 @@ def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> M
             known[key] = ModelSize(
                 parameters=parameter_count(config.model, facts.classes, facts.shape),
                 multiply_accumulates=multiply_accumulates(config.model, facts.classes, facts.shape),
+                activation_bytes=activation_bytes(config.model, facts.classes, facts.shape),
+                pretrained=pretrained_hash(config.model),
             )
         except ModelError as error:
             known[key] = error

@@ -12,8 +12,8 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
-from wsnet.layers import initialize, initialize_from_data
-from wsnet.models import build
+from wsnet.layers import LayerRandomness, initialize, initialize_from_data
+from wsnet.models import build, load_pretrained
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
@@ -82,6 +82,7 @@ class Training:
         if start is None and self.config.model.weight_init == "data_dependent":
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
         self.wrapped = self._wrapped()
+        self.randomness = LayerRandomness(self.model, self.config.seed)
         self.forward = self._forward()
         self.diagnostics: Diagnostics | None = None
         if self.config.train.diagnostics:
@@ -110,9 +111,15 @@ class Training:
         """One optimizer step, number `step` of the whole training from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
+        first = self.batches.first_image(step % self.steps)
         self.optimizer.zero_grad(set_to_none=True)
         loss, logits = backward(
-            self.forward, batch, self.micro_batches.size, model=self.wrapped, autocast=self._autocast
+            self.forward,
+            batch,
+            self.micro_batches.size,
+            model=self.wrapped,
+            autocast=self._autocast,
+            begin=lambda position: self.randomness.set_step(step, first + position),
         )
         self.optimizer.step()
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
@@ -165,10 +172,11 @@ class Training:
         return self.diagnostics.measuring()
 
     def _built(self) -> nn.Module:
-        shape = self.config.data.facts.shape
+        classes, shape = len(self.images.classes), self.config.data.facts.shape
         network = self.config.model.model_copy(update={"norm": self.micro_batches.norm})
-        model = build(network, classes=len(self.images.classes), shape=shape)
+        model = build(network, classes=classes, shape=shape)
         initialize(model, self.config.seed)
+        load_pretrained(model, self.config.model, classes=classes)
         return model
 
     def _forward(self) -> Callable[[torch.Tensor], torch.Tensor]:

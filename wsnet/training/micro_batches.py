@@ -13,16 +13,17 @@ then a step. How it is computed is chosen, since one large pass is many times fa
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.config import TrialConfig
 from wsnet.config.norm import BatchNormConfig, GhostBatchNormConfig, NormConfig, SyncBatchNormConfig
 from wsnet.data import Batch
 from wsnet.layers import once_per_step
+from wsnet.models.auxiliary import loss_and_logits
 
 __all__ = ["MicroBatches", "backward", "plan_micro_batches"]
 
@@ -88,29 +89,32 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches
 
 
 def backward(
-    forward: Callable[[Tensor], Tensor],
+    forward: Callable[[Tensor], Any],
     batch: Batch,
     size: int | None,
     *,
     model: nn.Module,
     autocast: Callable[[], AbstractContextManager[object]],
+    begin: Callable[[int], None] = lambda position: None,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradients of a batch's mean loss to the parameters'.
 
     Args:
-        forward: the model as it is called: N x C x H x W images to N x classes logits.
+        forward: the model as it is called: N x C x H x W images to N x classes logits (or several, where the network
+            has auxiliary classifiers).
         batch: this worker's share of a batch.
         size: images of one pass; None: all.
         model: the model itself, or DistributedDataParallel around it.
         autocast: the forward pass's precision.
+        begin: told before each pass of the position of its first image in the share.
 
     Returns:
         The mean loss () and the logits of the share, detached where there were several passes.
     """
     if size is None or size >= len(batch.labels):
+        begin(0)
         with autocast():
-            logits = forward(batch.images)
-            loss = F.cross_entropy(logits, batch.labels)
+            loss, logits = loss_and_logits(forward(batch.images), batch.labels)
         (loss if batch.weight == 1 else loss * batch.weight).backward()
         return loss, logits
     losses, parts = [], []
@@ -118,10 +122,10 @@ def backward(
     with _filters_once(model):
         for index, (images, labels) in enumerate(pieces):
             with _together(model, index == len(pieces) - 1):
+                begin(index * size)
                 with autocast():
-                    logits = forward(images)
-                    # Of the mean over the share, what this micro-batch adds.
-                    loss = F.cross_entropy(logits, labels, reduction="sum") / len(batch.labels)
+                    mean, logits = loss_and_logits(forward(images), labels)
+                    loss = mean * (len(labels) / len(batch.labels))  # What it adds to the mean over the share.
                 (loss if batch.weight == 1 else loss * batch.weight).backward()
             losses.append(loss.detach())
             parts.append(logits.detach())

@@ -6,6 +6,7 @@ from typing import Any
 
 from wsnet.config import ExecutionConfig, TrialConfig, setting_id, trial_id
 from wsnet.data import ImageSplits, load
+from wsnet.models import pretrained_hash
 from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.execution import settle
 
@@ -20,7 +21,7 @@ class Trial:
         config: the configuration; its execution is settled.
         images: the decoded images of the splits.
         workers: processes that train the trial together.
-        warm_start: SHA-256 of the checkpoint file of another trial that this one begins from.
+        warm_start: SHA-256 of the file that this trial begins from: pretrained weights, or another trial's checkpoint.
     """
 
     config: TrialConfig
@@ -42,10 +43,12 @@ class Trial:
 
         Raises:
             DataError: the images are missing or damaged.
+            ModelError: the pretrained weights are missing.
             TrialError: the configured device is not there.
         """
         settled = config.model_copy(update={"execution": settle(config.execution, cpus=cpus)})
-        return cls(config=settled, images=load(config.data, root=root), workers=workers)
+        images = load(config.data, root=root)
+        return cls(config=settled, images=images, workers=workers, warm_start=pretrained_hash(config.model))
 
     @property
     def setting_id(self) -> str:

@@ -1,0 +1,134 @@
+"""Which models `python -m wsnet.models` lists: what was asked for, or a few of every family."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
+
+from wsnet.config import ConfigError, read_sweep, read_trial
+from wsnet.config.errors import Keys
+from wsnet.config.model import ModelConfig
+from wsnet.config.network import NetworkConfig
+from wsnet.config.overrides import Override, findings_of, merge, read_command_line, traced
+from wsnet.config.source import Source
+from wsnet.config.trial import TrialConfig
+
+__all__ = ["Listed", "asked_for", "in_file", "representative"]
+
+Shape = tuple[int, int, int]
+_REST: dict[str, Any] = {
+    "data": {"name": "cifar10"},
+    "optim": {"name": "sgd", "lr": 0.1},
+    "train": {"epochs": 1, "batch_size": 1},
+}
+"""What a trial has beside its model, where only a model is asked about."""
+
+_SMALL: list[dict[str, Any]] = [
+    {"name": "alexnet", "layout": "cifar"},
+    {"name": "vgg", "depth": 16, "layout": "cifar", "norm": {"name": "batch"}},
+    {"name": "cifar_resnet", "depth": 20},
+    {"name": "cifar_resnet", "depth": 110},
+    {"name": "resnet", "depth": 18, "stem": "cifar"},
+    {"name": "preact_resnet", "depth": 110},
+    {"name": "wrn", "depth": 28, "widening": 10},
+    {"name": "cifar_resnext", "depth": 29, "cardinality": 8, "group_width": 64},
+    {"name": "cifar_densenet", "depth": 100, "growth_rate": 12},
+    {"name": "cifar_densenet", "depth": 190, "growth_rate": 40},
+    {"name": "pyramidnet", "depth": 110, "alpha": 84.0},
+    {"name": "pyramidnet", "depth": 272, "alpha": 200.0, "block": "bottleneck"},
+    {"name": "shake_shake", "depth": 26, "width": 96},
+]
+_LARGE: list[dict[str, Any]] = [
+    {"name": "alexnet"},
+    {"name": "vgg", "depth": 16},
+    {"name": "resnet", "depth": 18},
+    {"name": "resnet", "depth": 50},
+    {"name": "resnet", "depth": 101},
+    {"name": "resnext", "depth": 50},
+    {"name": "resnext", "depth": 101, "group_width": 8},
+    {"name": "densenet", "depth": 121},
+    {"name": "densenet", "depth": 161},
+    {"name": "torchvision", "architecture": "squeezenet1_0"},
+    {"name": "torchvision", "architecture": "mobilenet_v2"},
+]
+_LARGE_FROM = 64
+"""Height from which images are large enough for networks made for ImageNet."""
+
+
+@dataclass(frozen=True)
+class Listed:
+    """A model to be listed.
+
+    Attributes:
+        model: its configuration.
+        shape: (channels, height, width) of one image.
+        classes: number of classes.
+    """
+
+    model: ModelConfig
+    shape: Shape
+    classes: int
+
+    @property
+    def label(self) -> str:
+        """The name, and every option that is not at its default: first those of the architecture."""
+        options = self.model.model_dump(mode="json", exclude_defaults=True)
+        options = dict(sorted(options.items(), key=lambda item: item[0] in NetworkConfig.model_fields))
+        return " ".join([str(options.pop("name")), *(f"{key}={value}" for key, value in _flat(options, "").items())])
+
+
+def representative(shape: Shape, classes: int) -> list[Listed]:
+    """A few of every family, for images of this shape."""
+    adapter: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
+    rows = _LARGE if shape[1] >= _LARGE_FROM else _SMALL
+    return [Listed(adapter.validate_python(options), shape, classes) for options in rows]
+
+
+def asked_for(pairs: list[str]) -> Listed:
+    """The model of `key=value` pairs, such as model.name=wrn model.depth=28; data.name says which images.
+
+    Raises:
+        ConfigError: with every mistake at once.
+    """
+    command_line = read_command_line(pairs, of_sweep=False)
+    by_path: dict[Keys, Override] = {tuple(key.split(".")): value for key, value in command_line.trial.items()}
+    data = merge(_REST, {path: override.value for path, override in by_path.items()})
+    mistakes = command_line.mistakes
+    try:
+        config = TrialConfig.model_validate(data)
+    except ValidationError:
+        mistakes += traced(findings_of(TrialConfig, data), Source("command line", data), (), by_path)
+    if mistakes:
+        raise ConfigError(mistakes)
+    return _listed(config)
+
+
+def in_file(path: str, pairs: list[str]) -> list[Listed]:
+    """The models of a sweep file or a trial file, each once.
+
+    Args:
+        path: the file.
+        pairs: `key=value` pairs that override it.
+
+    Raises:
+        ConfigError: with every mistake of the file at once.
+    """
+    if "base" in Source.read(path).data:
+        configs = [setting.config for setting in read_sweep(path, pairs).settings]
+    else:
+        configs = [read_trial(path, pairs)]
+    return list(dict.fromkeys(_listed(config) for config in configs))
+
+
+def _listed(config: TrialConfig) -> Listed:
+    return Listed(config.model, config.data.facts.shape, config.data.facts.classes)
+
+
+def _flat(options: dict[str, Any], prefix: str) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in options.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{key}.")
+        else:
+            flat[f"{prefix}{key}"] = value
+    return flat
