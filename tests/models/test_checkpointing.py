@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.models.configs import NORMS, config, network
+from wsnet.config import TrialConfig
 from wsnet.layers import LayerRandomness
 from wsnet.models import ModelError, activation_bytes, build
 
@@ -110,3 +111,15 @@ def test_the_two_big_nets_fit_12_gigabytes_at_batch_64() -> None:
             64 * activation_bytes(config(name, checkpointing=on, **options), 10, (3, 32, 32)) for on in (False, True)
         )
         assert plain > least and less < 2e9
+
+
+def test_compiling_it_is_refused() -> None:
+    trial = {
+        "data": {"name": "digits"},
+        "model": {"name": "cifar_resnet", "depth": 8, "checkpointing": True},
+        "optim": {"name": "sgd", "lr": 0.1},
+        "train": {"epochs": 1, "batch_size": 8},
+    }
+    TrialConfig.model_validate(trial)
+    with pytest.raises(ValueError, match=r"model\.checkpointing can not be compiled yet"):
+        TrialConfig.model_validate({**trial, "execution": {"compile": True}})

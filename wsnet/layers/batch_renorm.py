@@ -64,9 +64,7 @@ class BatchRenorm2d(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x, N x C x H x W."""
         if not self.training:
-            # The square has its eps already. This one is too small to count; some versions of torch refuse zero.
-            square = self.running_std.square()
-            return F.batch_norm(x, self.running_mean, square, self.weight, self.bias, eps=1e-38)
+            return F.batch_norm(x, self.running_mean, self.running_std.square(), self.weight, self.bias, eps=0.0)
         r, d = self._correction(x)
         # The correction is one more affine map, so that batch norm's own kernel does all of it.
         weight, bias = self.weight * r, torch.addcmul(self.bias, self.weight, d)
