@@ -113,6 +113,23 @@ def test_the_two_big_nets_fit_12_gigabytes_at_batch_64() -> None:
         assert plain > least and less < 2e9
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("cifar_densenet", {"depth": 190, "growth_rate": 40}), ("wrn", {"depth": 28, "widening": 10, "dropout": 0.3})],
+)
+def test_a_step_of_64_images_takes_less_than_12_gigabytes(name: str, options: dict[str, Any]) -> None:
+    model = network(config(name, checkpointing=True, **options), classes=10, shape=(3, 32, 32))
+    model = model.cuda().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    torch.cuda.reset_peak_memory_stats()
+    for _ in range(2):
+        images = torch.randn(64, 3, 32, 32, device="cuda").to(memory_format=torch.channels_last)
+        F.cross_entropy(model(images), torch.arange(64, device="cuda") % 10).backward()
+        optimizer.step()
+    assert torch.cuda.max_memory_reserved() < 12e9
+
+
 def test_compiling_it_is_refused() -> None:
     trial = {
         "data": {"name": "digits"},
