@@ -9,6 +9,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from tests.models.configs import NORMS, config, network
+from wsnet.config import TrialConfig
 from wsnet.layers import LayerRandomness
 from wsnet.models import ModelError, activation_bytes, build
 
@@ -110,3 +111,32 @@ def test_the_two_big_nets_fit_12_gigabytes_at_batch_64() -> None:
             64 * activation_bytes(config(name, checkpointing=on, **options), 10, (3, 32, 32)) for on in (False, True)
         )
         assert plain > least and less < 2e9
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("cifar_densenet", {"depth": 190, "growth_rate": 40}), ("wrn", {"depth": 28, "widening": 10, "dropout": 0.3})],
+)
+def test_a_step_of_64_images_takes_less_than_12_gigabytes(name: str, options: dict[str, Any]) -> None:
+    model = network(config(name, checkpointing=True, **options), classes=10, shape=(3, 32, 32))
+    model = model.cuda().to(memory_format=torch.channels_last)
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    torch.cuda.reset_peak_memory_stats()
+    for _ in range(2):
+        images = torch.randn(64, 3, 32, 32, device="cuda").to(memory_format=torch.channels_last)
+        F.cross_entropy(model(images), torch.arange(64, device="cuda") % 10).backward()
+        optimizer.step()
+    assert torch.cuda.max_memory_reserved() < 12e9
+
+
+def test_compiling_it_is_refused() -> None:
+    trial = {
+        "data": {"name": "digits"},
+        "model": {"name": "cifar_resnet", "depth": 8, "checkpointing": True},
+        "optim": {"name": "sgd", "lr": 0.1},
+        "train": {"epochs": 1, "batch_size": 8},
+    }
+    TrialConfig.model_validate(trial)
+    with pytest.raises(ValueError, match=r"model\.checkpointing can not be compiled yet"):
+        TrialConfig.model_validate({**trial, "execution": {"compile": True}})

@@ -192,3 +192,8 @@ def test_torchvisions_file_is_looked_for_where_torchvision_keeps_it(
 
 def test_a_relative_path_is_made_absolute() -> None:
     assert config("cifar_resnet", depth=8, pretrained="a.pth").pretrained == str(Path("a.pth").absolute())
+
+
+def test_weights_that_would_be_drawn_anew_from_data_are_refused() -> None:
+    with pytest.raises(ValueError, match=r"model\.pretrained has no effect with weight_init 'data_dependent'"):
+        config("cifar_resnet", "none", depth=8, weight="normalized", weight_init="data_dependent", pretrained="a.pth")

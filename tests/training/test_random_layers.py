@@ -67,7 +67,11 @@ def test_checkpointing_changes_neither_identity_nor_numbers(tmp_path: Path, name
 
 
 def test_two_workers_draw_what_one_draws(tmp_path: Path) -> None:
-    trials = {name: settings(name, norm={"name": "group", "groups": 2}) for name in ("wrn", "shake_shake")}
+    group = {"name": "group", "groups": 2}
+    trials = {
+        "wrn": settings("wrn", norm=group, checkpointing=True),
+        "shake_shake": settings("shake_shake", norm=group),
+    }
     specs = [spec(of, tmp_path / name) for name, of in trials.items()]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=tmp_path / "store") for rank in (0, 1)))
     for name, of in trials.items():

@@ -16,17 +16,22 @@ _WEIGHTS = {"GoogLeNetOutputs": 0.3, "InceptionOutputs": 0.4}
 """Weight of each auxiliary loss, by the type of what the network gives: its logits first, then the others."""
 
 
-def loss_and_logits(output: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Cross entropy with all auxiliary ones, and the logits that count.
+def loss_and_logits(output: Any, labels: Tensor, *, of: int | None = None) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy with all auxiliary ones, and the logits that count.
 
     Args:
         output: what a network gives: logits N x classes, or torchvision's named tuple of several.
         labels: N.
+        of: images that the mean is over, where these are a part of them; None: these.
     """
     if isinstance(output, Tensor):
-        return F.cross_entropy(output, labels), output
+        return _cross_entropy(output, labels, of), output
     logits, *others = output
-    loss = F.cross_entropy(logits, labels)
+    loss = _cross_entropy(logits, labels, of)
     for other in others:
-        loss = loss + _WEIGHTS[type(output).__name__] * F.cross_entropy(other, labels)
+        loss = loss + _WEIGHTS[type(output).__name__] * _cross_entropy(other, labels, of)
     return loss, logits
+
+
+def _cross_entropy(logits: Tensor, labels: Tensor, of: int | None) -> Tensor:
+    return F.cross_entropy(logits, labels) if of is None else F.cross_entropy(logits, labels, reduction="sum") / of

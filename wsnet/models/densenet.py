@@ -161,9 +161,7 @@ _DENSENETS: dict[int, tuple[int, int, tuple[int, ...]]] = {
 """Growth rate, channels of the first convolution, and layers in each block, by depth."""
 
 
-def densenet(
-    layers: Layers, *, depth: int, dropout: float = 0.0, classes: int, shape: tuple[int, int, int]
-) -> DenseNet:
+def densenet(layers: Layers, *, depth: int, dropout: float, classes: int, shape: tuple[int, int, int]) -> DenseNet:
     """DenseNet-121, -161, -169 or -201: with bottlenecks and compression 0.5.
 
     Args:

@@ -4,10 +4,9 @@ import time
 from dataclasses import dataclass
 
 import torch
-from torch.nn import functional as F
 
 from wsnet.config import ExecutionConfig, TrialConfig
-from wsnet.models import build
+from wsnet.models import build, loss_and_logits
 from wsnet.sweep.plan import Plan
 
 __all__ = ["Estimate", "estimate"]
@@ -84,7 +83,7 @@ def _step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) ->
     times = []
     for _ in range(3):
         began = time.perf_counter()
-        F.cross_entropy(model(images), labels).backward()
+        loss_and_logits(model(images), labels)[0].backward()
         if images.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)

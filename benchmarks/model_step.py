@@ -1,0 +1,142 @@
+"""What this project's way to write a network costs: seconds of a training step, as a ratio to a plain script's net.
+
+    python benchmarks/model_step.py [--threads N] [--steps N] [--rounds N] [--device D]
+
+Forward, backward and SGD step of a ResNet-20 with batch norm on 128 images of 3x32x32, as `wsnet.models` builds it and
+as a plain script writes it in torchvision's style (below), with the same weights, memory format and optimizer, in one
+process, taking turns every few steps in an order that rotates. A ratio is the median over the rounds, shown with their
+quartiles. The bar is 1.03.
+"""
+
+import argparse
+import statistics
+import sys
+import time
+from collections.abc import Callable
+
+import torch
+from pydantic import TypeAdapter
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from wsnet.config.model import ModelConfig
+from wsnet.layers import initialize
+from wsnet.models import build
+
+BATCH = 128
+BAR = 1.03
+
+
+def main() -> int:
+    arguments = _arguments()
+    torch.set_num_threads(arguments.threads)
+    config = TypeAdapter(ModelConfig).validate_python({"name": "cifar_resnet", "depth": 20})
+    ours = build(config, classes=10, shape=(3, 32, 32))
+    initialize(ours, 0)
+    plain = PlainResNet(3)
+    plain.load_state_dict(ours.state_dict())
+    contestants = {"wsnet": step(ours, arguments), "plain": step(plain, arguments)}
+    rounds = []
+    for number in range(-2, arguments.rounds):
+        names = ["wsnet", "plain"] if number % 2 else ["plain", "wsnet"]
+        seconds = {name: _timed(contestants[name], arguments) for name in names}
+        if number >= 0:  # The first rounds choose kernels.
+            rounds.append(seconds)
+    print(f"{arguments.device}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps")
+    for name in contestants:
+        milliseconds = statistics.median(seconds[name] for seconds in rounds) * 1e3 / arguments.steps
+        print(f"{name:8}{milliseconds:8.1f} ms a step")
+    low, ratio, high = statistics.quantiles(seconds["wsnet"] / seconds["plain"] for seconds in rounds)
+    met = "met" if ratio <= BAR else "MISSED"
+    print(f"wsnet / plain: {ratio:.3f} ({low:.3f} to {high:.3f})  bar {BAR:.2f}  {met}")
+    return int(ratio > BAR)
+
+
+def step(model: nn.Module, arguments: argparse.Namespace) -> Callable[[], None]:
+    """A function that makes one training step."""
+    model.to(arguments.device).to(memory_format=torch.channels_last).train()
+    optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
+    generator = torch.Generator().manual_seed(0)
+    images = torch.randn(BATCH, 3, 32, 32, generator=generator).to(arguments.device)
+    images = images.to(memory_format=torch.channels_last)
+    labels = torch.randint(10, (BATCH,), generator=generator).to(arguments.device)
+
+    def run() -> None:
+        optimizer.zero_grad(set_to_none=True)
+        F.cross_entropy(model(images), labels).backward()
+        optimizer.step()
+
+    return run
+
+
+class PlainBlock(nn.Module):
+    """torchvision's BasicBlock."""
+
+    def __init__(self, inplanes: int, planes: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(inplanes, planes, 3, stride=stride, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(planes)
+        self.relu = nn.ReLU(inplace=True)
+        self.conv2 = nn.Conv2d(planes, planes, 3, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(planes)
+        self.downsample = None
+        if stride != 1 or inplanes != planes:
+            self.downsample = nn.Sequential(
+                nn.Conv2d(inplanes, planes, 1, stride=stride, bias=False), nn.BatchNorm2d(planes)
+            )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x inplanes x H x W to N x planes x H/stride x W/stride."""
+        identity = x if self.downsample is None else self.downsample(x)
+        out = self.relu(self.bn1(self.conv1(x)))
+        out = self.bn2(self.conv2(out))
+        out += identity
+        return self.relu(out)
+
+
+class PlainResNet(nn.Module):
+    """torchvision's ResNet, with the stem and the three stages for CIFAR."""
+
+    def __init__(self, blocks: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.relu = nn.ReLU(inplace=True)
+        self.layer1 = self._stage(16, 16, blocks, 1)
+        self.layer2 = self._stage(16, 32, blocks, 2)
+        self.layer3 = self._stage(32, 64, blocks, 2)
+        self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
+        self.fc = nn.Linear(64, 10)
+
+    def _stage(self, inplanes: int, planes: int, blocks: int, stride: int) -> nn.Sequential:
+        return nn.Sequential(
+            PlainBlock(inplanes, planes, stride), *(PlainBlock(planes, planes, 1) for _ in range(blocks - 1))
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x 3 x H x W to N x 10 logits."""
+        x = self.relu(self.bn1(self.conv1(x)))
+        x = self.layer3(self.layer2(self.layer1(x)))
+        return self.fc(torch.flatten(self.avgpool(x), 1))
+
+
+def _timed(run: Callable[[], None], arguments: argparse.Namespace) -> float:
+    began = time.perf_counter()
+    for _ in range(arguments.steps):
+        run()
+    if arguments.device != "cpu":
+        torch.cuda.synchronize()
+    return time.perf_counter() - began
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
+    parser.add_argument("--steps", type=int, default=2, help="steps of each in a round (default: 2)")
+    parser.add_argument("--rounds", type=int, default=30, help="rounds, at least 2 (default: 30)")
+    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    sys.exit(main())
