@@ -122,6 +122,12 @@ def test_the_plan_is_the_whole_batch_wherever_that_is_the_same() -> None:
     assert plan("batch", 16, workers=2) == "whole batch"
 
 
+def test_networks_with_norms_of_their_own_run_as_the_loop() -> None:
+    data = config(train={"batch_size": 32, "micro_batch_size": 8}).model_dump(mode="json")
+    network = {"name": "torchvision", "architecture": "resnet18"}
+    assert plan_micro_batches(TrialConfig.model_validate({**data, "model": network})).what == "loop of 4 x 8"
+
+
 def test_the_reason_for_a_plan_is_told() -> None:
     found = plan_micro_batches(config(train={"micro_batch_size": 4}, execution={"micro_batches": "loop"}))
     assert found.what == "loop of 8 x 4" and "execution.micro_batches" in found.why

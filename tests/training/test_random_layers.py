@@ -107,3 +107,21 @@ def test_a_trial_begins_from_pretrained_weights_and_has_their_identity(tmp_path:
             assert torch.equal(ours, theirs)
     resumed = trained(begun[0], tmp_path / "out")
     assert [record["epoch"] for record in resumed.records] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("name", ["wrn", "shake_shake"])
+def test_micro_batches_draw_what_the_whole_batch_draws(tmp_path: Path, name: str) -> None:
+    whole = settings(name, norm={"name": "group", "groups": 2}).model_dump()
+    loop = TrialConfig.model_validate(
+        {
+            **whole,
+            "train": {**whole["train"], "micro_batch_size": 11},
+            "execution": {**whole["execution"], "micro_batches": "loop"},
+        }
+    )
+    results = [
+        numbers(trained(Trial.prepare(of), tmp_path / str(number)).records)
+        for number, of in enumerate((TrialConfig.model_validate(whole), loop))
+    ]
+    for one, other in zip(*results, strict=True):
+        assert one == pytest.approx(other, rel=1e-4)

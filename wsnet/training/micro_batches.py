@@ -74,6 +74,8 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches
         return whole("there is one micro-batch")
     if config.execution.micro_batches == "loop":
         return loop("execution.micro_batches is 'loop'")
+    if config.model.name == "torchvision":
+        return loop("torchvision's networks have norms of their own")
     if norm.streams:
         return whole(f"norm {norm.name!r} goes from image to image, wherever a micro-batch ends")
     if not norm.over_batch:
@@ -124,8 +126,7 @@ def backward(
             with _together(model, index == len(pieces) - 1):
                 begin(index * size)
                 with autocast():
-                    mean, logits = loss_and_logits(forward(images), labels)
-                    loss = mean * (len(labels) / len(batch.labels))  # What it adds to the mean over the share.
+                    loss, logits = loss_and_logits(forward(images), labels, of=len(batch.labels))
                 (loss if batch.weight == 1 else loss * batch.weight).backward()
             losses.append(loss.detach())
             parts.append(logits.detach())
