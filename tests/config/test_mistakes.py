@@ -33,11 +33,11 @@ EPOCHS = "epochs: 3"
             "name: cifar_resnt",
             "s.yaml:4: base.model: unknown name 'cifar_resnt'; did you mean 'cifar_resnet'?",
         ),
-        ("name: sgd, ", "", "s.yaml:5: base.optim: needs a 'name', one of sgd, adam"),
+        ("name: sgd, ", "", "s.yaml:5: base.optim: needs a 'name', one of sgd, adam, adamw, lars"),
         (
             LR,
             "lr: 0.1, betas: [0.9, 0.99]",
-            "s.yaml:5: base.optim.betas: has no effect with 'sgd'; only 'adam' takes it",
+            "s.yaml:5: base.optim.betas: has no effect with 'sgd'; only 'adam' and 'adamw' take it",
         ),
         (LR, "lr: '1e-3'", "s.yaml:5: base.optim.lr: must be a number, but got '1e-3'; write it without quotes"),
         (LR, "lr: .nan", "s.yaml:5: base.optim.lr: must be a finite number, but got nan"),

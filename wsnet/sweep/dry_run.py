@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from wsnet.config import Sweep, canonical
+from wsnet.config.scaling import describe_scaling
 from wsnet.config.source import dump_yaml
 
 __all__ = ["show_costs", "show_settings"]
@@ -58,6 +59,9 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
         table.add_column(heading, justify="left" if heading.startswith("setting") else "right")
     if has_micro_batches:
         table.add_column("computed as")
+    has_scaling = any(setting.config.optim.scale_with_batch for setting in sweep.settings)
+    if has_scaling:
+        table.add_column("optim.scale_with_batch gives")
     for trial in (trial for trial in plan.trials if trial.entry.seed == sweep.config.seed_list[0]):
         size, entry = plan.sizes[trial.entry.setting_id], trial.entry
         how = plan_micro_batches(trial.config, workers=sweep.config.resources.workers)
@@ -70,6 +74,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
             f"{trial.config.steps_per_epoch:,}",
             _duration(cost.per_trial[entry.setting_id]),
             *([how.what] if has_micro_batches else []),
+            *([describe_scaling(trial.config) or ""] if has_scaling else []),
         )
     console.print(table)
     for what, why in reasons.items() if has_micro_batches else ():

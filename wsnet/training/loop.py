@@ -10,6 +10,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from wsnet.config.scaling import scaled_optim
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
 from wsnet.layers import initialize, initialize_from_data
 from wsnet.models import build
@@ -17,13 +18,15 @@ from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.distributed import average_buffers, rank_and_world
+from wsnet.training.divergence import TrainingMeter
 from wsnet.training.evaluate import autocast, evaluate
 from wsnet.training.meter import Measured, Meter
 from wsnet.training.micro_batches import backward, plan_micro_batches
-from wsnet.training.optimizer import build_optimizer
+from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state
 from wsnet.training.schedule import learning_rate
 from wsnet.training.streams import Streams
 from wsnet.training.trial import Trial
+from wsnet.training.weight_average import WeightAverage
 
 __all__ = ["Training", "Watch"]
 
@@ -56,7 +59,8 @@ class Training:
         is_channels_last = self.config.execution.memory_format == "channels_last"
         self.layout = torch.channels_last if is_channels_last else torch.contiguous_format
         self.model = self._built().to(self.device).to(memory_format=self.layout)
-        self.optimizer = build_optimizer(self.config.optim, self.model.parameters())
+        self.optim = scaled_optim(self.config.optim, self.config.train.batch_size)
+        self.optimizer = build_optimizer(self.optim, self.model)
         if start is not None:
             start.restore(self.model, self.optimizer)
         self.epoch = start.epoch if start else 0
@@ -79,6 +83,8 @@ class Training:
         check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
         if start is None and self.config.model.weight_init == "data_dependent":
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
+        ema = self.config.train.ema
+        self.average = WeightAverage(self.model, ema, start.ema if start else {}) if ema else None
         self.forward = self._forward()
 
     def train_epoch(self, watch: Watch | None = None) -> Record:
@@ -94,6 +100,10 @@ class Training:
         record |= trained.named("train")
         for split in self.splits:
             record |= self.evaluate(split).named(split)
+        if self.average is not None:
+            with self.average.in_model():
+                for split in self.splits:
+                    record |= self.evaluate(split).named(f"{split}_ema")
         record["time/epoch_seconds"] = time.perf_counter() - began
         record["time/images_per_second"] = trained.samples / seconds
         return record
@@ -104,7 +114,10 @@ class Training:
             group["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
         loss, logits = backward(self.forward, batch, self.micro_batches.size, model=self.model, autocast=self._autocast)
+        clip_gradients(self.optim, self.model)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update(step)
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
 
@@ -119,19 +132,20 @@ class Training:
             trial_id=self.trial.trial_id,
             epoch=self.epoch,
             model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict()["state"],
+            optimizer=optimizer_state(self.optimizer, self.model),
             records=records,
             streams=self.streams.states,
+            ema=self.average.state if self.average else {},
         )
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of one step."""
-        optim, epochs = self.config.optim, self.config.train.epochs
+        optim, epochs = self.optim, self.config.train.epochs
         return learning_rate(optim.schedule, optim.lr, step=step, steps_per_epoch=self.steps, epochs=epochs)
 
     def _train(self, watch: Watch | None) -> Measured:
-        """One pass over the training images."""
-        meter = Meter(self.device)
+        """One pass over the training images; cut short soon after a loss that is not finite."""
+        meter = TrainingMeter(self.device)
         self.model.train()
         first = (self.epoch - 1) * self.steps
         waiting = time.perf_counter()
@@ -140,6 +154,8 @@ class Training:
             self.train_step(first + step, batch, meter)
             if watch is not None:
                 watch(self.epoch, step, waited, meter)
+            if meter.has_diverged():
+                break
             waiting = time.perf_counter()
         return meter.read()
 
