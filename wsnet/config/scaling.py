@@ -36,10 +36,10 @@ def scaled_optim(optim: OptimConfig, batch_size: int) -> OptimConfig:
 
 
 def describe_scaling(config: TrialConfig) -> str | None:
-    """What `optim.scale_with_batch` makes of a trial's options, for a person; None where it is not set."""
+    """What `optim.scale_with_batch` makes of a trial's lr and momentum, for a person; None where it is not set."""
     scale = config.optim.scale_with_batch
     if scale is None:
         return None
     optim = scaled_optim(config.optim, config.train.batch_size)
     momentum = f", momentum {optim.momentum:.6g}" if isinstance(optim, SGDConfig) and scale.rule == "momentum" else ""
-    return f"lr {optim.lr:.6g}{momentum} (rule {scale.rule}, batch {config.train.batch_size} over {scale.base})"
+    return f"lr {optim.lr:.6g}{momentum}"

@@ -13,7 +13,7 @@ __all__ = ["EMAConfig", "ExecutionConfig", "StopAboveConfig", "TrainConfig", "Tr
 
 
 class EMAConfig(Config):
-    """An exponential moving average of the weights, evaluated beside them (Polyak & Juditsky 1992)."""
+    """An exponential moving average of the weights, evaluated beside them (Kingma & Ba 2015, section 7.2)."""
 
     decay: Fraction
     """Decay of the average in each optimizer step."""

@@ -27,6 +27,8 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
         console.print(f"{text}: each setting is trained once and shown at all its places", highlight=False)
     console.print("\nEvery setting, before what varies (defaults left out):", highlight=False)
     console.print(escape(dump_yaml(_shared(sweep))), highlight=False, soft_wrap=True)
+    for line in _scalings(sweep):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None:
@@ -59,9 +61,6 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
         table.add_column(heading, justify="left" if heading.startswith("setting") else "right")
     if has_micro_batches:
         table.add_column("computed as")
-    has_scaling = any(setting.config.optim.scale_with_batch for setting in sweep.settings)
-    if has_scaling:
-        table.add_column("optim.scale_with_batch gives")
     for trial in (trial for trial in plan.trials if trial.entry.seed == sweep.config.seed_list[0]):
         size, entry = plan.sizes[trial.entry.setting_id], trial.entry
         how = plan_micro_batches(trial.config, workers=sweep.config.resources.workers)
@@ -74,7 +73,6 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
             f"{trial.config.steps_per_epoch:,}",
             _duration(cost.per_trial[entry.setting_id]),
             *([how.what] if has_micro_batches else []),
-            *([describe_scaling(trial.config) or ""] if has_scaling else []),
         )
     console.print(table)
     for what, why in reasons.items() if has_micro_batches else ():
@@ -85,6 +83,16 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _scalings(sweep: Sweep) -> list[str]:
+    """What `optim.scale_with_batch` makes of each batch size."""
+    found: dict[str, None] = {}
+    for config in (setting.config for setting in sweep.settings):
+        scaled = describe_scaling(config)
+        if scaled is not None:
+            found[f"train.batch_size {config.train.batch_size}: optim.scale_with_batch gives {scaled}"] = None
+    return list(found)
 
 
 def _shared(sweep: Sweep) -> dict[str, Any]:
