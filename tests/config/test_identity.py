@@ -38,8 +38,11 @@ def test_defaults_do_not_count() -> None:
         model__norm={"name": "batch", "eps": 1e-5},
         optim__momentum=0.0,
         optim__schedule={"name": "constant", "warmup_epochs": 0},
+        optim__weight_decay_on="all",
+        optim__scale_with_batch=None,
         data__augment={"flip": False},
         train__precision="float32",
+        train__ema=None,
     )
     assert ids(spelled_out) == ids(trial())
     assert canonical(trial()) == {
@@ -71,6 +74,10 @@ def test_what_changes_no_numbers_does_not_count(change: dict[str, Any]) -> None:
     "change",
     [
         {"optim__lr": 0.2},
+        {"optim__clip_grad_norm": 1.0},
+        {"optim__scale_with_batch": {"rule": "linear", "base": 16}},
+        {"train__ema": {"decay": 0.9}},
+        {"train__stop_above": {"loss": 2.0}},
         {"train__epochs": 4},
         {"train__precision": "bfloat16"},
         {"model__weight": "standardized"},

@@ -33,11 +33,11 @@ EPOCHS = "epochs: 3"
             "name: cifar_resnt",
             "s.yaml:4: base.model: unknown name 'cifar_resnt'; did you mean 'cifar_resnet'?",
         ),
-        ("name: sgd, ", "", "s.yaml:5: base.optim: needs a 'name', one of sgd, adam"),
+        ("name: sgd, ", "", "s.yaml:5: base.optim: needs a 'name', one of sgd, adam, adamw, lars"),
         (
             LR,
             "lr: 0.1, betas: [0.9, 0.99]",
-            "s.yaml:5: base.optim.betas: has no effect with 'sgd'; only 'adam' takes it",
+            "s.yaml:5: base.optim.betas: has no effect with 'sgd'; only 'adam' and 'adamw' take it",
         ),
         (LR, "lr: '1e-3'", "s.yaml:5: base.optim.lr: must be a number, but got '1e-3'; write it without quotes"),
         (LR, "lr: .nan", "s.yaml:5: base.optim.lr: must be a finite number, but got nan"),
@@ -48,6 +48,59 @@ EPOCHS = "epochs: 3"
             LR,
             "lr: 0.1, nesterov: true",
             "s.yaml:5: base.optim.nesterov: nesterov has no effect without momentum; give momentum, such as 0.9",
+        ),
+        (
+            LR,
+            "lr: 0.1, weight_decay_on: weights",
+            "s.yaml:5: base.optim.weight_decay_on: weight_decay_on has no effect without weight_decay; "
+            "give weight_decay, such as 1e-4",
+        ),
+        (
+            LR,
+            "lr: 0.1, clip_grad_norm: 1, clip_grad_value: 1",
+            "s.yaml:5: base.optim.clip_grad_value: clip_grad_value and clip_grad_norm must not be given both; "
+            "keep one of them",
+        ),
+        (LR, "lr: 0.1, clip_grad_norm: 0", "s.yaml:5: base.optim.clip_grad_norm: must be greater than 0, but got 0"),
+        (
+            "name: sgd, lr: 0.1",
+            "name: lars, lr: 0.1, scale_with_batch: {rule: momentum, base: 128}",
+            "s.yaml:5: base.optim.scale_with_batch.rule: rule 'momentum' is derived for 'sgd' alone; "
+            "use rule 'linear' or 'sqrt'",
+        ),
+        (
+            LR,
+            "lr: 0.1, scale_with_batch: {rule: linar, base: 128}",
+            "s.yaml:5: base.optim.scale_with_batch.rule: must be one of 'linear', 'sqrt' or 'momentum', "
+            "but got 'linar'; did you mean 'linear'?",
+        ),
+        (
+            LR,
+            "lr: 0.1, scale_with_batch: {rule: linear}",
+            "s.yaml:5: base.optim.scale_with_batch.base: missing, and it has no default",
+        ),
+        (
+            LR,
+            "lr: 0.1, trust_coefficient: 0.01",
+            "s.yaml:5: base.optim.trust_coefficient: has no effect with 'sgd'; only 'lars' takes it",
+        ),
+        (
+            LR,
+            "lr: 0.1, schedule: {name: one_cycle, warmup_epochs: 1}",
+            "s.yaml:5: base.optim.schedule.warmup_epochs: has no effect with 'one_cycle'; "
+            "only 'constant' and 'multistep' and 'cosine' and 'polynomial' take it",
+        ),
+        (
+            EPOCHS,
+            "epochs: 3, stop_above: {loss: 2, after: 4}",
+            "s.yaml:6: base.train.stop_above.after: train.stop_above.after=4 is never reached with train.epochs=3",
+        ),
+        (EPOCHS, "epochs: 3, ema: {decay: 1}", "s.yaml:6: base.train.ema.decay: must be less than 1, but got 1"),
+        (
+            "seeds: 2",
+            "report: {metric: test_ema/top1_error}",
+            "s.yaml:12: report.metric: 'test_ema/top1_error' needs averaged weights in every setting; "
+            "set base.train.ema.decay, such as 0.999",
         ),
         (
             LR,

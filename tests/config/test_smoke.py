@@ -71,6 +71,14 @@ def test_schedules_are_scaled_along() -> None:
     assert schedule.final_lr == 0.01
 
 
+def test_what_a_smoke_run_can_not_reach_does_not_end_it() -> None:
+    small = smoke(sweep({"epochs: 3": "epochs: 9, stop_above: {loss: 1, after: 5}, ema: {decay: 0.9}",
+                         "lr: 0.1": "lr: 0.1, schedule: {name: one_cycle}"}))  # fmt: skip
+    (config, *_) = [setting.config for setting in small.settings]
+    assert config.train.stop_above is None and config.train.ema is not None
+    assert config.optim.schedule.name == "one_cycle"
+
+
 def test_halving_keeps_a_rung_and_one_seed() -> None:
     small = smoke(sweep({"seeds: 2": "scheduler: {name: asha, grace: 3, eta: 4}"}))
     assert small.config.scheduler.name == "asha"

@@ -56,6 +56,8 @@ def test_a_crashed_or_unfinished_seed_is_missing(status: str) -> None:
 def test_a_stopped_seed_has_a_validation_value_but_no_test_value() -> None:
     assert value_of("stopped", 3.0, "validation/top1_error") == 3.0
     assert value_of("stopped", 3.0, "test/top1_error") is None
+    assert value_of("stopped", 3.0, "validation_ema/top1_error") == 3.0
+    assert value_of("stopped", 3.0, "test_ema/top1_error") is None
 
 
 def test_five_pairs_of_seeds_can_not_reach_five_percent() -> None:

@@ -56,8 +56,10 @@ def test_an_option_that_makes_no_sense_ends_with_status_2(option: str, tmp_path:
 
 def test_a_dry_run_counts_and_starts_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, grid={"train.batch_size": [4, 8, 16]}, seeds=2)
-    text = light(path, "--dry-run", "--storage", tmp_path / "runs")
+    scaled = ("--set", "optim.scale_with_batch.rule=linear", "--set", "optim.scale_with_batch.base=8")
+    text = light(path, "--dry-run", "--storage", tmp_path / "runs", *scaled)
     assert "3 settings x 2 seeds = 6 trials" in text
+    assert "train.batch_size 16: optim.scale_with_batch gives lr 0.1\n" in text
     assert "parameters" in text and "Nothing was started" in text and "'ray'" not in text and "status: 0" in text
     assert [p.name for p in tmp_path.iterdir()] == [path.name]
 

@@ -6,6 +6,7 @@ of; `stop_after`, an epoch whose report raises; `threads`, by rank.
 
 import contextlib
 import json
+import math
 import sys
 import time
 from pathlib import Path
@@ -18,6 +19,7 @@ from wsnet.config import TrialConfig
 from wsnet.storage import Folder
 from wsnet.training import Trial, fit
 from wsnet.training.distributed import average_buffers, sum_over_workers
+from wsnet.training.divergence import TrainingMeter
 
 
 class Stopped(Exception):
@@ -54,7 +56,18 @@ def collective(rank: int) -> dict[str, Any]:
     average_buffers(norm)
     sum_over_workers(total)
     counted = int(norm.num_batches_tracked)
-    return {"running_mean": norm.running_mean.tolist(), "num_batches_tracked": counted, "sum": total.item()}
+    found = {"running_mean": norm.running_mean.tolist(), "num_batches_tracked": counted, "sum": total.item()}
+    return {**found, "stops": stops(rank)}
+
+
+def stops(rank: int) -> int | None:
+    """The step, from 1, after which a training ends whose second worker meets an infinite loss in step 30."""
+    meter, logits, labels = TrainingMeter(torch.device("cpu")), torch.zeros(1, 2), torch.zeros(1, dtype=torch.int64)
+    for step in range(1, 101):
+        meter.add(torch.tensor(math.inf if rank == 1 and step == 30 else 1.0), logits, labels)
+        if meter.has_diverged():
+            return step
+    return None
 
 
 def main() -> None:

@@ -64,6 +64,23 @@ def test_evaluate_prints_the_numbers_of_the_last_record(
         assert found[split] == (f"{record[f'{split}/loss']:.4f}", *accuracies, images)
 
 
+def test_evaluate_prints_the_averaged_weights_too(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    trained(trial(train={"epochs": 1, "ema": {"decay": 0.9}}), tmp_path)
+    assert main([str(tmp_path / "trial.yaml"), "--evaluate", str(tmp_path / "last.pt")]) == 0
+    out, record = capsys.readouterr().out, last(tmp_path).records[-1]
+    for split in ("validation", "test", "validation_ema", "test_ema"):
+        assert f"{split}: loss {record[f'{split}/loss']:.4f}  top-1 {100 - record[f'{split}/top1_error']:.2f}" in out
+
+
+def test_what_the_batch_size_makes_of_the_options_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scaled = config(optim={"scale_with_batch": {"rule": "momentum", "base": 128}}, train={"epochs": 1})
+    (tmp_path / "file.yaml").write_text(dump_yaml(scaled.model_dump(mode="json")))
+    assert main([str(tmp_path / "file.yaml"), "--out", str(tmp_path / "out")]) == 0
+    text = "optim.scale_with_batch gives lr 0.00649906, momentum 0.974004"
+    assert text in capsys.readouterr().out.splitlines()
+    assert (tmp_path / "out" / "trial.yaml").read_text().splitlines()[1] == f"# {text}"
+
+
 def test_resume_from_its_own_checkpoint_goes_on_exactly(done: Path, file: Path, tmp_path: Path) -> None:
     assert main([str(file), "--out", str(tmp_path / "out"), "--resume", str(done / "epoch_0002.pt")]) == 0
     assert_same_checkpoint(last(tmp_path / "out"), last(done))

@@ -232,3 +232,10 @@ def test_workers_measure_the_whole_batch_together(tmp_path: Path) -> None:
     together, alone = (TrialDirectory(Folder(tmp_path / name)).records()[0] for name in ("on", "alone"))
     layers = [key for key in alone if key.startswith("layers/")]
     assert {key: together[key] for key in layers} == pytest.approx({key: alone[key] for key in layers}, rel=0.02)
+
+
+def test_an_epoch_that_ends_early_has_no_measures(tmp_path: Path) -> None:
+    sections = {"optim": {"lr": 1e30}, "train": {"epochs": 2, "batch_size": 1, "diagnostics": True}}
+    result = trained(Trial.prepare(config(**sections)), tmp_path)
+    assert result.status.status == "diverged"
+    assert not any(key.startswith("layers/") for key in result.records[-1])

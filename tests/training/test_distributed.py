@@ -32,6 +32,12 @@ MICRO = {
     "train": {"epochs": 2, "batch_size": 32, "micro_batch_size": 4},
     "execution": {"micro_batches": "loop"},
 }
+# Clipped on the gradient of all workers and micro-batches, and averaged.
+AVERAGED = {
+    **MICRO,
+    "train": {**MICRO["train"], "ema": {"decay": 0.9}},
+    "optim": {"clip_grad_norm": 0.2, "scale_with_batch": {"rule": "linear", "base": 64}},
+}
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +55,22 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**ONLINE), folder / "online-stopped", stop_after=1),
         spec(config(**ONLINE), folder / "online-stopped"),
         spec(config(**MICRO), folder / "micro"),
+        spec(config(**AVERAGED), folder / "averaged"),
     ]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
     return folder
 
 
-@pytest.mark.parametrize(("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO)])
+@pytest.mark.parametrize(
+    ("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO), ("averaged", AVERAGED)]
+)
 def test_the_records_are_those_of_one_process(
     together: Path, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
     alone = numbers(trained(Trial.prepare(config(**options)), tmp_path).records)
     both = numbers(TrialDirectory(Folder(together / name)).records())
     assert [record.keys() for record in both] == [record.keys() for record in alone]
+    assert ("test_ema/loss" in both[0]) == (name == "averaged")
     for one, other in zip(both, alone, strict=True):
         assert one == pytest.approx(other, rel=1e-4)
 
@@ -101,7 +111,12 @@ def test_streams_of_online_norm_go_on_exactly_after_a_stop(together: Path) -> No
     assert_same(one.streams, other.streams)
 
 
+def test_all_workers_stop_at_the_same_step_if_one_of_them_diverges(together: Path) -> None:
+    assert [json.loads((together / f"store.{rank}.json").read_text())["stops"] for rank in (0, 1)] == [75, 75]
+
+
 def test_buffers_are_averaged_and_sums_are_summed(together: Path) -> None:
     for rank in (0, 1):
         found = json.loads((together / f"store.{rank}.json").read_text())
+        del found["stops"]
         assert found == {"running_mean": [1.5, 7.5], "num_batches_tracked": 7, "sum": 3.0}

@@ -105,6 +105,44 @@ def test_a_loss_that_explodes_is_a_result_and_no_exception(tmp_path: Path) -> No
     assert trained(diverging, tmp_path).status == result.status
 
 
+def test_the_recorded_learning_rate_is_the_one_that_the_batch_size_gives(tmp_path: Path) -> None:
+    optim = {"scale_with_batch": {"rule": "momentum", "base": 16}, "schedule": {"name": "constant"}}
+    of = trial(optim=optim, train={"epochs": 1})
+    assert trained(of, tmp_path).records[0]["lr"] == pytest.approx(0.1 * 2 * (1 - 0.81) / 0.1)
+    by_hand = trial(optim={"lr": 0.38, "momentum": 0.81, "schedule": {"name": "constant"}}, train={"epochs": 1})
+    found = trained(by_hand, tmp_path / "by_hand").records[0]["test/loss"]
+    assert last(tmp_path).records[0]["test/loss"] == pytest.approx(found, rel=1e-4)
+
+
+@pytest.mark.parametrize("batch_size", [2, 4])
+def test_a_training_ends_soon_after_its_loss_explodes(tmp_path: Path, batch_size: int) -> None:
+    of = trial(optim={"lr": 1e6}, model={"norm": {"name": "none"}}, train={"batch_size": batch_size})
+    steps = []
+    result = trained(of, tmp_path, watch=lambda epoch, step, *_: steps.append((epoch, step)))
+    assert result.status.status == "diverged" and len(steps) == 50 and len(result.records) == 1
+    assert "test/loss" in result.records[0] and not math.isfinite(result.records[0]["train/loss"])
+    assert repr(numbers(trained(of, tmp_path / "again").records)) == repr(numbers(result.records))
+
+
+def test_looking_for_an_explosion_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    of = trial(train={"batch_size": 2, "epochs": 1})
+    trained(of, tmp_path / "watched")
+    monkeypatch.setattr("wsnet.training.divergence._WINDOW", 10**9)
+    trained(of, tmp_path / "unwatched")
+    assert_same_checkpoint(last(tmp_path / "watched"), last(tmp_path / "unwatched"))
+
+
+def test_a_loss_that_stays_high_ends_a_trial(tmp_path: Path) -> None:
+    of = trial(train={"stop_above": {"loss": 0.01, "after": 2}})
+    result = trained(of, tmp_path)
+    assert result.status.status == "diverged" and len(result.records) == 2
+    assert "in epoch 2, above train.stop_above.loss=0.01" in result.status.message
+    (tmp_path / "status.json").unlink()
+    again = trained(of, tmp_path, report=lambda record: pytest.fail("an epoch was trained"))
+    assert again.status == result.status
+    assert trained(trial(train={"stop_above": {"loss": 9.0}}), tmp_path / "low").status.status == "finished"
+
+
 def test_a_killed_diverged_trial_ends_as_it_would_have(tmp_path: Path) -> None:
     diverging = trial(optim={"lr": 1e6}, model={"norm": {"name": "none"}})
     result = trained(diverging, tmp_path)

@@ -54,7 +54,7 @@ def after_plain_loop(training: Training, size: int, steps: int = 3) -> tuple[dic
     settings, losses, images_seen = training.config, 0.0, 0
     model = build(settings.model, classes=10, shape=(1, 8, 8))
     initialize(model, settings.seed)
-    optimizer = build_optimizer(settings.optim, model.parameters())
+    optimizer = build_optimizer(settings.optim, model)
     for step, batch in zip(range(steps), training.batches.epoch(1), strict=False):
         for group in optimizer.param_groups:
             group["lr"] = training.learning_rate(step)

@@ -1,4 +1,4 @@
-"""The optimizers are torch's plain ones."""
+"""The optimizers are torch's plain ones, and LARS is what its paper says."""
 
 from typing import Any
 
@@ -8,31 +8,48 @@ from pydantic import TypeAdapter
 from torch import Tensor, nn
 
 from wsnet.config.optim import OptimConfig
-from wsnet.training.optimizer import build_optimizer, restore_optimizer
+from wsnet.layers.layer_norm import LayerNorm2d
+from wsnet.layers.normalized import NormalizedConv2d
+from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state, restore_optimizer
 
 
-def built(parameters: list[nn.Parameter], **optim: Any) -> torch.optim.Optimizer:
-    config: Any = TypeAdapter(OptimConfig).validate_python(optim)
-    return build_optimizer(config, parameters)
+def optim_config(**optim: Any) -> OptimConfig:
+    config: OptimConfig = TypeAdapter(OptimConfig).validate_python(optim)
+    return config
 
 
-def parameters() -> list[nn.Parameter]:
-    """A convolution's weights, channels last, and a bias."""
+def built(model: nn.Module, **optim: Any) -> torch.optim.Optimizer:
+    return build_optimizer(optim_config(**optim), model)
+
+
+def convolution() -> nn.Module:
+    """A convolution with weights, channels last, and a bias."""
     generator = torch.Generator().manual_seed(0)
-    weight = torch.randn(8, 4, 3, 3, generator=generator).contiguous(memory_format=torch.channels_last)
-    return [nn.Parameter(weight), nn.Parameter(torch.randn(8, generator=generator))]
+    model = nn.Conv2d(4, 8, 3).to(memory_format=torch.channels_last)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.copy_(torch.randn(parameter.shape, generator=generator))
+    return model
 
 
-def step(optimizer: torch.optim.Optimizer, seed: int) -> None:
-    """One step on made-up gradients."""
+def give_gradients(model: nn.Module, seed: int) -> None:
     generator = torch.Generator().manual_seed(seed)
-    for group in optimizer.param_groups:
-        for parameter in group["params"]:
-            parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=generator))
+    for parameter in model.parameters():
+        parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=generator))
+
+
+def step(optimizer: torch.optim.Optimizer, model: nn.Module, seed: int) -> None:
+    """One step on made-up gradients."""
+    give_gradients(model, seed)
     optimizer.step()
 
 
+def same(one: nn.Module, other: nn.Module) -> bool:
+    return all(torch.equal(mine, its) for mine, its in zip(one.parameters(), other.parameters(), strict=True))
+
+
 SGD = {"name": "sgd", "lr": 0.1, "weight_decay": 0.01}
+SGD9 = {**SGD, "momentum": 0.9}
 ADAM = {"name": "adam", "lr": 0.01, "betas": (0.8, 0.99), "eps": 1e-6, "weight_decay": 0.01}
 PLAIN = {
     "sgd": (SGD, lambda p: torch.optim.SGD(p, lr=0.1, weight_decay=0.01, foreach=False)),
@@ -48,53 +65,140 @@ PLAIN = {
         ADAM,
         lambda p: torch.optim.Adam(p, lr=0.01, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.01, foreach=False),
     ),
+    "adamw": (
+        {**ADAM, "name": "adamw"},
+        lambda p: torch.optim.AdamW(p, lr=0.01, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.01, foreach=False),
+    ),
 }
+LARS = {"name": "lars", "lr": 2.0, "momentum": 0.9, "weight_decay": 0.01, "trust_coefficient": 0.02}
+ALL = {**{name: optim for name, (optim, _) in PLAIN.items()}, "lars": LARS}
+PARTED = {"sgd": {**SGD, "momentum": 0.9}, "adam": ADAM, "adamw": {**ADAM, "name": "adamw"}, "lars": LARS}
 
 
 @pytest.mark.parametrize("name", PLAIN)
 def test_the_fused_optimizer_is_the_plain_one(name: str) -> None:
     optim, plain = PLAIN[name]
-    ours, theirs = parameters(), parameters()
-    one, other = built(ours, **optim), plain(theirs)
+    ours, theirs = convolution(), convolution()
+    one, other = built(ours, **optim), plain(theirs.parameters())
     for seed in range(20):
-        step(one, seed)
-        step(other, seed)
-    for mine, its in zip(ours, theirs, strict=True):
+        step(one, ours, seed)
+        step(other, theirs, seed)
+    for mine, its in zip(ours.parameters(), theirs.parameters(), strict=True):
         torch.testing.assert_close(mine, its, rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("name", PLAIN)
-def test_a_restored_optimizer_goes_on_alike_whatever_the_memory_format_was(name: str) -> None:
-    straight, resumed = parameters(), parameters()
-    one = built(straight, **PLAIN[name][0])
-    for seed in range(3):
-        step(one, seed)
-    saved = {
-        index: {key: value.contiguous() if isinstance(value, Tensor) else value for key, value in state.items()}
-        for index, state in one.state_dict()["state"].items()
-    }
+def test_lars_is_algorithm_1_of_its_paper() -> None:
+    model, plain = convolution(), convolution()
+    optimizer = built(model, **LARS)
+    values = [parameter.detach().double() for parameter in plain.parameters()]
+    velocities = [torch.zeros_like(value) for value in values]
+    for seed in range(5):
+        step(optimizer, model, seed)
+        give_gradients(plain, seed)
+        for index, parameter in enumerate(plain.parameters()):
+            w, g = values[index], parameter.grad.double()  # type: ignore[union-attr]
+            is_weight = index == 0  # The other one is the bias: no layer-wise rate.
+            ratio = 0.02 * w.norm() / (g.norm() + 0.01 * w.norm()) if is_weight else 1.0
+            velocities[index] = 0.9 * velocities[index] + 2.0 * ratio * (g + 0.01 * w)
+            values[index] = w - velocities[index]
+    for mine, value in zip(model.parameters(), values, strict=True):
+        torch.testing.assert_close(mine.double(), value, rtol=1e-5, atol=1e-5)
+
+
+def test_lars_moves_weights_that_are_all_zero() -> None:
+    model = convolution()
     with torch.no_grad():
-        for target, source in zip(resumed, straight, strict=True):
-            target.copy_(source)
-    other = built(resumed, **PLAIN[name][0])
-    restore_optimizer(other, saved)
+        model.weight.zero_()  # type: ignore[operator, union-attr]
+    step(built(model, **LARS), model, 0)
+    assert all(parameter.isfinite().all() and parameter.any() for parameter in model.parameters())
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_restored_optimizer_goes_on_alike_whatever_the_memory_format_was(name: str) -> None:
+    straight, resumed = convolution(), convolution()
+    one = built(straight, **ALL[name])
+    for seed in range(3):
+        step(one, straight, seed)
+    saved = {
+        number: {key: value.contiguous() if isinstance(value, Tensor) else value for key, value in state.items()}
+        for number, state in optimizer_state(one, straight).items()
+    }
+    resumed.load_state_dict(straight.state_dict())
+    other = built(resumed, **ALL[name])
+    restore_optimizer(other, saved, resumed)
     for seed in range(3, 6):
-        step(one, seed)
-        step(other, seed)
-    assert all(torch.equal(mine, its) for mine, its in zip(straight, resumed, strict=True))
+        step(one, straight, seed)
+        step(other, resumed, seed)
+    assert same(straight, resumed)
 
 
 def test_options_are_the_configurations_not_the_checkpoints() -> None:
-    old = built(parameters(), **SGD, momentum=0.9)
-    step(old, 0)
-    new = built(parameters(), **{**SGD, "weight_decay": 0.5}, momentum=0.8)
-    restore_optimizer(new, old.state_dict()["state"])
+    before, after = convolution(), convolution()
+    old = built(before, **SGD, momentum=0.9)
+    step(old, before, 0)
+    new = built(after, **{**SGD, "weight_decay": 0.5}, momentum=0.8)
+    restore_optimizer(new, optimizer_state(old, before), after)
     assert (new.param_groups[0]["weight_decay"], new.param_groups[0]["momentum"]) == (0.5, 0.8)
 
 
-@pytest.mark.parametrize(("old", "new"), [({**SGD, "momentum": 0.9}, ADAM), (ADAM, SGD)])
+@pytest.mark.parametrize(("old", "new"), [({**SGD, "momentum": 0.9}, ADAM), (ADAM, SGD), (LARS, SGD), (SGD9, LARS)])
 def test_another_kind_of_optimizer_is_refused(old: dict[str, Any], new: dict[str, Any]) -> None:
-    source = built(parameters(), **old)
-    step(source, 0)
+    before, after = convolution(), convolution()
+    source = built(before, **old)
+    step(source, before, 0)
     with pytest.raises(ValueError, match="another kind of optimizer"):
-        restore_optimizer(built(parameters(), **new), source.state_dict()["state"])
+        restore_optimizer(built(after, **new), optimizer_state(source, before), after)
+
+
+def network() -> nn.Module:
+    """Weights, among them a gain; biases; norms, one of them with a scale for each element."""
+    return nn.ModuleDict(
+        {
+            "norm": nn.BatchNorm2d(4),
+            "conv": NormalizedConv2d(4, 8, 3),
+            "layer": LayerNorm2d(8, (2, 2)),
+            "head": nn.Linear(8, 3),
+        }
+    )
+
+
+WEIGHTS = {"conv.weight", "conv.g", "head.weight"}
+
+
+@pytest.mark.parametrize("name", PARTED)
+def test_norms_and_biases_can_be_left_out_of_the_decay(name: str) -> None:
+    decayed, alone = network(), network()
+    alone.load_state_dict(decayed.state_dict())
+    one = built(decayed, **PARTED[name], weight_decay_on="weights")
+    other = built(alone, **{**PARTED[name], "weight_decay": 0.0})
+    for seed in range(3):
+        step(one, decayed, seed)
+        step(other, alone, seed)
+    plain = dict(alone.named_parameters())
+    moved = {key for key, parameter in decayed.named_parameters() if not torch.equal(parameter, plain[key])}
+    assert moved == WEIGHTS
+
+
+def test_the_state_follows_the_parameter_from_one_group_to_another() -> None:
+    old, new = network(), network()
+    before = built(old, **SGD9)
+    step(before, old, 0)
+    after = built(new, **SGD9, weight_decay_on="weights")
+    restore_optimizer(after, optimizer_state(before, old), new)
+    for one, other in zip(old.parameters(), new.parameters(), strict=True):
+        assert torch.equal(before.state[one]["momentum_buffer"], after.state[other]["momentum_buffer"])
+    assert (
+        optimizer_state(after, new).keys() == optimizer_state(before, old).keys() == before.state_dict()["state"].keys()
+    )
+
+
+@pytest.mark.parametrize("bound", [0.5, 1e6])
+def test_gradients_are_clipped_as_torch_does(bound: float) -> None:
+    model, plain = network(), network()
+    for which in ("clip_grad_norm", "clip_grad_value"):
+        give_gradients(model, 0)
+        give_gradients(plain, 0)
+        clip_gradients(optim_config(**SGD, **{which: bound}), model)
+        getattr(nn.utils, f"{which}_")(plain.parameters(), bound)
+        for one, other in zip(model.parameters(), plain.parameters(), strict=True):
+            torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=0)

@@ -117,6 +117,9 @@ def _has_epochs(folder: Path, epochs: int) -> bool:
         {"execution": {"memory_format": "contiguous"}},
         {"train": {"epochs": 3, "batch_size": 32, "precision": "bfloat16"}},
         {"data": {"workers": 1}},
+        {"optim": {"clip_grad_norm": 0.5, "weight_decay_on": "weights"}, "train": {"ema": {"decay": 0.9}}},
+        {"optim": {"scale_with_batch": {"rule": "momentum", "base": 128}, "schedule": {"name": "one_cycle"}}},
+        {"optim": {"name": "lars", "lr": 4.0}, "train": {"ema": {"decay": 0.99, "warmup": True}}},
     ],
 )
 def test_a_trial_stopped_after_an_epoch_goes_on_exactly(tmp_path: Path, options: dict[str, Any]) -> None:
@@ -136,9 +139,10 @@ def test_a_trial_stopped_after_an_epoch_goes_on_exactly(tmp_path: Path, options:
     assert_same_checkpoint(last(tmp_path / "stopped"), last(tmp_path / "straight"))
 
 
-def test_adam_goes_on_exactly(tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["adam", "adamw"])
+def test_adam_goes_on_exactly(tmp_path: Path, name: str) -> None:
     of = config().model_dump(mode="json")
-    of["optim"] = {"name": "adam", "lr": 0.01}
+    of["optim"] = {"name": name, "lr": 0.01, "weight_decay": 0.1, "weight_decay_on": "weights"}
     adam = Trial.prepare(type(config()).model_validate(of))
     trained(adam, tmp_path / "straight")
     with pytest.raises(Died):

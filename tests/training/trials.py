@@ -75,6 +75,7 @@ def assert_same_checkpoint(one: Checkpoint, other: Checkpoint) -> None:
     assert (one.trial_id, one.epoch) == (other.trial_id, other.epoch)
     assert_same(one.model, other.model)
     assert_same(one.optimizer, other.optimizer)
+    assert_same(one.ema, other.ema)
     assert numbers(one.records) == numbers(other.records)
 
 

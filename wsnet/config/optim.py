@@ -1,70 +1,61 @@
-"""`optim`: the optimizer and its learning-rate schedule."""
+"""`optim`: the optimizer."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from wsnet.config.base import Config, Fraction, NonNegative, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.schedule import ConstantConfig, ScheduleConfig
 
-__all__ = [
-    "AdamConfig",
-    "ConstantConfig",
-    "CosineConfig",
-    "MultiStepConfig",
-    "OptimConfig",
-    "SGDConfig",
-    "ScheduleConfig",
-]
+__all__ = ["AdamConfig", "AdamWConfig", "LARSConfig", "OptimConfig", "SGDConfig", "ScaleWithBatchConfig"]
 
 
-class _Schedule(Config):
-    warmup_epochs: NonNegative = 0.0
-    """Epochs over which the learning rate rises linearly, step by step, to what the schedule asks for."""
+class ScaleWithBatchConfig(Config):
+    """The learning rate (and momentum) given are for batches of `base`; others get what the rule makes of them.
 
+    With r = train.batch_size / base, lr and the schedule's final_lr are multiplied by r (linear, Goyal et al. 2017), by
+    the root of r (sqrt, Krizhevsky 2014), or by r (1 - m^r) / (1 - m) while the momentum m becomes m^r (momentum, the
+    released code of Chiley et al. 2019), so that momentum decays over the same number of images.
+    """
 
-class ConstantConfig(_Schedule):
-    """The learning rate stays what it is."""
-
-    name: Literal["constant"]
-
-
-class MultiStepConfig(_Schedule):
-    """The learning rate is multiplied by gamma at each milestone."""
-
-    name: Literal["multistep"]
-    milestones: Annotated[tuple[PositiveInt, ...], as_tuple()]
-    """Epochs, counted as finished epochs, after which the learning rate drops; strictly rising."""
-    gamma: Positive = 0.1
-    """Factor at each milestone."""
-
-    @model_validator(mode="after")
-    def _milestones_rise(self) -> "MultiStepConfig":
-        if not self.milestones or list(self.milestones) != sorted(set(self.milestones)):
-            text = f"milestones must be given and rise strictly, but got {list(self.milestones)}"
-            raise conflict((text, ("milestones",)))
-        return self
-
-
-class CosineConfig(_Schedule):
-    """Half a cosine from the learning rate down to `final_lr` (Loshchilov & Hutter 2017, without restarts)."""
-
-    name: Literal["cosine"]
-    final_lr: NonNegative = 0.0
-    """Learning rate at the end."""
-    per: Literal["iteration", "epoch"] = "iteration"
-    """How often the learning rate moves."""
-
-
-ScheduleConfig = Annotated[ConstantConfig | MultiStepConfig | CosineConfig, Field(discriminator="name")]
+    rule: Literal["linear", "sqrt", "momentum"]
+    """What follows the batch size."""
+    base: PositiveInt
+    """Batch size that lr and momentum were chosen for."""
 
 
 class _Optimizer(Config):
     lr: Positive
     """Learning rate before the schedule."""
     weight_decay: NonNegative = 0.0
-    """L2 penalty, added to the gradient of every parameter (norms and biases too)."""
+    """L2 penalty, added to the gradient; with adamw a decay of the parameters themselves."""
+    weight_decay_on: Literal["all", "weights"] = "all"
+    """What decays: every parameter (norms and biases too), or those of convolutions and linear layers but biases."""
+    clip_grad_norm: Positive | None = None
+    """Gradients with a larger 2-norm, over all parameters together, are scaled down to it."""
+    clip_grad_value: Positive | None = None
+    """Each element of a gradient is kept within plus and minus this."""
+    scale_with_batch: ScaleWithBatchConfig | None = None
+    """Rescale lr and momentum with train.batch_size (unset: never)."""
     schedule: ScheduleConfig = ConstantConfig(name="constant")
     """How the learning rate moves."""
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> "_Optimizer":
+        found = self._conflicts()
+        if found:
+            raise conflict(*found)
+        return self
+
+    def _conflicts(self) -> list[tuple[str, tuple[str, ...]]]:
+        found: list[tuple[str, tuple[str, ...]]] = []
+        if self.weight_decay_on != "all" and not self.weight_decay:
+            text = "weight_decay_on has no effect without weight_decay; give weight_decay, such as 1e-4"
+            found.append((text, ("weight_decay_on", "weight_decay")))
+        if self.clip_grad_norm is not None and self.clip_grad_value is not None:
+            text = "clip_grad_value and clip_grad_norm must not be given both; keep one of them"
+            found.append((text, ("clip_grad_value", "clip_grad_norm")))
+        return found
 
 
 class SGDConfig(_Optimizer):
@@ -76,22 +67,54 @@ class SGDConfig(_Optimizer):
     nesterov: bool = False
     """Nesterov's momentum."""
 
-    @model_validator(mode="after")
-    def _nesterov_needs_momentum(self) -> "SGDConfig":
+    def _conflicts(self) -> list[tuple[str, tuple[str, ...]]]:
+        found = super()._conflicts()
         if self.nesterov and not self.momentum:
             text = "nesterov has no effect without momentum; give momentum, such as 0.9"
-            raise conflict((text, ("nesterov", "momentum")))
-        return self
+            found.append((text, ("nesterov", "momentum")))
+        return found
 
 
-class AdamConfig(_Optimizer):
-    """Adam (Kingma & Ba 2015)."""
+class _OwnStepSize(_Optimizer):
+    """Optimizers whose steps do not grow with the gradient: the rule for SGD's momentum is not theirs."""
 
-    name: Literal["adam"]
+    def _conflicts(self) -> list[tuple[str, tuple[str, ...]]]:
+        found = super()._conflicts()
+        if self.scale_with_batch is not None and self.scale_with_batch.rule == "momentum":
+            text = "rule 'momentum' is derived for 'sgd' alone; use rule 'linear' or 'sqrt'"
+            found.append((text, ("scale_with_batch.rule", "name")))
+        return found
+
+
+class _Adam(_OwnStepSize):
     betas: Annotated[tuple[Fraction, Fraction], as_tuple()] = (0.9, 0.999)
     """Decays of the first and second moment."""
     eps: Positive = 1e-8
     """Added to the root of the second moment."""
 
 
-OptimConfig = Annotated[SGDConfig | AdamConfig, Field(discriminator="name")]
+class AdamConfig(_Adam):
+    """Adam (Kingma & Ba 2015)."""
+
+    name: Literal["adam"]
+
+
+class AdamWConfig(_Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter 2019)."""
+
+    name: Literal["adamw"]
+    weight_decay: NonNegative = 0.01
+    """Share of the parameters, times the learning rate, that each step takes off."""
+
+
+class LARSConfig(_OwnStepSize):
+    """Layer-wise adaptive rate scaling (You et al. 2017); norms and biases take steps of SGD."""
+
+    name: Literal["lars"]
+    momentum: Fraction = 0.9
+    """Decay of the velocity."""
+    trust_coefficient: Positive = 0.001
+    """Length of a layer's step over the length of its weights, at learning rate 1 and without momentum."""
+
+
+OptimConfig = Annotated[SGDConfig | AdamConfig | AdamWConfig | LARSConfig, Field(discriminator="name")]

@@ -116,6 +116,11 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
             settings.append(Setting(config=checked, axes=axes, case=case.index))
     if not validated:
         mistakes += _validation_mistakes(config, source)
+    if "_ema/" in config.report.metric and any(setting.config.train.ema is None for setting in settings):
+        text = (
+            f"{config.report.metric!r} needs averaged weights in every setting; set base.train.ema.decay, such as 0.999"
+        )
+        mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
     if mistakes:
         raise ConfigError(in_order(mistakes))
     settings = distinct(settings)
@@ -205,7 +210,7 @@ def _validation_mistakes(config: SweepConfig, source: Source) -> list[Mistake]:
     mistakes = []
     if config.scheduler.name != "fifo":
         mistakes.append(Mistake(source.place(("scheduler",)), "scheduler", f"{config.scheduler.name!r} {needs}"))
-    if config.report.metric.startswith("validation/"):
+    if config.report.metric.startswith("validation"):
         text = f"{config.report.metric!r} {needs}"
         mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
     return mistakes

@@ -5,7 +5,7 @@ import math
 from dataclasses import replace
 from typing import Any
 
-from wsnet.config.optim import ConstantConfig, MultiStepConfig, ScheduleConfig
+from wsnet.config.schedule import ConstantConfig, MultiStepConfig, OneCycleConfig, ScheduleConfig
 from wsnet.config.settings import Setting, Sweep, distinct, varying
 from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig
 from wsnet.config.trial import TrialConfig
@@ -99,6 +99,7 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
                 "batch_size": batch_size,
                 "micro_batch_size": micro,
                 "steps_per_epoch": steps or train.steps_per_epoch,
+                "stop_above": None,  # A bound for trained nets; a smoke run leaves them untrained.
             }
         ),
     }
@@ -106,6 +107,8 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
 
 
 def _scaled(schedule: ScheduleConfig, epochs: int, before: int) -> ScheduleConfig:
+    if isinstance(schedule, OneCycleConfig):  # It is given in shares of the training.
+        return schedule
     warmup = schedule.warmup_epochs * epochs / before
     if isinstance(schedule, MultiStepConfig) and epochs < before:
         scaled = sorted({round(milestone * epochs / before) for milestone in schedule.milestones})

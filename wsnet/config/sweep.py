@@ -88,8 +88,14 @@ class ReportConfig(Config):
         "validation/top1_error",
         "validation/top5_error",
         "validation/loss",
+        "test_ema/top1_error",
+        "test_ema/top5_error",
+        "test_ema/loss",
+        "validation_ema/top1_error",
+        "validation_ema/top5_error",
+        "validation_ema/loss",
     ] = "test/top1_error"
-    """Last-epoch metric in the cells; errors are in percent."""
+    """Last-epoch metric in the cells; errors are in percent. `_ema`: of the averaged weights (train.ema)."""
     statistic: Literal["median"] = "median"
     """What a cell shows of its seeds."""
 

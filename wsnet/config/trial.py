@@ -4,12 +4,30 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
+from wsnet.config.base import Config, Fraction, NonNegativeInt, Positive, PositiveInt, conflict
 from wsnet.config.data import DataConfig
 from wsnet.config.model import ModelConfig
 from wsnet.config.optim import OptimConfig
 
-__all__ = ["ExecutionConfig", "TrainConfig", "TrialConfig"]
+__all__ = ["EMAConfig", "ExecutionConfig", "StopAboveConfig", "TrainConfig", "TrialConfig"]
+
+
+class EMAConfig(Config):
+    """An exponential moving average of the weights, evaluated beside them (Kingma & Ba 2015, section 7.2)."""
+
+    decay: Fraction
+    """Decay of the average in each optimizer step."""
+    warmup: bool = False
+    """Begin with a faster decay, min(decay, (1 + t) / (10 + t)) in step t, to forget the initial weights."""
+
+
+class StopAboveConfig(Config):
+    """A bound on the training loss: a trial above it counts as diverged."""
+
+    loss: Positive
+    """Largest mean training loss of an epoch, in nats."""
+    after: PositiveInt = 1
+    """First epoch that the bound is for."""
 
 
 class TrainConfig(Config):
@@ -29,6 +47,10 @@ class TrainConfig(Config):
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass: IEEE float32, TensorFloat-32 products on GPUs that have them, or
     automatic mixed precision in bfloat16. Never chosen for you."""
+    ema: EMAConfig | None = None
+    """Average the weights as well, and evaluate the average as validation_ema and test_ema (unset: no)."""
+    stop_above: StopAboveConfig | None = None
+    """End a trial whose training loss stays high (unset: only one whose loss is not finite)."""
     keep: Literal["last", "best", "all", "none"] = "last"
     """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
     tensorboard: bool = False
@@ -87,6 +109,10 @@ class TrialConfig(Config):
         if self.train.keep == "best" and not self.data.validation:
             text = "train.keep 'best' needs a validation split; set data.validation, such as 5000"
             found.append((text, ("train.keep", "data.validation")))
+        stop = self.train.stop_above
+        if stop is not None and stop.after > self.train.epochs:
+            text = f"train.stop_above.after={stop.after} is never reached with train.epochs={self.train.epochs}"
+            found.append((text, ("train.stop_above.after", "train.epochs")))
         if found:
             raise conflict(*found)
         return self

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsnet.report.results import ReportError, Results
-from wsnet.report.statistics import Summary, summarize, value_of
+from wsnet.report.statistics import Summary, is_of_test, summarize, value_of
 
 __all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
 
@@ -109,8 +109,8 @@ def _cell(trials: list[dict[str, Any]], axes: Sequence[str], metric: str) -> Cel
     summary = _summary(trials, metric)
     stopped = [trial for trial in trials if trial["status"] == "stopped"]
     validation = None
-    if summary is None and stopped and metric.startswith("test/"):
-        validation = _summary(stopped, metric.replace("test/", "validation/", 1))
+    if summary is None and stopped and is_of_test(metric):
+        validation = _summary(stopped, metric.replace("test", "validation", 1))
     return Cell(
         setting_id=trials[0][SETTING],
         axes={axis: trials[0][axis] for axis in axes},

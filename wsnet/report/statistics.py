@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Summary", "higher_is_better", "smallest_p", "summarize", "value_of"]
+__all__ = ["Summary", "higher_is_better", "is_of_test", "smallest_p", "summarize", "value_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,9 +52,14 @@ def value_of(status: str, value: float | None, metric: str) -> float | None:
     worst = -math.inf if higher_is_better(metric) else math.inf
     if status == "diverged":
         return worst
-    if status == "finished" or (status == "stopped" and not metric.startswith("test/")):
+    if status == "finished" or (status == "stopped" and not is_of_test(metric)):
         return worst if value is not None and not math.isfinite(value) else value
     return None
+
+
+def is_of_test(metric: str) -> bool:
+    """Whether a metric is of the test set: of the weights or of their average."""
+    return metric.startswith(("test/", "test_ema/"))
 
 
 def higher_is_better(metric: str) -> bool:

@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from wsnet.config import Sweep, canonical
+from wsnet.config.scaling import describe_scaling
 from wsnet.config.source import dump_yaml
 
 __all__ = ["show_costs", "show_settings"]
@@ -26,6 +27,8 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
         console.print(f"{text}: each setting is trained once and shown at all its places", highlight=False)
     console.print("\nEvery setting, before what varies (defaults left out):", highlight=False)
     console.print(escape(dump_yaml(_shared(sweep))), highlight=False, soft_wrap=True)
+    for line in _scalings(sweep):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
 def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None:
@@ -81,6 +84,16 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
         highlight=False,
         soft_wrap=True,
     )
+
+
+def _scalings(sweep: Sweep) -> list[str]:
+    """What `optim.scale_with_batch` makes of each batch size."""
+    found: dict[str, None] = {}
+    for config in (setting.config for setting in sweep.settings):
+        scaled = describe_scaling(config)
+        if scaled is not None:
+            found[f"train.batch_size {config.train.batch_size}: optim.scale_with_batch gives {scaled}"] = None
+    return list(found)
 
 
 def _shared(sweep: Sweep) -> dict[str, Any]:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.config.optim import AdamConfig, AdamWConfig
 from wsnet.models import build, loss_and_logits
 from wsnet.sweep.plan import Plan
 
@@ -91,7 +92,9 @@ def _step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) ->
 
 
 def _checkpoint_bytes(config: TrialConfig, parameters: int) -> int:
-    states = 3 if config.optim.name == "adam" else 2 if config.optim.momentum else 1
+    optim = config.optim
+    states = 3 if isinstance(optim, AdamConfig | AdamWConfig) else 2 if optim.momentum else 1
+    states += config.train.ema is not None
     files = {"none": 0, "last": 1, "best": 2, "all": config.train.epochs + 2}[config.train.keep]
     return 4 * parameters * states * files
 

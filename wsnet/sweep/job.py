@@ -14,6 +14,8 @@ from wsnet.storage.trial_directory import LAYERS, Record
 
 __all__ = ["Jobs", "train_job"]
 
+_TEST = ("test/", "test_ema/")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Jobs:
@@ -94,7 +96,7 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
 
 
 def _told(trial_id: str, record: Record) -> dict[str, Any]:
-    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith(("test/", LAYERS))}
+    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith((*_TEST, LAYERS))}
     return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
 
 

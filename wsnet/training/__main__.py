@@ -88,6 +88,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Console") -> int:
+    from wsnet.config.scaling import describe_scaling
     from wsnet.models import parameter_count
     from wsnet.storage import Folder
     from wsnet.training.bar import Bar
@@ -101,6 +102,9 @@ def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Conso
         f"{config.data.name}, {len(trial.images.train):,} training images; {config.execution.device}, "
         f"{config.execution.threads} threads",
     )
+    scaled = describe_scaling(config)
+    if scaled:
+        _say(console, f"optim.scale_with_batch gives {scaled}")
     with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
         result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)
     _say(console, f"{result.status.status} after epoch {result.status.epoch}: {folder.location}")
@@ -116,11 +120,13 @@ def _evaluate(trial: "Trial", checkpoint: "Checkpoint", console: "Console") -> i
     with applied(trial.config):
         training = Training(trial)
         checkpoint.restore(training.model)
-        for split in training.splits:
-            measured = training.evaluate(split)
-            top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
-            accuracy = f"top-1 {top1:.2f}  top-5 {top5:.2f}"
-            _say(console, f"{split}: loss {measured.loss:.4f}  {accuracy}  ({measured.samples:,} images)")
+        for suffix, weights in (("", {}), ("_ema", checkpoint.ema)):
+            training.model.load_state_dict(weights, strict=False)
+            for split in training.splits if weights or not suffix else ():
+                measured = training.evaluate(split)
+                top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
+                accuracy = f"top-1 {top1:.2f}  top-5 {top5:.2f}"
+                _say(console, f"{split}{suffix}: loss {measured.loss:.4f}  {accuracy}  ({measured.samples:,} images)")
     return 0
 
 

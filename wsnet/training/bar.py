@@ -79,7 +79,7 @@ class Bar:
     def epoch(self, record: Record) -> None:
         """An epoch is done."""
         parts = [f"epoch {int(record['epoch']):>{len(str(self._epochs))}}/{self._epochs}", f"lr {record['lr']:.4g}"]
-        for split in ("train", "validation", "test"):
+        for split in ("train", "validation", "test", "validation_ema", "test_ema"):
             if f"{split}/loss" in record:
                 top1, top5 = (100 - record[f"{split}/top{k}_error"] for k in (1, 5))
                 parts.append(f"{split} loss {record[f'{split}/loss']:.4f} top-1 {top1:.2f} top-5 {top5:.2f}")

@@ -35,6 +35,7 @@ class Checkpoint:
         optimizer: the optimizer's moments and step counts, by number of the parameter; its options are the trial's.
         records: one record for each epoch done.
         streams: online norm's state of each of several workers, which go on with their own; `model` has them merged.
+        ema: the averaged parameters by name, where `train.ema` asks for them.
     """
 
     trial_id: str
@@ -43,6 +44,7 @@ class Checkpoint:
     optimizer: dict[int, dict[str, Any]]
     records: list[Record]
     streams: list[dict[str, Any]] = field(default_factory=list)
+    ema: dict[str, torch.Tensor] = field(default_factory=dict)
 
     def to_bytes(self) -> bytes:
         """As a file that `torch.load(weights_only=True)` reads."""
@@ -97,7 +99,7 @@ class Checkpoint:
             raise CheckpointError(text) from None
         if optimizer is not None:
             try:
-                restore_optimizer(optimizer, self.optimizer)
+                restore_optimizer(optimizer, self.optimizer, model)
             except ValueError as error:
                 text = f"the checkpoint (trial {self.trial_id}) is of another optimizer: {error}"
                 raise CheckpointError(text) from None

@@ -97,7 +97,8 @@ class Diagnostics:
 
     def read(self) -> Record:
         """What the last step measured, as entries of a record; waits for the device. Every worker has to call it."""
-        assert self._weights is not None, "no optimizer step was measured"
+        if self._weights is None:  # The epoch ended before the step that is measured: its loss was not finite.
+            return {}
         world = rank_and_world()[1]
         parts = [*self._moments.values(), *(value / world for value in (*self._running.values(), self._weights))]
         packed = torch.cat(parts)
@@ -112,6 +113,7 @@ class Diagnostics:
             power = 1.0 if isinstance(self._optimizer, torch.optim.SGD) else 0.5
             for name, lr, gradient, square in zip(self._weighted, self._lrs, *np.split(weights, 2), strict=True):
                 record |= _named(name, {"gradient_norm": gradient, "effective_lr": lr / square**power})
+        self._weights = None
         return record
 
     @contextmanager

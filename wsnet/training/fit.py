@@ -111,6 +111,12 @@ def _ending(training: Training, records: list[Record]) -> Status | None:
     if not math.isfinite(loss):
         message = f"the training loss became {loss} in epoch {training.epoch}"
         return Status(status="diverged", epoch=training.epoch, message=message)
+    stop = training.config.train.stop_above
+    if records and stop is not None and training.epoch >= stop.after and loss > stop.loss:
+        message = (
+            f"the training loss is {loss:.6g} in epoch {training.epoch}, above train.stop_above.loss={stop.loss:g}"
+        )
+        return Status(status="diverged", epoch=training.epoch, message=message)
     if training.epoch >= training.config.train.epochs:
         return Status(status="finished", epoch=training.epoch)
     return None

@@ -11,6 +11,7 @@ import torch
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from wsnet.config.scaling import scaled_optim
 from wsnet.data import Batch, Batches, evaluation_batches, on_device
 from wsnet.layers import LayerRandomness, initialize, initialize_from_data
 from wsnet.models import build, load_pretrained
@@ -19,13 +20,15 @@ from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.distributed import average_buffers, rank_and_world
+from wsnet.training.divergence import TrainingMeter
 from wsnet.training.evaluate import autocast, evaluate
 from wsnet.training.meter import Measured, Meter
 from wsnet.training.micro_batches import backward, plan_micro_batches
-from wsnet.training.optimizer import build_optimizer
+from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state
 from wsnet.training.schedule import learning_rate
 from wsnet.training.streams import Streams
 from wsnet.training.trial import Trial
+from wsnet.training.weight_average import WeightAverage
 
 __all__ = ["Training", "Watch"]
 
@@ -58,7 +61,8 @@ class Training:
         is_channels_last = self.config.execution.memory_format == "channels_last"
         self.layout = torch.channels_last if is_channels_last else torch.contiguous_format
         self.model = self._built().to(self.device).to(memory_format=self.layout)
-        self.optimizer = build_optimizer(self.config.optim, self.model.parameters())
+        self.optim = scaled_optim(self.config.optim, self.config.train.batch_size)
+        self.optimizer = build_optimizer(self.optim, self.model)
         if start is not None:
             start.restore(self.model, self.optimizer)
         self.epoch = start.epoch if start else 0
@@ -81,6 +85,8 @@ class Training:
         check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
         if start is None and self.config.model.weight_init == "data_dependent":
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
+        ema = self.config.train.ema
+        self.average = WeightAverage(self.model, ema, start.ema if start else {}) if ema else None
         self.wrapped = self._wrapped()
         self.randomness = LayerRandomness(self.model, self.config.seed)
         self.forward = self._forward()
@@ -103,6 +109,10 @@ class Training:
         layers = self.diagnostics.read() if self.diagnostics else {}
         for split in self.splits:
             record |= self.evaluate(split).named(split)
+        if self.average is not None:
+            with self.average.in_model():
+                for split in self.splits:
+                    record |= self.evaluate(split).named(f"{split}_ema")
         record["time/epoch_seconds"] = time.perf_counter() - began
         record["time/images_per_second"] = trained.samples / seconds
         return record | layers
@@ -121,7 +131,10 @@ class Training:
             autocast=self._autocast,
             begin=lambda position: self.randomness.set_step(step, first + position),
         )
+        clip_gradients(self.optim, self.model)
         self.optimizer.step()
+        if self.average is not None:
+            self.average.update(step)
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
 
@@ -136,19 +149,20 @@ class Training:
             trial_id=self.trial.trial_id,
             epoch=self.epoch,
             model=self.model.state_dict(),
-            optimizer=self.optimizer.state_dict()["state"],
+            optimizer=optimizer_state(self.optimizer, self.model),
             records=records,
             streams=self.streams.states,
+            ema=self.average.state if self.average else {},
         )
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of one step."""
-        optim, epochs = self.config.optim, self.config.train.epochs
+        optim, epochs = self.optim, self.config.train.epochs
         return learning_rate(optim.schedule, optim.lr, step=step, steps_per_epoch=self.steps, epochs=epochs)
 
     def _train(self, watch: Watch | None) -> Measured:
-        """One pass over the training images."""
-        meter = Meter(self.device)
+        """One pass over the training images; cut short soon after a loss that is not finite."""
+        meter = TrainingMeter(self.device)
         self.model.train()
         first = (self.epoch - 1) * self.steps
         waiting = time.perf_counter()
@@ -158,6 +172,8 @@ class Training:
                 self.train_step(first + step, batch, meter)
             if watch is not None:
                 watch(self.epoch, step, waited, meter)
+            if meter.has_diverged():
+                break
             waiting = time.perf_counter()
         return meter.read()
 

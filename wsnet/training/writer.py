@@ -3,6 +3,7 @@
 from types import TracebackType
 from typing import Any, Self
 
+from wsnet.config.scaling import describe_scaling
 from wsnet.config.source import dump_yaml
 from wsnet.storage import Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
@@ -42,7 +43,9 @@ def write_start(trial: Trial, directory: TrialDirectory) -> None:
     if before is None or not is_available(before["device"]):
         directory.write_execution(execution_record(trial.config, workers=trial.workers))
     config = with_its_source(as_executed_before(trial, directory).config, directory.folder)
-    text = f"{_OWNER}{trial.trial_id}\n{dump_yaml(config.model_dump(mode='json'))}"
+    scaled = describe_scaling(config)
+    note = f"# optim.scale_with_batch gives {scaled}\n" if scaled else ""
+    text = f"{_OWNER}{trial.trial_id}\n{note}{dump_yaml(config.model_dump(mode='json'))}"
     directory.folder.write("trial.yaml", text.encode())
 
 
