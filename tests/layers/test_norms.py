@@ -82,6 +82,15 @@ def test_layer_norm_with_a_scale_per_channel() -> None:
     torch.testing.assert_close(norm(x), expected)
 
 
+def test_layer_norm_without_affine_has_no_parameters() -> None:
+    norm, x = made(LayerNormConfig(name="layer", affine="none")), images()
+    assert not list(norm.parameters())
+    for memory_format in (torch.contiguous_format, torch.channels_last):
+        y = norm(x.to(memory_format=memory_format))
+        torch.testing.assert_close(y, standardized(x, (1, 2, 3)))
+        assert y.is_contiguous(memory_format=memory_format)
+
+
 @pytest.mark.parametrize("affine", ["element", "channel"])
 def test_layer_norm_keeps_channels_last_and_its_gradients(affine: str) -> None:
     norm = made(LayerNormConfig.model_validate({"name": "layer", "affine": affine}))

@@ -131,8 +131,8 @@ class LayerNormConfig(_Norm):
     """Layer normalization (Ba et al. 2016) over channels, height and width of each image."""
 
     name: Literal["layer"]
-    affine: Literal["element", "channel"] = "element"
-    """Scale and shift per element (C x H x W, as in the paper and in Chiley et al. 2019) or per channel."""
+    affine: Literal["element", "channel", "none"] = "element"
+    """Scale and shift per element (C x H x W, as in the paper and in Chiley et al. 2019), per channel, or none."""
     eps: Positive = 1e-5
     """Added to the variance under the root."""
 

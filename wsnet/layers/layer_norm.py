@@ -19,7 +19,7 @@ class LayerNorm2d(nn.Module):
     32x256x16x16), because it mixes two memory layouts.
 
     Attributes:
-        weight, bias: C x H x W with an affine map per element, C with one per channel.
+        weight, bias: C x H x W with an affine map per element, C with one per channel, None without.
     """
 
     def __init__(
@@ -27,20 +27,22 @@ class LayerNorm2d(nn.Module):
         channels: int,
         size: tuple[int, int],
         *,
-        affine: Literal["element", "channel"] = "element",
+        affine: Literal["element", "channel", "none"] = "element",
         eps: float = 1e-5,
     ) -> None:
         super().__init__()
         self.affine = affine
         self.eps = eps
-        shape = (channels, *size) if affine == "element" else (channels,)
-        self.weight = nn.Parameter(torch.ones(shape))
-        self.bias = nn.Parameter(torch.zeros(shape))
+        self.shape = (channels, *size)
+        shape = self.shape if affine == "element" else (channels,)
+        self.weight = nn.Parameter(torch.ones(shape)) if affine != "none" else None
+        self.bias = nn.Parameter(torch.zeros(shape)) if affine != "none" else None
 
     def forward(self, x: Tensor) -> Tensor:
         """Normalize x, N x C x H x W."""
-        if self.affine == "channel":
+        if self.affine != "element":
             return F.group_norm(x, 1, self.weight, self.bias, self.eps)
+        assert self.weight is not None and self.bias is not None
         if x.is_contiguous():
             return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
         # channels_last: N x H x W x C is how the numbers lie in memory, and statistics do not ask for the order.
@@ -49,4 +51,4 @@ class LayerNorm2d(nn.Module):
 
     def extra_repr(self) -> str:
         """What `print(model)` says of it."""
-        return f"{tuple(self.weight.shape)}, affine={self.affine}, eps={self.eps}"
+        return f"{self.shape}, affine={self.affine}, eps={self.eps}"
