@@ -10,6 +10,7 @@ from wsnet.config.errors import Keys, Mistake, dotted
 from wsnet.config.identity import changes_numbers
 from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.overrides import NOT_AN_AXIS, Override, covers
+from wsnet.config.published import CASE
 from wsnet.config.source import Source
 from wsnet.config.sweep import RandomConfig, SearchConfig, SweepConfig
 
@@ -51,11 +52,13 @@ class Case:
 
     Attributes:
         index: its position in the file; 0 where the file has no cases.
+        label: what the file calls it, or None.
         constants: dotted key to its value.
         axes: dotted key to its values, the grid's first, then the case's own. A key of both has the case's own values.
     """
 
     index: int
+    label: str | None
     constants: dict[str, Override]
     axes: dict[str, Axis]
 
@@ -81,9 +84,12 @@ def read_cases(config: SweepConfig, source: Source, *, own: bool = False) -> tup
             reader.mistake((*path, "grid"), f"must be a mapping of keys to lists, but got {grid!r}")
             grid = {}
         axes = {**shared, **reader.axes(grid, (*path, "grid"))}
-        constants = reader.constants({key: value for key, value in entries.items() if key != "grid"}, path)
+        label = reader.label(entries.get(CASE), (*path, CASE))
+        settings = {key: value for key, value in entries.items() if key not in ("grid", CASE)}
+        constants = reader.constants(settings, path)
         reader.check_overlaps(constants, axes)
-        cases.append(Case(index, constants, {key: axis for key, axis in axes.items() if key not in constants}))
+        free = {key: axis for key, axis in axes.items() if key not in constants}
+        cases.append(Case(index, label, constants, free))
     return cases, reader.mistakes, reader.hidden
 
 
@@ -143,6 +149,12 @@ class _Reader:
 
     def mistake(self, path: Keys, text: str) -> None:
         self.mistakes.append(Mistake(self.source.place(path), dotted(path), text))
+
+    def label(self, value: Any, path: Keys) -> str | None:
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        self.mistake(path, f"a case's label must be a text, but got {value!r}")
+        return None
 
     def constants(self, entries: Mapping[str, Any], path: Keys) -> dict[str, Override]:
         found = {}

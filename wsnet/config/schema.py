@@ -5,6 +5,7 @@ from typing import Any
 from wsnet.config.keys import dotted_keys
 from wsnet.config.overrides import NOT_AN_AXIS
 from wsnet.config.own_class import OWN_OPTION
+from wsnet.config.published import CASE
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
@@ -33,8 +34,8 @@ def sweep_schema() -> dict[str, Any]:
     properties["grid"] |= grid
     properties["cases"]["items"] = {
         "type": "object",
-        "properties": {"grid": {"type": "object", **grid}},
-        "propertyNames": {"anyOf": [*known["anyOf"], {"const": "grid"}]},
+        "properties": {CASE: {"type": "string", "pattern": r"\S"}, "grid": {"type": "object", **grid}},
+        "propertyNames": {"anyOf": [*known["anyOf"], {"enum": [CASE, "grid"]}]},
     }
     return {**_DIALECT, **sweep, "$defs": {**of_trial, **sweep["$defs"]}}
 

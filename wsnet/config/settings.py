@@ -13,6 +13,7 @@ from wsnet.config.explain import Finding
 from wsnet.config.identity import canonical_text
 from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.lenient import read_sections
+from wsnet.config.linking import cells_of_one_row, mistakes_of_link, unlinked
 from wsnet.config.overrides import (
     COMMAND_LINE,
     NOT_AN_AXIS,
@@ -24,6 +25,7 @@ from wsnet.config.overrides import (
     traced,
 )
 from wsnet.config.own_class import locate, uses_own
+from wsnet.config.published import CASE
 from wsnet.config.source import Source
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
@@ -37,7 +39,7 @@ class Setting:
 
     Attributes:
         config: the checked configuration, with seed 0.
-        axes: dotted key to value, of every key that a case or the grid sets.
+        axes: dotted key to value, of every key that a case or the grid sets; and its case's label, as `case`.
         case: position of its case in the file; 0 where the file has no cases.
         also: the axes of further combinations that are the same setting, such as micro-batch sizes with a norm that
             takes no statistics over a batch. They are trained once, and shown at all these places.
@@ -94,7 +96,7 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
     config, fixed = sections.config, command_line.trial
     cases, mistakes, hidden = read_cases(config, source, own=own)
     mistakes += source.mistakes + command_line.mistakes + sections.mistakes
-    mistakes += _report_mistakes(config, source, own)
+    mistakes += _report_mistakes(config, source, own) + mistakes_of_link(config, source, own=own)
     seeded = [key for key in NOT_AN_AXIS if key in config.base]
     mistakes += [Mistake(source.place(("base", key)), f"base.{key}", NOT_AN_AXIS[key]) for key in seeded]
     settings: list[Setting] = []
@@ -112,7 +114,8 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
                 validated &= any(f.paths[0][:1] == ("data",) for f in findings) or _has_validation(trial)
                 continue
             validated &= checked.data.validation > 0
-            axes = {key: override.value for key, override in combination.items() if key not in fixed}
+            axes = {CASE: case.label} if case.label is not None else {}
+            axes |= {key: override.value for key, override in combination.items() if key not in fixed}
             settings.append(Setting(config=checked, axes=axes, case=case.index))
     if not validated:
         mistakes += _validation_mistakes(config, source)
@@ -121,10 +124,14 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
             f"{config.report.metric!r} needs averaged weights in every setting; set base.train.ema.decay, such as 0.999"
         )
         mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
+    settings = distinct(settings)
+    config, warnings = unlinked(config, fixed, source)
+    if not mistakes:
+        mistakes += cells_of_one_row(config, [axes for setting in settings for axes in setting.places], source)
     if mistakes:
         raise ConfigError(in_order(mistakes))
-    settings = distinct(settings)
-    return Sweep(config=config, settings=settings, axes=varying(settings), warnings=_warnings(settings, source))
+    warnings += _warnings(settings, source)
+    return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings)
 
 
 def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
@@ -195,7 +202,7 @@ def _report_mistakes(config: SweepConfig, source: Source, own: bool) -> list[Mis
     return [
         Mistake(source.place(path), dotted(path), unknown_key(key).replace("key", f"key {key!r}", 1))
         for path, key in named
-        if not is_key(key, own=own)
+        if not is_key(key, own=own) and not (key == CASE and any(CASE in case for case in config.cases))
     ]
 
 

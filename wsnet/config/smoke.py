@@ -67,6 +67,7 @@ def _ends(sweep: Sweep) -> list[Setting]:
 
 def _sweep_config(config: SweepConfig) -> SweepConfig:
     changes: dict[str, Any] = {"name": config.name[: 80 - len(_SUFFIX)] + _SUFFIX}
+    changes["report"] = config.report.model_copy(update={"published": None})  # These numbers are no answer to those.
     changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
     if isinstance(config.search, RandomConfig):
         changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.published import PublishedConfig
 
 __all__ = [
     "AshaConfig",
@@ -78,9 +79,9 @@ class ReportConfig(Config):
     """The table that answers the question."""
 
     rows: Annotated[tuple[str, ...], as_tuple()] | None = None
-    """Dotted keys whose values make the rows; by default every axis but the columns."""
+    """Dotted keys whose values make the rows, or `case`, their label; by default every axis but the columns."""
     columns: str | None = None
-    """Dotted key whose values make the columns; by default the last axis of the grid."""
+    """Dotted key whose values make the columns, or `case`; by default the last axis of the grid."""
     metric: Literal[
         "test/top1_error",
         "test/top5_error",
@@ -98,6 +99,8 @@ class ReportConfig(Config):
     """Last-epoch metric in the cells; errors are in percent. `_ema`: of the averaged weights (train.ema)."""
     statistic: Literal["median"] = "median"
     """What a cell shows of its seeds."""
+    published: PublishedConfig | None = None
+    """Published numbers that stand beside the cells (unset: none)."""
 
 
 class SweepConfig(Config):
@@ -110,7 +113,7 @@ class SweepConfig(Config):
     base: dict[str, Any]
     """One trial's configuration: what all trials share."""
     cases: Annotated[tuple[dict[str, Any], ...], as_tuple()] = ()
-    """Overrides that belong together, dotted key to value; a case may carry a `grid` of its own."""
+    """Overrides that belong together, dotted key to value. A case may have a `grid` of its own, and a label, `case`."""
     grid: dict[str, Any] = Field(default_factory=dict)
     """Dotted key to the list of its values."""
     seeds: PositiveInt | Annotated[tuple[NonNegativeInt, ...], as_tuple()] = 1

@@ -47,6 +47,7 @@ def figure_png(results: Results, pivot: Pivot) -> bytes:
     title = textwrap.fill(header.question or header.name, 72)
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     spread = "" if header.seeds == 1 else f"; median of {header.seeds} seeds, band from lowest to highest"
+    spread += "; hollow: published" if pivot.published else ""
     axes.set_title(f"{header.name}{spread}", loc="left", fontsize=9, color="#555555")
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)
@@ -69,6 +70,8 @@ def _lines(axes: "Axes", results: Results, pivot: Pivot) -> None:
         highs: list[float] = []
         for x, column in places:
             cell = pivot.cells.get((row, column))
+            for published in cell.published if cell is not None else ():
+                _hollow(axes, x, published.value, style)
             if cell is None or cell.summary is None:
                 continue
             xs.append(x)
@@ -116,6 +119,7 @@ class _Strip:
     def __init__(self, pivot: Pivot, *, up: bool) -> None:
         summaries = [cell.summary for cell in pivot.cells.values() if cell.summary is not None]
         drawn = [value for each in summaries if not each.diverged for value in (each.low, each.median, each.high)]
+        drawn += [published.value for published in pivot.published]
         finite = [value for value in drawn if math.isfinite(value)] or [0.0, 1.0]
         self._low, self._high, self._up = min(finite), max(finite), up
         self.drawn = bool(summaries)
@@ -162,10 +166,12 @@ def _dots(axes: "Axes", results: Results, pivot: Pivot) -> None:
     """One dot a row with the range of its seeds, for a table without a column axis."""
     header = results.header
     for index, row in enumerate(pivot.rows):
-        cell = pivot.cells.get((row, None))
+        cell, style = pivot.cells.get((row, None)), _style(0)
+        for published in cell.published if cell is not None else ():
+            _hollow(axes, published.value, index, style)
         if cell is None or cell.summary is None:
             continue
-        summary, style = cell.summary, _style(0)
+        summary = cell.summary
         if summary.diverged:
             axes.annotate(
                 "diverged", (0.99, index), xycoords=("axes fraction", "data"), ha="right", va="center", color="#D55E00"
@@ -187,6 +193,11 @@ def _dots(axes: "Axes", results: Results, pivot: Pivot) -> None:
     axes.set_yticks(range(len(pivot.rows)), [label_text(row, pivot.row_keys) for row in pivot.rows])
     axes.set_ylim(len(pivot.rows) - 0.4, -0.6)
     axes.set_xlabel(_metric_text(header.metric))
+
+
+def _hollow(axes: "Axes", x: float, y: float, style: dict[str, Any]) -> None:
+    """Mark a published number."""
+    axes.plot(x, y, marker=style["marker"], color=style["color"], fillstyle="none", markersize=7, linestyle="none")
 
 
 def _style(index: int) -> dict[str, Any]:

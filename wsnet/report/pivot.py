@@ -1,10 +1,11 @@
 """The cells of a table: one setting each, in rows and columns as the sweep asks."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from wsnet.report.results import ReportError, Results
+from wsnet.report.published import Published, published_of
+from wsnet.report.results import Header, ReportError, Results
 from wsnet.report.statistics import Summary, is_of_test, summarize, value_of
 
 __all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
@@ -26,6 +27,7 @@ class Cell:
         summary: of the metric; None where no trial counts.
         validation: of a test metric, where no trial counts: the validation value of stopped trials.
         stopped: epochs at which trials were stopped, without doubles.
+        published: the published numbers of this metric that the cell answers.
     """
 
     setting_id: str
@@ -33,6 +35,7 @@ class Cell:
     summary: Summary | None
     validation: Summary | None
     stopped: tuple[int, ...]
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,6 +57,11 @@ class Pivot:
     rows: tuple[Label, ...]
     cells: dict[tuple[Label, str | None], Cell]
     missing: dict[str, int]
+
+    @property
+    def published(self) -> list[Published]:
+        """The published numbers of all cells."""
+        return [published for cell in self.cells.values() for published in cell.published]
 
     @property
     def most_seeds(self) -> int:
@@ -82,7 +90,7 @@ def pivot(results: Results) -> Pivot:
         added=added,
         columns=tuple(dict.fromkeys([*listed, *(column for _, column in groups)])),
         rows=tuple(dict.fromkeys(label for label, _ in groups)),
-        cells={place: _cell(group, header.axes, header.metric) for place, group in groups.items()},
+        cells={place: _cell(group, header) for place, group in groups.items()},
         missing=_missing(trials, header.metric),
     )
 
@@ -105,7 +113,8 @@ def _row_keys(results: Results, trials: list[dict[str, Any]]) -> tuple[tuple[str
     return (*asked, *added), tuple(added)
 
 
-def _cell(trials: list[dict[str, Any]], axes: Sequence[str], metric: str) -> Cell:
+def _cell(trials: list[dict[str, Any]], header: Header) -> Cell:
+    metric, axes = header.metric, {axis: trials[0][axis] for axis in header.axes}
     summary = _summary(trials, metric)
     stopped = [trial for trial in trials if trial["status"] == "stopped"]
     validation = None
@@ -113,10 +122,11 @@ def _cell(trials: list[dict[str, Any]], axes: Sequence[str], metric: str) -> Cel
         validation = _summary(stopped, metric.replace("test", "validation", 1))
     return Cell(
         setting_id=trials[0][SETTING],
-        axes={axis: trials[0][axis] for axis in axes},
+        axes=axes,
         summary=summary,
         validation=validation,
         stopped=tuple(sorted({trial["epoch"] for trial in stopped})),
+        published=published_of(header.published, axes, metric),
     )
 
 

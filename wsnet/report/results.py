@@ -6,8 +6,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pyarrow as pa
+from pydantic import ValidationError
 
 from wsnet.config.errors import did_you_mean
+from wsnet.config.published import PublishedConfig, misnamed
 from wsnet.storage.trial_directory import LAYERS
 from wsnet.tracking import tags
 
@@ -34,6 +36,8 @@ class Header:
         axes: dotted keys that vary, in the order of the sweep file.
         seeds: seeds of a setting.
         column_values: JSON text of every value on the column axis, in the order of the sweep file.
+        learning_rate: how it follows the batch size, or None where that does not vary.
+        published: which published numbers stand beside which cells, or None.
     """
 
     name: str
@@ -45,10 +49,16 @@ class Header:
     axes: tuple[str, ...]
     seeds: int
     column_values: tuple[str, ...]
+    learning_rate: str | None = None
+    published: PublishedConfig | None = None
 
     @classmethod
     def from_tags(cls, name: str, tag: Mapping[str, str]) -> "Header":
-        """From the tags that the experiment of a sweep has, or would have."""
+        """From the tags that the experiment of a sweep has, or would have.
+
+        Raises:
+            ReportError: the published numbers that the sweep names are not known here.
+        """
         report, axes = json.loads(tag[tags.REPORT]), json.loads(tag[tags.AXES])
         columns, rows = report.get("columns"), report.get("rows")
         return cls(
@@ -61,6 +71,8 @@ class Header:
             axes=tuple(axes),
             seeds=int(tag[tags.SEEDS]),
             column_values=tuple(tags.dumps(value) for value in json.loads(tag[tags.COLUMN_VALUES])),
+            learning_rate=report.get("learning_rate"),
+            published=_published(name, report.get("published")),
         )
 
 
@@ -139,6 +151,18 @@ class Results:
             there = ", ".join(known) if known else "none, since no trial has finished an epoch"
             raise ReportError(f"metric must be one that was measured, but got {metric!r}{hint}; there are: {there}")
         return replace(self, header=replace(self.header, metric=metric))
+
+
+def _published(name: str, link: Any) -> PublishedConfig | None:
+    if link is None:
+        return None
+    try:
+        found = PublishedConfig.model_validate(link)
+    except ValidationError as error:
+        raise ReportError(f"sweep {name!r}: report.published can not be read: {error.errors()[0]['msg']}") from None
+    for (section, column), text in misnamed(found):
+        raise ReportError(f"sweep {name!r}: report.published.{section}.{column}: {text}")
+    return found
 
 
 def last_values(record: Mapping[str, float]) -> dict[str, float]:

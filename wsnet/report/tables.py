@@ -7,6 +7,7 @@ import math
 from collections.abc import Iterable
 
 from wsnet.report.pivot import SETTING, Cell, Pivot
+from wsnet.report.published import CSV_COLUMNS, csv_fields
 from wsnet.report.results import Results
 from wsnet.report.text import DIVERGED, caption, cell_text, footnote, value_of_key, value_text
 
@@ -32,15 +33,20 @@ def table_markdown(results: Results, pivot: Pivot) -> str:
 
 
 def table_csv(results: Results, pivot: Pivot) -> str:
-    """One row a cell: its axes, n, median, low, high at full precision; `diverged` where a value is such a seed's."""
+    """One row a cell: its axes, n, median, low, high at full precision; `diverged` where a value is such a seed's.
+
+    Where the sweep names published numbers, they are in further columns.
+    """
+    is_linked = results.header.published is not None
     axes = [SETTING] * (SETTING in pivot.added) + list(results.header.axes)
     rows = []
     for row in pivot.rows:
         for column in pivot.columns:
             cell = pivot.cells.get((row, column))
             if cell is not None:
-                rows.append([*(_axis(cell, axis) for axis in axes), *_summary(cell)])
-    return _csv([*axes, "n", "median", "low", "high"], rows)
+                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell)]
+                rows.append([*own, *(csv_fields(cell.published, cell.summary) if is_linked else ())])
+    return _csv([*axes, "n", "median", "low", "high", *(CSV_COLUMNS if is_linked else ())], rows)
 
 
 def trials_csv(results: Results) -> str:

@@ -4,6 +4,7 @@ import json
 import math
 
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
+from wsnet.report.published import published_caption, published_text
 from wsnet.report.results import Header
 from wsnet.report.statistics import Summary, smallest_p
 
@@ -57,9 +58,16 @@ def number(value: float, metric: str) -> str:
 
 
 def cell_text(cell: Cell | None, metric: str, seeds: int) -> str:
-    """A cell, such as `4.20 [3.91, 4.62] n=4`; n stands only where it is not the sweep's number of seeds."""
+    """A cell, such as `4.20 [3.91, 4.62] n=4`; n stands only where it is not the sweep's number of seeds.
+
+    Published numbers follow in parentheses.
+    """
     if cell is None:
         return MISSING
+    return _measured(cell, metric, seeds) + published_text(cell.published, cell.summary)
+
+
+def _measured(cell: Cell, metric: str, seeds: int) -> str:
     at = " at " + ", ".join(map(str, cell.stopped)) if cell.stopped else ""
     if cell.summary is not None:
         return _summary_text(cell.summary, metric, seeds) + (f" (stopped{at})" if at else "")
@@ -75,6 +83,9 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     lines = [f"{header.metric} at the last epoch: {header.statistic}{spread} over n = {seeds}; any other n is given."]
     if header.columns is not None:
         lines.append(f"Columns: {header.columns}.")
+    if header.learning_rate is not None:
+        lines.append(f"Learning rate over batch sizes: {header.learning_rate}.")
+    lines += published_caption(header.published, pivot.published, header.metric)
     if pivot.added:
         lines.append(f"Rows are also split by {', '.join(pivot.added)}, since a cell would mix several settings.")
     if pivot.missing:

@@ -1,9 +1,11 @@
 """Short names of settings, such as `bn-b32`: readable in a chart's legend, where 20 characters are shown."""
 
+import re
 from collections import Counter
 from typing import Any
 
 from wsnet.config.own_class import is_own
+from wsnet.config.published import CASE
 
 __all__ = ["setting_names"]
 
@@ -47,7 +49,9 @@ def setting_names(axes: list[dict[str, Any]]) -> list[str]:
         axes: for each setting what varies, as dotted key to value.
     """
     names = _names(axes)
-    for key in _LONG:  # As long as the rest tells the settings apart.
+    labelled = all(CASE in setting for setting in axes)
+    keys = dict.fromkeys(key for setting in axes for key in setting if key != CASE) if labelled else ()
+    for key in (*keys, *_LONG):  # As long as the rest tells the settings apart; what a label stands for, first.
         shorter = [{k: value for k, value in setting.items() if k != key} for setting in axes]
         if len(set(_names(shorter))) == len(set(names)):
             axes, names = shorter, _names(shorter)
@@ -65,6 +69,8 @@ def _names(axes: list[dict[str, Any]]) -> list[str]:
 
 
 def _part(key: str, value: Any) -> str:
+    if key == CASE:
+        return re.sub(r"[^\w.=+]+", "-", str(value)).strip("-")
     if key in _WORDS:
         return _WORDS[key].get(str(value), _class_name(str(value)))
     if isinstance(value, bool):

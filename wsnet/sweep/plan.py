@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
+from wsnet.config.learning_rate import learning_rate_rule
 from wsnet.config.norm import OwnNormConfig
+from wsnet.config.published import settled
 from wsnet.config.sweep import AshaConfig
 from wsnet.data import load
 from wsnet.layers import OwnNormError, load_own_norm
@@ -69,6 +71,7 @@ class Plan:
             "columns": columns,
             "metric": config.report.metric,
             "statistic": config.report.statistic,
+            **self._caption,
         }
         return Manifest(
             name=config.name,
@@ -77,6 +80,19 @@ class Plan:
             axes=axes,
             trials=[trial.entry for trial in self.trials],
         )
+
+    @property
+    def _caption(self) -> dict[str, Any]:
+        """What else a report has to say, where there is something."""
+        found: dict[str, Any] = {}
+        rule, link = learning_rate_rule(self.sweep.settings), self.sweep.config.report.published
+        if rule is not None:
+            found["learning_rate"] = rule
+        if link is not None:
+            first = self.sweep.settings[0].axes
+            shared = {key: value for key, value in first.items() if key not in self.sweep.axes}
+            found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
+        return found
 
 
 def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
