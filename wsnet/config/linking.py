@@ -13,6 +13,8 @@ from wsnet.config.sweep import SweepConfig
 __all__ = ["cells_of_one_row", "mistakes_of_link", "unlinked"]
 
 _PATH: Keys = ("report", "published")
+_COMPARED = ("data.name", "model")
+"""With another set or model no published number is one to compare with, whatever tells the cells apart."""
 
 
 def mistakes_of_link(config: SweepConfig, source: Source, *, own: bool) -> list[Mistake]:
@@ -63,7 +65,7 @@ def cells_of_one_row(config: SweepConfig, cells: Sequence[Mapping[str, Any]], so
 
 
 def unlinked(config: SweepConfig, fixed: Mapping[str, Override], source: Source) -> tuple[SweepConfig, list[str]]:
-    """The sweep without its published numbers where the command line fixes what they are told apart by, and why.
+    """The sweep without its published numbers where the command line fixes what they are for, and why.
 
     Args:
         config: the sweep.
@@ -71,7 +73,7 @@ def unlinked(config: SweepConfig, fixed: Mapping[str, Override], source: Source)
         source: the sweep's file.
     """
     link = config.report.published
-    keys = set() if link is None else set(link.match.values())
+    keys = set() if link is None else {*_COMPARED, *link.match.values()}
     found = [key for key in fixed if any(covers(key, other) or covers(other, key) for other in keys)]
     if not found:
         return config, []

@@ -86,6 +86,13 @@ def _parser() -> argparse.ArgumentParser:
     add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override an option; repeatable")
     add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="leave out all other settings, such as case=ResNet-110; repeatable",
+    )
+    add(
         "--storage",
         default="runs",
         metavar="DIR",
@@ -107,9 +114,10 @@ def _positive(text: str) -> int:
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
     from wsnet.config import read_sweep
+    from wsnet.config.only import only
     from wsnet.config.smoke import smoke
 
-    sweep = read_sweep(arguments.sweep, arguments.set)
+    sweep = only(read_sweep(arguments.sweep, arguments.set), arguments.only)
     if arguments.smoke:
         sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)
     from rich.console import Console
@@ -205,7 +213,7 @@ def _data_root(arguments: argparse.Namespace) -> Path:
 
 def _as_written(arguments: argparse.Namespace) -> str:
     """The sweep file, below the options that changed it."""
-    options = [f"--set {item}" for item in arguments.set]
+    options = [f"--set {item}" for item in arguments.set] + [f"--only {item}" for item in arguments.only]
     if arguments.smoke:
         options.append(
             f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")

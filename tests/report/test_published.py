@@ -1,0 +1,139 @@
+"""Published numbers beside the cells of a report."""
+
+import csv
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.tracking.sweeps import manifest, train
+from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
+from wsnet.report.figure import figure_png
+from wsnet.report.pivot import pivot
+from wsnet.report.tables import table_csv, table_markdown
+from wsnet.storage import Folder, Manifest
+from wsnet.tracking import Mirror
+
+LINK = {
+    "where": {"system": "weight_normalization", "model": "ResNet-18"},
+    "match": {"norm": "model.norm.name", "batch_size": "train.batch_size"},
+}
+
+
+def written(path: Path, link: object = LINK, **report: object) -> tuple[Folder, Manifest]:
+    """A sweep whose trials have all finished."""
+    sweep = manifest()
+    sweep.report.update(report)
+    if link is not None:
+        sweep.report["published"] = link
+    folder = Folder(path / "sweep")
+    sweep.write(folder)
+    for entry in sweep.trials:
+        train(folder, entry)
+    return folder, sweep
+
+
+def results(path: Path, link: object = LINK, **report: object) -> Results:
+    return read_directory(written(path, link, **report)[0])
+
+
+def test_a_cell_shows_the_published_number_whose_it_is_and_the_difference(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    cells = pivot(found)
+    cell = next(c for (row, column), c in cells.cells.items() if row[0] == '"batch"' and column == "32")
+    assert cell.summary is not None
+    markdown = table_markdown(found, cells)
+    assert f"(README 6.83, {cell.summary.median - 6.83:+.2f})" in markdown
+    assert "Published accuracies are shown as errors: 100 - accuracy." in markdown
+    assert "README for its own" in markdown and "paper" not in markdown
+    out = io.StringIO()
+    print_table(found, Console(file=out, width=300))
+    assert "(README 6.83, " in out.getvalue() and "100 - accuracy" in out.getvalue()
+
+
+def test_the_cells_file_has_the_published_numbers_at_its_end(tmp_path: Path) -> None:
+    found = results(tmp_path)
+    rows = {(r["model.norm.name"], r["train.batch_size"]): r for r in _rows(found)}
+    row = rows["batch", "32"]
+    assert list(row)[-7:] == [
+        "high",
+        "published",
+        "difference",
+        "published_by",
+        "published_statistic",
+        "published_runs",
+        "published_id",
+    ]
+    assert (row["published"], row["published_by"]) == ("6.83", "README")
+    assert float(row["difference"]) == pytest.approx(float(row["median"]) - 6.83, abs=1e-4)
+    assert rows["online", "2"]["published"] == rows["online", "2"]["difference"] == ""
+
+
+def test_a_cell_may_have_several_published_numbers(tmp_path: Path) -> None:
+    link = {"where": {"system": "image_classification", "model": "ResNet-110", "norm": "batch"}, "match": {}}
+    found = results(tmp_path, link)
+    cells = pivot(found)
+    text = table_markdown(found, cells)
+    assert "(README 6.52 median of 3, " in text
+    assert "(paper 6.43 best, " in text and "(paper 6.61 mean, " in text
+    assert _rows(found)[0]["published"] == "6.52;6.43;6.61"
+    assert _rows(found)[0]["published_runs"] == "3;;"
+
+
+def test_peaks_are_called_selected(tmp_path: Path) -> None:
+    link = {"where": {"system": "online_normalization", "dataset": "CIFAR-10"}, "match": {"norm": "model.norm.name"}}
+    found = results(tmp_path, link)
+    text = table_markdown(found, pivot(found))
+    assert "(repository 7.7 peak of the median of 5, " in text and "selected on the test set" in text
+
+
+def test_another_metric_has_other_published_numbers_or_none(tmp_path: Path) -> None:
+    found = results(tmp_path, metric="test/top5_error")
+    assert "README 0.18" in table_markdown(found, pivot(found))
+    other = results(tmp_path, metric="validation/top1_error")
+    assert "No published number is one of validation/top1_error." in table_markdown(other, pivot(other))
+
+
+def test_the_figure_marks_published_numbers(tmp_path: Path) -> None:
+    drawn = []
+    for index, (link, columns) in enumerate([(None, "train.batch_size"), (LINK, "train.batch_size"), (LINK, None)]):
+        found = results(tmp_path / str(index), link, columns=columns)
+        drawn.append(figure_png(found, pivot(found)))
+    assert len(set(drawn)) == 3
+
+
+def test_the_learning_rate_rule_stands_in_the_caption(tmp_path: Path) -> None:
+    found = results(tmp_path, None, learning_rate="fixed")
+    assert "Learning rate over batch sizes: fixed." in table_markdown(found, pivot(found))
+
+
+def test_without_published_numbers_nothing_is_said_of_them(tmp_path: Path) -> None:
+    found = results(tmp_path, None)
+    assert "ublished" not in table_markdown(found, pivot(found)) + table_csv(found, pivot(found))
+
+
+def test_published_numbers_that_are_not_known_here_are_one_line(tmp_path: Path) -> None:
+    for link, text in {
+        "where.dataset: no published number has 'x' there": {"where": {"dataset": "x"}},
+        "match.nrm: unknown column; did you mean 'norm'?": {"match": {"nrm": "case"}},
+        "can not be read": {"were": {}},
+    }.items():
+        with pytest.raises(ReportError, match="report.published") as caught:
+            results(tmp_path, text)
+        assert link in str(caught.value)
+
+
+def test_mlflow_gives_the_same_published_numbers(tmp_path: Path) -> None:
+    folder, sweep = written(tmp_path)
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    mirror = Mirror(folder, sweep, uri=uri, revision="none")
+    mirror.close(60)
+    one, other = read_directory(folder), read_mlflow(uri, sweep.name)
+    assert one.header.published is not None
+    assert one.header == other.header
+    assert table_markdown(one, pivot(one)) == table_markdown(other, pivot(other))
+
+
+def _rows(found: Results) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(table_csv(found, pivot(found)))))
