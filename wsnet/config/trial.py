@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
+from wsnet.config.base import Config, Fraction, NonNegativeInt, PositiveInt, conflict
 from wsnet.config.data import DataConfig
 from wsnet.config.model import ModelConfig
 from wsnet.config.optim import OptimConfig
@@ -29,6 +29,8 @@ class TrainConfig(Config):
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass: IEEE float32, TensorFloat-32 products on GPUs that have them, or
     automatic mixed precision in bfloat16. Never chosen for you."""
+    label_smoothing: Fraction = 0.0
+    """Share of each training label that is spread evenly over all classes (Szegedy et al. 2016); not in evaluation."""
     keep: Literal["last", "best", "all", "none"] = "last"
     """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
     tensorboard: bool = False

@@ -18,6 +18,7 @@ from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.evaluate import autocast, evaluate
+from wsnet.training.loss import Loss
 from wsnet.training.meter import Measured, Meter
 from wsnet.training.micro_batches import backward, plan_micro_batches
 from wsnet.training.optimizer import build_optimizer
@@ -73,6 +74,7 @@ class Training:
             augment=self.config.data.augment,
             seed=self.config.seed,
             workers=self.config.data.workers,
+            classes=len(self.images.classes),
             **self._placement(),
         )
         self.steps = min(self.batches.steps, self.config.train.steps_per_epoch or self.batches.steps)
@@ -103,7 +105,8 @@ class Training:
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
         self.optimizer.zero_grad(set_to_none=True)
-        loss, logits = backward(self.forward, batch, self.micro_batches.size, model=self.model, autocast=self._autocast)
+        size, how = self.micro_batches.size, Loss.of(self.config)
+        loss, logits = backward(self.forward, batch, size, model=self.model, autocast=self._autocast, loss=how)
         self.optimizer.step()
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)

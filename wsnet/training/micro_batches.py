@@ -16,13 +16,13 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.config import TrialConfig
 from wsnet.config.norm import BatchNormConfig, GhostBatchNormConfig, NormConfig, SyncBatchNormConfig
 from wsnet.data import Batch
 from wsnet.layers import once_per_step
+from wsnet.training.loss import Loss, averaged_views, loss_of, parts
 
 __all__ = ["MicroBatches", "backward", "plan_micro_batches"]
 
@@ -53,7 +53,7 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches
         config: the trial.
         workers: processes that share each batch.
     """
-    norm, size = config.model.norm, config.train.micro_batch_size
+    norm, size, views = config.model.norm, config.train.micro_batch_size, config.data.augment.views
     share = -(-config.train.batch_size // workers)
 
     def whole(why: str, norm: NormConfig = norm) -> MicroBatches:
@@ -78,11 +78,11 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches
     if not norm.over_batch:
         return whole(f"norm {norm.name!r} takes no statistics over a batch, so micro-batches change nothing")
     if isinstance(norm, BatchNormConfig) or (isinstance(norm, SyncBatchNormConfig) and workers == 1):
-        ghost = GhostBatchNormConfig(name="ghost_batch", ghost_size=size, momentum=norm.momentum, eps=norm.eps)
-        return groups(size, ghost)
-    if isinstance(norm, GhostBatchNormConfig) and size <= norm.ghost_size:
-        return groups(size, norm.model_copy(update={"ghost_size": size}))
-    if isinstance(norm, GhostBatchNormConfig) and size % norm.ghost_size == 0:
+        ghost = GhostBatchNormConfig(name="ghost_batch", ghost_size=size * views, momentum=norm.momentum, eps=norm.eps)
+        return groups(size * views, ghost)
+    if isinstance(norm, GhostBatchNormConfig) and size * views <= norm.ghost_size:
+        return groups(size * views, norm.model_copy(update={"ghost_size": size * views}))
+    if isinstance(norm, GhostBatchNormConfig) and size * views % norm.ghost_size == 0:
         return whole("a micro-batch is a whole number of sub-batches", norm)
     return loop(f"no other way is known to be the same with norm {norm.name!r}")
 
@@ -94,6 +94,7 @@ def backward(
     *,
     model: nn.Module,
     autocast: Callable[[], AbstractContextManager[object]],
+    loss: Loss = Loss(),  # noqa: B008 (frozen)
 ) -> tuple[Tensor, Tensor]:
     """Add the gradients of a batch's mean loss to the parameters'.
 
@@ -103,29 +104,31 @@ def backward(
         size: images of one pass; None: all.
         model: the model itself.
         autocast: the forward pass's precision.
+        loss: what the loss is made of.
 
     Returns:
-        The mean loss () and the logits of the share, detached where there were several passes.
+        The mean loss () and the logits of the share (B, classes), detached where there were several passes; of several
+        views of an image their mean.
     """
     if size is None or size >= len(batch.labels):
         with autocast():
             logits = forward(batch.images)
-            loss = F.cross_entropy(logits, batch.labels)
-        (loss if batch.weight == 1 else loss * batch.weight).backward()
-        return loss, logits
-    losses, parts = [], []
-    pieces = list(zip(batch.images.split(size), batch.labels.split(size), strict=True))
+            mean = loss_of(logits, batch, loss)
+        (mean if batch.weight == 1 else mean * batch.weight).backward()
+        return mean, averaged_views(logits, loss.views)
+    losses, found = [], []
+    pieces = parts(batch, size, views=loss.views)
     with _filters_once(forward, model):
-        for index, (images, labels) in enumerate(pieces):
+        for index, piece in enumerate(pieces):
             with _together(forward, index == len(pieces) - 1):
                 with autocast():
-                    logits = forward(images)
+                    logits = forward(piece.images)
                     # Of the mean over the share, what this micro-batch adds.
-                    loss = F.cross_entropy(logits, labels, reduction="sum") / len(batch.labels)
-                (loss if batch.weight == 1 else loss * batch.weight).backward()
-            losses.append(loss.detach())
-            parts.append(logits.detach())
-    return torch.stack(losses).sum(), torch.cat(parts)
+                    added = loss_of(logits, piece, loss, of=len(batch.labels))
+                (added if batch.weight == 1 else added * batch.weight).backward()
+            losses.append(added.detach())
+            found.append(logits.detach())
+    return torch.stack(losses).sum(), averaged_views(torch.cat(found), loss.views)
 
 
 def _filters_once(forward: object, model: nn.Module) -> AbstractContextManager[None]:
