@@ -52,6 +52,8 @@ def dual_cutout(images: Tensor, config: DualCutoutConfig, seed: int, epoch: int,
 def _fill(images: Tensor, boxes: Tensor, config: RandomErasingConfig, seed: int, epoch: int, samples: Tensor) -> None:
     if config.value == "per_pixel":
         chosen = boxes[:, 2].nonzero().flatten()
+        if not len(chosen):
+            return
         where = chosen.to(images.device, non_blocking=True)
         noise = _normals(images[where], samples[chosen], derive_seed(seed, "erasing noise", epoch))
         images.mul_(uncovered(boxes, images))

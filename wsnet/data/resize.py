@@ -15,7 +15,7 @@ _ONE = 2048
 
 
 def resized(images: Tensor, boxes: Tensor, *, height: int, width: int) -> Tensor:
-    """Resize a box of each image, as `torchvision.transforms.v2.functional.resized_crop` does, to within one level.
+    """Resize a box of each image, as `torchvision.transforms.v2.functional.resized_crop` does, as exactly.
 
     Args:
         images: uint8 (B, C, H, W) in any layout.
