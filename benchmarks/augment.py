@@ -110,7 +110,7 @@ def torchvision_batches(images: ImageSet, name: str) -> tuple[Iterator[Any], lis
             return len(images)
 
         def __getitem__(self, index: int) -> tuple[Tensor, int]:
-            pixels = torch.from_numpy(images.images[index]).permute(2, 0, 1)
+            pixels = torch.from_numpy(images.images[index].copy()).permute(2, 0, 1)  # What is mapped is read-only.
             return transform(pixels), int(images.labels[index])
 
     before = set(multiprocessing.active_children())

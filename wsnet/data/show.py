@@ -23,7 +23,7 @@ def contact_sheet(images: ImageSplits, rows: list[Row], *, columns: int = 8, see
         images: the image set.
         rows: what to show, from top to bottom.
         columns: images in a row.
-        seed: the trial's seed; what is shown is what a trial with this seed trains on in its first epoch.
+        seed: the trial's seed: images are in the order and augmented as in its first epoch, in batches of this width.
 
     Returns:
         A PNG. Values beyond black and white, as normal noise has them, are drawn as black and white.
