@@ -127,3 +127,8 @@ def test_long_decays_stay_out_of_names_that_are_clear_without_them() -> None:
 def test_settings_that_would_have_one_name_are_numbered() -> None:
     assert setting_names([{"model.norm.name": "batch"}] * 2) == ["bn.1", "bn.2"]
     assert setting_names([{}]) == ["base"]
+
+
+def test_a_section_as_a_value_is_named_by_what_is_in_it() -> None:
+    sections = [{}, {"crop_padding": 4, "flip": True, "cutout": {"size": 16}}, {"flip": False, "mixup": {}}]
+    assert setting_names([{"data.augment": section} for section in sections]) == ["off", "4-flip-cutout-16", "mixup"]

@@ -4,20 +4,11 @@ from typing import Literal
 
 from pydantic import Field, model_validator
 
+from wsnet.config.augment import AugmentConfig
 from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
 from wsnet.config.sets import IMAGE_SETS, SetFacts
 
 __all__ = ["AugmentConfig", "DataConfig"]
-
-
-class AugmentConfig(Config):
-    """Random changes to every training image, drawn anew in every epoch."""
-
-    crop_padding: NonNegativeInt = 0
-    """Pad each side by so many black pixels, then crop back to the image's size at a random place; 0 is off."""
-
-    flip: bool = False
-    """Mirror left and right with probability one half."""
 
 
 class DataConfig(Config):
@@ -57,4 +48,11 @@ class DataConfig(Config):
                 f"{self.facts.train} training images of {self.name!r}"
             )
             raise conflict((text, ("validation", "name")))
+        return self
+
+    @model_validator(mode="after")
+    def _the_augmentation_fits_the_images(self) -> "DataConfig":
+        found = self.augment.misfits(*self.facts.shape)
+        if found:
+            raise conflict(*((text, tuple(f"augment.{key}" for key in keys)) for text, keys in found))
         return self

@@ -51,6 +51,8 @@ class TrainConfig(Config):
     """Average the weights as well, and evaluate the average as validation_ema and test_ema (unset: no)."""
     stop_above: StopAboveConfig | None = None
     """End a trial whose training loss stays high (unset: only one whose loss is not finite)."""
+    label_smoothing: Fraction = 0.0
+    """Share of each training label that is spread evenly over all classes (Szegedy et al. 2016); not in evaluation."""
     keep: Literal["last", "best", "all", "none"] = "last"
     """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
     tensorboard: bool = False

@@ -9,7 +9,7 @@ against 0.5 ms for strided windows with the mirror image as a second step.
 import torch
 from torch import Tensor
 
-from wsnet.config.data import AugmentConfig
+from wsnet.config.augment import AugmentConfig
 from wsnet.config.seeding import derive_seed
 from wsnet.data.random import random_integers
 

@@ -1,7 +1,7 @@
 """The epoch iterator: shuffled, augmented, normalized batches on the device, and plain ones for evaluation.
 
-Everything random about an epoch (the order, each sample's crop and flip) is computed at its start from
-(seed, epoch, sample); a step then only slices and gathers, without waiting for the device.
+The order of an epoch and each sample's crop and flip are computed at its start from (seed, epoch, sample); a step then
+only slices and gathers. What else is random is drawn for each batch, on the CPU. Nothing waits for the device.
 """
 
 import warnings
@@ -11,11 +11,12 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from wsnet.config.data import AugmentConfig
-from wsnet.data.augment import Augment
+from wsnet.config.augment import AugmentConfig
 from wsnet.data.images import ImageSet
+from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
-from wsnet.data.random import epoch_order
+from wsnet.data.pixels import Pixels
+from wsnet.data.random import epoch_order, permutations
 
 __all__ = ["Batch", "ByteBatch", "EpochBatches", "TensorSet", "evaluation_batches", "on_device", "share"]
 
@@ -24,24 +25,40 @@ class Batch(NamedTuple):
     """One rank's share of a batch.
 
     Attributes:
-        images: float32 (B, C, H, W), normalized.
-        labels: int64 (B,).
+        images: float32 (B, C, H, W), normalized; with dual cutout (2B, C, H, W), the views of image i at 2i and 2i + 1.
+        labels: int64 (B,); of mixed images that of the largest part.
         weight: share of this rank in the batch times the number of ranks, so that the mean over ranks of
             `weight * mean loss` is the mean loss of the batch. 1 for one process; 0 where the rank had no image left
             and got another rank's only to take part.
+        targets: float32 (B, classes), the share of every label in mixed images; None: the labels say all.
     """
 
     images: Tensor
     labels: Tensor
     weight: float
+    targets: Tensor | None = None
 
 
 class ByteBatch(NamedTuple):
-    """A `Batch` before normalization: images are uint8 (B, H, W, C)."""
+    """A `Batch` before normalization, and what `Finish` has to know of it.
+
+    Attributes:
+        images: uint8 (P, H, W, C): the rank's own, then images of other ranks that some of them are mixed with.
+        labels: int64 (P,).
+        weight: as in `Batch`.
+        samples: int64 (P,), on the CPU: which samples of the training set they are.
+        partners: int64 (partners, B), on the CPU: places of the images that each own image is mixed with.
+        epoch: the epoch.
+        step: the step of the epoch.
+    """
 
     images: Tensor
     labels: Tensor
     weight: float
+    samples: Tensor
+    partners: Tensor | None
+    epoch: int
+    step: int
 
 
 class TensorSet(NamedTuple):
@@ -92,14 +109,17 @@ class EpochBatches:
         samples, height, width, _ = split.images.shape
         whole, rest = divmod(samples, batch_size)
         self.steps = whole + (1 if rest and not drop_last else 0)
-        self._augment = Augment(augment, height=height, width=width, device=split.images.device)
-        self._plan: tuple[int, Tensor, Tensor] | None = None  # of the last epoch asked for
+        self._pixels = Pixels(augment, seed=seed, height=height, width=width, device=split.images.device)
+        self.height, self.width = self._pixels.height, self._pixels.width
+        self._partners = partners_needed(augment)
+        self._plan: tuple[int, Tensor, Tensor, Tensor] | None = None  # of the last epoch asked for
 
-    def plan(self, epoch: int) -> tuple[Tensor, Tensor]:
-        """The order of the epoch's samples and, in that order, their variants; int64 (N,) each."""
+    def plan(self, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
+        """The order of the epoch's samples, on the CPU and on the device, and their variants; int64 (N,) each."""
         if self._plan is None or self._plan[0] != epoch:
-            order = epoch_order(self.seed, epoch, len(self.split.images), self.split.images.device)
-            self._plan = (epoch, order, self._augment.variants(self.seed, epoch, order))
+            order = epoch_order(self.seed, epoch, len(self.split.images))
+            there = order.to(self.split.images.device)
+            self._plan = (epoch, order, there, self._pixels.variants(epoch, there))
         return self._plan[1:]
 
     def place(self, step: int) -> tuple[int, int, int]:
@@ -109,16 +129,33 @@ class EpochBatches:
 
     def batch(self, epoch: int, step: int) -> ByteBatch:
         """This rank's share of a step's batch."""
-        order, variants = self.plan(epoch)
+        order, order_there, variants = self.plan(epoch)
         first = step * self.batch_size
         start, stop, size = self.place(step)
         weight = (stop - start) * self.world / size
         if start == stop:  # an image without weight, so that this rank takes part in the step
             start = self.rank % size
             stop = start + 1
-        samples = order[first + start : first + stop]
-        images = self._augment(self.split.images.index_select(0, samples), variants[first + start : first + stop])
-        return ByteBatch(images, self.split.labels.index_select(0, samples), weight)
+        if self._partners:
+            chosen, partners = self._with_partners(epoch, step, size, start, stop)
+            samples = order[first + chosen]
+            there = samples.to(order_there.device, non_blocking=True)
+            variants = variants[(first + chosen).to(variants.device, non_blocking=True)]
+        else:
+            part, partners = slice(first + start, first + stop), None
+            samples, there, variants = order[part], order_there[part], variants[part]
+        images = self._pixels(self.split.images.index_select(0, there), variants, epoch, samples)
+        labels = self.split.labels.index_select(0, there)
+        return ByteBatch(images, labels, weight, samples, partners, epoch, step)
+
+    def _with_partners(self, epoch: int, step: int, size: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
+        """Places in the batch of the images that a rank needs, and where among them the partners of its own are."""
+        everyone = permutations(self.seed, "partners", epoch, step, count=self._partners, n=size)
+        partners = everyone[:, start:stop]
+        if self.world == 1:
+            return torch.arange(size), partners
+        chosen = torch.cat([torch.arange(start, stop), partners.flatten()])
+        return chosen, (stop - start) + torch.arange(partners.numel()).view(partners.shape)
 
 
 def evaluation_batches(

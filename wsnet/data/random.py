@@ -10,7 +10,7 @@ from torch import Tensor
 
 from wsnet.config.seeding import derive_seed
 
-__all__ = ["epoch_order", "random_bits", "random_integers", "uniform"]
+__all__ = ["beta", "epoch_order", "permutations", "random_bits", "random_integers", "uniform", "uniforms"]
 
 
 def _signed(constant: int) -> int:
@@ -65,3 +65,35 @@ def epoch_order(seed: int, epoch: int, n: int, device: torch.device | str = "cpu
     """The order in which an epoch visits n samples: a permutation, int64 (n,), the same on every device."""
     counters = torch.arange(n, device=device)
     return torch.argsort(random_bits(derive_seed(seed, "order", epoch), counters), stable=True)
+
+
+def uniforms(seed: int, purpose: str, epoch: int, samples: Tensor, count: int) -> Tensor:
+    """So many numbers for each sample, which depend on (seed, purpose, epoch, sample) only.
+
+    Args:
+        seed: the trial's seed.
+        purpose: what they are for.
+        epoch: the epoch.
+        samples: int64 (B,).
+        count: numbers for each sample.
+
+    Returns:
+        float64 (B, count) in [0, 1), multiples of 2**-53.
+    """
+    counters = samples[:, None] * count + torch.arange(count, device=samples.device)
+    return (random_bits(derive_seed(seed, purpose, epoch), counters) >> 10).to(torch.float64) * 2.0**-53
+
+
+def beta(alpha: float, shares: Tensor) -> Tensor:
+    """Draws from Beta(alpha, alpha): the quantiles at uniform shares; float64, on the CPU."""
+    if alpha == 1:
+        return shares
+    from scipy.special import betaincinv  # Slow to import, and most trials mix nothing.
+
+    return torch.from_numpy(betaincinv(alpha, alpha, shares.numpy()))
+
+
+def permutations(seed: int, purpose: str, epoch: int, step: int, *, count: int, n: int) -> Tensor:
+    """So many permutations of the n images of a step's batch, int64 (count, n), on the CPU."""
+    key = derive_seed(seed, purpose, epoch, step)
+    return torch.argsort(random_bits(key, torch.arange(count * n)).view(count, n), dim=1, stable=True)

@@ -6,8 +6,9 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
-from wsnet.config.data import AugmentConfig
+from wsnet.config.augment import AugmentConfig
 from wsnet.data.batches import Batch, ByteBatch, EpochBatches, TensorSet, on_device
+from wsnet.data.finish import Finish
 from wsnet.data.images import ImageSet
 from wsnet.data.normalize import Normalize
 
@@ -38,6 +39,7 @@ class Batches:
         rank: int = 0,
         world: int = 1,
         workers: int = 0,
+        classes: int | None = None,
     ) -> None:
         """Prepare the iterator; without workers, the images are put on the device here.
 
@@ -46,7 +48,7 @@ class Batches:
             batch_size: images per step, over all ranks together.
             mean: per-channel mean, as a share of 255.
             std: per-channel standard deviation, as a share of 255.
-            augment: crops and flips.
+            augment: the random changes.
             seed: the trial's seed.
             device: where the batches are wanted.
             memory_format: of the images, torch.channels_last or torch.contiguous_format.
@@ -54,9 +56,11 @@ class Batches:
             rank: this process among `world`.
             world: number of processes that share each batch.
             workers: processes that prepare batches (of this rank's share); 0 prepares them here.
+            classes: number of classes, needed where images are mixed.
 
         Raises:
-            ValueError: if the batch size, the rank or the number of workers is out of range, or no step is left.
+            ValueError: if the batch size, the rank or the number of workers is out of range, no step is left, or the
+                number of classes is missing.
         """
         if batch_size < 1 or not 0 <= rank < world or workers < 0:
             raise ValueError(
@@ -73,11 +77,12 @@ class Batches:
                 f"an epoch must have at least one step, but got batch_size={batch_size}, drop_last={drop_last} "
                 f"with {len(images.labels)} images"
             )
-        _, height, width, _ = images.images.shape
-        self._normalize = Normalize(mean, std, height=height, width=width, memory_format=memory_format, device=device)
+        size = {"height": self._batches.height, "width": self._batches.width}
+        normalize = Normalize(mean, std, memory_format=memory_format, device=device, **size)
+        self._finish = Finish(normalize, augment, seed=seed, classes=classes)
         self._device = device
         self._steps = _StepSampler(self.steps)
-        self._loader = _loader(self._batches, self._normalize, self._steps, workers, device) if workers else None
+        self._loader = _loader(self._batches, self._finish, self._steps, workers, device) if workers else None
 
     @property
     def steps(self) -> int:
@@ -92,16 +97,17 @@ class Batches:
         """The batches of one epoch, on the device; with workers, one epoch at a time (it may be left early)."""
         if self._loader is None:
             for step in range(self.steps):
-                images, labels, weight = self._batches.batch(epoch, step)
-                yield Batch(self._normalize(images), labels, weight)
+                yield self._finish(self._batches.batch(epoch, step))
         else:
             self._steps.epoch = epoch
-            for images, labels, weight in self._loader:
-                images = images.to(self._device, non_blocking=True)
-                # Normalized where a batch without workers is: by a CPU worker already, else on the device (as bytes,
-                # a batch also takes a quarter of the time to get there)
-                images = images if images.is_floating_point() else self._normalize(images)
-                yield Batch(images, labels.to(self._device, non_blocking=True), weight)
+            for batch in self._loader:
+                # Finished where a batch without workers is: by a CPU worker already, else on the device (as bytes, a
+                # batch also takes a quarter of the time to get there)
+                yield batch if isinstance(batch, Batch) else self._finish(self._there(batch))
+
+    def _there(self, batch: ByteBatch) -> ByteBatch:
+        images, labels = (tensor.to(self._device, non_blocking=True) for tensor in (batch.images, batch.labels))
+        return batch._replace(images=images, labels=labels)
 
 
 class _StepSampler(Sampler[_Step]):
@@ -118,24 +124,23 @@ class _StepSampler(Sampler[_Step]):
         return self.steps
 
 
-class _StepDataset(Dataset[tuple[Any, ...]]):
+class _StepDataset(Dataset[Batch | ByteBatch]):
     """Maps (epoch, step) to a batch, inside a worker."""
 
-    def __init__(self, batches: EpochBatches, normalize: Normalize | None) -> None:
+    def __init__(self, batches: EpochBatches, finish: Finish | None) -> None:
         self.batches = batches
-        self.normalize = normalize
+        self.finish = finish
 
-    def __getitem__(self, index: Any) -> tuple[Any, ...]:
-        batch: ByteBatch = self.batches.batch(*index)
-        images = batch.images if self.normalize is None else self.normalize(batch.images)
-        return images, batch.labels, batch.weight
+    def __getitem__(self, index: Any) -> Batch | ByteBatch:
+        batch = self.batches.batch(*index)
+        return batch if self.finish is None else self.finish(batch)
 
 
 def _loader(
-    batches: EpochBatches, normalize: Normalize, steps: _StepSampler, workers: int, device: torch.device
-) -> DataLoader[tuple[Any, ...]]:
+    batches: EpochBatches, finish: Finish, steps: _StepSampler, workers: int, device: torch.device
+) -> DataLoader[Batch | ByteBatch]:
     return DataLoader(
-        _StepDataset(batches, normalize if device.type == "cpu" else None),
+        _StepDataset(batches, finish if device.type == "cpu" else None),
         batch_size=None,
         sampler=steps,
         num_workers=workers,

@@ -5,33 +5,39 @@ et al. 2016, arXiv:1512.00567) has one, whose loss counts 0.4 in the authors' co
 are for training only: in evaluation there is one set of logits.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch.nn.functional as F
 from torch import Tensor
 
-__all__ = ["loss_and_logits"]
+__all__ = ["loss_and_logits", "with_auxiliary"]
 
 _WEIGHTS = {"GoogLeNetOutputs": 0.3, "InceptionOutputs": 0.4}
 """Weight of each auxiliary loss, by the type of what the network gives: its logits first, then the others."""
 
 
-def loss_and_logits(output: Any, labels: Tensor, *, of: int | None = None) -> tuple[Tensor, Tensor]:
+def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """The loss with all auxiliary ones, and the logits that count.
+
+    Args:
+        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
+        loss: of one set of logits.
+    """
+    if isinstance(output, Tensor):
+        return loss(output), output
+    logits, *others = output
+    total = loss(logits)
+    for other in others:
+        total = total + _WEIGHTS[type(output).__name__] * loss(other)
+    return total, logits
+
+
+def loss_and_logits(output: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
     """Mean cross entropy with all auxiliary ones, and the logits that count.
 
     Args:
         output: what a network gives: logits N x classes, or torchvision's named tuple of several.
         labels: N.
-        of: images that the mean is over, where these are a part of them; None: these.
     """
-    if isinstance(output, Tensor):
-        return _cross_entropy(output, labels, of), output
-    logits, *others = output
-    loss = _cross_entropy(logits, labels, of)
-    for other in others:
-        loss = loss + _WEIGHTS[type(output).__name__] * _cross_entropy(other, labels, of)
-    return loss, logits
-
-
-def _cross_entropy(logits: Tensor, labels: Tensor, of: int | None) -> Tensor:
-    return F.cross_entropy(logits, labels) if of is None else F.cross_entropy(logits, labels, reduction="sum") / of
+    return with_auxiliary(output, lambda logits: F.cross_entropy(logits, labels))

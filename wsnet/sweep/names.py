@@ -77,9 +77,22 @@ def _part(key: str, value: Any) -> str:
         return _last(key) if value else f"no_{_last(key)}"
     if isinstance(value, int | float):
         return f"{_LETTERS.get(key, _last(key))}{value:g}"
-    if isinstance(value, dict):  # A whole section: its name and its numbers tell it from others.
-        return "-".join(_class_name(str(inner)) for inner in value.values() if isinstance(inner, str | int | float))
+    if isinstance(value, dict):
+        return _section(value) or "off"
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)
+
+
+def _section(section: dict[str, Any]) -> str:
+    """A whole section: its name, its numbers, what is on in it, and the sections in it tell it from others."""
+    parts: list[str] = []
+    for key, value in section.items():
+        if isinstance(value, dict):
+            parts += [key, _section(value)]
+        elif isinstance(value, bool):
+            parts += [key] if value else []
+        elif isinstance(value, str | int | float):
+            parts.append(_class_name(str(value)))
+    return "-".join(filter(None, parts))
 
 
 def _class_name(text: str) -> str:

@@ -32,9 +32,9 @@ def evaluate(
     training = model.training
     model.eval()
     with torch.no_grad(), autocast(device, precision):
-        for images, labels, _ in batches:
-            logits = model(images)
-            meter.add(F.cross_entropy(logits, labels), logits, labels)
+        for batch in batches:
+            logits = model(batch.images)
+            meter.add(F.cross_entropy(logits, batch.labels), logits, batch.labels)
     model.train(training)
     return meter.read()
 

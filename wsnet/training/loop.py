@@ -22,6 +22,7 @@ from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.divergence import TrainingMeter
 from wsnet.training.evaluate import autocast, evaluate
+from wsnet.training.loss import Loss
 from wsnet.training.meter import Measured, Meter
 from wsnet.training.micro_batches import backward, plan_micro_batches
 from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state
@@ -79,6 +80,7 @@ class Training:
             augment=self.config.data.augment,
             seed=self.config.seed,
             workers=self.config.data.workers,
+            classes=len(self.images.classes),
             **self._placement(),
         )
         self.steps = min(self.batches.steps, self.config.train.steps_per_epoch or self.batches.steps)
@@ -121,7 +123,8 @@ class Training:
         """One optimizer step, number `step` of the whole training from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
-        first = self.batches.first_image(step % self.steps)
+        objective = Loss.of(self.config)
+        first = self.batches.first_image(step % self.steps) * objective.views
         self.optimizer.zero_grad(set_to_none=True)
         loss, logits = backward(
             self.forward,
@@ -129,6 +132,7 @@ class Training:
             self.micro_batches.size,
             model=self.wrapped,
             autocast=self._autocast,
+            loss=objective,
             begin=lambda position: self.randomness.set_step(step, first + position),
         )
         clip_gradients(self.optim, self.model)

@@ -23,7 +23,8 @@ from wsnet.config import TrialConfig
 from wsnet.config.norm import BatchNormConfig, GhostBatchNormConfig, NormConfig, SyncBatchNormConfig
 from wsnet.data import Batch
 from wsnet.layers import once_per_step
-from wsnet.models.auxiliary import loss_and_logits
+from wsnet.models.auxiliary import with_auxiliary
+from wsnet.training.loss import Loss, averaged_views, loss_of, parts
 
 __all__ = ["MicroBatches", "backward", "plan_micro_batches"]
 
@@ -54,7 +55,7 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches
         config: the trial.
         workers: processes that share each batch.
     """
-    norm, size = config.model.norm, config.train.micro_batch_size
+    norm, size, views = config.model.norm, config.train.micro_batch_size, config.data.augment.views
     share = -(-config.train.batch_size // workers)
 
     def whole(why: str, norm: NormConfig = norm) -> MicroBatches:
@@ -81,11 +82,11 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatches
     if not norm.over_batch:
         return whole(f"norm {norm.name!r} takes no statistics over a batch, so micro-batches change nothing")
     if isinstance(norm, BatchNormConfig) or (isinstance(norm, SyncBatchNormConfig) and workers == 1):
-        ghost = GhostBatchNormConfig(name="ghost_batch", ghost_size=size, momentum=norm.momentum, eps=norm.eps)
-        return groups(size, ghost)
-    if isinstance(norm, GhostBatchNormConfig) and size <= norm.ghost_size:
-        return groups(size, norm.model_copy(update={"ghost_size": size}))
-    if isinstance(norm, GhostBatchNormConfig) and size % norm.ghost_size == 0:
+        ghost = GhostBatchNormConfig(name="ghost_batch", ghost_size=size * views, momentum=norm.momentum, eps=norm.eps)
+        return groups(size * views, ghost)
+    if isinstance(norm, GhostBatchNormConfig) and size * views <= norm.ghost_size:
+        return groups(size * views, norm.model_copy(update={"ghost_size": size * views}))
+    if isinstance(norm, GhostBatchNormConfig) and size * views % norm.ghost_size == 0:
         return whole("a micro-batch is a whole number of sub-batches", norm)
     return loop(f"no other way is known to be the same with norm {norm.name!r}")
 
@@ -97,6 +98,7 @@ def backward(
     *,
     model: nn.Module,
     autocast: Callable[[], AbstractContextManager[object]],
+    loss: Loss = Loss(),  # noqa: B008 (frozen)
     begin: Callable[[int], None] = lambda position: None,
 ) -> tuple[Tensor, Tensor]:
     """Add the gradients of a batch's mean loss to the parameters'.
@@ -108,29 +110,35 @@ def backward(
         size: images of one pass; None: all.
         model: the model itself, or DistributedDataParallel around it.
         autocast: the forward pass's precision.
-        begin: told before each pass of the position of its first image in the share.
+        loss: what the loss is made of.
+        begin: told before each pass of the position of its first view in the share.
 
     Returns:
-        The mean loss () and the logits of the share, detached where there were several passes.
+        The mean loss () and the logits of the share (B, classes), detached where there were several passes; of several
+        views of an image their mean.
     """
     if size is None or size >= len(batch.labels):
         begin(0)
         with autocast():
-            loss, logits = loss_and_logits(forward(batch.images), batch.labels)
-        (loss if batch.weight == 1 else loss * batch.weight).backward()
-        return loss, logits
-    losses, parts = [], []
-    pieces = list(zip(batch.images.split(size), batch.labels.split(size), strict=True))
+            mean, logits = with_auxiliary(forward(batch.images), lambda logits: loss_of(logits, batch, loss))
+        (mean if batch.weight == 1 else mean * batch.weight).backward()
+        return mean, averaged_views(logits, loss.views)
+    losses, found = [], []
+    pieces = parts(batch, size, views=loss.views)
+
+    def added_by(piece: Batch) -> Callable[[Tensor], Tensor]:
+        return lambda logits: loss_of(logits, piece, loss, of=len(batch.labels))
+
     with _filters_once(model):
-        for index, (images, labels) in enumerate(pieces):
+        for index, piece in enumerate(pieces):
+            begin(index * size * loss.views)
             with _together(model, index == len(pieces) - 1):
-                begin(index * size)
                 with autocast():
-                    loss, logits = loss_and_logits(forward(images), labels, of=len(batch.labels))
-                (loss if batch.weight == 1 else loss * batch.weight).backward()
-            losses.append(loss.detach())
-            parts.append(logits.detach())
-    return torch.stack(losses).sum(), torch.cat(parts)
+                    added, logits = with_auxiliary(forward(piece.images), added_by(piece))
+                (added if batch.weight == 1 else added * batch.weight).backward()
+            losses.append(added.detach())
+            found.append(logits.detach())
+    return torch.stack(losses).sum(), averaged_views(torch.cat(found), loss.views)
 
 
 def _filters_once(model: nn.Module) -> AbstractContextManager[None]:

@@ -1,0 +1,212 @@
+"""`data.augment`: random changes to the training images, in the order in which they are applied."""
+
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, model_validator
+
+from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+
+__all__ = [
+    "AugmentConfig",
+    "ColorJitterConfig",
+    "CutMixConfig",
+    "CutoutConfig",
+    "DualCutoutConfig",
+    "MixupConfig",
+    "RandomErasingConfig",
+    "RandomResizedCropConfig",
+    "RicapConfig",
+]
+
+_Found = tuple[str, tuple[str, ...]]
+
+
+def _rising(value: tuple[float, float]) -> tuple[float, float]:
+    if value[0] > value[1]:
+        raise ValueError(f"must be [low, high] with low <= high, but got {list(value)}")
+    return value
+
+
+Probability = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+Shares = Annotated[tuple[Share, Share], as_tuple(), AfterValidator(_rising)]
+Ratios = Annotated[tuple[Positive, Positive], as_tuple(), AfterValidator(_rising)]
+Per = Literal["batch", "image"]
+
+
+class RandomResizedCropConfig(Config):
+    """A crop of random area and aspect, resized (Szegedy et al. 2015; as torchvision's, bilinear with antialiasing)."""
+
+    scale: Shares = (0.08, 1.0)
+    """Least and greatest area of the crop, as a share of the image's."""
+    ratio: Ratios = (3 / 4, 4 / 3)
+    """Least and greatest ratio of its width to its height, uniform on a log scale."""
+    size: PositiveInt | None = None
+    """Pixels of a side after resizing (unset: the image's own size)."""
+
+
+class ColorJitterConfig(Config):
+    """Brightness, contrast, saturation and hue at random, one after the other in random order (as torchvision's)."""
+
+    brightness: NonNegative = 0.0
+    """The factor is uniform in 1 - brightness (at least 0) to 1 + brightness."""
+    contrast: NonNegative = 0.0
+    """Likewise, around the image's mean grey."""
+    saturation: NonNegative = 0.0
+    """Likewise, around each pixel's grey."""
+    hue: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = 0.0
+    """The hue moves by -hue to hue turns of the colour circle."""
+    probability: Probability = 1.0
+    """Share of the images that are changed at all."""
+
+    @model_validator(mode="after")
+    def _something_is_changed(self) -> "ColorJitterConfig":
+        if not (self.brightness or self.contrast or self.saturation or self.hue):
+            text = "color_jitter has no effect without brightness, contrast, saturation or hue; give one of them"
+            raise conflict((text, ("brightness", "contrast", "saturation", "hue")))
+        return self
+
+
+class CutoutConfig(Config):
+    """A square of zeros, which are the mean colour after normalization (DeVries & Taylor 2017)."""
+
+    size: PositiveInt
+    """Pixels of a side."""
+    probability: Probability = 1.0
+    """Share of the images that are changed."""
+    overhang: bool = True
+    """The centre is anywhere in the image, so that the square may hang over the edge; false keeps it inside."""
+
+
+class RandomErasingConfig(Config):
+    """A rectangle of random area and aspect, filled after normalization (Zhong et al. 2020, algorithm 1)."""
+
+    probability: Probability = 0.5
+    """Share of the images that are changed."""
+    area: Shares = (0.02, 0.4)
+    """Least and greatest area of the rectangle, as a share of the image's."""
+    aspect: Ratios = (0.3, 1 / 0.3)
+    """Least and greatest ratio of its height to its width."""
+    log_aspect: bool = False
+    """Draw the aspect uniformly on a log scale, as torchvision does, not on a linear one, as the paper does."""
+    value: Literal["one", "per_pixel"] | Annotated[float, Field(allow_inf_nan=False)] = "one"
+    """What fills it: `one` random value in 0 to 1 for all its pixels, standard normal ones `per_pixel` and channel, or
+    this number."""
+
+
+class MixupConfig(Config):
+    """Each image with another of its batch, lambda to 1 - lambda (Zhang et al. 2018)."""
+
+    alpha: Positive = 1.0
+    """lambda is drawn from Beta(alpha, alpha)."""
+    per: Per = "batch"
+    """One lambda for a whole batch, as published, or one for each image."""
+
+
+class CutMixConfig(Config):
+    """A rectangle of each image is another one's (Yun et al. 2019)."""
+
+    alpha: Positive = 1.0
+    """The rectangle's area is 1 - lambda, with lambda from Beta(alpha, alpha), before it is cut at the edge."""
+    probability: Probability = 1.0
+    """Share of the batches (or images) that are mixed: 1 on ImageNet and 0.5 on CIFAR in the paper."""
+    per: Per = "batch"
+    """One rectangle for a whole batch, as published, or one for each image."""
+
+
+class RicapConfig(Config):
+    """Four crops of four images, patched together (Takahashi et al. 2018)."""
+
+    beta: Positive = 0.3
+    """Where the patches meet is drawn from Beta(beta, beta), across and down."""
+    per: Per = "batch"
+    """One meeting point for a whole batch, as published, or one for each image."""
+
+
+class DualCutoutConfig(Config):
+    """Two cutouts of each image in one batch, whose logits are to agree. Twice the images, twice the time."""
+
+    size: PositiveInt
+    """Pixels of a side of the squares."""
+    alpha: NonNegative = 0.1
+    """Weight of the mean squared difference of the two views' logits in the loss."""
+
+
+class AugmentConfig(Config):
+    """Random changes to every training image, drawn anew in every epoch."""
+
+    crop_padding: NonNegativeInt = 0
+    """Pad each side by so many black pixels, then crop back to the image's size at a random place; 0 is off."""
+
+    random_resized_crop: RandomResizedCropConfig | None = None
+    """Crop a random part and resize it."""
+
+    flip: bool = False
+    """Mirror left and right with probability one half."""
+
+    color_jitter: ColorJitterConfig | None = None
+    """Change brightness, contrast, saturation and hue."""
+
+    greyscale: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    """Probability of turning an image grey, after the colour jitter."""
+
+    cutout: CutoutConfig | None = None
+    """Put a square of zeros over each image, after normalization."""
+
+    random_erasing: RandomErasingConfig | None = None
+    """Put a rectangle of random size over images, after normalization."""
+
+    mixup: MixupConfig | None = None
+    """Mix pairs of images and of labels. At most one of mixup, cutmix, ricap and dual_cutout."""
+
+    cutmix: CutMixConfig | None = None
+    """Put a part of another image into each image, and of its label."""
+
+    ricap: RicapConfig | None = None
+    """Patch each image together from four, and its label."""
+
+    dual_cutout: DualCutoutConfig | None = None
+    """Train on two cutouts of each image that are to agree."""
+
+    @model_validator(mode="after")
+    def _can_be_combined(self) -> "AugmentConfig":
+        found: list[_Found] = []
+        mixing = [name for name in ("mixup", "cutmix", "ricap", "dual_cutout") if getattr(self, name) is not None]
+        if len(mixing) > 1:
+            found.append((f"{' and '.join(mixing)} can not be combined; keep one of them", tuple(reversed(mixing))))
+        if self.dual_cutout is not None and self.cutout is not None:
+            found.append(("dual_cutout has its own cutouts; leave cutout out", ("cutout", "dual_cutout")))
+        if self.random_resized_crop is not None and self.crop_padding:
+            text = f"crop_padding={self.crop_padding} and random_resized_crop both crop; keep one of them"
+            found.append((text, ("crop_padding", "random_resized_crop")))
+        if found:
+            raise conflict(*found)
+        return self
+
+    @property
+    def mixes(self) -> bool:
+        """Whether images of one batch are mixed, so that a label is a distribution over classes."""
+        return self.mixup is not None or self.cutmix is not None or self.ricap is not None
+
+    @property
+    def views(self) -> int:
+        """Views of each image in a batch: 2 with dual cutout."""
+        return 1 if self.dual_cutout is None else 2
+
+    def misfits(self, channels: int, height: int, width: int) -> list[_Found]:
+        """What has no effect on images of this shape, or is impossible: text and keys, as `conflict` takes them."""
+        found: list[_Found] = []
+        if channels == 1 and self.greyscale:
+            found.append(("greyscale has no effect on images of one channel", ("greyscale",)))
+        for name in ("saturation", "hue") if channels == 1 and self.color_jitter else ():
+            if getattr(self.color_jitter, name):
+                found.append((f"{name} has no effect on images of one channel", (f"color_jitter.{name}",)))
+        if self.random_resized_crop is not None and self.random_resized_crop.size is not None:
+            height = width = self.random_resized_crop.size
+        if self.cutout is not None and not self.cutout.overhang and self.cutout.size > min(height, width):
+            text = (
+                "cutout.size must not exceed the image where overhang is false, but got "
+                f"cutout.size={self.cutout.size} with images of {height} x {width}"
+            )
+            found.append((text, ("cutout.size", "cutout.overhang")))
+        return found

@@ -1,0 +1,123 @@
+"""Colour jitter and greyscale of a batch, with each image's own factors and its own order of changes.
+
+The changes are those of torchvision v2 on uint8 tensors. Each runs over the images whose turn it is: which they are is
+known on the CPU, so that nothing waits for the device.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from wsnet.config.augment import ColorJitterConfig
+from wsnet.data.random import uniforms
+
+__all__ = ["adjust_brightness", "adjust_contrast", "adjust_hue", "adjust_saturation", "grey", "greyscale", "jittered"]
+
+_Adjust = Callable[[Tensor, Tensor], Tensor]
+
+
+def jittered(images: Tensor, config: ColorJitterConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
+    """Change colours.
+
+    Args:
+        images: uint8 (B, C, H, W) with 1 or 3 channels, in any layout.
+        config: how far.
+        seed: the trial's seed.
+        epoch: the epoch.
+        samples: int64 (B,), on the CPU.
+
+    Returns:
+        uint8 (B, C, H, W).
+    """
+    draws = uniforms(seed, "colour jitter", epoch, samples, 9)
+    order = draws[:, :4].argsort(dim=1)
+    changed = draws[:, 8] < config.probability
+    values = images.float()
+    for turn in range(4):
+        for number, (adjust, low, high) in enumerate(_changes(config)):
+            chosen = (changed & (order[:, turn] == number)).nonzero().flatten()
+            if low == high or not len(chosen):
+                continue
+            factors = low + (high - low) * draws[chosen, 4 + number]
+            where = chosen.to(values.device, non_blocking=True)
+            part = values.index_select(0, where)
+            values.index_copy_(0, where, adjust(part, factors.to(values.device, non_blocking=True)))
+    return values.to(torch.uint8)
+
+
+def greyscale(images: Tensor, probability: float, seed: int, epoch: int, samples: Tensor) -> Tensor:
+    """Turn some images grey, keeping their channels; arguments as for `jittered`."""
+    chosen = (uniforms(seed, "greyscale", epoch, samples, 1)[:, 0] < probability).nonzero().flatten()
+    if not len(chosen):
+        return images
+    where = chosen.to(images.device, non_blocking=True)
+    part = grey(images.index_select(0, where).float()).to(torch.uint8)
+    return images.index_copy(0, where, part.expand(-1, images.shape[1], -1, -1))
+
+
+def _changes(config: ColorJitterConfig) -> tuple[tuple[_Adjust, float, float], ...]:
+    """Each change with the least and the greatest factor."""
+    return (
+        (adjust_brightness, max(0.0, 1 - config.brightness), 1 + config.brightness),
+        (adjust_contrast, max(0.0, 1 - config.contrast), 1 + config.contrast),
+        (adjust_saturation, max(0.0, 1 - config.saturation), 1 + config.saturation),
+        (adjust_hue, -config.hue, config.hue),
+    )
+
+
+# Below, images are float32 (B, C, H, W) of whole levels 0 to 255, and factors float64 (B,).
+
+
+def grey(images: Tensor) -> Tensor:
+    """Luma (ITU-R BT.601) in whole levels, (B, 1, H, W)."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
+    return (red * 0.2989 + green * 0.587 + blue * 0.114).floor_()
+
+
+def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
+    """Multiply by the factor."""
+    return (images * _per_image(factors)).clamp_(0, 255).floor_()
+
+
+def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
+    """Away from the image's mean grey, or towards it."""
+    levels = grey(images)
+    # The sum of whole numbers is exact, so that it does not depend on the batch or the device.
+    mean = levels.long().sum((1, 2, 3), keepdim=True).double() / levels[0].numel()
+    return _blended(images, mean.float(), factors)
+
+
+def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
+    """Away from each pixel's grey, or towards it."""
+    return images if images.shape[1] == 1 else _blended(images, grey(images), factors)
+
+
+def adjust_hue(images: Tensor, factors: Tensor) -> Tensor:
+    """Turn the colour circle by the factor, in whole turns."""
+    if images.shape[1] == 1:
+        return images
+    red, green, blue = (images / 255).unbind(1)
+    value, low = images.amax(1) / 255, images.amin(1) / 255
+    chroma = value - low
+    spread = torch.where(chroma == 0, 1, chroma)
+    # Of six parts of the circle: around red 0, green 2, blue 4.
+    sixth = torch.where(value == blue, 4 + (red - green) / spread, 2 + (blue - red) / spread)
+    sixth = torch.where(value == green, 2 + (blue - red) / spread, sixth)
+    sixth = torch.where(value == red, (green - blue) / spread, sixth)
+    turned = sixth + 6 * factors.float()[:, None, None]
+    # A channel is full within a sixth of its colour, falls over the next one, and is at its lowest beyond.
+    parts = torch.stack([turned + 5, turned + 3, turned + 1], dim=1).remainder_(6)
+    fall = torch.minimum(parts, 4 - parts).clamp_(0, 1)
+    return ((value[:, None] - chroma[:, None] * fall) * 255.999).floor_()
+
+
+def _blended(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
+    # Two roundings and not a fused multiplication and addition: the same on every device.
+    return (images * _per_image(factors)).add_(others * _per_image(1 - factors)).clamp_(0, 255).floor_()
+
+
+def _per_image(factors: Tensor) -> Tensor:
+    return factors.float()[:, None, None, None]

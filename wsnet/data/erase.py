@@ -1,0 +1,75 @@
+"""Cutout and Random Erasing of normalized images: a box of each image is filled."""
+
+import torch
+from torch import Tensor
+
+from wsnet.config.augment import AugmentConfig, CutoutConfig, DualCutoutConfig, RandomErasingConfig
+from wsnet.config.seeding import derive_seed
+from wsnet.data.boxes import covered, cutout_boxes, erasing_boxes, uncovered
+from wsnet.data.random import random_bits, uniforms
+
+__all__ = ["dual_cutout", "erased"]
+
+
+def erased(images: Tensor, config: AugmentConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
+    """Cutout, then Random Erasing, in place.
+
+    Args:
+        images: float32 (B, C, H, W), contiguous or channels_last, normalized.
+        config: what to do.
+        seed: the trial's seed.
+        epoch: the epoch.
+        samples: int64 (B,), on the CPU.
+
+    Returns:
+        `images`.
+    """
+    height, width = images.shape[2:]
+    if config.cutout is not None:
+        boxes = cutout_boxes(config.cutout, seed, epoch, samples, height=height, width=width)
+        images.mul_(uncovered(boxes, images))
+    if config.random_erasing is not None:
+        boxes = erasing_boxes(config.random_erasing, seed, epoch, samples, height=height, width=width)
+        _fill(images, boxes, config.random_erasing, seed, epoch, samples)
+    return images
+
+
+def dual_cutout(images: Tensor, config: DualCutoutConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
+    """Two views of each image, next to each other: (2B, C, H, W), the views of image i at 2i and 2i + 1."""
+    square = CutoutConfig(size=config.size)
+    height, width = images.shape[2:]
+    boxes = [
+        cutout_boxes(square, seed, epoch, samples, height=height, width=width, purpose=f"dual cutout {view}")
+        for view in (1, 2)
+    ]
+    # Repeated in the order of memory, so that the layout stays.
+    views = images.permute(0, 2, 3, 1).repeat_interleave(2, 0).permute(0, 3, 1, 2)
+    if images.is_contiguous():
+        views = views.contiguous()
+    return views.mul_(uncovered(torch.stack(boxes, 1).view(-1, 4), views))
+
+
+def _fill(images: Tensor, boxes: Tensor, config: RandomErasingConfig, seed: int, epoch: int, samples: Tensor) -> None:
+    if config.value == "per_pixel":
+        chosen = boxes[:, 2].nonzero().flatten()
+        if not len(chosen):
+            return
+        where = chosen.to(images.device, non_blocking=True)
+        noise = _normals(images[where], samples[chosen], derive_seed(seed, "erasing noise", epoch))
+        images.mul_(uncovered(boxes, images))
+        images[where] += noise.mul_(covered(boxes[chosen], noise))
+        return
+    values = torch.full((1, 1), config.value) if isinstance(config.value, float | int) else None
+    if values is None:
+        values = uniforms(seed, "erasing value", epoch, samples, 1).float()
+    images.mul_(uncovered(boxes, images))
+    images.add_(covered(boxes, images).mul_(values.to(images.device, non_blocking=True)[:, :, None, None]))
+
+
+def _normals(like: Tensor, samples: Tensor, key: int) -> Tensor:
+    """Standard normal values, shaped like the images; the same in every layout."""
+    elements = torch.arange(like[0].numel(), device=like.device).view(like.shape[1:])
+    counters = samples.to(like.device)[:, None, None, None] * like[0].numel() + elements
+    shares = ((random_bits(key, counters) >> 10).double() + 0.5) * 2.0**-53
+    noise = torch.empty_like(like)
+    return noise.copy_(torch.special.ndtri(shares))

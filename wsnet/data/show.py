@@ -1,0 +1,77 @@
+"""A contact sheet: what an augmentation does to real images."""
+
+import io
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from wsnet.config.augment import AugmentConfig
+from wsnet.data.images import ImageSplits
+from wsnet.data.training import Batches
+
+__all__ = ["Row", "contact_sheet", "describe", "shown_images"]
+
+Row = tuple[str, AugmentConfig]
+"""What a row of the sheet says, and what it shows."""
+
+
+def contact_sheet(images: ImageSplits, rows: list[Row], *, columns: int = 8, seed: int = 0) -> bytes:
+    """Draw the same images under several augmentations.
+
+    Args:
+        images: the image set.
+        rows: what to show, from top to bottom.
+        columns: images in a row.
+        seed: the trial's seed: images are in the order and augmented as in its first epoch, in batches of this width.
+
+    Returns:
+        A PNG. Values beyond black and white, as normal noise has them, are drawn as black and white.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(columns * 0.95, len(rows) * 1.22), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    figures = np.atleast_1d(np.array(figure.subfigures(len(rows), 1), dtype=object))
+    for part, (text, config) in zip(figures, rows, strict=True):
+        part.suptitle(text, x=0.005, ha="left", fontsize=8)
+        pixels = shown_images(images, config, columns, seed)
+        for axes, image in zip(part.subplots(1, columns), pixels, strict=True):
+            axes.imshow(image.squeeze(2) if image.shape[2] == 1 else image, cmap="gray", vmin=0, vmax=255)
+            axes.set_axis_off()
+    stream = io.BytesIO()
+    figure.savefig(stream, format="png")
+    return stream.getvalue()
+
+
+def shown_images(images: ImageSplits, config: AugmentConfig, count: int, seed: int = 0) -> NDArray[np.uint8]:
+    """The first images of a training's first epoch, as bytes (count, H, W, C); with dual cutout, both views of each."""
+    batches = Batches(
+        images.train,
+        batch_size=count // config.views,
+        mean=images.mean,
+        std=images.std,
+        augment=config,
+        seed=seed,
+        classes=len(images.classes),
+    )
+    batch = next(batches.epoch(1))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (images.mean, images.std))
+    pixels = ((batch.images * std + mean) * 255).round().clamp(0, 255).to(torch.uint8)
+    return pixels.permute(0, 2, 3, 1).contiguous().numpy()
+
+
+def describe(config: AugmentConfig) -> str:
+    """An augmentation in a line, as a file would say it."""
+    return _text(config.model_dump(mode="json", exclude_defaults=True)) or "no augmentation"
+
+
+def _text(options: dict[str, object]) -> str:
+    parts = []
+    for name, value in options.items():
+        if isinstance(value, dict):
+            parts.append(f"{name}: {{{_text(value)}}}")
+        else:
+            parts.append(f"{name}: {str(value).lower() if isinstance(value, bool) else value}")
+    return ", ".join(parts)

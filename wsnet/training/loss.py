@@ -1,0 +1,81 @@
+"""The training loss: cross entropy with labels, smoothed or mixed ones, and dual cutout's consistency.
+
+Evaluation takes plain cross entropy.
+"""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+from torch.nn import functional as F
+
+from wsnet.config import TrialConfig
+from wsnet.data import Batch
+
+__all__ = ["Loss", "averaged_views", "loss_of", "parts"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Loss:
+    """What the loss is made of.
+
+    Attributes:
+        label_smoothing: share of each label that is spread over all classes.
+        consistency: weight of the mean squared difference between the logits of two views; None: images have one view.
+    """
+
+    label_smoothing: float = 0.0
+    consistency: float | None = None
+
+    @classmethod
+    def of(cls, config: TrialConfig) -> "Loss":
+        """The loss of a trial."""
+        dual = config.data.augment.dual_cutout
+        return cls(label_smoothing=config.train.label_smoothing, consistency=None if dual is None else dual.alpha)
+
+    @property
+    def views(self) -> int:
+        """Views of each image in a batch."""
+        return 1 if self.consistency is None else 2
+
+
+def loss_of(logits: Tensor, part: Batch, loss: Loss, *, of: int | None = None) -> Tensor:
+    """The mean loss of a batch, or what a part of it adds to that mean.
+
+    With two views it is the mean of both cross entropies plus the weighted mean squared difference of their logits.
+
+    Args:
+        logits: (B, classes), or (2B, classes) with two views of each image, next to each other.
+        part: the images and labels of these logits.
+        loss: what the loss is made of.
+        of: images of the whole batch; None: the part is all of it.
+
+    Returns:
+        ().
+    """
+    targets = part.labels if part.targets is None else part.targets
+    if loss.consistency is None:
+        return _cross_entropy(logits, targets, loss.label_smoothing, of)
+    first, second = logits.unflatten(0, (-1, 2)).unbind(1)
+    both = _cross_entropy(logits, targets.repeat_interleave(2, 0), loss.label_smoothing, None if of is None else 2 * of)
+    if of is None:
+        return both + loss.consistency * F.mse_loss(first, second)
+    return both + loss.consistency * F.mse_loss(first, second, reduction="sum") / (of * logits.shape[1])
+
+
+def parts(batch: Batch, size: int, *, views: int = 1) -> list[Batch]:
+    """A batch in parts of so many images, each with all its views."""
+    images, labels = batch.images.split(size * views), batch.labels.split(size)
+    targets = [None] * len(labels) if batch.targets is None else batch.targets.split(size)
+    pieces = zip(images, labels, targets, strict=True)
+    return [Batch(image, label, batch.weight, target) for image, label, target in pieces]
+
+
+def averaged_views(logits: Tensor, views: int) -> Tensor:
+    """The logits of each image, (B, classes): the mean over its views."""
+    return logits if views == 1 else logits.unflatten(0, (-1, views)).mean(1)
+
+
+def _cross_entropy(logits: Tensor, targets: Tensor, smoothing: float, of: int | None) -> Tensor:
+    if of is None:
+        return F.cross_entropy(logits, targets, label_smoothing=smoothing)
+    return F.cross_entropy(logits, targets, reduction="sum", label_smoothing=smoothing) / of
