@@ -16,7 +16,9 @@ from wsnet.config.smoke import smoke
 
 BATCH, GROUP = "{model.norm.name: batch}", "{model.norm.name: group, model.norm.groups: 4}"
 LABELS = {BATCH: "{case: batch, model.norm.name: batch}", GROUP: f"{{case: group, {GROUP[1:]}"}
-REPORT = "seeds: 2\nreport: {published: {where: {system: online_normalization, dataset: CIFAR-10}, match: {norm: case}}}"
+REPORT = (
+    "seeds: 2\nreport: {published: {where: {system: online_normalization, dataset: CIFAR-10}, match: {norm: case}}}"
+)
 
 
 def linked(report: str = REPORT) -> Sweep:
@@ -42,7 +44,9 @@ def test_the_facts_are_those_that_were_collected() -> None:
         settings = {f"extra.{part}" for part in other["extra"].split(";") if part and not part.startswith("source=")}
         found = {f"{key}={value}" for key, value in row.fields.items() if key.startswith("extra.")}
         assert found - settings == {f"extra.source={row.fields['extra.source']}"}
-        assert row.fields["extra.source"] in (("paper",) if "source=paper" in other["extra"] else ("readme", "repository"))
+        assert row.fields["extra.source"] in (
+            ("paper",) if "source=paper" in other["extra"] else ("readme", "repository")
+        )
     assert len({row.id for row in published_rows()}) == 272
 
 
@@ -55,7 +59,9 @@ def test_a_label_is_an_axis_and_no_part_of_the_identity() -> None:
 
 def test_a_label_may_make_the_rows_of_a_table() -> None:
     assert sweep({**LABELS, "seeds: 2": "report: {rows: [case]}"}).config.report.rows == ("case",)
-    assert mistakes_of({"seeds: 2": "report: {rows: [case]}"})[0].startswith("s.yaml:12: report.rows[0]: unknown key 'case'")
+    assert mistakes_of({"seeds: 2": "report: {rows: [case]}"})[0].startswith(
+        "s.yaml:12: report.rows[0]: unknown key 'case'"
+    )
 
 
 def test_a_label_is_a_text() -> None:
@@ -70,7 +76,12 @@ def test_each_published_number_stands_beside_the_cell_that_it_is_of() -> None:
 
 def test_an_axis_that_a_cell_does_not_have_matches_an_empty_column() -> None:
     link = PublishedConfig(
-        where={"system": "image_classification", "dataset": "CIFAR-10", "model": "WRN-28-10", "extra.augmentation": None},
+        where={
+            "system": "image_classification",
+            "dataset": "CIFAR-10",
+            "model": "WRN-28-10",
+            "extra.augmentation": None,
+        },
         match={"extra.dropout": "model.dropout"},
     )
     assert [row.fields["value"] for row in rows_of(link, {})] == ["4.03", "4.00"]

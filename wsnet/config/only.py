@@ -37,7 +37,9 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
         else:
             wanted.setdefault(key, []).append(parse_value(text))
     if not mistakes:
-        mistakes = [_nothing(sweep, key, values) for key, values in wanted.items() if not _fitting(sweep, {key: values})]
+        mistakes = [
+            _nothing(sweep, key, values) for key, values in wanted.items() if not _fitting(sweep, {key: values})
+        ]
     if mistakes:
         raise ConfigError(mistakes)
     settings = _fitting(sweep, wanted)
@@ -57,4 +59,6 @@ def _fitting(sweep: Sweep, wanted: dict[str, list[Any]]) -> list[Setting]:
 
 def _nothing(sweep: Sweep, key: str, values: list[Any]) -> Mistake:
     there = dict.fromkeys(str(axes[key]) for setting in sweep.settings for axes in setting.places if key in axes)
-    return Mistake(_PLACE, key, f"no setting has {' or '.join(map(repr, values))} there{did_you_mean(values[0], there)}")
+    return Mistake(
+        _PLACE, key, f"no setting has {' or '.join(map(repr, values))} there{did_you_mean(values[0], there)}"
+    )

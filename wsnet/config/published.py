@@ -149,7 +149,7 @@ def settled(link: PublishedConfig, axes: Iterable[str], shared: Mapping[str, Any
     fixed = {
         column: _value_at(shared, key)
         for column, key in link.match.items()
-        if not any(axis == key or axis.startswith(f"{key}.") for axis in varying)
+        if not any(_within(axis, key) or _within(key, axis) for axis in varying)
     }
     match = {column: key for column, key in link.match.items() if column not in fixed}
     return PublishedConfig(where={**link.where, **fixed}, match=match)
@@ -176,12 +176,18 @@ def _equal(column: str, row: PublishedRow, value: Any) -> bool:
 
 
 def _value_at(axes: Mapping[str, Any], key: str) -> Any:
-    """A cell's value on an axis; of a section the name of what is set in it, or that it has; None where it has none."""
-    if key in axes:
-        value = axes[key]
-        return value.get("name") if isinstance(value, dict) else value
-    inside = {axis[len(key) + 1 :].partition(".")[0] for axis in axes if axis.startswith(f"{key}.")}
+    """A cell's value on an axis, also in a section that it sets; of a section what it sets there; None: it has none."""
+    for axis, value in axes.items():
+        if _within(key, axis):
+            for part in key[len(axis) + 1 :].split(".") if key != axis else ():
+                value = value.get(part) if isinstance(value, dict) else None
+            return "+".join(sorted(value)) if isinstance(value, dict) else value
+    inside = {axis[len(key) + 1 :].partition(".")[0] for axis in axes if _within(axis, key)}
     return "+".join(sorted(inside)) or None
+
+
+def _within(key: str, section: str) -> bool:
+    return key == section or key.startswith(f"{section}.")
 
 
 def _plain(text: str) -> Any:

@@ -27,6 +27,9 @@ _WORDS = {
     "model.weight": {"none": "", "standardized": "ws", "normalized": "wn"},
 }
 _LETTERS = {
+    "data.augment.cutout.size": "cutout",
+    "data.augment.mixup.alpha": "mixup",
+    "data.augment.random_erasing.probability": "erasing",
     "train.batch_size": "b",
     "train.micro_batch_size": "m",
     "train.epochs": "e",
