@@ -69,7 +69,7 @@ def _part(key: str, value: Any) -> str:
     if isinstance(value, int | float):
         return f"{_LETTERS.get(key, _last(key))}{value:g}"
     if isinstance(value, dict):
-        return _section(value)
+        return _section(value) or "off"
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -83,7 +83,7 @@ def _section(section: dict[str, Any]) -> str:
             parts += [key] if value else []
         elif isinstance(value, str | int | float):
             parts.append(str(value))
-    return "-".join(filter(None, parts)) or "off"
+    return "-".join(filter(None, parts))
 
 
 def _last(key: str) -> str:
