@@ -32,6 +32,12 @@ MICRO = {
     "train": {"epochs": 2, "batch_size": 32, "micro_batch_size": 4},
     "execution": {"micro_batches": "loop"},
 }
+MIXED = {
+    **GROUP,
+    "data": {"augment": {"crop_padding": 1, "ricap": {}, "random_erasing": {}}},
+    "train": {"epochs": 2, "batch_size": 33, "label_smoothing": 0.1},
+}
+VIEWS = {**MICRO, "data": {"augment": {"dual_cutout": {"size": 3}}}}
 
 
 @pytest.fixture(scope="module")
@@ -49,12 +55,16 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**ONLINE), folder / "online-stopped", stop_after=1),
         spec(config(**ONLINE), folder / "online-stopped"),
         spec(config(**MICRO), folder / "micro"),
+        spec(config(**MIXED), folder / "mixed"),
+        spec(config(**VIEWS), folder / "views"),
     ]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
     return folder
 
 
-@pytest.mark.parametrize(("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO)])
+@pytest.mark.parametrize(
+    ("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO), ("mixed", MIXED), ("views", VIEWS)]
+)
 def test_the_records_are_those_of_one_process(
     together: Path, tmp_path: Path, name: str, options: dict[str, Any]
 ) -> None:
