@@ -205,7 +205,7 @@ def _images(root: str | None) -> ImageSet:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of this process (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of this process (default: 1)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds, at least 1 (default: 15)")
     parser.add_argument("--data-root", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     return parser.parse_args()
