@@ -32,21 +32,18 @@ MICRO = {
     "train": {"epochs": 2, "batch_size": 32, "micro_batch_size": 4},
     "execution": {"micro_batches": "loop"},
 }
-<<<<<<< HEAD
 # Clipped on the gradient of all workers and micro-batches, and averaged.
 AVERAGED = {
     **MICRO,
     "train": {**MICRO["train"], "ema": {"decay": 0.9}},
     "optim": {"clip_grad_norm": 0.2, "scale_with_batch": {"rule": "linear", "base": 64}},
 }
-=======
 MIXED = {
     **GROUP,
     "data": {"augment": {"crop_padding": 1, "ricap": {}, "random_erasing": {}}},
     "train": {"epochs": 2, "batch_size": 33, "label_smoothing": 0.1},
 }
 VIEWS = {**MICRO, "data": {"augment": {"dual_cutout": {"size": 3}}}}
->>>>>>> augment
 
 
 @pytest.fixture(scope="module")
@@ -64,23 +61,24 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**ONLINE), folder / "online-stopped", stop_after=1),
         spec(config(**ONLINE), folder / "online-stopped"),
         spec(config(**MICRO), folder / "micro"),
-<<<<<<< HEAD
         spec(config(**AVERAGED), folder / "averaged"),
-=======
         spec(config(**MIXED), folder / "mixed"),
         spec(config(**VIEWS), folder / "views"),
->>>>>>> augment
     ]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
     return folder
 
 
 @pytest.mark.parametrize(
-<<<<<<< HEAD
-    ("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO), ("averaged", AVERAGED)]
-=======
-    ("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO), ("mixed", MIXED), ("views", VIEWS)]
->>>>>>> augment
+    ("name", "options"),
+    [
+        ("group", GROUP),
+        ("idle", IDLE),
+        ("micro", MICRO),
+        ("averaged", AVERAGED),
+        ("mixed", MIXED),
+        ("views", VIEWS),
+    ],
 )
 def test_the_records_are_those_of_one_process(
     together: Path, tmp_path: Path, name: str, options: dict[str, Any]
