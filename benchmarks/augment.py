@@ -38,7 +38,9 @@ from wsnet.config.norm import BatchNormConfig
 from wsnet.data import Batches, DataError, ImageSet, data_root, load
 from wsnet.models import build
 
-BATCH, BATCHES = 128, 4
+BATCH = 128
+OURS, THEIRS = 24, 8
+"""Batches in a turn: about as long for both, and longer than a turn of the operating system's scheduler."""
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 CROP: dict[str, Any] = {"crop_padding": 4, "flip": True}
 KINDS: dict[str, dict[str, Any]] = {
@@ -70,8 +72,8 @@ def main() -> int:
     times: dict[str, list[float]] = {}
     try:
         for number in range(arguments.rounds + 1):  # The first round warms up.
-            found = {"step": _seconds(step, 1), "plain": _seconds(plain, BATCHES)}
-            found |= {f"wsnet {name}": _seconds(batches, BATCHES) for name, batches in ours.items()}
+            found = {"step": _seconds(step, 1), "plain": _seconds(plain, OURS)}
+            found |= {f"wsnet {name}": _seconds(batches, OURS) for name, batches in ours.items()}
             found |= {f"torchvision {name}": _with_workers(*theirs[name]) for name in theirs}
             for name, seconds in found.items() if number else ():
                 times.setdefault(name, []).append(seconds)
@@ -163,7 +165,7 @@ def _with_workers(batches: Iterator[Any], workers: list[int]) -> float:
     _signal(workers, signal.SIGCONT)
     for _ in range(4):  # prefetch_factor 2, times 2 workers
         next(batches)
-    seconds = _seconds(batches, 2 * BATCHES)
+    seconds = _seconds(batches, THEIRS)
     _signal(workers, signal.SIGSTOP)
     return seconds
 
@@ -205,7 +207,7 @@ def _images(root: str | None) -> ImageSet:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--threads", type=int, default=2, help="CPU threads of this process (default: 2)")
+    parser.add_argument("--threads", type=int, default=1, help="CPU threads of this process (default: 1)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds, at least 1 (default: 15)")
     parser.add_argument("--data-root", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     return parser.parse_args()

@@ -43,7 +43,7 @@ def test_partners_are_permutations_and_each_is_as_likely() -> None:
 @pytest.mark.parametrize("shares", [[0.3], [0.3, 0.0, 1.0, 0.8]])
 def test_mixup_is_the_weighted_sum_of_two(memory_format: torch.memory_format, shares: list[float]) -> None:
     batch, share = images().to(memory_format=memory_format), torch.tensor(shares, dtype=torch.float64)
-    found = mixup(batch, SOURCES[:2], share)
+    found = mixup(batch.clone(), SOURCES[:2], share)
     weight = share.float()[:, None, None, None]
     torch.testing.assert_close(found.images, batch * weight + batch[SOURCES[1]] * (1 - weight))
     assert found.images.is_contiguous(memory_format=memory_format)
@@ -58,7 +58,7 @@ def test_cutmix_puts_a_box_of_the_partner_into_the_image(memory_format: torch.me
     for image, (top, left, height, width), other in zip(expected, boxes.tolist(), SOURCES[1].tolist(), strict=True):
         here = (slice(None), slice(top, top + height), slice(left, left + width))
         image[here] = batch[other][here]
-    found = cutmix(batch, SOURCES[:2], boxes)
+    found = cutmix(batch.clone(), SOURCES[:2], boxes)
     assert torch.equal(found.images, expected) and found.images.is_contiguous(memory_format=memory_format)
     assert found.shares[:, 1].tolist() == [1, 0.25, 0, 1 / 48]
 

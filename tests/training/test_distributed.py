@@ -38,6 +38,12 @@ AVERAGED = {
     "train": {**MICRO["train"], "ema": {"decay": 0.9}},
     "optim": {"clip_grad_norm": 0.2, "scale_with_batch": {"rule": "linear", "base": 64}},
 }
+MIXED = {
+    **GROUP,
+    "data": {"augment": {"crop_padding": 1, "ricap": {}, "random_erasing": {}}},
+    "train": {"epochs": 2, "batch_size": 33, "label_smoothing": 0.1},
+}
+VIEWS = {**MICRO, "data": {"augment": {"dual_cutout": {"size": 3}}}}
 
 
 @pytest.fixture(scope="module")
@@ -56,13 +62,23 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**ONLINE), folder / "online-stopped"),
         spec(config(**MICRO), folder / "micro"),
         spec(config(**AVERAGED), folder / "averaged"),
+        spec(config(**MIXED), folder / "mixed"),
+        spec(config(**VIEWS), folder / "views"),
     ]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
     return folder
 
 
 @pytest.mark.parametrize(
-    ("name", "options"), [("group", GROUP), ("idle", IDLE), ("micro", MICRO), ("averaged", AVERAGED)]
+    ("name", "options"),
+    [
+        ("group", GROUP),
+        ("idle", IDLE),
+        ("micro", MICRO),
+        ("averaged", AVERAGED),
+        ("mixed", MIXED),
+        ("views", VIEWS),
+    ],
 )
 def test_the_records_are_those_of_one_process(
     together: Path, tmp_path: Path, name: str, options: dict[str, Any]

@@ -1,5 +1,6 @@
 """The training loss."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -8,9 +9,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from tests.training.test_micro_batches import after_steps
-from tests.training.trials import config, trial
+from tests.training.trials import assert_same_checkpoint, config, last, trained, trial
 from wsnet.config import TrialConfig
 from wsnet.data import Batch
+from wsnet.storage.trial_directory import Record
 from wsnet.training.loop import Training
 from wsnet.training.loss import Loss, averaged_views, loss_of, parts
 from wsnet.training.micro_batches import plan_micro_batches
@@ -114,3 +116,17 @@ def test_training_goes_down_and_measures_every_image_once(augment: dict[str, Any
     records = [made.train_epoch() for _ in range(3)]
     assert records[-1]["test/loss"] < records[0]["test/loss"]
     assert 0 <= records[0]["train/top1_error"] <= 100
+
+
+@pytest.mark.parametrize("augment", [{"mixup": {"per": "image"}}, {"dual_cutout": {"size": 3}}])
+def test_a_trial_that_goes_on_ends_with_the_same_bits(tmp_path: Path, augment: dict[str, Any]) -> None:
+    how = trial(data={"augment": augment, "limit": 200}, train={"epochs": 2, "label_smoothing": 0.1})
+    trained(how, tmp_path / "whole")
+
+    def stop(record: Record) -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        trained(how, tmp_path / "parts", report=stop)
+    trained(how, tmp_path / "parts")
+    assert_same_checkpoint(last(tmp_path / "parts"), last(tmp_path / "whole"))

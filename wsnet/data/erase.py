@@ -10,6 +10,9 @@ from wsnet.data.random import random_bits, uniforms
 
 __all__ = ["dual_cutout", "erased"]
 
+_AT_ONCE = 1 << 17
+"""Elements of a mask on a CPU: 512 KiB."""
+
 
 def erased(images: Tensor, config: AugmentConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
     """Cutout, then Random Erasing, in place.
@@ -27,7 +30,7 @@ def erased(images: Tensor, config: AugmentConfig, seed: int, epoch: int, samples
     height, width = images.shape[2:]
     if config.cutout is not None:
         boxes = cutout_boxes(config.cutout, seed, epoch, samples, height=height, width=width)
-        images.mul_(uncovered(boxes, images))
+        _clear(images, boxes)
     if config.random_erasing is not None:
         boxes = erasing_boxes(config.random_erasing, seed, epoch, samples, height=height, width=width)
         _fill(images, boxes, config.random_erasing, seed, epoch, samples)
@@ -46,7 +49,8 @@ def dual_cutout(images: Tensor, config: DualCutoutConfig, seed: int, epoch: int,
     views = images.permute(0, 2, 3, 1).repeat_interleave(2, 0).permute(0, 3, 1, 2)
     if images.is_contiguous():
         views = views.contiguous()
-    return views.mul_(uncovered(torch.stack(boxes, 1).view(-1, 4), views))
+    _clear(views, torch.stack(boxes, 1).view(-1, 4))
+    return views
 
 
 def _fill(images: Tensor, boxes: Tensor, config: RandomErasingConfig, seed: int, epoch: int, samples: Tensor) -> None:
@@ -56,14 +60,28 @@ def _fill(images: Tensor, boxes: Tensor, config: RandomErasingConfig, seed: int,
             return
         where = chosen.to(images.device, non_blocking=True)
         noise = _normals(images[where], samples[chosen], derive_seed(seed, "erasing noise", epoch))
-        images.mul_(uncovered(boxes, images))
+        _clear(images, boxes)
         images[where] += noise.mul_(covered(boxes[chosen], noise))
         return
     values = torch.full((1, 1), config.value) if isinstance(config.value, float | int) else None
     if values is None:
         values = uniforms(seed, "erasing value", epoch, samples, 1).float()
-    images.mul_(uncovered(boxes, images))
-    images.add_(covered(boxes, images).mul_(values.to(images.device, non_blocking=True)[:, :, None, None]))
+    values = values.to(images.device, non_blocking=True)[:, :, None, None].expand(len(images), -1, -1, -1)
+    for part in _parts(images):
+        inside = covered(boxes[part], images[part])
+        images[part].mul_(1 - inside).add_(inside.mul_(values[part]))
+
+
+def _clear(images: Tensor, boxes: Tensor) -> None:
+    """Zeros in the boxes, in place."""
+    for part in _parts(images):
+        images[part].mul_(uncovered(boxes[part], images[part]))
+
+
+def _parts(images: Tensor) -> list[slice]:
+    """A batch in parts whose mask stays in a CPU's cache; fresh memory for a whole mask costs more than to fill it."""
+    size = max(1, _AT_ONCE // images[0].numel()) if images.device.type == "cpu" else len(images)
+    return [slice(first, first + size) for first in range(0, len(images), size)]
 
 
 def _normals(like: Tensor, samples: Tensor, key: int) -> Tensor:

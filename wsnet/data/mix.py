@@ -48,7 +48,7 @@ def mixed(
     """Mix a batch.
 
     Args:
-        images: float32 (P, C, H, W): the batch's own B images, then what else their partners need.
+        images: float32 (P, C, H, W): the batch's own B images, then what else their partners need. They are written to.
         labels: int64 (P,).
         partners: int64 (partners, B), on the CPU: places in `images`.
         config: how to mix.
@@ -85,14 +85,14 @@ def mixup(images: Tensor, sources: Tensor, shares: Tensor) -> Mixed:
     """Weighted sums of two images (Zhang et al. 2018, equation 1).
 
     Args:
-        images: (P, C, H, W).
+        images: (P, C, H, W); written to.
         sources: int64 (2, B), on the device: places of the images and of their partners.
         shares: float64 (D,), on the CPU: lambda.
     """
     rows = _rows(images)
     own, other = shares.float()[:, None].to(images.device), (1 - shares).float()[:, None].to(images.device)
     # Two roundings and not a fused multiplication and addition: the same on every device.
-    sums = rows.index_select(0, sources[1]).mul_(other).add_(rows[: sources.shape[1]] * own)
+    sums = rows.index_select(0, sources[1]).mul_(other).add_(rows[: sources.shape[1]].mul_(own))
     return Mixed(_like(sums, images), torch.stack([shares, 1 - shares], dim=1))
 
 
@@ -119,7 +119,7 @@ def cutmix(images: Tensor, sources: Tensor, boxes: Tensor) -> Mixed:
     inside = covered(boxes, images)
     partners = _like(_rows(images).index_select(0, sources[1]), images)
     other = (boxes[:, 2] * boxes[:, 3]).double() / (images.shape[2] * images.shape[3])
-    mixed = partners.mul_(inside).add_(images[: sources.shape[1]] * (1 - inside))
+    mixed = partners.mul_(inside).add_(images[: sources.shape[1]].mul_(inside.neg_().add_(1)))
     return Mixed(mixed, torch.stack([1 - other, other], dim=1))
 
 
