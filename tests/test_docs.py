@@ -1,13 +1,28 @@
 """The documentation's examples work."""
 
+import argparse
 import re
+import shlex
 from pathlib import Path
 
 import pytest
 
+from tests.shared import SHARED
+from wsnet.config import read_sweep
+from wsnet.config.only import only
 from wsnet.layers.check.cli import main
+from wsnet.models.__main__ import _parser as models_parser
+from wsnet.report.cli import _parser as report_parser
+from wsnet.sweep.cli import _parser as sweep_parser
 
-DOCS = Path(__file__).parents[1] / "docs"
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+OTHERS = (DOCS / "from-other-tools.md").read_text(encoding="utf-8")
+PARSERS: dict[str, argparse.ArgumentParser] = {
+    "run_sweep.py": sweep_parser(),
+    "analyze.py": report_parser(),
+    "wsnet.models": models_parser(),
+}
 
 
 def test_the_example_of_an_own_norm_passes_its_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -19,3 +34,34 @@ def test_the_example_of_an_own_norm_passes_its_check(tmp_path: Path, capsys: pyt
     options = ["--option", "power=0.5", "--option", "batch_statistics=false"]
     assert main(["check", f"{tmp_path}/mynorm.py:PowerNorm", *options, *quick]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "10 pass"
+
+
+def commands() -> list[str]:
+    """Ours in docs/from-other-tools.md; theirs are comments."""
+    blocks = re.findall(r"```sh\n(.*?)```", OTHERS, re.DOTALL)
+    return [line for block in blocks for line in block.splitlines() if line.startswith("python ")]
+
+
+@pytest.mark.parametrize("command", commands())
+def test_the_commands_beside_those_of_other_tools_choose_what_is_there(
+    command: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(ROOT)
+    words = [word for word in shlex.split(command)[1:] if word != "-m"]
+    arguments = PARSERS[words[0]].parse_args(words[1:])
+    if words[0] == "run_sweep.py":
+        chosen = only(read_sweep(arguments.sweep, arguments.set), arguments.only)
+        assert not arguments.only or len(chosen.settings) == 1
+
+
+def test_every_option_of_the_other_tools_is_mapped() -> None:
+    if SHARED is None:
+        pytest.skip("the other tools' READMEs are not here")
+    tables = "\n".join(line for line in OTHERS.splitlines() if line.startswith("| "))
+    missing = {}
+    for readme in sorted((SHARED / "seeds").glob("*.md")):
+        text = readme.read_text(encoding="utf-8")
+        lines = [line for line in text.splitlines() if re.search(r"\.py\b|^\s+\[?-|^\[?--|\[-", line)]
+        options = set(re.findall(r"(?<![\w-])--?[A-Za-z][\w-]*", " ".join(lines)))
+        missing[readme.stem] = sorted(o for o in options if not re.search(rf"`{re.escape(o)}(?![\w-])", tables))
+    assert not any(missing.values()), missing

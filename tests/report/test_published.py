@@ -119,7 +119,7 @@ def test_published_numbers_that_are_not_known_here_are_one_line(tmp_path: Path) 
         "match.nrm: unknown column; did you mean 'norm'?": {"match": {"nrm": "case"}},
         "can not be read": {"were": {}},
     }.items():
-        with pytest.raises(ReportError, match="report.published") as caught:
+        with pytest.raises(ReportError, match=r"report\.published") as caught:
             results(tmp_path, text)
         assert link in str(caught.value)
 

@@ -17,7 +17,7 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
 
     Args:
         sweep: any sweep.
-        pairs: `axis=value`, such as `case=ResNet-110`. Of one axis, each value given is kept; of several, what fits all.
+        pairs: `axis=value`, such as `case=ResNet-110`. Of one axis, each value is kept; of several, what fits all.
 
     Returns:
         The sweep with the settings that fit, along the same axes.

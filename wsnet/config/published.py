@@ -32,6 +32,7 @@ _ALIASES: Mapping[str, Mapping[str, Any]] = {
     "extra.dropout": {"yes": 0.3},
     "extra.first_relu": {"yes": False, "no": True},  # Here the option is to remove it.
     "extra.last_bn": {"yes": True, "no": False},
+    "extra.scheduler": {"": "multistep"},  # Published is what differs from that.
     "extra.widening_factor": {"4": 64},  # Here the option is the width itself, 16 without widening.
 }
 """By column: values as published, and as an option of ours has them. All others are the same."""
@@ -46,7 +47,8 @@ class PublishedConfig(Config):
     """Column of the published numbers to the value that it must have; null: it must be empty."""
     match: dict[str, str] = Field(default_factory=dict)
     """Column to the axis whose value in a cell it must equal; it must be empty where a cell does not have that axis.
-    The axis may be `case`, or a section such as `data.augment`, whose value is the name of what the cell sets in it."""
+    The axis may be `case`, or a section: given whole its value is its name (`optim.schedule: {name: cosine}`), else
+    the name of what the cell sets in it (`data.augment.cutout.size: 16` is `cutout` as `data.augment`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,7 +151,7 @@ def settled(link: PublishedConfig, axes: Iterable[str], shared: Mapping[str, Any
     fixed = {
         column: _value_at(shared, key)
         for column, key in link.match.items()
-        if not any(_within(axis, key) or _within(key, axis) for axis in varying)
+        if not any(_within(axis, key) for axis in varying)
     }
     match = {column: key for column, key in link.match.items() if column not in fixed}
     return PublishedConfig(where={**link.where, **fixed}, match=match)
@@ -167,21 +169,18 @@ def _selected(link: PublishedConfig) -> list[PublishedRow]:
 
 def _equal(column: str, row: PublishedRow, value: Any) -> bool:
     """Whether a row has this value in a column; None is an empty one."""
-    text = row.fields.get(column, "")
-    if value is None or not text:
+    text, known = row.fields.get(column, ""), _ALIASES.get(column, {})
+    if value is None or (not text and "" not in known):
         return value is None and not text
-    known = _ALIASES.get(column, {})
     published = [text, known[text]] if text in known else [text, _plain(text)]
     return any(isinstance(value, bool) == isinstance(other, bool) and value == other for other in published)
 
 
 def _value_at(axes: Mapping[str, Any], key: str) -> Any:
-    """A cell's value on an axis, also in a section that it sets; of a section what it sets there; None: it has none."""
-    for axis, value in axes.items():
-        if _within(key, axis):
-            for part in key[len(axis) + 1 :].split(".") if key != axis else ():
-                value = value.get(part) if isinstance(value, dict) else None
-            return "+".join(sorted(value)) if isinstance(value, dict) else value
+    """A cell's value on an axis: of a section given whole its name, else what is set in it; None where it has none."""
+    if key in axes:
+        value = axes[key]
+        return value.get("name") if isinstance(value, dict) else value
     inside = {axis[len(key) + 1 :].partition(".")[0] for axis in axes if _within(axis, key)}
     return "+".join(sorted(inside)) or None
 

@@ -81,4 +81,5 @@ def _styled(text: str) -> "Text":
 def _short(key: str, keys: Label) -> str:
     last = key.rpartition(".")[2]
     twice = sum(str(other).rpartition(".")[2] == last for other in keys) > 1
-    return ".".join(key.split(".")[-2:]) if twice or last == "name" else last
+    vague = last == "name" or key.startswith("data.augment.")  # `size` alone could be anything's.
+    return ".".join(key.split(".")[-2:]) if twice or vague else last
