@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable
 
 import torch
+from interleaved import interleaved
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn import functional as F
