@@ -12,11 +12,11 @@ import argparse
 import contextlib
 import statistics
 import sys
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from interleaved import interleaved
 from torch import Tensor
 
 from wsnet.config import TrialConfig
@@ -45,7 +45,7 @@ def main() -> int:
             steps = {"whole": _step(model, None, "auto", arguments), "plan": _step(model, size, "auto", arguments)}
             if not arguments.no_loop:
                 steps["loop"] = _step(model, size, "loop", arguments)
-            rounds = [_round(steps, number, arguments) for number in range(-1, arguments.rounds)][1:]
+            rounds = interleaved(steps, rounds=arguments.rounds, steps=arguments.steps, device=arguments.device)
             ratios = {key: [seconds[key] / seconds["whole"] for seconds in rounds] for key in steps}
             median = statistics.median(ratios["plan"])
             low, _, high = statistics.quantiles(ratios["plan"], n=4)
@@ -90,19 +90,6 @@ def _step(model: dict[str, Any], size: int | None, how: str, arguments: argparse
         return loss
 
     return step
-
-
-def _round(steps: dict[str, Callable[[], Tensor]], number: int, arguments: argparse.Namespace) -> dict[str, float]:
-    names = list(steps)
-    first = number % len(names)
-    seconds = {}
-    for name in names[first:] + names[:first]:
-        began = time.perf_counter()
-        for _ in range(arguments.steps):
-            loss = steps[name]()
-        loss.item()  # Waits for the device.
-        seconds[name] = time.perf_counter() - began
-    return seconds
 
 
 def _arguments() -> argparse.Namespace:

@@ -11,10 +11,10 @@ quartiles. The bar is 1.03.
 import argparse
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
+from interleaved import interleaved
 from pydantic import TypeAdapter
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -36,12 +36,7 @@ def main() -> int:
     plain = PlainResNet(3)
     plain.load_state_dict(ours.state_dict())
     contestants = {"wsnet": step(ours, arguments), "plain": step(plain, arguments)}
-    rounds = []
-    for number in range(-2, arguments.rounds):
-        names = ["wsnet", "plain"] if number % 2 else ["plain", "wsnet"]
-        seconds = {name: _timed(contestants[name], arguments) for name in names}
-        if number >= 0:  # The first rounds choose kernels.
-            rounds.append(seconds)
+    rounds = interleaved(contestants, rounds=arguments.rounds, steps=arguments.steps, warmup=2, device=arguments.device)
     print(f"{arguments.device}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps")
     for name in contestants:
         milliseconds = statistics.median(seconds[name] for seconds in rounds) * 1e3 / arguments.steps
@@ -118,15 +113,6 @@ class PlainResNet(nn.Module):
         x = self.relu(self.bn1(self.conv1(x)))
         x = self.layer3(self.layer2(self.layer1(x)))
         return self.fc(torch.flatten(self.avgpool(x), 1))
-
-
-def _timed(run: Callable[[], None], arguments: argparse.Namespace) -> float:
-    began = time.perf_counter()
-    for _ in range(arguments.steps):
-        run()
-    if arguments.device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
 
 
 def _arguments() -> argparse.Namespace:

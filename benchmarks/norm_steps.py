@@ -10,11 +10,11 @@ compiler (WSNET_KERNELS=0 turns that off).
 
 import argparse
 import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import torch
+from interleaved import interleaved
 from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional as F
@@ -53,22 +53,8 @@ def main() -> None:
 
 def _ratios(batch: int, layout: str, arguments: argparse.Namespace) -> dict[str, float]:
     steps = {name: _step(model, batch, LAYOUTS[layout], arguments.device) for name, model in NORMS.items()}
-    turns = max(1, 128 // batch)
-    rounds = [_round(steps, number, turns) for number in range(-1, arguments.rounds)][1:]
+    rounds = interleaved(steps, rounds=arguments.rounds, steps=max(1, 128 // batch), device=arguments.device)
     return {name: statistics.median(seconds[name] / seconds["batch"] for seconds in rounds) for name in steps}
-
-
-def _round(steps: dict[str, Callable[[], Tensor]], number: int, turns: int) -> dict[str, float]:
-    names = list(steps)
-    first = number % len(names)
-    seconds = {}
-    for name in names[first:] + names[:first]:
-        began = time.perf_counter()
-        for _ in range(turns):
-            loss = steps[name]()
-        loss.item()  # Waits for the device.
-        seconds[name] = time.perf_counter() - began
-    return seconds
 
 
 def _step(model: dict[str, Any], batch: int, layout: torch.memory_format, device: str) -> Callable[[], Tensor]:

@@ -12,10 +12,10 @@ import argparse
 import contextlib
 import statistics
 import sys
-import time
 from collections.abc import Callable
 
 import torch
+from interleaved import interleaved
 from pydantic import TypeAdapter
 from torch.nn import functional as F
 
@@ -34,12 +34,7 @@ def main() -> int:
     if arguments.micro_batches > 1:
         contestants["once"] = step("standardized", arguments, once=True)
     names = list(contestants)
-    rounds = []
-    for number in range(-2, arguments.rounds):
-        first = number % len(names)
-        seconds = {name: _timed(contestants[name], arguments) for name in names[first:] + names[:first]}
-        if number >= 0:  # The first rounds choose kernels.
-            rounds.append(seconds)
+    rounds = interleaved(contestants, rounds=arguments.rounds, steps=arguments.steps, warmup=2, device=arguments.device)
     print(f"{arguments.device}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps")
     for name in names:
         low, ratio, high = statistics.quantiles(seconds[name] / seconds["none"] for seconds in rounds)
@@ -72,15 +67,6 @@ def step(weight: str, arguments: argparse.Namespace, once: bool = False) -> Call
         optimizer.step()
 
     return run
-
-
-def _timed(run: Callable[[], None], arguments: argparse.Namespace) -> float:
-    began = time.perf_counter()
-    for _ in range(arguments.steps):
-        run()
-    if arguments.device != "cpu":
-        torch.cuda.synchronize()
-    return time.perf_counter() - began
 
 
 def _arguments() -> argparse.Namespace:
