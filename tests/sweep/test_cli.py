@@ -54,6 +54,13 @@ def test_an_option_that_makes_no_sense_ends_with_status_2(option: str, tmp_path:
     assert "heavy: [] status: 2" in text and "error:" in text and "Traceback" not in text
 
 
+def test_only_some_settings_are_run(tmp_path: Path) -> None:
+    path = write(tmp_path, grid={"train.batch_size": [4, 8, 16]}, seeds=2)
+    assert "1 settings x 2 seeds = 2 trials" in light(path, "--dry-run", "--only", "train.batch_size=8")
+    text = light(path, "--dry-run", "--only", "train.batch_sise=8")
+    assert "heavy: [] status: 2" in text and "--only: train.batch_sise: no axis of this sweep; did you mean" in text
+
+
 def test_a_dry_run_counts_and_starts_nothing(tmp_path: Path) -> None:
     path = write(tmp_path, grid={"train.batch_size": [4, 8, 16]}, seeds=2)
     scaled = ("--set", "optim.scale_with_batch.rule=linear", "--set", "optim.scale_with_batch.base=8")

@@ -129,6 +129,17 @@ def test_settings_that_would_have_one_name_are_numbered() -> None:
     assert setting_names([{}]) == ["base"]
 
 
+def test_a_label_stands_in_a_name_for_what_its_case_sets() -> None:
+    wide = {"case": "WRN 28 (10)", "model.depth": 28}
+    assert setting_names([{"case": "ResNet-110", "model.depth": 110}, wide]) == ["ResNet-110", "WRN-28-10"]
+    dropped = {**wide, "model.dropout": 0.3, "train.batch_size": 64}
+    assert setting_names([wide, dropped, {**dropped, "train.batch_size": 32}]) == [
+        "WRN-28-10",
+        "WRN-28-10-b64",
+        "WRN-28-10-b32",
+    ]
+
+
 def test_a_section_as_a_value_is_named_by_what_is_in_it() -> None:
     sections = [{}, {"crop_padding": 4, "flip": True, "cutout": {"size": 16}}, {"flip": False, "mixup": {}}]
     assert setting_names([{"data.augment": section} for section in sections]) == ["off", "4-flip-cutout-16", "mixup"]
