@@ -4,6 +4,7 @@ import json
 import re
 from typing import Any
 
+from wsnet.config.published import CASE
 from wsnet.storage import Manifest, TrialEntry
 
 __all__ = ["experiment_tags", "trial_tags"]
@@ -51,6 +52,8 @@ def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, s
         IN_SWEEP: "true",
         # MLflow's table groups by one short tag legibly, by several parameters not.
         GROUP: re.sub(rf"-s{entry.seed}$", "", entry.name),
+        # A label is no parameter, and a chart can group by it.
+        **({CASE: str(entry.axes[CASE])} if CASE in entry.axes else {}),
     }
 
 

@@ -4,6 +4,7 @@ MLflow's own table opens with no parameter and no metric. The form of a shared v
 UI of MLflow 3.17 reads. A later one that does not know it shows its own table, where columns can be chosen by hand.
 """
 
+from wsnet.config.published import CASE
 from wsnet.storage import Manifest
 from wsnet.tracking.tags import dumps, final
 
@@ -18,7 +19,8 @@ def view_tag(manifest: Manifest) -> dict[str, str]:
     """The experiment tag that holds the view."""
     metric = f"metrics.`{final(manifest.report['metric'])}`"
     shown = [metric, *(f"metrics.`{final(name)}`" for name in ("validation/top1_error", "train/loss"))]
-    columns = list(dict.fromkeys([*(f"params.`{key}`" for key in manifest.axes), "params.`seed`", *shown]))
+    axes = (f"tags.`{key}`" if key == CASE else f"params.`{key}`" for key in manifest.axes)
+    columns = list(dict.fromkeys([*axes, "params.`seed`", *shown]))
     state = {
         "selectedColumns": columns,
         "columnOrder": columns,
