@@ -115,4 +115,5 @@ def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
 def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
     silent = {key for key in dotted_keys() if not changes_numbers(key)}
     sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
+    sections |= {key for key in dotted_keys() if key == "data.found" or key.startswith("data.found.")}
     assert silent == {"seed", "data.workers", "train.keep", "train.tensorboard", "train.diagnostics"} | sections

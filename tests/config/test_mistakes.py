@@ -25,7 +25,8 @@ EPOCHS = "epochs: 3"
         (
             "name: digits",
             "name: digit",
-            "s.yaml:3: base.data.name: must be one of 'digits', 'cifar10', 'cifar100', 'mnist' or 'fashion_mnist', "
+            "s.yaml:3: base.data.name: must be one of 'digits', 'cifar10', 'cifar100', 'mnist', 'fashion_mnist', 'imagenet', "
+            "'folder' or 'parquet', "
             "but got 'digit'; did you mean 'digits'?",
         ),
         (

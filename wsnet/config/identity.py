@@ -19,7 +19,7 @@ NUMERICS = 1
 """Raised whenever a change to this code alters the numbers of a trial."""
 
 _NO_NUMBERS: Any = {
-    "data": {"workers"},
+    "data": {"workers", "found"},
     "train": {"keep", "tensorboard", "diagnostics"},
     "execution": True,
     "seed": True,
@@ -77,7 +77,9 @@ def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_star
 
 
 def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:
-    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": canonical(config)}
+    options = canonical(config)
+    options["data"].pop("path", None)  # Tells settings of one sweep apart, but the images count, not where they lie.
+    identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": options}
     norm = config.model.norm
     if workers > 1 and norm.over_batch and not norm.over_workers:
         identity["samples_per_statistic"] = config.train.batch_size // workers
