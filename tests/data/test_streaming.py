@@ -19,6 +19,8 @@ from wsnet.data.jpeg import evaluation_images
 from wsnet.data.streaming import StreamedBatches
 from wsnet.training import Trial
 
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # More workers than there are CPUs.
+
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSplits:

@@ -1,0 +1,25 @@
+"""`python -m wsnet.data info NAME|PATH`: what an image set is."""
+
+import argparse
+import sys
+
+from wsnet.data import info
+
+__all__ = ["main"]
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Returns the exit status: 0 done, 2 the images can not be used."""
+    parser = argparse.ArgumentParser(prog="python -m wsnet.data", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    info.add_command(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return int(arguments.run(arguments))
+    except ValueError as error:  # DataError, and options that do not fit.
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())
