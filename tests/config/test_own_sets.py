@@ -112,7 +112,7 @@ def test_the_place_of_the_images_is_no_part_of_the_identity_but_tells_settings_a
         ({"name": "digits", "stream": True}, "has no effect with 'digits'; only 'folder' takes it"),
         ({"name": "imagenet", "stream": True}, "imagenet is always streamed"),
         ({"name": "imagenet", "channels": 1}, "has an effect only with folder and parquet"),
-        ({"name": "imagenet", "augment": {"crop_padding": 4}}, "crop_padding=4 has no effect on streamed images"),
+        ({"name": "imagenet", "augment": {"crop_padding": 4}}, "augment.crop_padding has no effect on streamed images"),
     ],
 )
 def test_an_option_without_effect_is_a_mistake(data: dict[str, Any], message: str) -> None:

@@ -24,6 +24,10 @@ class AugmentConfig(Config):
     """Mirror left and right with probability one half."""
 
 
+STREAMED = {"flip", "random_resized_crop"}
+"""Options of `augment` that streamed images know. They are always cropped at random and resized."""
+
+
 class DataConfig(Config):
     """Images and their splits."""
 
@@ -116,9 +120,9 @@ class DataConfig(Config):
         if self.stream and self.name != "folder":
             always = "; imagenet is always streamed" if self.name == "imagenet" else ""
             found.append((f"has no effect with {self.name!r}; only 'folder' takes it{always}", ("stream",)))
-        if self.streams and self.augment.crop_padding:
-            text = f"augment.crop_padding={self.augment.crop_padding} has no effect on streamed images: each is cropped"
-            found.append((f"{text} at random from its whole and resized", ("augment.crop_padding",)))
+        for key in self.augment.model_dump(exclude_defaults=True).keys() - STREAMED if self.streams else ():
+            text = f"augment.{key} has no effect on streamed images, which know {' and '.join(sorted(STREAMED))} only"
+            found.append((text, (f"augment.{key}",)))
         if found:
             raise conflict(*found)
         return self
