@@ -123,6 +123,7 @@ def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
 def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
     silent = {key for key in dotted_keys() if not changes_numbers(key)}
     sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
+    sections |= {key for key in dotted_keys() if key == "data.found" or key.startswith("data.found.")}
     others = {"train.keep", "train.tensorboard", "train.diagnostics", "model.checkpointing"}
     assert silent == {"seed", "data.workers"} | others | sections
 

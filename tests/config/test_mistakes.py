@@ -26,8 +26,8 @@ EPOCHS = "epochs: 3"
         (
             "name: digits",
             "name: digit",
-            "s.yaml:3: base.data.name: must be one of 'digits', 'cifar10', 'cifar100', 'mnist' or 'fashion_mnist', "
-            "but got 'digit'; did you mean 'digits'?",
+            "s.yaml:3: base.data.name: must be one of 'digits', 'cifar10', 'cifar100', 'mnist', 'fashion_mnist', "
+            "'imagenet', 'folder' or 'parquet', but got 'digit'; did you mean 'digits'?",
         ),
         (
             "name: cifar_resnet",

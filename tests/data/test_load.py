@@ -45,11 +45,11 @@ def test_the_statistics_of_digits_are_those_of_its_training_images() -> None:
     assert facts.mean == (round(float(pixels.mean()), 4),) and facts.std == (round(float(pixels.std()), 4),)
 
 
-def test_a_second_load_maps_the_cache_and_needs_no_scikit_learn() -> None:
+def test_a_second_load_maps_the_cache_and_needs_neither_scikit_learn_nor_pandas() -> None:
     first = load(DataConfig(name="digits"))
     program = (
         "import sys; from wsnet.config.data import DataConfig; from wsnet.data import load;"
-        "images = load(DataConfig(name='digits')); assert 'sklearn' not in sys.modules;"
+        "images = load(DataConfig(name='digits')); assert not {'sklearn', 'pandas'} & set(sys.modules);"
         "assert not images.train.images.flags.owndata and not images.train.images.flags.writeable; print(images.hash)"
     )
     printed = subprocess.run([sys.executable, "-c", program], cwd=CHECKOUT, check=True, capture_output=True, text=True)
@@ -240,7 +240,7 @@ def test_a_cut_file_is_named(tmp_path: Path, keep: float) -> None:
 
 
 def test_a_table_without_images_says_which_columns_it_has(tmp_path: Path) -> None:
-    pq.write_table(pa.table({"picture": [b""], "label": [0]}), tmp_path / "train.parquet")
+    pq.write_table(pa.table({"picture": ["a cat"], "label": [0]}), tmp_path / "train.parquet")
     with pytest.raises(DataError, match="must have a column img or image, but has picture, label"):
         read(tmp_path / "train.parquet", 1)
 

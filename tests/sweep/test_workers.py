@@ -3,8 +3,10 @@
 from pathlib import Path
 
 import pytest
+from ray.train import WorkerGroupError
 
 from tests.sweep.tiny import records, train, write
+from wsnet.sweep.workers import _message
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
@@ -44,3 +46,12 @@ def test_a_trial_that_fails_on_its_workers_ends_no_other(tmp_path: Path) -> None
     assert "two images per batch and worker" in failed.status().message  # type: ignore[union-attr]
     assert {"error.txt", "log.txt"} <= set(failed.folder.names())
     assert ran.outcome.tally.count("failed") == 1
+
+
+def test_the_message_is_a_workers_own_where_the_leader_could_not_tell() -> None:
+    worker = RuntimeError(
+        "Traceback (most recent call last):\n  File ...\nwsnet.training.errors.TrialError: too few: 1\n"
+    )
+    error = WorkerGroupError("worker 1 ...", {1: worker})
+    assert _message(error) == "TrialError: too few: 1"
+    assert _message(ValueError("one\ntwo")) == "ValueError: one"

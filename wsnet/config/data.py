@@ -1,21 +1,46 @@
 """`data`: which images, how they are split, how they are augmented."""
 
-from typing import Literal
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, model_validator
 
 from wsnet.config.augment import AugmentConfig
 from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
-from wsnet.config.sets import IMAGE_SETS, SetFacts
+from wsnet.config.found import OWN_SETS, FoundConfig, look_up
+from wsnet.config.sets import IMAGE_SETS, DataError, SetFacts
 
 __all__ = ["AugmentConfig", "DataConfig"]
+
+
+STREAMED = {"flip", "random_resized_crop"}
+"""Options of `augment` that streamed images know. They are always cropped at random and resized."""
 
 
 class DataConfig(Config):
     """Images and their splits."""
 
-    name: Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist"]
-    """The image set. `digits` comes with scikit-learn; the others are read from the data folder."""
+    name: Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "imagenet", "folder", "parquet"]
+    """The image set. `digits` comes with scikit-learn; `folder` (train/<class>/*.jpg and test/ or val/) and `parquet`
+    (train.parquet and test.parquet in the Hugging Face layout) are of one's own; the others are in the data folder."""
+
+    path: str | None = None
+    """Folder of a set of one's own, or of `imagenet` (unset: imagenet/ in the data folder). A relative path is relative
+    to the file that says it, and on the command line to the working directory."""
+
+    size: PositiveInt | None = None
+    """Pixels of a side of the images of `folder`, `parquet` and `imagenet`. The shorter side is resized to it
+    (bilinear, antialiased) and the middle cut out; unset, all images must be of the first training image's size. Of a
+    streamed set, the random crops are resized to it; unset, to 224."""
+
+    channels: Literal[1, 3] | None = None
+    """1 makes the images of `folder` and `parquet` grey, 3 coloured (unset: as the first training image)."""
+
+    stream: bool = False
+    """Read and decode the files of a `folder` anew in every epoch, with a random resized crop, for a set that does not
+    fit into memory. `imagenet` always does."""
 
     validation: NonNegativeInt = 0
     """Images carved out of the training set for validation: stratified, with a split that never changes."""
@@ -29,16 +54,69 @@ class DataConfig(Config):
     workers: NonNegativeInt = 0
     """Processes that prepare batches; 0 prepares them in the training process. The numbers are the same."""
 
+    found: FoundConfig | None = None
+    """What was found in the files of a set of one's own."""
+
+    @property
+    def streams(self) -> bool:
+        """Whether the images are read and decoded anew in every epoch."""
+        return self.stream or self.name == "imagenet"
+
     @property
     def facts(self) -> SetFacts:
-        """What is known of the set before it is read."""
-        return IMAGE_SETS[self.name]
+        """What is known of the set before it is decoded; of a set of one's own, not its mean and deviation."""
+        if self.found is None or self.name not in OWN_SETS:
+            known = IMAGE_SETS[self.name]
+            return known if self.size is None else replace(known, shape=(known.shape[0], self.size, self.size))
+        found = self.found
+        size = self.size or (224 if self.stream else None)
+        channels = 3 if self.stream else self.channels or found.channels
+        shape = (channels, size or found.height, size or found.width)
+        return SetFacts(train=found.train, test=found.test, classes=found.classes, shape=shape, mean=(), std=())
 
     @property
     def train_size(self) -> int:
         """Images left for training once the validation split is carved out and the limit applied."""
         size = self.facts.train - self.validation
         return size if self.limit is None else min(size, self.limit)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _look_at_own_files(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or not isinstance(data.get("path"), str):
+            return data
+        path = str(Path(os.path.expanduser(data["path"])).absolute())
+        found: Any = data.get("found")
+        known = found.get("path") if isinstance(found, dict) else getattr(found, "path", None)
+        if data.get("name") not in OWN_SETS or known == path:
+            return {**data, "path": path}
+        try:
+            return {**data, "path": path, "found": look_up(data["name"], path)}
+        except DataError as error:
+            raise conflict((str(error), ("path",))) from None
+
+    @model_validator(mode="after")
+    def _each_option_has_an_effect(self) -> "DataConfig":
+        found: list[tuple[str, tuple[str, ...]]] = []
+        own = self.name in OWN_SETS
+        for key, takes in (("path", own or self.name == "imagenet"), ("size", own or self.name == "imagenet")):
+            if getattr(self, key) is not None and not takes:
+                found.append((f"has no effect with {self.name!r}; only imagenet, folder and parquet take it", (key,)))
+        if own and self.path is None:
+            found.append((f"data.name {self.name!r} needs data.path, the folder of the images", ("name", "path")))
+        if self.found is not None and not own:
+            found.append((f"has no effect with {self.name!r}; leave it out", ("found",)))
+        if self.channels is not None and (not own or self.stream):
+            found.append(("has an effect only with folder and parquet, without stream", ("channels",)))
+        if self.stream and self.name != "folder":
+            always = "; imagenet is always streamed" if self.name == "imagenet" else ""
+            found.append((f"has no effect with {self.name!r}; only 'folder' takes it{always}", ("stream",)))
+        for key in self.augment.model_dump(exclude_defaults=True).keys() - STREAMED if self.streams else ():
+            text = f"augment.{key} has no effect on streamed images, which know {' and '.join(sorted(STREAMED))} only"
+            found.append((text, (f"augment.{key}",)))
+        if found:
+            raise conflict(*found)
+        return self
 
     @model_validator(mode="after")
     def _some_images_are_left_for_training(self) -> "DataConfig":

@@ -19,7 +19,7 @@ NUMERICS = 1
 """Raised whenever a change to this code alters the numbers of a trial."""
 
 _NO_NUMBERS: Any = {
-    "data": {"workers"},
+    "data": {"workers", "found"},
     "model": {"checkpointing"},
     "train": {"keep", "tensorboard", "diagnostics"},
     "execution": True,
@@ -82,6 +82,7 @@ def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str
     # Where the weights lie does not count: `warm_start` says what they are.
     if options["model"].pop("pretrained", None) is not None:
         assert warm_start is not None, "a trial with pretrained weights needs the hash of their file"
+    options["data"].pop("path", None)  # Tells settings of one sweep apart, but the images count, not where they lie.
     identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": options}
     norm = config.model.norm
     if workers > 1 and norm.over_batch and not norm.over_workers:

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 from wsnet.config.base import Config, conflict
 from wsnet.config.errors import did_you_mean
 
-__all__ = ["BUILT_IN", "OWN", "OWN_OPTION", "OwnClass", "is_own", "locate", "read_source", "uses_own"]
+__all__ = ["BUILT_IN", "OWN", "OWN_OPTION", "OwnClass", "is_own", "locate", "origin", "read_source", "uses_own"]
 
 _PATTERN = r"\.py:[A-Za-z_]\w*$"
 BUILT_IN, OWN = "a class of wsnet's", "a class of one's own"
@@ -137,7 +137,7 @@ def locate(trial: dict[str, Any], folder: Path, typed: Mapping[str, bool]) -> di
     norm = model.get("norm") if isinstance(model, dict) else None
     if not isinstance(norm, dict) or not is_own(norm.get("name")):
         return trial
-    by_name, by_file = (_origin(f"model.norm.{key}", typed) for key in ("name", "source_file"))
+    by_name, by_file = (origin(f"model.norm.{key}", typed) for key in ("name", "source_file"))
     if by_name is not None and by_file is None:  # What the file says of another class.
         norm = {key: value for key, value in norm.items() if key not in _FOUND}
     text, on_command_line = norm["name"].rpartition(":")[0], by_name
@@ -149,7 +149,7 @@ def locate(trial: dict[str, Any], folder: Path, typed: Mapping[str, bool]) -> di
     return {**trial, "model": {**model, "norm": norm}}  # type: ignore[dict-item]
 
 
-def _origin(key: str, typed: Mapping[str, bool]) -> bool | None:
+def origin(key: str, typed: Mapping[str, bool]) -> bool | None:
     """Whether the last override of a key, or of a section around it, is the command line's; None without one."""
     covering = [is_typed for other, is_typed in typed.items() if key == other or key.startswith(f"{other}.")]
     return covering[-1] if covering else None

@@ -2,7 +2,11 @@
 
 from dataclasses import dataclass
 
-__all__ = ["IMAGE_SETS", "SetFacts"]
+__all__ = ["IMAGE_SETS", "DataError", "SetFacts"]
+
+
+class DataError(ValueError):
+    """Images that are missing, damaged, or not what their name says. The message says which and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,4 +51,13 @@ IMAGE_SETS = {
     ),
     "mnist": SetFacts(train=60_000, test=10_000, classes=10, shape=(1, 28, 28), mean=(0.1307,), std=(0.3081,)),
     "fashion_mnist": SetFacts(train=60_000, test=10_000, classes=10, shape=(1, 28, 28), mean=(0.2860,), std=(0.3530,)),
+    # ILSVRC2012, at the usual size after cropping. The statistics are those of torchvision's recipes.
+    "imagenet": SetFacts(
+        train=1_281_167,
+        test=50_000,
+        classes=1000,
+        shape=(3, 224, 224),
+        mean=(0.485, 0.456, 0.406),
+        std=(0.229, 0.224, 0.225),
+    ),
 }

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from wsnet.config.axes import draw, read_cases
 from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, in_order
 from wsnet.config.explain import Finding
+from wsnet.config.found import locate_images
 from wsnet.config.identity import canonical_text
 from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.lenient import read_sections
@@ -177,10 +178,11 @@ def distinct(settings: Iterable[Setting]) -> list[Setting]:
 
 
 def _merged(base: Mapping[str, Any], by_path: Mapping[Keys, Override], source: Source) -> dict[str, Any]:
-    """A trial's data, with the place of its own norm's file."""
+    """A trial's data, with the places of its own norm's file and of its own images."""
     trial = merge(base, {path: override.value for path, override in by_path.items()})
     typed = {dotted(path): override.place == COMMAND_LINE for path, override in by_path.items()}
-    return locate(trial, Path(source.name).parent, typed)
+    folder = Path(source.name).parent
+    return locate_images(locate(trial, folder, typed), folder, typed)
 
 
 def _by_path(overrides: Mapping[str, Override]) -> dict[Keys, Override]:

@@ -5,7 +5,9 @@ batches = Batches(images.train, batch_size=128, mean=images.mean, std=images.std
 for batch in batches.epoch(1): ...
 """
 
-from wsnet.data.batches import Batch, TensorSet, evaluation_batches, on_device
+from wsnet.data.batches import Batch, TensorSet
+from wsnet.data.either import evaluation_batches, on_device, training_batches
+from wsnet.data.files import ImageFiles
 from wsnet.data.images import DataError, ImageSet, ImageSplits
 from wsnet.data.load import load
 from wsnet.data.location import cache_folder, data_root
@@ -15,6 +17,7 @@ __all__ = [
     "Batch",
     "Batches",
     "DataError",
+    "ImageFiles",
     "ImageSet",
     "ImageSplits",
     "TensorSet",
@@ -23,4 +26,5 @@ __all__ = [
     "evaluation_batches",
     "load",
     "on_device",
+    "training_batches",
 ]

@@ -13,18 +13,28 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from wsnet.data.images import DecodedSet, ImageSet
+from wsnet.config.data import DataConfig
+from wsnet.data.images import DataError, DecodedSet, ImageSet, Labels
 from wsnet.data.location import cache_folder
-from wsnet.data.sources import Source, fetch_source, find_source
+from wsnet.data.sources import Source, fetch_source, find_source, lock_name
 from wsnet.data.split import SPLIT_VERSION
 
-__all__ = ["decoded", "map_decoded", "write_decoded"]
+__all__ = [
+    "cache_file",
+    "decoded",
+    "labels_of",
+    "locked",
+    "map_decoded",
+    "warn_unwritable",
+    "write_batches",
+    "write_decoded",
+]
 
 # Raise it whenever the files below, or the pixels decoded into them, change.
 _FORMAT = 1
 
 
-def decoded(name: str, root: Path) -> DecodedSet:
+def decoded(data: DataConfig, root: Path) -> DecodedSet:
     """An image set, mapped from the cache; decoded (or downloaded and decoded) first where it is not there.
 
     Of several processes that start at once, one decodes and the others wait for it. A cache folder that can not be
@@ -33,26 +43,38 @@ def decoded(name: str, root: Path) -> DecodedSet:
     Raises:
         DataError: if the images are missing or damaged.
     """
-    source = find_source(name, root)
-    if source is not None and (cached := map_decoded(_cache_file(source))) is not None:
-        return cached
+    source = find_source(data, root)
+    if source is not None and (cached := map_decoded(cache_file(source))) is not None:
+        return _as_planned(cached, source)
     with contextlib.ExitStack() as stack:
         try:
-            stack.enter_context(_lock(cache_folder() / f"{name}.lock"))
+            stack.enter_context(locked(cache_folder() / lock_name(data)))
         except OSError as error:
-            _warn(error)
-            return (source or fetch_source(name, root)).decode()
-        source = find_source(name, root) or fetch_source(name, root)
-        path = _cache_file(source)
+            warn_unwritable(error)
+            return (source or fetch_source(data, root)).decode()
+        source = find_source(data, root) or fetch_source(data, root)
+        path = cache_file(source)
         if (cached := map_decoded(path)) is not None:
-            return cached
+            return _as_planned(cached, source)
         images = source.decode()
         try:
             write_decoded(path, images)
         except OSError as error:
-            _warn(error)
+            warn_unwritable(error)
             return images
     return map_decoded(path) or images
+
+
+def _as_planned(images: DecodedSet, source: Source) -> DecodedSet:
+    """Files of one's own may be others by now than when the configuration was read."""
+    facts = source.facts
+    now, planned = (len(images.train), len(images.test), len(images.classes)), (facts.train, facts.test, facts.classes)
+    if now != planned:
+        raise DataError(
+            f"{source.folder}: the images have changed since the trial was planned (training images, test images and "
+            f"classes were {planned}, and are {now}); start again, which makes other trials of it"
+        )
+    return images
 
 
 def map_decoded(path: Path) -> DecodedSet | None:
@@ -68,7 +90,9 @@ def map_decoded(path: Path) -> DecodedSet | None:
             height, width, channels = json.loads(metadata["shape"])
             parts = [reader.get_batch(index) for index in range(2)]
             train, test = (_as_arrays(part, (height, width, channels)) for part in parts)
-            return DecodedSet(train, test, tuple(json.loads(metadata["classes"])), metadata["sha256"])
+            mean, std = json.loads(metadata.get("statistics", "[null, null]"))
+            statistics = (tuple(mean), tuple(std)) if mean else None
+            return DecodedSet(train, test, tuple(json.loads(metadata["classes"])), metadata["sha256"], statistics)
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return None
 
@@ -81,16 +105,30 @@ def write_decoded(path: Path, images: DecodedSet) -> None:
     """
     shape = images.train.images.shape[1:]
     metadata = {"shape": json.dumps(shape), "classes": json.dumps(images.classes), "sha256": images.sha256}
+    if images.statistics is not None:
+        metadata["statistics"] = json.dumps(images.statistics)
     width = int(np.prod(shape))
     schema = pa.schema([("image", pa.binary(width)), ("label", pa.int64())], metadata=metadata)
+    batches = []
+    for part in (images.train, images.test):
+        pixels = pa.py_buffer(np.ascontiguousarray(part.images))
+        column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(part), [None, pixels])
+        batches.append(pa.record_batch([column, pa.array(part.labels)], schema=schema))
+    write_batches(path, schema, batches)
+
+
+def write_batches(path: Path, schema: pa.Schema, batches: list[pa.RecordBatch]) -> None:
+    """Write an Arrow IPC file under a temporary name, then rename it to `path`.
+
+    Raises:
+        OSError: if the folder can not be written.
+    """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
         with temporary.open("xb") as file:
             with pa.ipc.new_file(file, schema) as writer:
-                for part in (images.train, images.test):
-                    pixels = pa.py_buffer(np.ascontiguousarray(part.images))
-                    column = pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(part), [None, pixels])
-                    writer.write_batch(pa.record_batch([column, pa.array(part.labels)], schema=schema))
+                for batch in batches:
+                    writer.write_batch(batch)
             file.flush()
             os.fsync(file.fileno())
         os.replace(temporary, path)
@@ -102,24 +140,23 @@ def write_decoded(path: Path, images: DecodedSet) -> None:
 
 def _as_arrays(part: pa.RecordBatch, shape: tuple[int, int, int]) -> ImageSet:
     pixels = np.frombuffer(part.column(0).buffers()[1], np.uint8, count=part.num_rows * int(np.prod(shape)))
-    return ImageSet(pixels.reshape(part.num_rows, *shape), part.column(1).to_numpy(zero_copy_only=True))
+    return ImageSet(pixels.reshape(part.num_rows, *shape), labels_of(part))
 
 
-def _cache_file(source: Source) -> Path:
+def labels_of(part: pa.RecordBatch) -> Labels:
+    """The labels, the second column, as a view. pyarrow's own to_numpy would import pandas, which takes 0.3 s."""
+    return np.frombuffer(part.column(1).buffers()[1], np.int64, count=part.num_rows)
+
+
+def cache_file(source: Source) -> Path:
     """Named by what was decoded (and by how digits are split), so that other files of one name are another entry."""
-    stats = [(str(file.resolve()), file.stat()) for file in source.files]
-    fingerprint = [
-        _FORMAT,
-        SPLIT_VERSION,
-        source.name,
-        [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats],
-    ]
+    fingerprint = [_FORMAT, SPLIT_VERSION, source.name, source.files, *source.options]
     key = hashlib.sha256(json.dumps(fingerprint).encode()).hexdigest()[:16]
     return cache_folder() / f"{source.name}-{key}.arrow"
 
 
 @contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
+def locked(path: Path) -> Iterator[None]:
     """Hold a lock file; the kernel lets go of it when the process ends, however it ends."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("w") as file:
@@ -127,7 +164,8 @@ def _lock(path: Path) -> Iterator[None]:
         yield
 
 
-def _warn(error: OSError) -> None:
+def warn_unwritable(error: OSError) -> None:
+    """Warn that nothing can be kept in the cache."""
     warnings.warn(
         f"decoded images can not be kept in {str(cache_folder())!r} ({error}), so every trial decodes them again; "
         "another folder is chosen by WSNET_CACHE",

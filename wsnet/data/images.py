@@ -1,19 +1,23 @@
 """What a loaded image set is: arrays of pixels and labels, parted into splits."""
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["DataError", "DecodedSet", "ImageSet", "ImageSplits", "Labels", "Pixels"]
+from wsnet.config.sets import DataError
+
+if TYPE_CHECKING:
+    from wsnet.data.files import ImageFiles
+
+__all__ = ["DataError", "DecodedSet", "ImageSet", "ImageSplits", "Labels", "Pixels", "Statistics"]
 
 # Shape legend of wsnet.data: N images in a set, B in a batch, H rows, W columns, C channels.
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
-
-
-class DataError(ValueError):
-    """Images that are missing, damaged, or not what their name says. The message says which and what to do."""
+Statistics = tuple[tuple[float, ...], tuple[float, ...]]
+"""Mean and standard deviation per channel, as shares of 255."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,12 +49,14 @@ class DecodedSet:
         test: the official test images.
         classes: the name of every class, by label.
         sha256: digest of all pixels and labels, in their order.
+        statistics: of the training pixels, where they were measured.
     """
 
     train: ImageSet
     test: ImageSet
     classes: tuple[str, ...]
     sha256: str
+    statistics: Statistics | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,13 +70,14 @@ class ImageSplits:
         classes: the name of every class, by label.
         mean: per-channel mean, as a share of 255.
         std: per-channel standard deviation, as a share of 255.
-        hash: SHA-256 over the decoded arrays and over how they were split. Part of a trial's identity: two sets of
-            one name (or one set in another order) never mix.
+        hash: SHA-256 over the decoded arrays (of a streamed set: over the list of its files with their sizes) and over
+            how they were split. Part of a trial's identity: two sets of one name (or one set in another order) never
+            mix.
     """
 
-    train: ImageSet
-    validation: ImageSet | None
-    test: ImageSet
+    train: "ImageSet | ImageFiles"
+    validation: "ImageSet | ImageFiles | None"
+    test: "ImageSet | ImageFiles"
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]

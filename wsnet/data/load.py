@@ -1,22 +1,28 @@
-"""From the `data` section of a trial to the arrays that it trains, validates and tests on."""
+"""From the `data` section of a trial to the images that it trains, validates and tests on."""
 
 import hashlib
 import json
 from pathlib import Path
+from typing import TypeVar
 
 from wsnet.config.data import DataConfig
 from wsnet.data.cache import decoded
-from wsnet.data.images import ImageSet, ImageSplits
+from wsnet.data.file_index import indexed
+from wsnet.data.files import ImageFiles, IndexedSet
+from wsnet.data.images import DecodedSet, ImageSet, ImageSplits, Statistics
 from wsnet.data.location import data_root
 from wsnet.data.split import SPLIT_VERSION, complement, stratified
 
 __all__ = ["load"]
 
+_Split = TypeVar("_Split", ImageSet, ImageFiles)
+
 
 def load(config: DataConfig, *, root: Path | None = None) -> ImageSplits:
     """Load an image set and part it into splits.
 
-    With neither a validation split nor a limit, the arrays are those mapped from the cache; a split is a copy.
+    With neither a validation split nor a limit, the arrays are those mapped from the cache; a split is a copy. Of a
+    streamed set, the files are listed and none is opened.
 
     Args:
         config: which images, how many for validation, the limit.
@@ -25,8 +31,19 @@ def load(config: DataConfig, *, root: Path | None = None) -> ImageSplits:
     Raises:
         DataError: if the images are missing or damaged; the message says where they were looked for.
     """
-    images = decoded(config.name, data_root() if root is None else root)
-    train, validation, test = images.train, None, images.test
+    root = data_root() if root is None else root
+    if config.streams:
+        files = indexed(config, root)
+        return _parted(files.train, files.test, config, files, (files.mean, files.std))
+    images = decoded(config, root)
+    facts = config.facts
+    return _parted(images.train, images.test, config, images, images.statistics or (facts.mean, facts.std))
+
+
+def _parted(
+    train: _Split, test: _Split, config: DataConfig, images: DecodedSet | IndexedSet, statistics: Statistics
+) -> ImageSplits:
+    validation: _Split | None = None
     if config.validation:
         chosen = stratified(train.labels, config.validation, purpose="validation")
         validation = train.subset(chosen)
@@ -41,13 +58,13 @@ def load(config: DataConfig, *, root: Path | None = None) -> ImageSplits:
         validation=validation,
         test=test,
         classes=images.classes,
-        mean=config.facts.mean,
-        std=config.facts.std,
+        mean=statistics[0],
+        std=statistics[1],
         hash=hashlib.sha256(json.dumps(how).encode()).hexdigest(),
     )
 
 
-def _limited(images: ImageSet, limit: int, part: str) -> ImageSet:
+def _limited(images: _Split, limit: int, part: str) -> _Split:
     if limit >= len(images):
         return images
     return images.subset(stratified(images.labels, limit, purpose=f"limit {part}"))

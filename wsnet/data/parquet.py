@@ -1,27 +1,18 @@
 """Image sets in the Hugging Face Parquet layout: a column of image files inside the table, and a column of labels."""
 
-import io
-import json
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from PIL import Image
 
+from wsnet.config.image_table import class_names, find_columns, opened
 from wsnet.config.sets import SetFacts
-from wsnet.data.images import DataError, ImageSet, Labels, Pixels
+from wsnet.data.decode import decode
+from wsnet.data.images import DataError, ImageSet, Labels
 
-__all__ = ["decode_parquet", "parquet_files", "read_parquet_split"]
-
-_IMAGE_COLUMNS = ("img", "image")
-_LABEL_COLUMNS = ("label", "fine_label")
-_ROWS_PER_TASK = 500
+__all__ = ["decode_parquet", "parquet_files", "read_parquet_split", "read_tables"]
 
 
 def parquet_files(name: str, root: Path) -> list[Path]:
@@ -44,41 +35,62 @@ def decode_parquet(name: str, root: Path, facts: SetFacts) -> tuple[ImageSet, Im
     return train, test, names
 
 
+def read_tables(
+    train: Sequence[Path], test: Sequence[Path], *, classes: int, shape: tuple[int, int, int], resize: bool
+) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+    """Decode the tables of a set of one's own; see `read_parquet_split`.
+
+    Raises:
+        DataError: as there, or for a class without a training image, or for tables that name other classes.
+    """
+    parts, names = [], tuple(map(str, range(classes)))
+    for number, path in enumerate([*train, *test]):
+        part, named = read_parquet_split(path, size=None, classes=classes, shape=shape, resize=resize)
+        if number == 0:
+            names = named
+        elif named != names:
+            raise DataError(f"{path}: the classes must be those of {train[0]}, but are {named}, not {names}")
+        parts.append(part)
+    joined = _joined(parts[: len(train)])
+    empty = np.flatnonzero(np.bincount(joined.labels, minlength=classes) == 0)
+    if len(empty):
+        raise DataError(f"{train[0]}: class {names[empty[0]]!r} (label {empty[0]}) has no training image")
+    return joined, _joined(parts[len(train) :]), names
+
+
 def read_parquet_split(
-    path: Path, *, size: int, classes: int, shape: tuple[int, int, int]
+    path: Path, *, size: int | None, classes: int, shape: tuple[int, int, int], resize: bool = False
 ) -> tuple[ImageSet, tuple[str, ...]]:
     """Decode one table.
 
     Args:
-        path: a Parquet file with an image column `img` or `image` (struct<bytes: binary, path: string>, the bytes one
-            whole PNG, JPEG or WebP file) and an integer column `label` or `fine_label`.
-        size: the expected number of rows.
+        path: a Parquet file with an image column (struct<bytes: binary, path: string>, the bytes one whole PNG, JPEG
+            or WebP file; or the bytes alone) and an integer column of labels; see `find_columns` for their names.
+        size: the expected number of rows; None: any.
         classes: the number of classes.
         shape: the expected (channels, height, width).
+        resize: whether images of other sizes are resized.
 
     Raises:
         DataError: if the file is damaged or something in it is not as expected; rows are counted from 0.
     """
-    try:
-        with pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
-            if rows != size:
-                raise DataError(f"{path}: the table must have {size} rows, but has {rows}")
-            image_column = _find_column(path, schema, _IMAGE_COLUMNS)
-            label_column = _find_column(path, schema, _LABEL_COLUMNS)
-            table = file.read(columns=[image_column, label_column])
-    except (pa.ArrowException, OSError) as error:
-        raise DataError(f"{path}: not a readable Parquet file ({error}); put an undamaged copy there") from error
-    labels = _labels(path, table[label_column], classes)
-    encoded = _encoded(path, table[image_column])
-    return ImageSet(_decode(path, encoded, shape), labels), _class_names(schema, label_column, classes)
+    with opened(path) as file:
+        schema, rows = file.schema_arrow, file.metadata.num_rows
+        if size is not None and rows != size:
+            raise DataError(f"{path}: the table must have {size} rows, but has {rows}")
+        columns = find_columns(path, schema)
+        table = file.read(columns=list(columns))
+    labels = _labels(path, table[columns.label], classes)
+    encoded = _encoded(path, table[columns.image])
+    pixels = decode(encoded, lambda row: f"{path}: row {row}", shape, resize=resize)
+    names = class_names(schema, columns.label)
+    return ImageSet(pixels, labels), names if len(names) == classes else tuple(map(str, range(classes)))
 
 
-def _find_column(path: Path, schema: pa.Schema, wanted: Sequence[str]) -> str:
-    for column in wanted:
-        if column in schema.names:
-            return column
-    raise DataError(f"{path}: the table must have a column {' or '.join(wanted)}, but has {', '.join(schema.names)}")
+def _joined(parts: list[ImageSet]) -> ImageSet:
+    if len(parts) == 1:
+        return parts[0]
+    return ImageSet(np.concatenate([part.images for part in parts]), np.concatenate([part.labels for part in parts]))
 
 
 def _labels(path: Path, column: pa.ChunkedArray, classes: int) -> Labels:
@@ -93,44 +105,9 @@ def _labels(path: Path, column: pa.ChunkedArray, classes: int) -> Labels:
 
 
 def _encoded(path: Path, column: pa.ChunkedArray) -> list[bytes | None]:
-    if not (pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0):
+    if pa.types.is_struct(column.type) and column.type.get_field_index("bytes") >= 0:
+        column = pc.struct_field(column, "bytes")
+    elif not (pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type)):
         raise DataError(f"{path}: images must be struct<bytes: binary, path: string>, but got {column.type}")
-    files: list[bytes | None] = pc.struct_field(column, "bytes").to_pylist()
+    files: list[bytes | None] = column.to_pylist()
     return files
-
-
-def _class_names(schema: pa.Schema, label_column: str, classes: int) -> tuple[str, ...]:
-    """The names in the Hugging Face metadata; only for reading, so anything unexpected there falls back to numbers."""
-    try:
-        features: Any = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
-        names = tuple(str(name) for name in features[label_column]["names"])
-    except (KeyError, TypeError, ValueError):
-        names = ()
-    return names if len(names) == classes else tuple(str(label) for label in range(classes))
-
-
-def _decode(path: Path, encoded: list[bytes | None], shape: tuple[int, int, int]) -> Pixels:
-    """Decode image files by several threads (Pillow decodes outside Python's lock)."""
-    channels, height, width = shape
-    pixels = np.empty((len(encoded), height, width, channels), np.uint8)
-    mode = {1: "L", 3: "RGB"}[channels]
-
-    def decode_rows(start: int) -> None:
-        for row in range(start, min(start + _ROWS_PER_TASK, len(encoded))):
-            try:
-                with Image.open(io.BytesIO(encoded[row] or b"")) as image:
-                    if image.size != (width, height):
-                        raise DataError(
-                            f"{path}: row {row}: an image must be {width} x {height} pixels, "
-                            f"but is {image.width} x {image.height}"
-                        )
-                    pixels[row] = np.asarray(image.convert(mode)).reshape(height, width, channels)
-            except DataError:
-                raise
-            except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
-                raise DataError(f"{path}: row {row}: not a decodable image ({error})") from error
-
-    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        for _ in pool.map(decode_rows, range(0, len(encoded), _ROWS_PER_TASK)):
-            pass  # brings the exceptions of the first damaged rows here
-    return pixels

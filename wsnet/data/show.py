@@ -7,7 +7,8 @@ import torch
 from numpy.typing import NDArray
 
 from wsnet.config.augment import AugmentConfig
-from wsnet.data.images import ImageSplits
+from wsnet.data.files import ImageFiles
+from wsnet.data.images import DataError, ImageSplits
 from wsnet.data.training import Batches
 
 __all__ = ["Row", "contact_sheet", "describe", "shown_images"]
@@ -47,6 +48,8 @@ def contact_sheet(images: ImageSplits, rows: list[Row], *, columns: int = 8, see
 
 def shown_images(images: ImageSplits, config: AugmentConfig, count: int, seed: int = 0) -> NDArray[np.uint8]:
     """The first images of a training's first epoch, as bytes (count, H, W, C); with dual cutout, both views of each."""
+    if isinstance(images.train, ImageFiles):
+        raise DataError("images that are streamed from their files can not be shown; use a set that is decoded once")
     batches = Batches(
         images.train,
         batch_size=count // config.views,

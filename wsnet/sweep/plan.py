@@ -125,6 +125,10 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             continue
         about["warm_start"] = size.pretrained
         identity = setting_id(config, **about)
+        if identity in sizes:  # Settings that are equal were put together, but for where their images lie.
+            rule = f"{config.data.path} holds the images of another data.path of this sweep; keep one of them"
+            mistakes.append(Mistake(path, "data.path", rule))
+            continue
         sizes[identity] = size
         for seed in sweep.config.seed_list:
             seeded = config.model_copy(update={"seed": seed})

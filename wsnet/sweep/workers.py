@@ -40,8 +40,17 @@ def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
         status = directory.status()
         if status is None or status.status != "failed":
             directory.folder.write("error.txt", traceback.format_exc().encode())
-            message = f"{type(error).__name__}: {error}".splitlines()[0]
-            directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
+            directory.write_status(Status(status="failed", epoch=len(directory.records()), message=_message(error)))
+
+
+def _message(error: Exception) -> str:
+    """One line for a person. Train ends the leader as soon as another worker has failed, often before it could tell."""
+    failures = getattr(error, "worker_failures", {})
+    if not failures:
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    last = str(failures[min(failures)]).strip().splitlines()[-1]  # Train gives the traceback of the worker as text.
+    kind, colon, text = last.partition(": ")
+    return f"{kind.rpartition('.')[2]}{colon}{text}"
 
 
 def _worker(config: dict[str, Any]) -> None:

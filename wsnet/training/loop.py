@@ -12,7 +12,7 @@ from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.config.scaling import scaled_optim
-from wsnet.data import Batch, Batches, evaluation_batches, on_device
+from wsnet.data import Batch, evaluation_batches, on_device, training_batches
 from wsnet.layers import LayerRandomness, initialize, initialize_from_data
 from wsnet.models import build, load_pretrained
 from wsnet.storage.trial_directory import Record
@@ -73,7 +73,7 @@ class Training:
             for name, images in (("validation", self.images.validation), ("test", self.images.test))
             if images is not None
         }
-        self.batches = Batches(
+        self.batches = training_batches(
             self.images.train,
             batch_size=self.config.train.batch_size,
             drop_last=self.config.train.drop_last,
@@ -144,7 +144,9 @@ class Training:
 
     def evaluate(self, split: str) -> Measured:
         """Loss and errors on `validation` or `test`."""
-        batches = evaluation_batches(self.splits[split], batch_size=_EVALUATED_AT_ONCE, **self._placement())
+        workers = self.config.data.workers
+        options = {"batch_size": _EVALUATED_AT_ONCE, "workers": workers, **self._placement()}
+        batches = evaluation_batches(self.splits[split], **options)
         return evaluate(self.model, batches, device=self.device, precision=self.config.train.precision)
 
     def checkpoint(self, records: list[Record]) -> Checkpoint:

@@ -1,0 +1,195 @@
+"""`data.name: folder`, `parquet` and `imagenet`: what the configuration says of them before anything is decoded."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from tests.config.files import mistakes_of
+from tests.data.made_up import image_bytes, write_folder, write_table
+from wsnet.config import ConfigError, TrialConfig, read_sweep, read_trial, setting_id
+from wsnet.config.data import DataConfig
+from wsnet.config.settings import sweep_of
+from wsnet.config.source import Source, dump_yaml
+
+SWEEP: dict[str, Any] = {
+    "name": "own",
+    "base": {
+        "data": {"name": "folder", "path": "images", "size": 32},
+        "model": {"name": "cifar_resnet", "depth": 8},
+        "optim": {"name": "sgd", "lr": 0.1},
+        "train": {"epochs": 1, "batch_size": 4},
+    },
+}
+
+
+def write_sweep(folder: Path, data: dict[str, Any] | None = None) -> str:
+    base = {**SWEEP["base"], "data": {**SWEEP["base"]["data"], **(data or {})}}
+    (folder / "own.yaml").write_text(json.dumps({**SWEEP, "base": base}))
+    return str(folder / "own.yaml")
+
+
+def test_a_folder_says_how_many_images_and_classes_it_has(tmp_path: Path) -> None:
+    data = DataConfig(name="folder", path=str(write_folder(tmp_path)), size=32)
+    assert (data.facts.train, data.facts.test, data.facts.classes) == (12, 6, 3)
+    assert data.facts.shape == (3, 32, 32) and data.train_size == 12 and not data.streams
+
+
+def test_without_a_size_the_first_image_gives_the_shape(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path, same_size=True)
+    assert DataConfig(name="folder", path=str(folder)).facts.shape == (3, 40, 50)
+    (folder / "train" / "cat" / "0000.jpg").write_bytes(image_bytes(0, mode="L"))
+    assert DataConfig(name="folder", path=str(folder)).facts.shape == (1, 40, 50)
+    assert DataConfig(name="folder", path=str(folder), channels=3).facts.shape == (3, 40, 50)
+
+
+@pytest.mark.parametrize("names", [None, ["a", "b", "c", "d"]])
+def test_a_table_says_its_rows_and_classes(tmp_path: Path, names: list[str] | None) -> None:
+    for split in ("train", "test"):
+        write_table(tmp_path / f"{split}.parquet", [image_bytes(n) for n in range(3)], [2, 0, 1], names=names)
+    facts = DataConfig(name="parquet", path=str(tmp_path)).facts
+    assert (facts.train, facts.test, facts.classes, facts.shape) == (3, 3, 4 if names else 3, (3, 40, 50))
+
+
+def test_numbered_tables_of_the_hub_are_found_and_a_missing_one_is_missed(tmp_path: Path) -> None:
+    for part in range(2):
+        write_table(tmp_path / "data" / f"train-0000{part}-of-00002.parquet", [image_bytes(part)], [part])
+    write_table(tmp_path / "data" / "validation-00000-of-00001.parquet", [image_bytes(5)], [0])
+    facts = DataConfig(name="parquet", path=str(tmp_path)).facts
+    assert (facts.train, facts.test, facts.classes) == (2, 1, 2)
+    (tmp_path / "data" / "train-00000-of-00002.parquet").unlink()
+    with pytest.raises(ValidationError, match="must have 2 files train"):
+        DataConfig(name="parquet", path=str(tmp_path))
+
+
+def test_imagenet_is_known_without_its_files() -> None:
+    data = DataConfig(name="imagenet")
+    assert data.streams and data.facts.train == 1_281_167 and data.facts.shape == (3, 224, 224)
+    assert DataConfig(name="imagenet", size=64).facts.shape == (3, 64, 64)
+
+
+def test_a_relative_path_is_relative_to_the_file_and_on_the_command_line_to_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images, other = write_folder(tmp_path / "sweeps" / "images"), write_folder(tmp_path / "here" / "other", train=5)
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    path = write_sweep(tmp_path / "sweeps")
+    assert read_sweep(path).settings[0].config.data.path == str(images)
+    monkeypatch.chdir(tmp_path / "here")
+    (setting,) = read_sweep(path, ["data.path=other"]).settings
+    assert setting.config.data.path == str(other) and setting.config.data.facts.train == 15
+
+
+def test_what_was_found_travels_with_the_configuration(tmp_path: Path) -> None:
+    write_folder(tmp_path / "images")
+    config = read_sweep(write_sweep(tmp_path)).settings[0].config
+    (tmp_path / "images").rename(tmp_path / "gone")
+    assert TrialConfig.model_validate_json(config.model_dump_json()) == config
+    (tmp_path / "trial.yaml").write_text(dump_yaml(config.model_dump(mode="json")))
+    assert read_trial(str(tmp_path / "trial.yaml")) == config
+    moved = read_trial(str(tmp_path / "trial.yaml"), [f"data.path={tmp_path / 'gone'}"])
+    assert moved.data.found is not None and moved.data.found.path == str(tmp_path / "gone")
+
+
+def test_the_place_of_the_images_is_no_part_of_the_identity_but_tells_settings_apart(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_folder(tmp_path / name)
+    text = {**SWEEP, "grid": {"data.path": [str(tmp_path / "one"), str(tmp_path / "two")]}}
+    one, two = sweep_of(Source.parse(json.dumps(text), "s.yaml")).settings
+    assert setting_id(one.config, data_hash="x") == setting_id(two.config, data_hash="x")
+    assert setting_id(one.config, data_hash="x") != setting_id(two.config, data_hash="y")
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ({"name": "folder"}, "data.name 'folder' needs data.path"),
+        ({"name": "cifar10", "path": "x"}, "has no effect with 'cifar10'; only imagenet, folder and parquet take it"),
+        ({"name": "cifar10", "size": 16}, "has no effect with 'cifar10'; only imagenet, folder and parquet take it"),
+        ({"name": "digits", "stream": True}, "has no effect with 'digits'; only 'folder' takes it"),
+        ({"name": "imagenet", "stream": True}, "imagenet is always streamed"),
+        ({"name": "imagenet", "channels": 1}, "has an effect only with folder and parquet"),
+        ({"name": "imagenet", "augment": {"crop_padding": 4}}, "augment.crop_padding has no effect on streamed images"),
+    ],
+)
+def test_an_option_without_effect_is_a_mistake(data: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValidationError) as caught:
+        DataConfig.model_validate(data)
+    assert message in str(caught.value)
+
+
+def test_a_mistake_in_the_files_is_told_with_the_line_of_the_path(tmp_path: Path) -> None:
+    (line,) = mistakes_of({"{name: digits, validation: 200}": f"{{name: folder, path: {tmp_path / 'none'}}}"})
+    assert line == f"s.yaml:3: base.data.path: {tmp_path / 'none'}: no such folder"
+
+
+def break_folder(root: Path, what: str) -> None:
+    if what == "empty":
+        for file in (root / "train" / "dog").iterdir():
+            file.unlink()
+    elif what == "nested":
+        (root / "train" / "dog").rename(root / "train" / "inner")
+        (root / "train" / "dog").mkdir()
+        (root / "train" / "inner").rename(root / "train" / "dog" / "inner")
+    elif what == "unknown":
+        (root / "test" / "dog").rename(root / "test" / "dgo")
+    elif what == "unsorted":
+        (root / "test" / "cat" / "0000.jpg").rename(root / "test" / "0000.jpg")
+    elif what == "both":
+        (root / "val").mkdir()
+    elif what == "no test":
+        (root / "test").rename(root / "evaluation")
+    elif what == "damaged first":
+        (root / "train" / "cat" / "0000.jpg").write_bytes(b"not an image")
+
+
+@pytest.mark.parametrize(
+    ("what", "place", "message"),
+    [
+        ("empty", "train/dog", "a class must have images right in its folder"),
+        ("nested", "train/dog", "but has none; it holds the folder 'inner'"),
+        ("unknown", "test/dgo", "there is no class 'dgo' in"),
+        ("unsorted", "test", "must be sorted into a folder for each class, but 1 lie right in it, such as 0000.jpg"),
+        ("both", "", "has both test/ and val/; keep one of them"),
+        ("no test", "", "must have the folders train/ and test/ (or val/)"),
+        ("damaged first", "train/cat/0000.jpg", "not a decodable image"),
+    ],
+)
+def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path, what: str, place: str, message: str) -> None:
+    write_folder(tmp_path / "images")
+    break_folder(tmp_path / "images", what)
+    with pytest.raises(ConfigError) as caught:
+        read_sweep(write_sweep(tmp_path))
+    (mistake,) = caught.value.mistakes
+    assert mistake.key == "base.data.path" and message in mistake.message
+    assert mistake.message.startswith(str(tmp_path / "images" / place))
+
+
+def test_the_unsorted_validation_images_of_imagenet_come_with_two_ways_to_sort_them(tmp_path: Path) -> None:
+    write_folder(tmp_path, test_name="val")
+    for number in range(3):
+        (tmp_path / "val" / f"ILSVRC2012_val_0000000{number}.JPEG").write_bytes(image_bytes(number))
+    with pytest.raises(ValidationError) as caught:
+        DataConfig(name="folder", path=str(tmp_path), stream=True)
+    for part in ("3 lie right in it", "valprep.sh", "ILSVRC2012_devkit_t12.tar.gz", "split='val'"):
+        assert part in str(caught.value)
+
+
+def test_tars_that_are_not_unpacked_come_with_the_way_to_unpack_them(tmp_path: Path) -> None:
+    (tmp_path / "ILSVRC2012_img_train.tar").touch()
+    with pytest.raises(ValidationError) as caught:
+        DataConfig(name="folder", path=str(tmp_path), stream=True)
+    for part in ("not unpacked and sorted", "also needed: ILSVRC2012_img_val.tar", "split='train'"):
+        assert part in str(caught.value)
+
+
+def test_a_cut_table_is_named(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_table(tmp_path / f"{split}.parquet", [image_bytes(0)], [0])
+    whole = (tmp_path / "train.parquet").read_bytes()
+    (tmp_path / "train.parquet").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ValidationError, match=r"train\.parquet: not a readable Parquet file"):
+        DataConfig(name="parquet", path=str(tmp_path))

@@ -1,0 +1,196 @@
+"""Batches of a streamed set: files read, decoded, cropped and resized by worker processes, normalized on the device.
+
+Stands where `Batches` stands. What a batch holds is a pure function of (seed, epoch, step): worker processes run it, so
+that their number changes nothing, and an epoch can be begun at any step without decoding what came before.
+"""
+
+from collections.abc import Iterable, Iterator
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset, Sampler
+
+from wsnet.config.data import AugmentConfig
+from wsnet.data.batches import Batch, share
+from wsnet.data.files import ImageFiles
+from wsnet.data.images import DataError
+from wsnet.data.jpeg import evaluation_images, training_images
+from wsnet.data.normalize import Normalize
+from wsnet.data.random import epoch_order
+from wsnet.data.random_crop import RandomCrops
+
+__all__ = ["StreamedBatches", "streamed_evaluation"]
+
+_Step = tuple[int, int]  # epoch, step
+_Bytes = tuple[Tensor, Tensor, float]
+"""uint8 images (B, S, S, 3), int64 labels (B,), weight as in `Batch`."""
+
+
+class StreamedBatches:
+    """The batches of every epoch of a training. The same bits whatever the workers, as in `Batches`."""
+
+    def __init__(
+        self,
+        split: ImageFiles,
+        *,
+        batch_size: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        augment: AugmentConfig,
+        seed: int,
+        device: torch.device | str = "cpu",
+        memory_format: torch.memory_format = torch.channels_last,
+        drop_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 0,
+        classes: int | None = None,
+    ) -> None:
+        """Arguments and errors as of `Batches`; streamed images are not mixed, so `classes` is not needed."""
+        if batch_size < 1 or not 0 <= rank < world or workers < 0:
+            raise ValueError(
+                "batch_size must be at least 1, rank from 0 to world - 1, and workers at least 0, "
+                f"but got batch_size={batch_size}, rank={rank}, world={world}, workers={workers}"
+            )
+        whole, rest = divmod(len(split), batch_size)
+        self.steps = whole + (1 if rest and not drop_last else 0)
+        if not self.steps:
+            raise ValueError(
+                f"an epoch must have at least one step, but got batch_size={batch_size}, drop_last={drop_last} "
+                f"with {len(split)} images"
+            )
+        self._finish = _Finish(split.size, mean, std, memory_format, torch.device(device))
+        self._dataset = _Training(split, batch_size, augment, seed, rank, world)
+        self._images, self._batch_size, self._rank, self._world = len(split), batch_size, rank, world
+        self._sampler = _Steps()
+        self._loader = _loader(self._dataset, self._sampler, workers, self._finish.device) if workers else None
+
+    def first_image(self, step: int) -> int:
+        """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
+        whole = min(self._batch_size, self._images - step * self._batch_size)
+        return share(whole, self._rank, self._world)[0]
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.
+
+        Raises:
+            DataError: naming a file that is damaged, once its batch is due.
+        """
+        self._sampler.steps = [(epoch, step) for step in range(start, self.steps)]
+        return self._finish(self._loader or (self._dataset[step] for step in self._sampler))
+
+
+def streamed_evaluation(
+    split: ImageFiles,
+    *,
+    batch_size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device | str = "cpu",
+    memory_format: torch.memory_format = torch.channels_last,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """This rank's share of a split, in order, each image's middle; arguments as of `evaluation_batches`."""
+    start, stop = share(len(split), rank, world)
+    dataset = _Evaluation(split, start, stop, batch_size)
+    steps = _Steps()
+    steps.steps = [(0, step) for step in range(-(-(stop - start) // batch_size))]
+    finish = _Finish(split.size, mean, std, memory_format, torch.device(device))
+    return finish(_loader(dataset, steps, workers, finish.device) if workers else (dataset[step] for step in steps))
+
+
+class _Training(Dataset[_Bytes | str]):
+    """Maps (epoch, step) to this rank's share of a batch, or to what is wrong with a file."""
+
+    def __init__(
+        self, files: ImageFiles, batch_size: int, augment: AugmentConfig, seed: int, rank: int, world: int
+    ) -> None:
+        self.files, self.batch_size, self.seed = files, batch_size, seed
+        self.rank, self.world = rank, world
+        self._crops = RandomCrops(augment, seed)
+        self._order: tuple[int, Tensor] | None = None  # of the last epoch asked for
+
+    def __getitem__(self, index: _Step) -> _Bytes | str:
+        epoch, step = index
+        if self._order is None or self._order[0] != epoch:
+            self._order = (epoch, epoch_order(self.seed, epoch, len(self.files)))
+        whole = self._order[1][step * self.batch_size : (step + 1) * self.batch_size]
+        start, stop = share(len(whole), self.rank, self.world)
+        weight = (stop - start) * self.world / len(whole)
+        if start == stop:  # an image without weight, so that this rank takes part in the step
+            start = self.rank % len(whole)
+            stop = start + 1
+        samples = whole[start:stop].numpy()
+        try:
+            images = training_images(self.files, samples, self._crops, epoch)
+        except DataError as error:
+            return str(error)
+        return images, torch.from_numpy(self.files.labels[samples]), weight
+
+
+class _Evaluation(Dataset[_Bytes | str]):
+    """Maps (0, step) to a batch of the images from `start` to `stop`."""
+
+    def __init__(self, files: ImageFiles, start: int, stop: int, batch_size: int) -> None:
+        self.files, self.start, self.stop, self.batch_size = files, start, stop, batch_size
+
+    def __getitem__(self, index: _Step) -> _Bytes | str:
+        first = self.start + index[1] * self.batch_size
+        samples = range(first, min(first + self.batch_size, self.stop))
+        try:
+            images = evaluation_images(self.files, samples)
+        except DataError as error:
+            return str(error)
+        return images, torch.from_numpy(self.files.labels[first : samples.stop].copy()), 1.0
+
+
+class _Steps(Sampler[_Step]):
+    """Sends the workers what to prepare, so that they need no state of their own."""
+
+    def __init__(self) -> None:
+        self.steps: list[_Step] = []
+
+    def __iter__(self) -> Iterator[_Step]:
+        return iter(self.steps)
+
+    def __len__(self) -> int:
+        return len(self.steps)
+
+
+class _Finish:
+    """Bytes to a `Batch`: a quarter of the traffic of floats, between processes and to the device."""
+
+    def __init__(
+        self,
+        size: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        memory_format: torch.memory_format,
+        device: torch.device,
+    ) -> None:
+        self.device = device
+        self._normalize = Normalize(mean, std, height=size, width=size, memory_format=memory_format, device=device)
+
+    def __call__(self, prepared: Iterable[_Bytes | str]) -> Iterator[Batch]:
+        for item in prepared:
+            if isinstance(item, str):  # An exception from another process would carry that one's traceback as its text.
+                raise DataError(item)
+            images, labels, weight = item
+            there = images.to(self.device, non_blocking=True)
+            yield Batch(self._normalize(there), labels.to(self.device, non_blocking=True), weight)
+
+
+def _loader(
+    dataset: Dataset[_Bytes | str], steps: _Steps, workers: int, device: torch.device
+) -> "DataLoader[_Bytes | str]":
+    return DataLoader(
+        dataset,
+        batch_size=None,
+        sampler=steps,
+        num_workers=workers,
+        persistent_workers=isinstance(dataset, _Training),
+        pin_memory=device.type == "cuda",
+        generator=torch.Generator(),  # its own, as the loader draws a number per epoch
+    )
