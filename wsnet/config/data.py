@@ -108,9 +108,7 @@ class DataConfig(Config):
             always = "; imagenet is always streamed" if self.name == "imagenet" else ""
             found.append((f"has no effect with {self.name!r}; only 'folder' takes it{always}", ("stream",)))
         if self.streams and self.augment.crop_padding:
-            text = (
-                "augment.crop_padding has no effect on streamed images, which are always cropped at random and resized"
-            )
+            text = "augment.crop_padding has no effect on streamed images: they are always cropped and resized"
             found.append((text, ("augment.crop_padding",)))
         if self.streams and self.augment.random_resized_crop and self.augment.random_resized_crop.size:
             text = "augment.random_resized_crop.size has no effect on streamed images; give data.size"
