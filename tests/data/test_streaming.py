@@ -238,3 +238,29 @@ def test_a_streamed_set_trains_and_resumes_to_the_same_bits(tmp_path: Path, monk
     result = trained(of, tmp_path / "parts")
     assert result.status.status == "finished" and "validation/top1_error" in result.records[-1]
     assert_same_checkpoint(last(tmp_path / "parts"), last(tmp_path / "whole"))
+
+
+COLOURS = {"color_jitter": {"brightness": 0.4, "hue": 0.1}, "greyscale": 0.3}
+MIXED = {**COLOURS, "cutout": {"size": 6}, "mixup": {}}
+
+
+@pytest.mark.parametrize("world", [2, 3])
+def test_colours_erasing_and_mixing_are_those_of_one_process(images: ImageSplits, world: int) -> None:
+    options = {"augment": AugmentConfig.model_validate(MIXED), "classes": 3}
+    alone, worked = list(batches(images, **options).epoch(2)), list(batches(images, **options, workers=2).epoch(2))
+    ranks = [list(batches(images, **options, rank=rank, world=world).epoch(2)) for rank in range(world)]
+    for step, whole in enumerate(alone):
+        assert torch.equal(whole.images, worked[step].images)
+        assert whole.targets is not None and whole.targets.shape == (len(whole.labels), 3)
+        parts = [rank[step] for rank in ranks]
+        assert torch.equal(torch.cat([part.images for part in parts]), whole.images)
+        assert torch.equal(torch.cat([part.targets for part in parts if part.targets is not None]), whole.targets)
+
+
+def test_each_change_of_colour_and_erasing_has_an_effect(images: ImageSplits) -> None:
+    plain = next(batches(images).epoch(1)).images
+    for key, value in {**COLOURS, "cutout": {"size": 6}, "random_erasing": {}}.items():
+        changed = next(
+            batches(images, augment=AugmentConfig.model_validate({"flip": True, key: value})).epoch(1)
+        ).images
+        assert not torch.equal(plain, changed), key

@@ -15,10 +15,6 @@ from wsnet.config.sets import IMAGE_SETS, DataError, SetFacts
 __all__ = ["AugmentConfig", "DataConfig"]
 
 
-STREAMED = {"flip", "random_resized_crop"}
-"""Options of `augment` that streamed images know. They are always cropped at random and resized."""
-
-
 class DataConfig(Config):
     """Images and their splits."""
 
@@ -111,9 +107,12 @@ class DataConfig(Config):
         if self.stream and self.name != "folder":
             always = "; imagenet is always streamed" if self.name == "imagenet" else ""
             found.append((f"has no effect with {self.name!r}; only 'folder' takes it{always}", ("stream",)))
-        for key in self.augment.model_dump(exclude_defaults=True).keys() - STREAMED if self.streams else ():
-            text = f"augment.{key} has no effect on streamed images, which know {' and '.join(sorted(STREAMED))} only"
-            found.append((text, (f"augment.{key}",)))
+        if self.streams and self.augment.crop_padding:
+            text = "augment.crop_padding has no effect on streamed images: they are always cropped and resized"
+            found.append((text, ("augment.crop_padding",)))
+        if self.streams and self.augment.random_resized_crop and self.augment.random_resized_crop.size:
+            text = "augment.random_resized_crop.size has no effect on streamed images; give data.size"
+            found.append((text, ("augment.random_resized_crop.size",)))
         if found:
             raise conflict(*found)
         return self

@@ -137,7 +137,8 @@ class EpochBatches:
             start = self.rank % size
             stop = start + 1
         if self._partners:
-            chosen, partners = self._with_partners(epoch, step, size, start, stop)
+            everyone = permutations(self.seed, "partners", epoch, step, count=self._partners, n=size)
+            chosen, partners = with_partners(everyone, start, stop)
             samples = order[first + chosen]
             there = samples.to(order_there.device, non_blocking=True)
             variants = variants[(first + chosen).to(variants.device, non_blocking=True)]
@@ -148,14 +149,24 @@ class EpochBatches:
         labels = self.split.labels.index_select(0, there)
         return ByteBatch(images, labels, weight, samples, partners, epoch, step)
 
-    def _with_partners(self, epoch: int, step: int, size: int, start: int, stop: int) -> tuple[Tensor, Tensor]:
-        """Places in the batch of the images that a rank needs, and where among them the partners of its own are."""
-        everyone = permutations(self.seed, "partners", epoch, step, count=self._partners, n=size)
-        partners = everyone[:, start:stop]
-        if self.world == 1:
-            return torch.arange(size), partners
-        chosen = torch.cat([torch.arange(start, stop), partners.flatten()])
-        return chosen, (stop - start) + torch.arange(partners.numel()).view(partners.shape)
+
+def with_partners(everyone: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
+    """Which images of a batch a rank needs, where some are mixed with others.
+
+    Args:
+        everyone: int64 (partners, size): places in the batch of each image's partners.
+        start: where the rank's own images start in the batch.
+        stop: where they stop.
+
+    Returns:
+        Places in the batch of the images that it needs, its own first; and where among them the partners of its own
+        are, (partners, stop - start).
+    """
+    partners = everyone[:, start:stop]
+    if stop - start == everyone.shape[1]:
+        return torch.arange(stop - start), partners
+    chosen = torch.cat([torch.arange(start, stop), partners.flatten()])
+    return chosen, (stop - start) + torch.arange(partners.numel()).view(partners.shape)
 
 
 def evaluation_batches(

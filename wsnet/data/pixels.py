@@ -9,7 +9,7 @@ from wsnet.data.boxes import crop_boxes
 from wsnet.data.colour import greyscale, jittered
 from wsnet.data.resize import resized
 
-__all__ = ["Pixels"]
+__all__ = ["Pixels", "coloured"]
 
 
 class Pixels:
@@ -59,12 +59,27 @@ class Pixels:
             boxes = crop_boxes(config.random_resized_crop, self.seed, epoch, samples, height=height, width=width)
             planes = resized(images.permute(0, 3, 1, 2), boxes, height=self.height, width=self.width)
             images = planes.permute(0, 2, 3, 1).contiguous()
-        images = self._augment(images, variants)
-        if config.color_jitter is not None or config.greyscale:
-            planes = images.permute(0, 3, 1, 2).contiguous()  # Colours are faster plane by plane.
-            if config.color_jitter is not None:
-                planes = jittered(planes, config.color_jitter, self.seed, epoch, samples)
-            if config.greyscale:
-                planes = greyscale(planes, config.greyscale, self.seed, epoch, samples)
-            images = planes.permute(0, 2, 3, 1).contiguous()
+        return coloured(self._augment(images, variants), config, self.seed, epoch, samples)
+
+
+def coloured(images: Tensor, config: AugmentConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
+    """Colour jitter and greyscale of a batch, where they are asked for.
+
+    Args:
+        images: uint8 (B, H, W, C), contiguous.
+        config: what to change.
+        seed: the trial's seed.
+        epoch: the epoch.
+        samples: int64 (B,), on the CPU.
+
+    Returns:
+        uint8 (B, H, W, C), contiguous.
+    """
+    if config.color_jitter is None and not config.greyscale:
         return images
+    planes = images.permute(0, 3, 1, 2).contiguous()  # Colours are faster plane by plane.
+    if config.color_jitter is not None:
+        planes = jittered(planes, config.color_jitter, seed, epoch, samples)
+    if config.greyscale:
+        planes = greyscale(planes, config.greyscale, seed, epoch, samples)
+    return planes.permute(0, 2, 3, 1).contiguous()

@@ -47,7 +47,7 @@ class RandomCrops:
             augment: `random_resized_crop` gives scale and ratio, `flip` mirrors half of the images.
             seed: the trial's seed.
         """
-        options = getattr(augment, "random_resized_crop", None)
+        options = augment.random_resized_crop
         self.scale = _SCALE if options is None else options.scale
         self.ratio = _RATIO if options is None else options.ratio
         self.flip, self.seed = augment.flip, seed

@@ -1,4 +1,5 @@
-"""Batches of a streamed set: files read, decoded, cropped and resized by worker processes, normalized on the device.
+"""Batches of a streamed set: files read, decoded, cropped and resized by worker processes; colours, normalization,
+erasing and mixing on the device.
 
 Stands where `Batches` stands. What a batch holds is a pure function of (seed, epoch, step): worker processes run it, so
 that their number changes nothing, and an epoch can be begun at any step without decoding what came before.
@@ -11,19 +12,20 @@ from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wsnet.config.data import AugmentConfig
-from wsnet.data.batches import Batch, share
+from wsnet.data.batches import Batch, ByteBatch, share, with_partners
 from wsnet.data.files import ImageFiles
+from wsnet.data.finish import Finish
 from wsnet.data.images import DataError
 from wsnet.data.jpeg import evaluation_images, training_images
+from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
-from wsnet.data.random import epoch_order
+from wsnet.data.pixels import coloured
+from wsnet.data.random import epoch_order, permutations
 from wsnet.data.random_crop import RandomCrops
 
 __all__ = ["StreamedBatches", "streamed_evaluation"]
 
 _Step = tuple[int, int]  # epoch, step
-_Bytes = tuple[Tensor, Tensor, float]
-"""uint8 images (B, S, S, 3), int64 labels (B,), weight as in `Batch`."""
 
 
 class StreamedBatches:
@@ -46,7 +48,7 @@ class StreamedBatches:
         workers: int = 0,
         classes: int | None = None,
     ) -> None:
-        """Arguments and errors as of `Batches`; streamed images are not mixed, so `classes` is not needed."""
+        """Arguments and errors as of `Batches`."""
         if batch_size < 1 or not 0 <= rank < world or workers < 0:
             raise ValueError(
                 "batch_size must be at least 1, rank from 0 to world - 1, and workers at least 0, "
@@ -59,7 +61,9 @@ class StreamedBatches:
                 f"an epoch must have at least one step, but got batch_size={batch_size}, drop_last={drop_last} "
                 f"with {len(split)} images"
             )
-        self._finish = _Finish(split.size, mean, std, memory_format, torch.device(device))
+        self._finish = _Finish(
+            split.size, mean, std, memory_format, torch.device(device), augment=augment, seed=seed, classes=classes
+        )
         self._dataset = _Training(split, batch_size, augment, seed, rank, world)
         self._images, self._batch_size, self._rank, self._world = len(split), batch_size, rank, world
         self._sampler = _Steps()
@@ -101,7 +105,7 @@ def streamed_evaluation(
     return finish(_loader(dataset, steps, workers, finish.device) if workers else (dataset[step] for step in steps))
 
 
-class _Training(Dataset[_Bytes | str]):
+class _Training(Dataset[ByteBatch | str]):
     """Maps (epoch, step) to this rank's share of a batch, or to what is wrong with a file."""
 
     def __init__(
@@ -110,9 +114,10 @@ class _Training(Dataset[_Bytes | str]):
         self.files, self.batch_size, self.seed = files, batch_size, seed
         self.rank, self.world = rank, world
         self._crops = RandomCrops(augment, seed)
+        self._partners = partners_needed(augment)
         self._order: tuple[int, Tensor] | None = None  # of the last epoch asked for
 
-    def __getitem__(self, index: _Step) -> _Bytes | str:
+    def __getitem__(self, index: _Step) -> ByteBatch | str:
         epoch, step = index
         if self._order is None or self._order[0] != epoch:
             self._order = (epoch, epoch_order(self.seed, epoch, len(self.files)))
@@ -122,28 +127,34 @@ class _Training(Dataset[_Bytes | str]):
         if start == stop:  # an image without weight, so that this rank takes part in the step
             start = self.rank % len(whole)
             stop = start + 1
-        samples = whole[start:stop].numpy()
+        samples, partners = whole[start:stop], None
+        if self._partners:
+            everyone = permutations(self.seed, "partners", epoch, step, count=self._partners, n=len(whole))
+            chosen, partners = with_partners(everyone, start, stop)
+            samples = whole[chosen]
         try:
-            images = training_images(self.files, samples, self._crops, epoch)
+            images = training_images(self.files, samples.numpy(), self._crops, epoch)
         except DataError as error:
             return str(error)
-        return images, torch.from_numpy(self.files.labels[samples]), weight
+        labels = torch.from_numpy(self.files.labels[samples.numpy()])
+        return ByteBatch(images, labels, weight, samples, partners, epoch, step)
 
 
-class _Evaluation(Dataset[_Bytes | str]):
+class _Evaluation(Dataset[ByteBatch | str]):
     """Maps (0, step) to a batch of the images from `start` to `stop`."""
 
     def __init__(self, files: ImageFiles, start: int, stop: int, batch_size: int) -> None:
         self.files, self.start, self.stop, self.batch_size = files, start, stop, batch_size
 
-    def __getitem__(self, index: _Step) -> _Bytes | str:
+    def __getitem__(self, index: _Step) -> ByteBatch | str:
         first = self.start + index[1] * self.batch_size
         samples = range(first, min(first + self.batch_size, self.stop))
         try:
             images = evaluation_images(self.files, samples)
         except DataError as error:
             return str(error)
-        return images, torch.from_numpy(self.files.labels[first : samples.stop].copy()), 1.0
+        labels = torch.from_numpy(self.files.labels[first : samples.stop].copy())
+        return ByteBatch(images, labels, 1.0, torch.arange(first, samples.stop), None, *index)
 
 
 class _Steps(Sampler[_Step]):
@@ -169,22 +180,27 @@ class _Finish:
         std: tuple[float, ...],
         memory_format: torch.memory_format,
         device: torch.device,
+        *,
+        augment: AugmentConfig = AugmentConfig(),  # noqa: B008 (frozen)
+        seed: int = 0,
+        classes: int | None = None,
     ) -> None:
-        self.device = device
-        self._normalize = Normalize(mean, std, height=size, width=size, memory_format=memory_format, device=device)
+        self.device, self._augment, self._seed = device, augment, seed
+        normalize = Normalize(mean, std, height=size, width=size, memory_format=memory_format, device=device)
+        self._finish = Finish(normalize, augment, seed=seed, classes=classes)
 
-    def __call__(self, prepared: Iterable[_Bytes | str]) -> Iterator[Batch]:
+    def __call__(self, prepared: Iterable[ByteBatch | str]) -> Iterator[Batch]:
         for item in prepared:
             if isinstance(item, str):  # An exception from another process would carry that one's traceback as its text.
                 raise DataError(item)
-            images, labels, weight = item
-            there = images.to(self.device, non_blocking=True)
-            yield Batch(self._normalize(there), labels.to(self.device, non_blocking=True), weight)
+            images, labels = (tensor.to(self.device, non_blocking=True) for tensor in (item.images, item.labels))
+            images = coloured(images, self._augment, self._seed, item.epoch, item.samples)
+            yield self._finish(item._replace(images=images, labels=labels))
 
 
 def _loader(
-    dataset: Dataset[_Bytes | str], steps: _Steps, workers: int, device: torch.device
-) -> "DataLoader[_Bytes | str]":
+    dataset: Dataset[ByteBatch | str], steps: _Steps, workers: int, device: torch.device
+) -> "DataLoader[ByteBatch | str]":
     return DataLoader(
         dataset,
         batch_size=None,
