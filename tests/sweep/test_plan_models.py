@@ -33,7 +33,9 @@ def test_a_trial_from_pretrained_weights_has_the_identity_that_it_is_planned_wit
     made = plan(tmp_path, grid={"model.pretrained": [False, *map(str, files)]}, seeds=1)
     ids = [trial.entry.trial_id for trial in made.trials]
     assert ids == [Trial.prepare(trial.config, root=tmp_path).trial_id for trial in made.trials]
-    assert len(set(ids)) == 3 and ids[1] == ids[3]
+    assert len(set(ids)) == len(ids) == 3
+    places = [place["model.pretrained"] for place in made.trials[1].entry.places]
+    assert places == [str(files[0]), str(files[2])]
 
 
 def test_weights_that_are_not_there_are_a_mistake_of_the_file(tmp_path: Path) -> None:

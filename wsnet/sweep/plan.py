@@ -112,7 +112,8 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
     hashes = {data: load(data, root=root).hash for data in {setting.config.data for setting in sweep.settings}}
     varying = [[_only(axes, sweep.axes) for axes in setting.places] for setting in sweep.settings]
     names = setting_names([_common(places) for places in varying])
-    trials, mistakes = [], []
+    trials: list[PlannedTrial] = []
+    mistakes: list[Mistake] = []
     sizes: dict[str, ModelSize] = {}
     known: dict[object, ModelSize | ModelError] = {}
     for setting, (axes, *also), name in zip(sweep.settings, varying, names, strict=True):
@@ -125,9 +126,10 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             continue
         about["warm_start"] = size.pretrained
         identity = setting_id(config, **about)
-        if identity in sizes:  # Settings that are equal were put together, but for where their images lie.
-            rule = f"{config.data.path} holds the images of another data.path of this sweep; keep one of them"
-            mistakes.append(Mistake(path, "data.path", rule))
+        if identity in sizes:  # The same images, or pretrained weights, in two files: the same setting at two places.
+            for trial in trials:
+                if trial.entry.setting_id == identity:
+                    trial.entry.also.extend([axes, *also])
             continue
         sizes[identity] = size
         for seed in sweep.config.seed_list:
@@ -138,7 +140,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 seed=seed,
                 name=f"{name}-s{seed}",
                 axes=axes,
-                also=also,
+                also=list(also),
             )
             trials.append(PlannedTrial(config=seeded, entry=entry))
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
