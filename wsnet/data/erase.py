@@ -10,9 +10,6 @@ from wsnet.data.random import random_bits, uniforms
 
 __all__ = ["dual_cutout", "erased"]
 
-_AT_ONCE = 1 << 17
-"""Elements of a mask on a CPU: 512 KiB."""
-
 
 def erased(images: Tensor, config: AugmentConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
     """Cutout, then Random Erasing, in place.
@@ -66,22 +63,26 @@ def _fill(images: Tensor, boxes: Tensor, config: RandomErasingConfig, seed: int,
     values = torch.full((1, 1), config.value) if isinstance(config.value, float | int) else None
     if values is None:
         values = uniforms(seed, "erasing value", epoch, samples, 1).float()
-    values = values.to(images.device, non_blocking=True)[:, :, None, None].expand(len(images), -1, -1, -1)
-    for part in _parts(images):
-        inside = covered(boxes[part], images[part])
-        images[part].mul_(1 - inside).add_(inside.mul_(values[part]))
+    if images.device.type == "cpu":
+        _write(images, boxes, values.expand(len(images), 1).flatten().tolist())
+        return
+    inside = covered(boxes, images)
+    images.mul_(1 - inside).add_(inside.mul_(values.to(images.device, non_blocking=True)[:, :, None, None]))
 
 
 def _clear(images: Tensor, boxes: Tensor) -> None:
     """Zeros in the boxes, in place."""
-    for part in _parts(images):
-        images[part].mul_(uncovered(boxes[part], images[part]))
+    if images.device.type == "cpu":
+        _write(images, boxes, [0.0] * len(images))
+    else:
+        images.mul_(uncovered(boxes, images))
 
 
-def _parts(images: Tensor) -> list[slice]:
-    """A batch in parts whose mask stays in a CPU's cache; fresh memory for a whole mask costs more than to fill it."""
-    size = max(1, _AT_ONCE // images[0].numel()) if images.device.type == "cpu" else len(images)
-    return [slice(first, first + size) for first in range(0, len(images), size)]
+def _write(images: Tensor, boxes: Tensor, values: list[float]) -> None:
+    """A value in the box of each image, in place, on a CPU: NumPy's slices touch the boxes only, a microsecond each."""
+    arrays = images.permute(0, 2, 3, 1).numpy()
+    for array, (top, left, height, width), value in zip(arrays, boxes.tolist(), values, strict=True):
+        array[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = value
 
 
 def _normals(like: Tensor, samples: Tensor, key: int) -> Tensor:
