@@ -124,7 +124,7 @@ def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
     silent = {key for key in dotted_keys() if not changes_numbers(key)}
     sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
     sections |= {key for key in dotted_keys() if key == "data.found" or key.startswith("data.found.")}
-    others = {"train.keep", "train.tensorboard", "train.diagnostics", "model.checkpointing"}
+    others = {"train.keep", "train.checkpoint_steps", "train.tensorboard", "train.diagnostics", "model.checkpointing"}
     assert silent == {"seed", "data.workers"} | others | sections
 
 

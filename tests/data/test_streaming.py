@@ -239,6 +239,19 @@ def test_a_streamed_set_trains_and_resumes_to_the_same_bits(tmp_path: Path, monk
     assert result.status.status == "finished" and "validation/top1_error" in result.records[-1]
     assert_same_checkpoint(last(tmp_path / "parts"), last(tmp_path / "whole"))
 
+    def stop_in_the_middle(epoch: int, step: int, *rest: object) -> None:
+        if (epoch, step) == (2, 2):
+            raise KeyboardInterrupt
+
+    saving = {"train": {"epochs": 2, "batch_size": 12, "checkpoint_steps": 2}}
+    of = Trial.prepare(config(**options | {"data": {**data, "workers": 2}} | saving))
+    with pytest.raises(KeyboardInterrupt):
+        trained(of, tmp_path / "steps", watch=stop_in_the_middle)
+    steps: list[tuple[int, int]] = []
+    trained(of, tmp_path / "steps", watch=lambda epoch, step, *rest: steps.append((epoch, step)))
+    assert steps[0] == (2, 2)
+    assert_same_checkpoint(last(tmp_path / "steps"), last(tmp_path / "whole"))
+
 
 COLOURS = {"color_jitter": {"brightness": 0.4, "hue": 0.1}, "greyscale": 0.3}
 MIXED = {**COLOURS, "cutout": {"size": 6}, "mixup": {}}

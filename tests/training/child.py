@@ -1,7 +1,7 @@
 """A process that trains trials; started by trials.start_child.
 
 Options of a spec: `pause`, seconds of sleep after each step; `reports`, a file for the records that `report` is told
-of; `stop_after`, an epoch whose report raises; `threads`, by rank.
+of; `stop_after`, an epoch whose report raises; `stop_at`, an epoch and a step after which it ends; `threads`, by rank.
 """
 
 import contextlib
@@ -37,12 +37,17 @@ def train(spec: dict[str, Any], rank: int, world: int) -> None:
         if record["epoch"] == spec.get("stop_after"):
             raise Stopped
 
+    def watch(epoch: int, step: int, *rest: Any) -> None:
+        time.sleep(spec.get("pause", 0))
+        if [epoch, step] == spec.get("stop_at"):
+            raise Stopped
+
     with contextlib.suppress(Stopped):
         fit(
             trial,
             report=report,
             checkpoint_dir=Folder(spec["folder"]),
-            watch=lambda *_: time.sleep(spec.get("pause", 0)),
+            watch=watch,
         )
     if "reports" in spec:
         Path(spec["reports"].format(rank=rank)).write_text(json.dumps(reported))

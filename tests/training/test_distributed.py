@@ -27,6 +27,7 @@ GROUP = {"model": {"norm": {"name": "group", "groups": 2}}, "train": {"epochs": 
 IDLE = {**GROUP, "data": {"limit": 68}, "train": {"epochs": 2, "batch_size": 67}}
 BATCH = {"train": {"epochs": 2, "batch_size": 32}}
 ONLINE = {"model": {"norm": {"name": "online"}}, "train": {"epochs": 2, "batch_size": 32}}
+STEPS = {**ONLINE, "train": {**ONLINE["train"], "batch_size": 16, "checkpoint_steps": 4, "ema": {"decay": 0.9}}}
 MICRO = {
     **GROUP,
     "train": {"epochs": 2, "batch_size": 32, "micro_batch_size": 4},
@@ -61,6 +62,9 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**ONLINE), folder / "online-stopped", stop_after=1),
         spec(config(**ONLINE), folder / "online-stopped"),
         spec(config(**MICRO), folder / "micro"),
+        spec(config(**STEPS), folder / "steps"),
+        spec(config(**STEPS), folder / "steps-stopped", stop_at=[2, 5]),
+        spec(config(**STEPS), folder / "steps-stopped"),
         spec(config(**AVERAGED), folder / "averaged"),
         spec(config(**MIXED), folder / "mixed"),
         spec(config(**VIEWS), folder / "views"),
@@ -129,6 +133,12 @@ def test_streams_of_online_norm_go_on_exactly_after_a_stop(together: Path) -> No
 
 def test_all_workers_stop_at_the_same_step_if_one_of_them_diverges(together: Path) -> None:
     assert [json.loads((together / f"store.{rank}.json").read_text())["stops"] for rank in (0, 1)] == [75, 75]
+
+
+def test_workers_go_on_exactly_from_the_middle_of_an_epoch(together: Path) -> None:
+    one, other = last(together / "steps-stopped"), last(together / "steps")
+    assert_same_checkpoint(one, other)
+    assert_same(one.streams, other.streams)
 
 
 def test_buffers_are_averaged_and_sums_are_summed(together: Path) -> None:

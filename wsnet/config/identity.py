@@ -21,7 +21,7 @@ NUMERICS = 1
 _NO_NUMBERS: Any = {
     "data": {"workers", "found"},
     "model": {"checkpointing"},
-    "train": {"keep", "tensorboard", "diagnostics"},
+    "train": {"keep", "checkpoint_steps", "tensorboard", "diagnostics"},
     "execution": True,
     "seed": True,
 }

@@ -55,6 +55,8 @@ class TrainConfig(Config):
     """Share of each training label that is spread evenly over all classes (Szegedy et al. 2016); not in evaluation."""
     keep: Literal["last", "best", "all", "none"] = "last"
     """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
+    checkpoint_steps: PositiveInt | None = None
+    """Save in mid-epoch too, every so many steps (`step.pt`), to go on from there; for epochs of hours."""
     tensorboard: bool = False
     """Write TensorBoard scalars into the trial's directory as well."""
     diagnostics: bool = False

@@ -93,13 +93,16 @@ class Batches:
         """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
         return self._batches.place(step)[0]
 
-    def epoch(self, epoch: int) -> Iterator[Batch]:
-        """The batches of one epoch, on the device; with workers, one epoch at a time (it may be left early)."""
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.
+
+        It may be left early.
+        """
         if self._loader is None:
-            for step in range(self.steps):
+            for step in range(start, self.steps):
                 yield self._finish(self._batches.batch(epoch, step))
         else:
-            self._steps.epoch = epoch
+            self._steps.epoch, self._steps.start = epoch, start
             for batch in self._loader:
                 # Finished where a batch without workers is: by a CPU worker already, else on the device (as bytes, a
                 # batch also takes a quarter of the time to get there)
@@ -114,14 +117,14 @@ class _StepSampler(Sampler[_Step]):
     """Sends (epoch, step) to the workers, so that they need no state of their own."""
 
     def __init__(self, steps: int) -> None:
-        self.epoch = 0
+        self.epoch = self.start = 0
         self.steps = steps
 
     def __iter__(self) -> Iterator[_Step]:
-        return iter([(self.epoch, step) for step in range(self.steps)])
+        return iter([(self.epoch, step) for step in range(self.start, self.steps)])
 
     def __len__(self) -> int:
-        return self.steps
+        return self.steps - self.start
 
 
 class _StepDataset(Dataset[Batch | ByteBatch]):

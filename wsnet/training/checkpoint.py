@@ -24,7 +24,7 @@ class CheckpointError(TrialError):
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
-    """A trial after a whole epoch.
+    """A trial after a whole epoch, or in the middle of one.
 
     Random generators have no state here: all randomness derives from (seed, purpose, epoch).
 
@@ -36,6 +36,8 @@ class Checkpoint:
         records: one record for each epoch done.
         streams: online norm's state of each of several workers, which go on with their own; `model` has them merged.
         ema: the averaged parameters by name, where `train.ema` asks for them.
+        step: steps done of the epoch that is not whole.
+        workers: in mid-epoch, what each worker has of its own (see `wsnet.training.mid_epoch`).
     """
 
     trial_id: str
@@ -45,6 +47,8 @@ class Checkpoint:
     records: list[Record]
     streams: list[dict[str, Any]] = field(default_factory=list)
     ema: dict[str, torch.Tensor] = field(default_factory=dict)
+    step: int = 0
+    workers: list[dict[str, Any]] = field(default_factory=list)
 
     def to_bytes(self) -> bytes:
         """As a file that `torch.load(weights_only=True)` reads."""
@@ -72,6 +76,14 @@ class Checkpoint:
         """Read a trial's checkpoint; None where there is none."""
         data = folder.read(name)
         return None if data is None else cls.from_bytes(data, f"{folder.location}/{name}")
+
+    @classmethod
+    def latest(cls, folder: Folder, workers: int) -> "Checkpoint | None":
+        """How far a trial is: `step.pt` where it is newer than `last.pt`, and of so many workers."""
+        last, step = cls.read(folder, "last.pt"), cls.read(folder, "step.pt")
+        if step is None or len(step.workers) != workers or (last is not None and step.epoch < last.epoch):
+            return last
+        return step
 
     @classmethod
     def load(cls, path: str | Path) -> "Checkpoint":

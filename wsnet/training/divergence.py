@@ -1,5 +1,7 @@
 """Divergence noticed within an epoch, without making the host wait for the device at each step."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 
@@ -24,7 +26,7 @@ class TrainingMeter(Meter):
         super().__init__(device)
         self._steps = 0
         self._window: list[Tensor] = []
-        self._verdict: _Verdict | None = None
+        self._verdict: _Verdict | _Known | None = None
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """See `Meter.add`."""
@@ -39,6 +41,29 @@ class TrainingMeter(Meter):
         before, self._verdict = self._verdict, _Verdict(self._window, self._counts.device)
         self._window = []
         return before is not None and before.read()
+
+    def state(self) -> dict[str, Any]:
+        """See `Meter.state`."""
+        bad = None if self._verdict is None else self._verdict.read()
+        window = [loss.cpu() for loss in self._window]
+        return {**super().state(), "steps": self._steps, "window": window, "bad": bad}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """See `Meter.restore`."""
+        super().restore(state)
+        self._steps = state["steps"]
+        self._window = [loss.to(self._counts.device) for loss in state["window"]]
+        self._verdict = None if state["bad"] is None else _Known(state["bad"])
+
+
+class _Known:
+    """A verdict that was read before."""
+
+    def __init__(self, bad: bool) -> None:
+        self._bad = bad
+
+    def read(self) -> bool:
+        return self._bad
 
 
 class _Verdict:

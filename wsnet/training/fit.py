@@ -70,7 +70,7 @@ def fit(
         status = directory.status()
         if status is not None and status.is_final:
             return Result(status=status, records=directory.records())
-        checkpoint = Checkpoint.read(checkpoint_dir, "last.pt") or _checked(start, trial)
+        checkpoint = Checkpoint.latest(checkpoint_dir, rank_and_world()[1]) or _checked(start, trial)
         wait_for_all()  # ... nor does the leader write before all have read.
         if leader:
             write_start(trial, directory)
@@ -92,7 +92,7 @@ def _train(
     status = _ending(training, records)
     with Writer(training, directory, records, status) if directory else nullcontext() as writer:
         while status is None:
-            record = training.train_epoch(watch)
+            record = training.train_epoch(watch, writer.write_step if writer is not None else None)
             records.append(record)
             status = _ending(training, records)
             if writer is not None:
@@ -124,6 +124,8 @@ def _ending(training: Training, records: list[Record]) -> Status | None:
 
 def _checked(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
     epochs = trial.config.train.epochs
+    if start is not None and start.step:
+        raise CheckpointError(f"a checkpoint to begin from must be of a whole epoch, but got one at step {start.step}")
     if start is not None and start.epoch >= epochs and start.trial_id != trial.trial_id:
         raise CheckpointError(
             "a checkpoint to begin from must leave an epoch to train, "

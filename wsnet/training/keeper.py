@@ -32,6 +32,11 @@ class Keeper:
         if self._keep == "all":
             self._folder.write(f"epoch_{checkpoint.epoch:04d}.pt", data)
         self._folder.write("last.pt", data)
+        self._folder.delete("step.pt")
+
+    def save_step(self, checkpoint: Checkpoint) -> None:
+        """Save the middle of an epoch."""
+        self._folder.write("step.pt", checkpoint.to_bytes())
 
     def finish(self) -> None:
         """The trial needs its last checkpoint no more."""

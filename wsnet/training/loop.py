@@ -5,6 +5,7 @@ import itertools
 import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ from wsnet.training.evaluate import autocast, evaluate
 from wsnet.training.loss import Loss
 from wsnet.training.meter import Measured, Meter
 from wsnet.training.micro_batches import backward, plan_micro_batches
+from wsnet.training.mid_epoch import of_all_workers, own_state, restore_own_state
 from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state
 from wsnet.training.schedule import learning_rate
 from wsnet.training.streams import Streams
@@ -67,7 +69,11 @@ class Training:
         if start is not None:
             start.restore(self.model, self.optimizer)
         self.epoch = start.epoch if start else 0
-        self.streams = Streams(self.model, start.streams if start else [])
+        self.step = start.step if start else 0
+        self.own = start.workers[self.rank] if start and start.step else None
+        if self.own is not None:
+            restore_own_state(self.model, self.own)
+        self.streams = Streams(self.model, start.streams if start and not start.step else [])
         self.splits = {
             name: on_device(images, self.device)
             for name, images in (("validation", self.images.validation), ("test", self.images.test))
@@ -97,13 +103,18 @@ class Training:
             self.diagnostics = Diagnostics(self.model, self.optimizer, compiled=self.config.execution.compile)
             self.forward = self.diagnostics.around(self.forward)
 
-    def train_epoch(self, watch: Watch | None = None) -> Record:
-        """Train one more epoch and evaluate; returns its record."""
+    def train_epoch(self, watch: Watch | None = None, save: Callable[[Checkpoint], None] | None = None) -> Record:
+        """Train one more epoch, or the rest of one, and evaluate; returns its record.
+
+        Args:
+            watch: told of each step.
+            save: given the checkpoints in mid-epoch that `train.checkpoint_steps` asks for, without records.
+        """
         self.epoch += 1
-        began = time.perf_counter()
+        began = time.perf_counter() - (self.own["seconds"] if self.own else 0.0)
         record: Record = {"epoch": self.epoch, "lr": self.learning_rate(self.epoch * self.steps - 1)}
         self.streams.part()
-        trained = self._train(watch)
+        trained = self._train(watch, save, began)
         seconds = time.perf_counter() - began
         average_buffers(self.model)
         self.streams.merge()
@@ -166,13 +177,17 @@ class Training:
         optim, epochs = self.optim, self.config.train.epochs
         return learning_rate(optim.schedule, optim.lr, step=step, steps_per_epoch=self.steps, epochs=epochs)
 
-    def _train(self, watch: Watch | None) -> Measured:
-        """One pass over the training images; cut short soon after a loss that is not finite."""
+    def _train(self, watch: Watch | None, save: Callable[[Checkpoint], None] | None, began: float) -> Measured:
+        """One pass over the training images, or its rest; cut short soon after a loss that is not finite."""
         meter = TrainingMeter(self.device)
+        if self.own is not None:
+            meter.restore(self.own["meter"])
+        begin, self.step, self.own = self.step, 0, None
         self.model.train()
         first = (self.epoch - 1) * self.steps
         waiting = time.perf_counter()
-        for step, batch in enumerate(itertools.islice(self.batches.epoch(self.epoch), self.steps)):
+        batches = itertools.islice(self.batches.epoch(self.epoch, begin), self.steps - begin)
+        for step, batch in enumerate(batches, begin):
             waited = time.perf_counter() - waiting
             with self._measuring(step):
                 self.train_step(first + step, batch, meter)
@@ -180,6 +195,13 @@ class Training:
                 watch(self.epoch, step, waited, meter)
             if meter.has_diverged():
                 break
+            if self._is_saved(step + 1):
+                own = own_state(self.model, meter.state(), time.perf_counter() - began)
+                checkpoint = replace(
+                    self.checkpoint([]), epoch=self.epoch - 1, step=step + 1, workers=of_all_workers(own)
+                )
+                if save is not None:
+                    save(checkpoint)
             waiting = time.perf_counter()
         return meter.read()
 
@@ -188,10 +210,19 @@ class Training:
 
     def _measuring(self, step: int) -> AbstractContextManager[None]:
         """Measures the layers where they are to be: in the last step of an epoch with a whole batch."""
-        whole = max(1, min(self.steps, len(self.images.train) // self.config.train.batch_size))
-        if self.diagnostics is None or step != whole - 1:
+        if self.diagnostics is None or step != self._whole_steps - 1:
             return contextlib.nullcontext()
         return self.diagnostics.measuring()
+
+    def _is_saved(self, done: int) -> bool:
+        """Whether a checkpoint is due after so many steps of an epoch: none once its layers are measured."""
+        every = self.config.train.checkpoint_steps
+        return every is not None and done % every == 0 and done < self._whole_steps
+
+    @property
+    def _whole_steps(self) -> int:
+        """Steps of an epoch that have a whole batch; at least 1."""
+        return max(1, min(self.steps, len(self.images.train) // self.config.train.batch_size))
 
     def _built(self) -> nn.Module:
         classes, shape = len(self.images.classes), self.config.data.facts.shape

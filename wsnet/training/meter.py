@@ -1,6 +1,7 @@
 """Loss and errors of an epoch, read from the device once."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -83,6 +84,16 @@ class Meter:
             top5_error=100 * (samples - top5) / samples,
             samples=int(samples),
         )
+
+    def state(self) -> dict[str, Any]:
+        """All that was added so far, on the CPU, for `restore`; waits for the device."""
+        self._count()
+        return {"counts": self._counts.cpu(), "loss_sums": self._loss_sums.cpu()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from what another meter had."""
+        device = self._counts.device
+        self._counts, self._loss_sums = state["counts"].to(device), state["loss_sums"].to(device)
 
     def _count(self) -> None:
         if not self._losses:

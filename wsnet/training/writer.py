@@ -1,5 +1,6 @@
 """What rank 0 writes into a trial's directory, and whose directory it is."""
 
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -7,6 +8,7 @@ from wsnet.config.scaling import describe_scaling
 from wsnet.config.source import dump_yaml
 from wsnet.storage import Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
+from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.distributed import rank_and_world
 from wsnet.training.errors import TrialError
 from wsnet.training.execution import execution_record, is_available
@@ -103,6 +105,10 @@ class Writer:
         self._history.add(record)
         self._keeper.save(self._training.checkpoint(self._records), record)
         self._end(status)
+
+    def write_step(self, checkpoint: Checkpoint) -> None:
+        """Write the middle of an epoch down."""
+        self._keeper.save_step(replace(checkpoint, records=self._records))
 
     def _end(self, status: Status | None) -> None:
         if status is not None:
