@@ -94,3 +94,18 @@ def test_a_random_search_keeps_its_first_draws() -> None:
     assert small.config.search.name == "random"
     assert small.config.search.samples == 4
     assert [s.axes for s in small.settings] == [s.axes for s in whole.settings[:4] + whole.settings[9:13]]
+
+
+def test_an_axis_in_a_section_that_goes_is_no_axis() -> None:
+    small = smoke(sweep({"train.batch_size: [8, 32]": "train.stop_above.loss: [2.0, 3.0]"}))
+    assert "train.stop_above.loss" not in small.axes and len(small.settings) == 2
+
+
+def test_micro_batches_stay_where_a_batch_of_them_is_left() -> None:
+    def sizes(images: int) -> set[tuple[int, int | None]]:
+        changes = {"batch_size: 16": "batch_size: 500", "train.batch_size: [8, 32]": "train.micro_batch_size: [100]"}
+        small = smoke(sweep(changes), images=images)
+        return {(s.config.train.batch_size, s.config.train.micro_batch_size) for s in small.settings}
+
+    assert sizes(299) == {(200, 100)}
+    assert sizes(90) == {(90, 10)}

@@ -6,6 +6,7 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
+from wsnet.config.only import only
 from wsnet.sweep.names import setting_names
 from wsnet.sweep.plan import Plan, make_plan
 
@@ -143,3 +144,16 @@ def test_a_label_stands_in_a_name_for_what_its_case_sets() -> None:
 def test_a_section_as_a_value_is_named_by_what_is_in_it() -> None:
     sections = [{}, {"crop_padding": 4, "flip": True, "cutout": {"size": 16}}, {"flip": False, "mixup": {}}]
     assert setting_names([{"data.augment": section} for section in sections]) == ["off", "4-flip-cutout-16", "mixup"]
+
+
+def test_some_settings_of_a_plan_keep_their_names_and_the_manifest_is_the_whole_one(tmp_path: Path) -> None:
+    whole = plan(tmp_path, cases=CASES, grid={"train.batch_size": [2, 8]}, seeds=2)
+    part = whole.of(only(whole.sweep, ["model.norm.name=layer", "train.batch_size=8"]))
+    assert [trial.entry for trial in part.trials] == [t.entry for t in whole.trials if t.entry.name.startswith("ln-b8")]
+    assert len(part.trials) == 2 and len(whole.manifest.trials) == 12
+
+
+def test_a_label_that_looks_like_a_number_can_be_chosen(tmp_path: Path) -> None:
+    cases = [{"case": "110", "model.norm.name": "layer"}, {"case": "20", "model.norm.name": "none"}]
+    whole = plan(tmp_path, cases=cases)
+    assert [s.axes["case"] for s in only(whole.sweep, ["case=110"]).settings] == ["110"]

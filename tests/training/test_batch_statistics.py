@@ -9,10 +9,14 @@ from wsnet.config import TrialConfig
 from wsnet.training import TrialError
 from wsnet.training.batch_statistics import check_batch_statistics
 
+TWO_VIEWS = {"dual_cutout": {"size": 3}}
 
-def resnet(norm: dict[str, Any] | None = None, limit: int = 200, **train: Any) -> TrialConfig:
+
+def resnet(
+    norm: dict[str, Any] | None = None, limit: int = 200, augment: dict[str, Any] | None = None, **train: Any
+) -> TrialConfig:
     """A ResNet-18 on 8x8 digits: its maps are 8, 4, 2 and 1 wide."""
-    data = config(data={"limit": limit}, train=train).model_dump(mode="json")
+    data = config(data={"limit": limit, "augment": augment or {}}, train=train).model_dump(mode="json")
     model = {"name": "resnet", "depth": 18, "stem": "cifar", "norm": norm or {"name": "batch"}}
     return TrialConfig.model_validate({**data, "model": model})
 
@@ -40,6 +44,7 @@ def resnet(norm: dict[str, Any] | None = None, limit: int = 200, **train: Any) -
             "train.batch_size=33 with 2 workers in sub",
         ),
         (resnet({"name": "batch_renorm"}, batch_size=1), 1, "train.batch_size=1"),
+        (resnet({"name": "ghost_batch", "ghost_size": 3}, augment=TWO_VIEWS, batch_size=2), 1, "ghost_size=3"),
         (resnet({"name": "sync_batch"}, batch_size=1), 1, "train.batch_size=1"),
         (resnet({"name": "sync_batch"}, batch_size=10, limit=102), 4, "an image for each worker, .* a last batch of 2"),
     ],
@@ -61,6 +66,10 @@ def test_one_image_at_one_pixel_is_refused(trial: TrialConfig, workers: int, nam
         (resnet({"name": "sync_batch"}, batch_size=4), 4),
         (resnet({"name": "ghost_batch", "ghost_size": 8}, batch_size=24), 1),
         (resnet({"name": "ghost_batch", "ghost_size": 32}, batch_size=10), 1),
+        # What is left over is not trained on.
+        (resnet({"name": "ghost_batch", "ghost_size": 8}, limit=105, batch_size=64, drop_last=True), 1),
+        (resnet(batch_size=16, micro_batch_size=8, limit=105, steps_per_epoch=3), 1),
+        (resnet(batch_size=1, augment=TWO_VIEWS), 1),
     ],
 )
 def test_everything_else_may_be_trained(trial: TrialConfig, workers: int) -> None:

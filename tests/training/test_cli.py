@@ -1,5 +1,6 @@
 """`python -m wsnet.training`."""
 
+import functools
 import re
 import signal
 import subprocess
@@ -144,7 +145,9 @@ def test_missing_images_are_no_traceback(file: Path, tmp_path: Path, capsys: pyt
 def test_ctrl_c_exits_130_and_keeps_whole_epochs(file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "wsnet.training", str(file), "--out", str(tmp_path / "out")]
     command += ["--set", "train.epochs=100000"]
-    child = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    # What a shell starts in the background ignores SIGINT, and so do its children unless they are told otherwise.
+    listen = functools.partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    child = subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True, preexec_fn=listen)
     deadline = time.monotonic() + 60
     while not (tmp_path / "out" / "last.pt").exists() and time.monotonic() < deadline:
         time.sleep(0.01)

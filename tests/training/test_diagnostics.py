@@ -19,6 +19,7 @@ from tests.training.trials import (
     trained,
     trial,
 )
+from wsnet.config import TrialConfig
 from wsnet.data import Batch
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
@@ -169,9 +170,10 @@ def test_several_passes_in_a_step_count_as_one_batch() -> None:
             optimizer.zero_grad()
             for part in images.chunk(parts):
                 (model(part).square().sum() / len(images)).backward()
+            diagnostics.look_at_gradients()
             optimizer.step()
         found.append(diagnostics.read())
-    assert found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-6)
+    assert found[0] and found[1] == pytest.approx(found[0], rel=1e-3, abs=1e-6)
 
 
 def test_an_eager_look_in_mixed_precision_leaves_the_step_its_gradients() -> None:
@@ -189,6 +191,7 @@ def test_an_eager_look_in_mixed_precision_leaves_the_step_its_gradients() -> Non
             with torch.no_grad():
                 for parameter in model.parameters():
                     parameter.grad.zero_()
+            diagnostics.look_at_gradients()
             training.optimizer.step()
         found.append(diagnostics.read()["layers/layer2.0.bn1/activation_variance"])
     assert found[0] == pytest.approx(found[1], rel=0.01)
@@ -239,3 +242,18 @@ def test_an_epoch_that_ends_early_has_no_measures(tmp_path: Path) -> None:
     result = trained(Trial.prepare(config(**sections)), tmp_path)
     assert result.status.status == "diverged"
     assert not any(key.startswith("layers/") for key in result.records[-1])
+
+
+def test_gradients_are_measured_before_they_are_clipped(tmp_path: Path) -> None:
+    def norm(name: str, **optim: Any) -> float:
+        trial = Trial.prepare(config(optim=optim, train={"epochs": 1, "diagnostics": True, "steps_per_epoch": 1}))
+        return trained(trial, tmp_path / name).records[-1]["layers/conv1/gradient_norm"]
+
+    assert norm("clipped", clip_grad_norm=1e-6) == norm("plain") > 1e-3
+
+
+def test_lars_has_no_effective_learning_rate(tmp_path: Path) -> None:
+    data = config(train={"epochs": 1, "diagnostics": True}).model_dump(mode="json")
+    trial = Trial.prepare(TrialConfig.model_validate({**data, "optim": {"name": "lars", "lr": 1.0}}))
+    keys = trained(trial, tmp_path).records[-1].keys()
+    assert "layers/conv1/gradient_norm" in keys and "layers/conv1/effective_lr" not in keys

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsnet.config.errors import Keys, Mistake, dotted
+from wsnet.config.identity import changes_numbers
 from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.overrides import Override, covers
 from wsnet.config.published import CASE, misnamed, rows_of
@@ -76,7 +77,11 @@ def unlinked(config: SweepConfig, fixed: Mapping[str, Override], source: Source)
     keys = set() if link is None else {*_COMPARED, *link.match.values()}
     found = [key for key in fixed if any(covers(key, other) or covers(other, key) for other in keys)]
     if not found:
-        return config, []
+        changed = [] if link is None else [key for key in fixed if changes_numbers(key) and not key.startswith("seed")]
+        if not changed:
+            return config, []
+        text = f"published numbers are of another recipe, since --set fixes {', '.join(changed)}"
+        return config, [f"{source.place(_PATH)}: {dotted(_PATH)}: {text}"]
     text = f"published numbers are left out, since --set fixes {', '.join(found)}"
     report = config.report.model_copy(update={"published": None})
     return config.model_copy(update={"report": report}), [f"{source.place(_PATH)}: {dotted(_PATH)}: {text}"]

@@ -4,6 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from wsnet.config.errors import ConfigError, Mistake, did_you_mean
+from wsnet.config.published import CASE
 from wsnet.config.settings import Setting, Sweep
 from wsnet.config.source import parse_value
 
@@ -30,12 +31,13 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     known = dict.fromkeys(key for setting in sweep.settings for axes in setting.places for key in axes)
     for pair in pairs:
         key, equals, text = (part.strip() for part in pair.partition("="))
-        if not equals or not text:
+        if not key or not equals or not text:
             mistakes.append(Mistake(_PLACE, pair, "must be axis=value, such as train.batch_size=32"))
         elif key not in known:
             mistakes.append(Mistake(_PLACE, key, f"no axis of this sweep{did_you_mean(key, known)}"))
         else:
-            wanted.setdefault(key, []).append(parse_value(text))
+            # A label is a text, also where it looks like a number.
+            wanted.setdefault(key, []).append(text.strip("'\"") if key == CASE else parse_value(text))
     if not mistakes:
         mistakes = [
             _nothing(sweep, key, values) for key, values in wanted.items() if not _fitting(sweep, {key: values})

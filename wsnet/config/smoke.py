@@ -85,8 +85,12 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
     data = data.model_copy(update={"limit": limit, "validation": validation})
     batch_size = min(train.batch_size, max(1, data.train_size // workers) * workers)
     micro = train.micro_batch_size
-    if micro is not None:  # The whole batch stays the whole batch; others must divide what is left of it.
-        micro = batch_size if micro == train.batch_size else math.gcd(micro, batch_size // workers)
+    if micro == train.batch_size:  # The whole batch stays the whole batch.
+        micro = batch_size
+    elif micro is not None and batch_size >= micro * workers:
+        batch_size -= batch_size % (micro * workers)
+    elif micro is not None:
+        micro = math.gcd(micro, batch_size // workers)
     if train.steps_per_epoch is not None and steps is not None:
         steps = min(steps, train.steps_per_epoch)
     epochs = min(epochs, train.epochs)
@@ -124,6 +128,6 @@ def _moved(key: str, value: Any, before: TrialConfig, after: TrialConfig) -> Any
     """An axis's value as it was written, unless shrinking changed what it sets."""
     old: Any = before.model_dump(mode="json")
     new: Any = after.model_dump(mode="json")
-    for part in key.split("."):
-        old, new = old.get(part), new.get(part)
+    for part in key.split("."):  # A section may have gone, such as train.stop_above.
+        old, new = (tree.get(part) if isinstance(tree, dict) else None for tree in (old, new))
     return value if old == new else new

@@ -44,7 +44,7 @@ def make_own_norm(config: OwnNormConfig, channels: int, size: tuple[int, int]) -
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(0)
             norm = made(channels, **options)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         shown = ", ".join([str(channels), *(f"{name}={value!r}" for name, value in options.items())])
         raise OwnNormError(f"{config.class_name}({shown}) raised {where(error, config.source_file)}") from error
     norm.is_own_norm = True  # type: ignore[assignment]
@@ -89,7 +89,7 @@ def is_own(module: nn.Module) -> bool:
     return getattr(module, "is_own_norm", False) is True
 
 
-def where(error: Exception, file: str) -> str:
+def where(error: BaseException, file: str) -> str:
     """`file:line: Kind: text` of a user's error, at the last line of the file that it came through."""
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
@@ -106,13 +106,13 @@ def _module(file: str, source: bytes) -> types.ModuleType:
     sys.modules[name] = module  # Dataclasses and torch.compile look their module up there.
     try:
         exec(compile(source, file, "exec"), module.__dict__)
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         del sys.modules[name]
         raise OwnNormError(f"can not be imported: {where(error, file)}{_hint(error, file)}") from error
     return module
 
 
-def _hint(error: Exception, file: str) -> str:
+def _hint(error: BaseException, file: str) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and (Path(file).parent / f"{missing.partition('.')[0]}.py").exists():
         return "; an own norm is one file, so that its hash tells all of it: put both into one"

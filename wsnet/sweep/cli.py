@@ -117,9 +117,10 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
     from wsnet.config.only import only
     from wsnet.config.smoke import smoke
 
-    sweep = only(read_sweep(arguments.sweep, arguments.set), arguments.only)
+    whole = read_sweep(arguments.sweep, arguments.set)
+    sweep = only(whole, arguments.only)
     if arguments.smoke:
-        sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)
+        whole = sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)
     from rich.console import Console
 
     console = Console()
@@ -131,10 +132,18 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
         show_settings(sweep, arguments.sweep, console)
         show_costs(sweep, arguments.sweep, root=_data_root(arguments), console=console)
         return 0
-    return _train(arguments, sweep, conclude, shlex.join(["python", *command]), console)
+    return _train(arguments, whole, sweep, conclude, shlex.join(["python", *command]), console)
 
 
-def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, command: str, console: "Console") -> int:
+def _train(
+    arguments: argparse.Namespace,
+    whole: "Sweep",
+    sweep: "Sweep",
+    conclude: Conclude,
+    command: str,
+    console: "Console",
+) -> int:
+    """Train a sweep, or of a whole one the settings of `sweep`: the manifest is the whole one's in any case."""
     from wsnet.sweep.session import check_address
 
     if arguments.address is not None:
@@ -146,10 +155,10 @@ def _train(arguments: argparse.Namespace, sweep: "Sweep", conclude: Conclude, co
         from wsnet.sweep.revision import source_revision
         from wsnet.tracking import Mirror, default_tracking_uri
 
-        plan = make_plan(sweep, arguments.sweep, root=_data_root(arguments))
+        plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
-        manifest = plan.manifest
+        manifest, plan = plan.manifest, plan.of(sweep)
         try:
             folder.write("sweep.yaml", _as_written(arguments).encode())
             manifest.write(folder)

@@ -9,6 +9,7 @@ from wsnet.config import ExecutionConfig, TrialConfig
 from wsnet.config.optim import AdamConfig, AdamWConfig
 from wsnet.models import build, loss_and_logits
 from wsnet.sweep.plan import Plan
+from wsnet.training.micro_batches import plan_micro_batches
 
 __all__ = ["Estimate", "estimate"]
 
@@ -62,11 +63,14 @@ def estimate(plan: Plan, *, threads: int, device: str, concurrent: int) -> Estim
 
 def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> float:
     steps, data = config.steps_per_epoch, config.data
-    trained = min(data.train_size, steps * config.train.batch_size)
+    trained = min(data.train_size, steps * config.train.batch_size) * data.augment.views
     evaluated = min(data.facts.test, data.limit or data.facts.test) + min(
         data.validation, data.limit or data.validation
     )
-    return config.train.epochs * (steps * per_step + (trained + evaluated * _EVALUATION) * per_image)
+    evaluations = _EVALUATION * (1 if config.train.ema is None else 2)
+    size = plan_micro_batches(config).size
+    passes = steps * (1 if size is None else -(-config.train.batch_size // size))
+    return config.train.epochs * (passes * per_step + (trained + evaluated * evaluations) * per_image)
 
 
 def _line(config: TrialConfig, device: str) -> tuple[float, float]:

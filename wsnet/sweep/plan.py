@@ -1,10 +1,11 @@
 """The plan of a sweep: every trial with its identity, checked as far as it can be without training."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
+from wsnet.config.identity import canonical_text
 from wsnet.config.learning_rate import learning_rate_rule
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
@@ -58,6 +59,12 @@ class Plan:
     path: str
     trials: list[PlannedTrial]
     sizes: dict[str, ModelSize]
+
+    def of(self, sweep: Sweep) -> "Plan":
+        """The trials of some of its settings, as they are in the whole plan."""
+        kept = {canonical_text(setting.config) for setting in sweep.settings}
+        trials = [trial for trial in self.trials if canonical_text(trial.config) in kept]
+        return replace(self, sweep=sweep, trials=trials)
 
     @property
     def manifest(self) -> Manifest:

@@ -29,7 +29,7 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
     if not uses_batch_statistics(norm) or isinstance(norm, OwnNormConfig):  # Which has to refuse it by itself.
         return
     images, batch = config.data.train_size, config.train.batch_size
-    last = images - (config.steps_per_epoch - 1) * batch  # Of the last batch that is trained on.
+    last = min(batch, images - (config.steps_per_epoch - 1) * batch)  # Of the last batch that is trained on.
     for size in dict.fromkeys((batch, last)):
         which = f"train.batch_size={batch}"
         if size != batch:
@@ -52,13 +52,13 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
 
 def _smallest_group(config: TrialConfig, size: int, workers: int) -> int:
     """Images in the smallest group with statistics of its own, of a batch of this size."""
-    norm = config.model.norm
+    norm, views = config.model.norm, config.data.augment.views
     if norm.over_workers and workers > 1:
-        return norm.images_per_statistic(size)
+        return norm.images_per_statistic(size * views)
     shares = {max(1, size // workers), -(-size // workers)}  # A worker without a share takes one image all the same.
     micro = config.train.micro_batch_size or size
     passes = {part for share in shares for part in (min(micro, share), share % micro) if part}
-    return min(norm.images_per_statistic(part) for part in passes)
+    return min(norm.images_per_statistic(part * views) for part in passes)
 
 
 def _shrinks_to_one_pixel(config: TrialConfig, classes: int) -> bool:

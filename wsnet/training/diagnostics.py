@@ -34,6 +34,7 @@ from torch import Tensor, nn
 from wsnet.layers import norms_of
 from wsnet.storage.trial_directory import LAYERS, Record
 from wsnet.training.distributed import rank_and_world, sum_over_workers
+from wsnet.training.lars import LARS
 
 __all__ = ["Diagnostics"]
 
@@ -73,8 +74,6 @@ class Diagnostics:
         self._moments, self._weights = {}, None
         self._running = {name: _running_statistics(norm, self._device) for name, norm in self._norms.items()}
         with ExitStack() as stack:
-            step = self._optimizer.register_step_pre_hook(self._before_step)
-            stack.callback(step.remove)
             if not self._compiled:
                 stack.enter_context(self._hooks())
             self._measuring = True
@@ -111,8 +110,10 @@ class Diagnostics:
             for name in self._norms:
                 record |= _named(name, _of_norm(moments[f"{name}/in"], moments.get(f"{name}/out"), running[name]))
             power = 1.0 if isinstance(self._optimizer, torch.optim.SGD) else 0.5
+            is_lars = isinstance(self._optimizer, LARS)  # Its steps are a share of the weights' norm already.
             for name, lr, gradient, square in zip(self._weighted, self._lrs, *np.split(weights, 2), strict=True):
-                record |= _named(name, {"gradient_norm": gradient, "effective_lr": lr / square**power})
+                effective = {} if is_lars else {"effective_lr": lr / square**power}
+                record |= _named(name, {"gradient_norm": gradient, **effective})
         self._weights = None
         return record
 
@@ -159,8 +160,11 @@ class Diagnostics:
                 buffer.copy_(value)
 
     @torch.no_grad()
-    def _before_step(self, optimizer: torch.optim.Optimizer, *_: Any) -> None:
-        """Gradients are whole now, and weights as they were in the passes."""
+    def look_at_gradients(self) -> None:
+        """To be called in each step once its gradients are whole, before they are clipped; looks where it measures."""
+        if not self._measuring:
+            return
+        optimizer = self._optimizer
         lrs = {parameter: group["lr"] for group in optimizer.param_groups for parameter in group["params"]}
         weights = [module.weight for module in self._weighted.values()]
         nothing = weights[0].new_zeros(())

@@ -146,6 +146,8 @@ class Training:
             loss=objective,
             begin=lambda position: self.randomness.set_step(step, first + position),
         )
+        if self.diagnostics is not None:
+            self.diagnostics.look_at_gradients()
         clip_gradients(self.optim, self.model)
         self.optimizer.step()
         if self.average is not None:
