@@ -92,7 +92,7 @@ def test_a_random_search_trains_what_it_drew(tmp_path: Path) -> None:
 def test_a_killed_actor_is_started_again_from_its_checkpoint_as_often_as_it_may(
     max_failures: int, tmp_path: Path, shared_ray: Session
 ) -> None:
-    path = write(tmp_path, train={"epochs": 60, "steps_per_epoch": 2}, resources={"max_failures": max_failures})
+    path = write(tmp_path, train={"epochs": 240, "steps_per_epoch": 2}, resources={"max_failures": max_failures})
     trials = tmp_path / "tiny" / "trials"
 
     def kill_the_actor() -> None:
@@ -111,7 +111,7 @@ def test_a_killed_actor_is_started_again_from_its_checkpoint_as_often_as_it_may(
     status = directory.status()
     assert status is not None
     if max_failures:
-        assert (status.status, status.epoch) == ("finished", 60)
+        assert (status.status, status.epoch) == ("finished", 240)
         assert records(directory) == alone(directory, tmp_path)
     else:
         assert (status.status, status.message) == ("failed", "its process died; see error.txt")
