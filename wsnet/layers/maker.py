@@ -6,6 +6,7 @@ from torch import nn
 
 from wsnet.config.norm import NormConfig
 from wsnet.layers.activations import After, Before, make_activation
+from wsnet.layers.convolution import Conv2d
 from wsnet.layers.initialize import ClassifierInit, ConvInit, draw_as, start_at_zero
 from wsnet.layers.normalized import NormalizedConv2d
 from wsnet.layers.norms import Size, make_norm
@@ -15,7 +16,7 @@ from wsnet.layers.standardized import StandardizedConv2d
 __all__ = ["CONVS", "Layers"]
 
 CONVS: dict[str, type[nn.Conv2d]] = {
-    "none": nn.Conv2d,
+    "none": Conv2d,
     "standardized": StandardizedConv2d,
     "normalized": NormalizedConv2d,
 }

@@ -87,30 +87,18 @@ def _online_norm(*arguments: Any) -> Tensor:
 
 @torch.library.impl("wsnet::online_norm_forward", "CPU")
 def _forward(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor,
-    variance: Tensor,
-    decays: list[float],
-    forward_decays: Tensor | None,
-    backward_decays: Tensor | None,
-    numbers: list[float],
-    error_compensation: str,
-    group_size: int,
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    options = _options(decays, forward_decays, backward_decays, numbers, error_compensation, group_size)
     module = kernels if kernels.serves(x, weight, mean) else plain
-    out, saved = module.forward(x, (weight, bias), (mean, variance), options)
+    out, saved = module.forward(x, (weight, bias), (mean, variance), _options(*options))
     return out, *saved
 
 
 @torch.library.register_fake("wsnet::online_norm_forward")
-def _(  # type: ignore[no-untyped-def]
-    x, weight, bias, mean, variance, decays, forward_decays, backward_decays, numbers, error_compensation, group_size
-):
+def _(x, weight, bias, mean, variance, *options):  # type: ignore[no-untyped-def]
     samples, channels = x.shape[:2]
     stats = x.new_empty((4, samples, channels), dtype=torch.float64)
+    group_size = _options(*options).group_size
     groups = channels // group_size if group_size else 1
     return torch.empty_like(x), stats, x.new_empty((samples, groups), dtype=torch.float64)
 
@@ -125,17 +113,11 @@ def _backward(
     zeta: Tensor,
     u: Tensor,
     v: Tensor,
-    decays: list[float],
-    forward_decays: Tensor | None,
-    backward_decays: Tensor | None,
-    numbers: list[float],
-    error_compensation: str,
-    group_size: int,
+    *options: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    options = _options(decays, forward_decays, backward_decays, numbers, error_compensation, group_size)
     module = kernels if kernels.serves(x, weight, u) else plain
     grad_in, grad_weight, grad_bias = module.backward(
-        grad, x, (weight, bias), Statistics(stats, zeta), (u, v), options, needs_input=True
+        grad, x, (weight, bias), Statistics(stats, zeta), (u, v), _options(*options), needs_input=True
     )
     assert grad_in is not None
     return grad_in, grad_weight, grad_bias
@@ -147,6 +129,7 @@ def _(grad, x, weight, bias, *others):  # type: ignore[no-untyped-def]
     return torch.empty_like(x), x.new_empty(x.shape[1], dtype=dtype), x.new_empty(x.shape[1], dtype=dtype)
 
 
+# The options as the schemas have them, in this order.
 def _options(
     decays: list[float],
     forward_decays: Tensor | None,

@@ -2,12 +2,14 @@
 
 from abc import ABC, abstractmethod
 
-from torch import Tensor, nn
+from torch import Tensor
+
+from wsnet.layers.convolution import Conv2d
 
 __all__ = ["ReparametrizedConv2d"]
 
 
-class ReparametrizedConv2d(nn.Conv2d, ABC):
+class ReparametrizedConv2d(Conv2d, ABC):
     """A convolution with filters that are a function of its parameters.
 
     Attributes:

@@ -1,0 +1,39 @@
+"""The convolution that all others here build on."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+__all__ = ["Conv2d"]
+
+_BLOCK = 8
+"""Channels in a register of a CPU with AVX2."""
+
+
+class Conv2d(nn.Conv2d):
+    """torch's convolution, kept away from a kernel that writes outside its memory.
+
+    On CPUs with AVX2 and without AVX-512, oneDNN's gradient of 1x1 filters with a stride and fewer than 8 input
+    channels, in channels_last, overruns its workspace: crashes, or wrong numbers (oneDNN issue 6035; torch 2.15). There
+    the pixels that the stride picks are picked first, which is the same convolution without a stride.
+    """
+
+    def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+        if input.is_cpu and self._is_narrow_and_strided and not _has_avx512():
+            rows, columns = self.stride
+            return F.conv2d(input[:, :, ::rows, ::columns], weight, bias, groups=self.groups)
+        out: Tensor = super()._conv_forward(input, weight, bias)
+        return out
+
+    @property
+    def _is_narrow_and_strided(self) -> bool:
+        return (
+            self.kernel_size == (1, 1)
+            and max(self.stride) > 1
+            and self.padding == (0, 0)
+            and self.in_channels // self.groups < _BLOCK
+        )
+
+
+def _has_avx512() -> bool:
+    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
