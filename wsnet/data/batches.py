@@ -13,12 +13,11 @@ from torch import Tensor
 
 from wsnet.config.augment import AugmentConfig
 from wsnet.data.images import ImageSet
-from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
 from wsnet.data.pixels import Pixels
-from wsnet.data.random import epoch_order, permutations
+from wsnet.data.shares import Shares, share
 
-__all__ = ["Batch", "ByteBatch", "EpochBatches", "TensorSet", "evaluation_batches", "on_device", "share"]
+__all__ = ["Batch", "ByteBatch", "EpochBatches", "TensorSet", "evaluation_batches", "on_device"]
 
 
 class Batch(NamedTuple):
@@ -77,96 +76,41 @@ def on_device(split: ImageSet | TensorSet, device: torch.device | str) -> Tensor
     return TensorSet(split.images.to(device), split.labels.to(device))
 
 
-def share(size: int, rank: int, world: int) -> tuple[int, int]:
-    """The first and the past-last position of a rank's share of `size` items, parted as torch.tensor_split does."""
-    each, more = divmod(size, world)
-    start = rank * each + min(rank, more)
-    return start, start + each + (rank < more)
-
-
 class EpochBatches:
     """The augmented bytes of any step of any epoch: a pure function of (seed, epoch, step) and of the options.
 
     Worker processes run the same function, so they give the same bits.
+
+    Args:
+        split: the training images.
+        shares: which of them each step needs.
+        augment: the random changes.
+        seed: the trial's seed.
     """
 
-    def __init__(
-        self,
-        split: TensorSet,
-        *,
-        batch_size: int,
-        augment: AugmentConfig,
-        seed: int,
-        drop_last: bool,
-        rank: int,
-        world: int,
-    ) -> None:
-        """Options as for `wsnet.data.Batches`, which checks them."""
-        self.split = split
-        self.batch_size = batch_size
-        self.seed = seed
-        self.rank, self.world = rank, world
-        samples, height, width, _ = split.images.shape
-        whole, rest = divmod(samples, batch_size)
-        self.steps = whole + (1 if rest and not drop_last else 0)
+    def __init__(self, split: TensorSet, shares: Shares, *, augment: AugmentConfig, seed: int) -> None:
+        self.split, self.shares = split, shares
+        _, height, width, _ = split.images.shape
         self._pixels = Pixels(augment, seed=seed, height=height, width=width, device=split.images.device)
         self.height, self.width = self._pixels.height, self._pixels.width
-        self._partners = partners_needed(augment)
-        self._plan: tuple[int, Tensor, Tensor, Tensor] | None = None  # of the last epoch asked for
+        self._plan: tuple[int, Tensor, Tensor] | None = None  # of the last epoch asked for
 
-    def plan(self, epoch: int) -> tuple[Tensor, Tensor, Tensor]:
-        """The order of the epoch's samples, on the CPU and on the device, and their variants; int64 (N,) each."""
+    def plan(self, epoch: int) -> tuple[Tensor, Tensor]:
+        """The order of the epoch's samples, on the images' device, and their variants; int64 (N,) each."""
         if self._plan is None or self._plan[0] != epoch:
-            order = epoch_order(self.seed, epoch, len(self.split.images))
-            there = order.to(self.split.images.device)
-            self._plan = (epoch, order, there, self._pixels.variants(epoch, there))
+            order = self.shares.order(epoch).to(self.split.images.device)
+            self._plan = (epoch, order, self._pixels.variants(epoch, order))
         return self._plan[1:]
-
-    def place(self, step: int) -> tuple[int, int, int]:
-        """Where this rank's share of a step's batch starts and stops, and the size of that batch."""
-        size = min(self.batch_size, len(self.split.labels) - step * self.batch_size)
-        return (*share(size, self.rank, self.world), size)
 
     def batch(self, epoch: int, step: int) -> ByteBatch:
         """This rank's share of a step's batch."""
-        order, order_there, variants = self.plan(epoch)
-        first = step * self.batch_size
-        start, stop, size = self.place(step)
-        weight = (stop - start) * self.world / size
-        if start == stop:  # an image without weight, so that this rank takes part in the step
-            start = self.rank % size
-            stop = start + 1
-        if self._partners:
-            everyone = permutations(self.seed, "partners", epoch, step, count=self._partners, n=size)
-            chosen, partners = with_partners(everyone, start, stop)
-            samples = order[first + chosen]
-            there = samples.to(order_there.device, non_blocking=True)
-            variants = variants[(first + chosen).to(variants.device, non_blocking=True)]
-        else:
-            part, partners = slice(first + start, first + stop), None
-            samples, there, variants = order[part], order_there[part], variants[part]
-        images = self._pixels(self.split.images.index_select(0, there), variants, epoch, samples)
+        order, variants = self.plan(epoch)
+        part = self.shares.of(epoch, step)
+        places = part.places if isinstance(part.places, slice) else part.places.to(order.device, non_blocking=True)
+        there = order[places]
+        images = self._pixels(self.split.images.index_select(0, there), variants[places], epoch, part.samples)
         labels = self.split.labels.index_select(0, there)
-        return ByteBatch(images, labels, weight, samples, partners, epoch, step)
-
-
-def with_partners(everyone: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-    """Which images of a batch a rank needs, where some are mixed with others.
-
-    Args:
-        everyone: int64 (partners, size): places in the batch of each image's partners.
-        start: where the rank's own images start in the batch.
-        stop: where they stop.
-
-    Returns:
-        Places in the batch of the images that it needs, its own first; and where among them the partners of its own
-        are, (partners, stop - start).
-    """
-    partners = everyone[:, start:stop]
-    if stop - start == everyone.shape[1]:
-        return torch.arange(stop - start), partners
-    chosen = torch.cat([torch.arange(start, stop), partners.flatten()])
-    return chosen, (stop - start) + torch.arange(partners.numel()).view(partners.shape)
+        return ByteBatch(images, labels, part.weight, part.samples, part.partners, epoch, step)
 
 
 def evaluation_batches(

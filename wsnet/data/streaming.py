@@ -8,11 +8,10 @@ that their number changes nothing, and an epoch can be begun at any step without
 from collections.abc import Iterable, Iterator
 
 import torch
-from torch import Tensor
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wsnet.config.data import AugmentConfig
-from wsnet.data.batches import Batch, ByteBatch, share, with_partners
+from wsnet.data.batches import Batch, ByteBatch
 from wsnet.data.files import ImageFiles
 from wsnet.data.finish import Finish
 from wsnet.data.images import DataError
@@ -20,8 +19,8 @@ from wsnet.data.jpeg import evaluation_images, training_images
 from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
 from wsnet.data.pixels import coloured
-from wsnet.data.random import epoch_order, permutations
 from wsnet.data.random_crop import RandomCrops
+from wsnet.data.shares import Shares, share
 
 __all__ = ["StreamedBatches", "streamed_evaluation"]
 
@@ -49,30 +48,32 @@ class StreamedBatches:
         classes: int | None = None,
     ) -> None:
         """Arguments and errors as of `Batches`."""
-        if batch_size < 1 or not 0 <= rank < world or workers < 0:
-            raise ValueError(
-                "batch_size must be at least 1, rank from 0 to world - 1, and workers at least 0, "
-                f"but got batch_size={batch_size}, rank={rank}, world={world}, workers={workers}"
-            )
-        whole, rest = divmod(len(split), batch_size)
-        self.steps = whole + (1 if rest and not drop_last else 0)
-        if not self.steps:
-            raise ValueError(
-                f"an epoch must have at least one step, but got batch_size={batch_size}, drop_last={drop_last} "
-                f"with {len(split)} images"
-            )
+        if workers < 0:
+            raise ValueError(f"workers must be at least 0, but got workers={workers}")
+        self._shares = Shares(
+            len(split),
+            batch_size=batch_size,
+            seed=seed,
+            drop_last=drop_last,
+            rank=rank,
+            world=world,
+            partners=partners_needed(augment),
+        )
         self._finish = _Finish(
             split.size, mean, std, memory_format, torch.device(device), augment=augment, seed=seed, classes=classes
         )
-        self._dataset = _Training(split, batch_size, augment, seed, rank, world)
-        self._images, self._batch_size, self._rank, self._world = len(split), batch_size, rank, world
+        self._dataset = _Training(split, self._shares, RandomCrops(augment, seed))
         self._sampler = _Steps()
         self._loader = _loader(self._dataset, self._sampler, workers, self._finish.device) if workers else None
 
+    @property
+    def steps(self) -> int:
+        """Steps per epoch."""
+        return self._shares.steps
+
     def first_image(self, step: int) -> int:
         """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
-        whole = min(self._batch_size, self._images - step * self._batch_size)
-        return share(whole, self._rank, self._world)[0]
+        return self._shares.first_image(step)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.
@@ -108,36 +109,18 @@ def streamed_evaluation(
 class _Training(Dataset[ByteBatch | str]):
     """Maps (epoch, step) to this rank's share of a batch, or to what is wrong with a file."""
 
-    def __init__(
-        self, files: ImageFiles, batch_size: int, augment: AugmentConfig, seed: int, rank: int, world: int
-    ) -> None:
-        self.files, self.batch_size, self.seed = files, batch_size, seed
-        self.rank, self.world = rank, world
-        self._crops = RandomCrops(augment, seed)
-        self._partners = partners_needed(augment)
-        self._order: tuple[int, Tensor] | None = None  # of the last epoch asked for
+    def __init__(self, files: ImageFiles, shares: Shares, crops: RandomCrops) -> None:
+        self.files, self.shares, self.crops = files, shares, crops
 
     def __getitem__(self, index: _Step) -> ByteBatch | str:
-        epoch, step = index
-        if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, epoch_order(self.seed, epoch, len(self.files)))
-        whole = self._order[1][step * self.batch_size : (step + 1) * self.batch_size]
-        start, stop = share(len(whole), self.rank, self.world)
-        weight = (stop - start) * self.world / len(whole)
-        if start == stop:  # an image without weight, so that this rank takes part in the step
-            start = self.rank % len(whole)
-            stop = start + 1
-        samples, partners = whole[start:stop], None
-        if self._partners:
-            everyone = permutations(self.seed, "partners", epoch, step, count=self._partners, n=len(whole))
-            chosen, partners = with_partners(everyone, start, stop)
-            samples = whole[chosen]
+        part = self.shares.of(*index)
+        samples = part.samples.numpy()
         try:
-            images = training_images(self.files, samples.numpy(), self._crops, epoch)
+            images = training_images(self.files, samples, self.crops, index[0])
         except DataError as error:
             return str(error)
-        labels = torch.from_numpy(self.files.labels[samples.numpy()])
-        return ByteBatch(images, labels, weight, samples, partners, epoch, step)
+        labels = torch.from_numpy(self.files.labels[samples])
+        return ByteBatch(images, labels, part.weight, part.samples, part.partners, *index)
 
 
 class _Evaluation(Dataset[ByteBatch | str]):

@@ -10,7 +10,9 @@ from wsnet.config.augment import AugmentConfig
 from wsnet.data.batches import Batch, ByteBatch, EpochBatches, TensorSet, on_device
 from wsnet.data.finish import Finish
 from wsnet.data.images import ImageSet
+from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
+from wsnet.data.shares import Shares
 
 __all__ = ["Batches"]
 
@@ -62,21 +64,20 @@ class Batches:
             ValueError: if the batch size, the rank or the number of workers is out of range, no step is left, or the
                 number of classes is missing.
         """
-        if batch_size < 1 or not 0 <= rank < world or workers < 0:
-            raise ValueError(
-                "batch_size must be at least 1, rank from 0 to world - 1, and workers at least 0, "
-                f"but got batch_size={batch_size}, rank={rank}, world={world}, workers={workers}"
-            )
+        if workers < 0:
+            raise ValueError(f"workers must be at least 0, but got workers={workers}")
         device = torch.device(device)
         images = on_device(split, "cpu" if workers else device)
-        self._batches = EpochBatches(
-            images, batch_size=batch_size, augment=augment, seed=seed, drop_last=drop_last, rank=rank, world=world
+        self._shares = Shares(
+            len(images.labels),
+            batch_size=batch_size,
+            seed=seed,
+            drop_last=drop_last,
+            rank=rank,
+            world=world,
+            partners=partners_needed(augment),
         )
-        if not self.steps:
-            raise ValueError(
-                f"an epoch must have at least one step, but got batch_size={batch_size}, drop_last={drop_last} "
-                f"with {len(images.labels)} images"
-            )
+        self._batches = EpochBatches(images, self._shares, augment=augment, seed=seed)
         size = {"height": self._batches.height, "width": self._batches.width}
         normalize = Normalize(mean, std, memory_format=memory_format, device=device, **size)
         self._finish = Finish(normalize, augment, seed=seed, classes=classes)
@@ -87,11 +88,11 @@ class Batches:
     @property
     def steps(self) -> int:
         """Steps per epoch."""
-        return self._batches.steps
+        return self._shares.steps
 
     def first_image(self, step: int) -> int:
         """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
-        return self._batches.place(step)[0]
+        return self._shares.first_image(step)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.

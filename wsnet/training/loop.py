@@ -64,6 +64,7 @@ class Training:
         is_channels_last = self.config.execution.memory_format == "channels_last"
         self.layout = torch.channels_last if is_channels_last else torch.contiguous_format
         self.model = self._built().to(self.device).to(memory_format=self.layout)
+        self.loss = Loss.of(self.config)
         self.optim = scaled_optim(self.config.optim, self.config.train.batch_size)
         self.optimizer = build_optimizer(self.optim, self.model)
         if start is not None:
@@ -134,8 +135,7 @@ class Training:
         """One optimizer step, number `step` of the whole training from 0."""
         for group in self.optimizer.param_groups:
             group["lr"] = self.learning_rate(step)
-        objective = Loss.of(self.config)
-        first = self.batches.first_image(step % self.steps) * objective.views
+        first = self.batches.first_image(step % self.steps) * self.loss.views
         self.optimizer.zero_grad(set_to_none=True)
         loss, logits = backward(
             self.forward,
@@ -143,7 +143,7 @@ class Training:
             self.micro_batches.size,
             model=self.wrapped,
             autocast=self._autocast,
-            loss=objective,
+            loss=self.loss,
             begin=lambda position: self.randomness.set_step(step, first + position),
         )
         if self.diagnostics is not None:

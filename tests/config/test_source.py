@@ -1,0 +1,52 @@
+"""Reading a file: what is no YAML, no mapping or not there."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.config.files import SWEEP, sweep
+from wsnet.config import ConfigError, read_sweep
+from wsnet.config.source import Source
+
+
+def test_a_file_nested_beyond_all_bounds_is_told_in_one_line() -> None:
+    before = sys.getrecursionlimit()
+    sys.setrecursionlimit(1000)  # torch.compile, in another test, may have raised it.
+    try:
+        with pytest.raises(ConfigError, match=r"^f\.yaml:1: not valid YAML: nested too deeply$"):
+            Source.parse("[" * 800, "f.yaml")
+    finally:
+        sys.setrecursionlimit(before)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "f.yaml:1: the file is empty"),
+        ("# nothing\n", "f.yaml:1: the file is empty"),
+        ("- 1\n", "f.yaml:1: must be a mapping of keys to values, but is not"),
+        ("a: 1\na: 2\n", "f.yaml:2: a: duplicate key; keep one of them"),
+        (
+            "a:\n\tb: 1\n",
+            "f.yaml:2: not valid YAML: found character '\\t' that cannot start any token; "
+            "indent with spaces, not with tabs",
+        ),
+    ],
+)
+def test_a_file_that_is_no_mapping_is_told_in_one_line(text: str, said: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        Source.parse(text, "f.yaml")
+    assert str(caught.value) == said
+
+
+def test_an_absent_file_names_its_neighbour(tmp_path: Path) -> None:
+    (tmp_path / "digits.yaml").write_text(SWEEP)
+    with pytest.raises(ConfigError, match=r"no such file; did you mean '.*digits\.yaml'\?"):
+        read_sweep(str(tmp_path / "digit.yaml"))
+    with pytest.raises(ConfigError, match="can not be read"):
+        read_sweep(str(tmp_path))
+
+
+def test_a_number_in_exponent_form_is_a_number() -> None:
+    assert sweep({"lr: 0.1": "lr: 1e-3"}).settings[0].config.optim.lr == 1e-3
