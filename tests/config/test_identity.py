@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from wsnet.config import TrialConfig, canonical, setting_id, trial_id
+from wsnet.config import TrialConfig, canonical, identity, setting_id, trial_id
 from wsnet.config.identity import changes_numbers
 from wsnet.config.keys import dotted_keys
 from wsnet.config.overrides import merge
@@ -132,3 +132,23 @@ def test_pretrained_weights_count_by_their_content_and_not_by_their_place() -> N
     here, there = (trial(model__pretrained=path) for path in ("a.pth", "b/a.pth"))
     assert ids(here, warm_start="x") == ids(there, warm_start="x")
     assert ids(here, warm_start="x") != ids(here, warm_start="y") != ids(trial())
+
+
+@pytest.mark.parametrize(
+    ("concerned", "not_concerned"),
+    [
+        # An average of the weights, with statistics of its own.
+        ({"train__ema": {"decay": 0.9}}, {"train__ema": {"decay": 0.9}, "model__norm": {"name": "layer"}}),
+        # Online norm and a last batch of another size: 1,797 - 360 images are no multiple of 16.
+        ({"model__norm": {"name": "online"}}, {"model__norm": {"name": "online"}, "train__drop_last": True}),
+        ({"model__norm": {"name": "online"}}, {"model__norm": {"name": "online"}, "train__batch_size": 1}),
+        ({"model__norm": {"name": "online"}}, {}),
+    ],
+)
+def test_a_revision_gives_new_ids_to_the_settings_that_it_concerns_alone(
+    monkeypatch: pytest.MonkeyPatch, concerned: dict[str, Any], not_concerned: dict[str, Any]
+) -> None:
+    new = ids(trial(**concerned)), ids(trial(**not_concerned))
+    monkeypatch.setattr(identity, "_REVISIONS", {})
+    old = ids(trial(**concerned)), ids(trial(**not_concerned))
+    assert new[0] != old[0] and new[1] == old[1]

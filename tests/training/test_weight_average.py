@@ -1,6 +1,7 @@
 """The average of the weights against torch's own, and how a trial reports it."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -66,15 +67,42 @@ def test_the_average_is_measured_beside_the_weights_and_changes_nothing_of_them(
     assert last(tmp_path / "plain").ema == {}
 
 
-def test_an_average_that_forgets_everything_is_the_weights(tmp_path: Path) -> None:
-    record = trained(trial(train={"epochs": 1, "ema": {"decay": 0.0}}), tmp_path).records[-1]
+@pytest.mark.parametrize("norm", [{"name": "batch"}, {"name": "online"}, {"name": "batch_renorm"}])
+def test_an_average_that_forgets_everything_is_the_weights(tmp_path: Path, norm: dict[str, str]) -> None:
+    train = {"epochs": 1, "ema": {"decay": 0.0}, "evaluation_statistics": {"name": "recomputed"}}
+    record = trained(trial(train=train, model={"norm": norm}), tmp_path).records[-1]
     assert record["test_ema/loss"] == record["test/loss"]
+    plain = trained(
+        trial(train={**train, "evaluation_statistics": {"name": "running"}}, model={"norm": norm}), tmp_path / "2"
+    )
+    assert plain.records[-1]["test_ema/loss"] == record["test_ema/loss"], (
+        "the average's statistics are recomputed anyway"
+    )
+
+
+@pytest.mark.parametrize(
+    "norm", [{"name": "batch"}, {"name": "online", "forward_decay": 0.999}, {"name": "batch_renorm", "momentum": 0.1}]
+)
+def test_the_average_of_a_model_that_no_longer_moves_evaluates_as_that_model(
+    tmp_path: Path, norm: dict[str, Any]
+) -> None:
+    """After three epochs two more at a learning rate of nothing: the weights stand, running statistics settle."""
+    optim = {"schedule": {"name": "multistep", "milestones": [3], "gamma": 1e-30}}
+    of = trial(
+        data={"limit": None},
+        train={"epochs": 5, "batch_size": 32, "ema": {"decay": 0.1}},
+        optim=optim,
+        model={"norm": norm},
+    )
+    record = trained(of, tmp_path).records[-1]
+    assert record["train/loss"] < 1.8, "it has learned something"
+    assert record["test_ema/loss"] == pytest.approx(record["test/loss"], rel=0.05)
+    assert record["test_ema/top1_error"] == pytest.approx(record["test/top1_error"], abs=4)
 
 
 def test_what_the_records_say_of_the_average_is_true_of_the_checkpoints(tmp_path: Path) -> None:
     of = config(train={"epochs": 2, "ema": {"decay": 0.8}}, model={"norm": {"name": "online"}})
     record = trained(Trial.prepare(of), tmp_path).records[-1]
-    checkpoint = last(tmp_path)
-    training = Training(Trial.prepare(of))
-    training.model.load_state_dict({**checkpoint.model, **checkpoint.ema})
-    assert training.evaluate("test").named("test_ema").items() <= record.items()
+    measured = Training(Trial.prepare(of), last(tmp_path)).evaluate()
+    assert measured["test"].named("test").items() <= record.items()
+    assert measured["test_ema"].named("test_ema").items() <= record.items()

@@ -2,12 +2,13 @@
 
 In it: every option that changes the numbers and is not at its default (so that an option added later does not orphan
 old results), the hash of the images and their split, how many samples share batch statistics, how many streams of
-images an online norm has, and NUMERICS. Not in it:
+images an online norm has, NUMERICS, and the revisions that concern it. Not in it:
 names, paths, worker counts, checkpoints kept, and how the trial is executed (that is the execution record).
 """
 
 import hashlib
 import json
+from collections.abc import Callable
 from typing import Any
 
 from wsnet.config.norm import OwnNormConfig
@@ -16,7 +17,15 @@ from wsnet.config.trial import TrialConfig
 __all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "setting_id", "trial_id"]
 
 NUMERICS = 1
-"""Raised whenever a change to this code alters the numbers of a trial."""
+"""Raised whenever a change to this code alters the numbers of all trials."""
+
+_REVISIONS: dict[str, Callable[[TrialConfig], bool]] = {
+    # The average of the weights is evaluated with statistics of its own, and no longer with those of the weights.
+    "ema-statistics": lambda config: config.train.ema is not None and config.model.norm.keeps_statistics,
+    # Online norm's u and v follow the scale of the loss where an epoch's last batch has another size.
+    "online-last-batch": lambda config: config.model.norm.streams and config.last_batch_size != config.train.batch_size,
+}
+"""Changes to this code that altered the numbers of some settings, and of which: part of the identity of those alone."""
 
 _NO_NUMBERS: Any = {
     "data": {"workers", "found"},
@@ -84,6 +93,8 @@ def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str
         assert warm_start is not None, "a trial with pretrained weights needs the hash of their file"
     options["data"].pop("path", None)  # Tells settings of one sweep apart, but the images count, not where they lie.
     identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": options}
+    if revisions := [name for name, concerns in _REVISIONS.items() if concerns(config)]:
+        identity["revisions"] = revisions
     norm = config.model.norm
     if workers > 1 and norm.over_batch and not norm.over_workers:
         identity["samples_per_statistic"] = config.train.batch_size // workers

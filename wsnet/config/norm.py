@@ -37,6 +37,11 @@ class _Norm(Config):
     streams: ClassVar[bool] = False
     """Whether statistics pass from each image to the next, so that each worker has a stream of images of its own."""
 
+    @property
+    def keeps_statistics(self) -> bool:
+        """Whether evaluation normalizes by statistics that training has left."""
+        return self.over_batch or self.streams
+
     def images_per_statistic(self, images: int) -> int:
         """Images in the smallest group with statistics of its own, where so many are normalized at once."""
         return images if self.over_batch else 1

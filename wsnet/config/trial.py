@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from wsnet.config.base import Config, Fraction, NonNegativeInt, Positive, PositiveInt, conflict
 from wsnet.config.data import DataConfig
+from wsnet.config.evaluation import EvaluationStatisticsConfig, RunningConfig
 from wsnet.config.model import ModelConfig
 from wsnet.config.optim import OptimConfig
 
@@ -48,7 +49,10 @@ class TrainConfig(Config):
     """Arithmetic of the forward and backward pass: IEEE float32, TensorFloat-32 products on GPUs that have them, or
     automatic mixed precision in bfloat16. Never chosen for you."""
     ema: EMAConfig | None = None
-    """Average the weights as well, and evaluate the average as validation_ema and test_ema (unset: no)."""
+    """Average the weights as well, and evaluate the average as validation_ema and test_ema, with recomputed statistics
+    (see evaluation_statistics; unset: no average)."""
+    evaluation_statistics: EvaluationStatisticsConfig = RunningConfig(name="running")
+    """Statistics that norms with running statistics are evaluated with."""
     stop_above: StopAboveConfig | None = None
     """End a trial whose training loss stays high (unset: only one whose loss is not finite)."""
     label_smoothing: Fraction = 0.0
@@ -107,6 +111,12 @@ class TrialConfig(Config):
                 f"train.micro_batch_size={micro} with train.batch_size={self.train.batch_size}"
             )
             found.append((text, ("train.micro_batch_size", "train.batch_size")))
+        if self.train.evaluation_statistics.name != "running" and not self.model.norm.keeps_statistics:
+            text = (
+                f"train.evaluation_statistics {self.train.evaluation_statistics.name!r} has no effect with norm "
+                f"{self.model.norm.name!r}, which keeps no running statistics; leave it out there, as with a case"
+            )
+            found.append((text, ("train.evaluation_statistics.name", "model.norm.name")))
         if self.model.checkpointing and self.execution.compile:
             text = "model.checkpointing can not be compiled yet; leave out execution.compile or model.checkpointing"
             found.append((text, ("execution.compile", "model.checkpointing")))
@@ -133,3 +143,8 @@ class TrialConfig(Config):
         whole, rest = divmod(self.data.train_size, self.train.batch_size)
         steps = whole + (1 if rest and not self.train.drop_last else 0)
         return steps if self.train.steps_per_epoch is None else min(steps, self.train.steps_per_epoch)
+
+    @property
+    def last_batch_size(self) -> int:
+        """Images in the last batch of an epoch that is trained on."""
+        return min(self.train.batch_size, self.data.train_size - (self.steps_per_epoch - 1) * self.train.batch_size)

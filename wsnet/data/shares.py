@@ -74,11 +74,11 @@ class Shares:
 
     def first_image(self, step: int) -> int:
         """Position, in the whole batch of a step, of the first image of this rank's share."""
-        return share(self._size(step), self._rank, self._world)[0]
+        return share(self.images(step), self._rank, self._world)[0]
 
     def of(self, epoch: int, step: int) -> Share:
         """This rank's share of a step's batch."""
-        first, size = step * self._batch_size, self._size(step)
+        first, size = step * self._batch_size, self.images(step)
         start, stop = share(size, self._rank, self._world)
         weight = (stop - start) * self._world / size
         if start == stop:  # an image without weight, so that this rank takes part in the step
@@ -92,7 +92,8 @@ class Shares:
             places = first + chosen
         return Share(places, self.order(epoch)[places], partners, weight)
 
-    def _size(self, step: int) -> int:
+    def images(self, step: int) -> int:
+        """Images in the whole batch of a step, over all ranks."""
         return min(self._batch_size, self._images - step * self._batch_size)
 
 

@@ -75,6 +75,10 @@ class StreamedBatches:
         """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
         return self._shares.first_image(step)
 
+    def images(self, step: int) -> int:
+        """Images in the whole batch of a step of an epoch, over all ranks."""
+        return self._shares.images(step)
+
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.
 

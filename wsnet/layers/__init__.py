@@ -13,6 +13,7 @@ from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
 from wsnet.layers.once_per_step import once_per_step
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.places import mark_norm, norms_of
+from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
 from wsnet.layers.randomness import LayerRandomness, RandomLayer
 from wsnet.layers.shake import ShakeShake
 from wsnet.layers.standardized import StandardizedConv2d, standardize
@@ -37,6 +38,7 @@ __all__ = [
     "StandardizedConv2d",
     "SyncBatchNorm2d",
     "ThresholdedLinearUnit",
+    "has_running_statistics",
     "initialize",
     "initialize_from_data",
     "load_own_norm",
@@ -45,6 +47,8 @@ __all__ = [
     "normalize",
     "norms_of",
     "once_per_step",
+    "recompute_statistics",
+    "recomputed_statistics",
     "standardize",
     "uses_batch_statistics",
 ]

@@ -116,17 +116,17 @@ def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Conso
 def _evaluate(trial: "Trial", checkpoint: "Checkpoint", console: "Console") -> int:
     from wsnet.training.execution import applied
     from wsnet.training.loop import Training
+    from wsnet.training.weight_average import WeightAverage
 
     with applied(trial.config):
         training = Training(trial)
         checkpoint.restore(training.model)
-        for suffix, weights in (("", {}), ("_ema", checkpoint.ema)):
-            training.model.load_state_dict(weights, strict=False)
-            for split in training.splits if weights or not suffix else ():
-                measured = training.evaluate(split)
-                top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
-                accuracy = f"top-1 {top1:.2f}  top-5 {top5:.2f}"
-                _say(console, f"{split}{suffix}: loss {measured.loss:.4f}  {accuracy}  ({measured.samples:,} images)")
+        training.epoch = checkpoint.epoch
+        training.average = WeightAverage.of(training.model, checkpoint.ema) if checkpoint.ema else None
+        for split, measured in training.evaluate().items():
+            top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
+            accuracy = f"top-1 {top1:.2f}  top-5 {top5:.2f}"
+            _say(console, f"{split}: loss {measured.loss:.4f}  {accuracy}  ({measured.samples:,} images)")
     return 0
 
 

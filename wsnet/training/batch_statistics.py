@@ -29,8 +29,7 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
     if not uses_batch_statistics(norm) or isinstance(norm, OwnNormConfig):  # Which has to refuse it by itself.
         return
     images, batch = config.data.train_size, config.train.batch_size
-    last = min(batch, images - (config.steps_per_epoch - 1) * batch)  # Of the last batch that is trained on.
-    for size in dict.fromkeys((batch, last)):
+    for size in dict.fromkeys((batch, config.last_batch_size)):
         which = f"train.batch_size={batch}"
         if size != batch:
             rest = f"({images} training images, train.batch_size={batch}); set train.drop_last"

@@ -23,6 +23,7 @@ from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.distributed import average_buffers, rank_and_world
 from wsnet.training.divergence import TrainingMeter
 from wsnet.training.evaluate import autocast, evaluate
+from wsnet.training.evaluation_statistics import EvaluationStatistics
 from wsnet.training.loss import Loss
 from wsnet.training.meter import Measured, Meter
 from wsnet.training.micro_batches import backward, plan_micro_batches
@@ -96,6 +97,7 @@ class Training:
             initialize_from_data(self.model, next(self.batches.epoch(1)).images)
         ema = self.config.train.ema
         self.average = WeightAverage(self.model, ema, start.ema if start else {}) if ema else None
+        self.statistics = EvaluationStatistics(self.config, self.model, self.images, self._placement())
         self.wrapped = self._wrapped()
         self.randomness = LayerRandomness(self.model, self.config.seed)
         self.forward = self._forward()
@@ -121,12 +123,8 @@ class Training:
         self.streams.merge()
         record |= trained.named("train")
         layers = self.diagnostics.read() if self.diagnostics else {}
-        for split in self.splits:
-            record |= self.evaluate(split).named(split)
-        if self.average is not None:
-            with self.average.in_model():
-                for split in self.splits:
-                    record |= self.evaluate(split).named(f"{split}_ema")
+        for split, measured in self.evaluate().items():
+            record |= measured.named(split)
         record["time/epoch_seconds"] = time.perf_counter() - began
         record["time/images_per_second"] = trained.samples / seconds
         return record | layers
@@ -137,15 +135,16 @@ class Training:
             group["lr"] = self.learning_rate(step)
         first = self.batches.first_image(step % self.steps) * self.loss.views
         self.optimizer.zero_grad(set_to_none=True)
-        loss, logits = backward(
-            self.forward,
-            batch,
-            self.micro_batches.size,
-            model=self.wrapped,
-            autocast=self._autocast,
-            loss=self.loss,
-            begin=lambda position: self.randomness.set_step(step, first + position),
-        )
+        with self.streams.scaled(self.config.train.batch_size / self.batches.images(step % self.steps)):
+            loss, logits = backward(
+                self.forward,
+                batch,
+                self.micro_batches.size,
+                model=self.wrapped,
+                autocast=self._autocast,
+                loss=self.loss,
+                begin=lambda position: self.randomness.set_step(step, first + position),
+            )
         if self.diagnostics is not None:
             self.diagnostics.look_at_gradients()
         clip_gradients(self.optim, self.model)
@@ -155,8 +154,16 @@ class Training:
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
 
-    def evaluate(self, split: str) -> Measured:
-        """Loss and errors on `validation` or `test`."""
+    def evaluate(self) -> dict[str, Measured]:
+        """Loss and errors on `validation` (where there is one) and `test`, and on both with `_ema` of the average."""
+        with self.statistics.of_weights(self.epoch):
+            found = {split: self._evaluate(split) for split in self.splits}
+        if self.average is not None:
+            with self.average.in_model(), self.statistics.of_average(self.epoch):
+                found |= {f"{split}_ema": self._evaluate(split) for split in self.splits}
+        return found
+
+    def _evaluate(self, split: str) -> Measured:
         workers = self.config.data.workers
         options = {"batch_size": _EVALUATED_AT_ONCE, "workers": workers, **self._placement()}
         batches = evaluation_batches(self.splits[split], **options)

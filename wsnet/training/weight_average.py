@@ -1,6 +1,8 @@
 """`train.ema`: an exponential moving average of the weights, as torch.optim.swa_utils has it (ema with buffers copied).
 
-Buffers (running statistics, online norm's state) are not averaged: the average is evaluated with those of the model.
+Running statistics are not averaged along: an average of the statistics that many sets of weights had is not what the
+averaged weights have (noise in the weights makes activations vary more than their average does). They are recomputed
+for each evaluation, as torch's `update_bn` does (Izmailov et al. 2018, section 3.2): `EvaluationStatistics`.
 """
 
 import contextlib
@@ -29,6 +31,11 @@ class WeightAverage:
         if start:
             for (name, _), average in zip(model.named_parameters(), self._average, strict=True):
                 average.copy_(start[name])
+
+    @classmethod
+    def of(cls, model: nn.Module, average: dict[str, Tensor]) -> "WeightAverage":
+        """A checkpoint's average, to be evaluated."""
+        return cls(model, EMAConfig(decay=0.0), average)
 
     @property
     def state(self) -> dict[str, Tensor]:
