@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.files import mistakes_of, sweep
+from tests.config.files import mistakes_of
 from wsnet.config import ConfigError, read_trial
 
 LR = "lr: 0.1"
@@ -270,8 +270,3 @@ def test_a_trial_file_tells_its_mistakes_too(tmp_path: Path) -> None:
         "/trial.yaml:4: train.epoch: unknown key; did you mean 'epochs'?",
         "/trial.yaml:4: train.epochs: missing, and it has no default",
     ]
-
-
-def test_milestones_past_the_end_are_a_warning_only() -> None:
-    found = sweep({LR: "lr: 0.1, schedule: {name: multistep, milestones: [1, 5]}"})
-    assert found.warnings == ["s.yaml:5: base.optim.schedule.milestones: milestones [5] are never reached in 3 epochs"]

@@ -30,6 +30,7 @@ from wsnet.config.published import CASE
 from wsnet.config.source import Source
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
+from wsnet.config.warnings import warnings_of
 
 __all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "varying"]
 
@@ -131,7 +132,7 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
         mistakes += cells_of_one_row(config, [axes for setting in settings for axes in setting.places], source)
     if mistakes:
         raise ConfigError(in_order(mistakes))
-    warnings += _warnings(settings, source)
+    warnings += warnings_of((setting.config for setting in settings), source)
     return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings)
 
 
@@ -223,15 +224,3 @@ def _validation_mistakes(config: SweepConfig, source: Source) -> list[Mistake]:
         text = f"{config.report.metric!r} {needs}"
         mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
     return mistakes
-
-
-def _warnings(settings: list[Setting], source: Source) -> list[str]:
-    """Published recipes have milestones past the end, so that is a warning only."""
-    late: dict[str, None] = {}
-    for setting in settings:
-        schedule, epochs = setting.config.optim.schedule, setting.config.train.epochs
-        if schedule.name == "multistep" and schedule.milestones[-1] >= epochs:
-            beyond = [m for m in schedule.milestones if m >= epochs]
-            late[f"milestones {beyond} are never reached in {epochs} epochs"] = None
-    place = source.place(("base", "optim", "schedule", "milestones"))
-    return [f"{place}: base.optim.schedule.milestones: {text}" for text in late]

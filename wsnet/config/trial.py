@@ -42,7 +42,7 @@ class TrainConfig(Config):
     """Images that batch statistics are taken over, a divisor of the batch (unset: a worker's whole share of it). The
     results are those of a loop: forward and backward of one micro-batch after the other, gradients added up, a step."""
     drop_last: bool = False
-    """Leave out an epoch's last batch when it is smaller than the others."""
+    """Leave out an epoch's last batch when it is smaller than the others. A few images left over make a whole step."""
     steps_per_epoch: PositiveInt | None = None
     """End every epoch after so many steps; for a quick look, not for results."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"

@@ -24,6 +24,7 @@ _WORDS = {
         "none": "nn",
     },
     "model.norm.batch_statistics": {"False": "", "True": ""},
+    "train.evaluation_statistics.name": {"running": "", "recomputed": "rec"},
     "model.weight": {"none": "", "standardized": "ws", "normalized": "wn"},
 }
 _LETTERS = {

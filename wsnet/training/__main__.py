@@ -89,6 +89,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Console") -> int:
     from wsnet.config.scaling import describe_scaling
+    from wsnet.config.warnings import small_last_batch
     from wsnet.models import parameter_count
     from wsnet.storage import Folder
     from wsnet.training.bar import Bar
@@ -105,6 +106,8 @@ def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Conso
     scaled = describe_scaling(config)
     if scaled:
         _say(console, f"optim.scale_with_batch gives {scaled}")
+    if (warning := small_last_batch(config)) is not None:
+        print(f"warning: {warning}", file=sys.stderr)
     with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
         result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)
     _say(console, f"{result.status.status} after epoch {result.status.epoch}: {folder.location}")
