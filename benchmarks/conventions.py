@@ -120,7 +120,7 @@ def padding(seed: int, root: Path) -> Pair:
 
 @contextmanager
 def padded_with(colour: Tensor) -> Iterator[None]:
-    """Bytes wrap round: an image less the colour, padded with 0, plus the colour is the image padded with the colour."""
+    """Bytes wrap round: (image - colour), padded with 0, + colour is the image padded with the colour."""
     plain = Augment.__call__
     with mock.patch.object(Augment, "__call__", lambda self, images, v: plain(self, images - colour, v) + colour):
         yield
