@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import torch
 
 from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.config.evaluation import RecomputedConfig
 from wsnet.config.optim import AdamConfig, AdamWConfig
 from wsnet.models import build, loss_and_logits
 from wsnet.sweep.plan import Plan
@@ -67,10 +68,21 @@ def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> fl
     evaluated = min(data.facts.test, data.limit or data.facts.test) + min(
         data.validation, data.limit or data.validation
     )
-    evaluations = _EVALUATION * (1 if config.train.ema is None else 2)
+    evaluations = 1 if config.train.ema is None else 2
     size = plan_micro_batches(config).size
     passes = steps * (1 if size is None else -(-config.train.batch_size // size))
-    return config.train.epochs * (passes * per_step + (trained + evaluated * evaluations) * per_image)
+    forward = evaluated * evaluations + _recomputed(config)
+    return config.train.epochs * (passes * per_step + (trained + forward * _EVALUATION) * per_image)
+
+
+def _recomputed(config: TrialConfig) -> int:
+    """Images that statistics for evaluation are recomputed over in an epoch."""
+    asked, has_average = config.train.evaluation_statistics, config.train.ema is not None
+    if not config.model.norm.keeps_statistics:
+        return 0
+    of_weights = asked if isinstance(asked, RecomputedConfig) else None
+    each = min((of_weights or RecomputedConfig(name="recomputed")).images, config.data.train_size)
+    return each * ((of_weights is not None) + has_average)
 
 
 def _line(config: TrialConfig, device: str) -> tuple[float, float]:
