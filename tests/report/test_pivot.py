@@ -123,10 +123,34 @@ def test_a_stopped_setting_shows_its_rungs_validation_value_only() -> None:
     assert pivot(stopped).missing == {"stopped": 3}
 
 
-def test_no_significance_is_claimed_and_the_footnote_says_why() -> None:
-    note = footnote(pivot(results([("a", {"norm": "batch", "batch": 1})], seeds=5)))
+@pytest.mark.parametrize(
+    ("seeds", "pairs", "paired", "rank_sum"),
+    [
+        (1, "1 pair,", "two-sided 2/2^1 = 1, one-sided 1/2^1 = 0.5;", "1 against 1, two-sided 2/C(2, 1) = 1."),
+        (
+            5,
+            "5 pairs,",
+            "two-sided 2/2^5 = 0.0625, one-sided 1/2^5 = 0.03125;",
+            "5 against 5, two-sided 2/C(10, 5) = 0.0079365.",
+        ),
+        (
+            6,
+            "6 pairs,",
+            "two-sided 2/2^6 = 0.03125, one-sided 1/2^6 = 0.015625;",
+            "6 against 6, two-sided 2/C(12, 6) = 0.0021645.",
+        ),
+    ],
+)
+def test_the_footnote_claims_no_significance_and_says_what_so_many_seeds_could_show(
+    seeds: int, pairs: str, paired: str, rank_sum: str
+) -> None:
+    note = footnote(pivot(results([("a", {"norm": "batch", "batch": 1})], seeds=seeds)))
     assert note is not None
-    assert "2/2^5 = 0.0625" in note
+    assert note.startswith("Differences were not tested, and no significance is claimed.")
+    assert pairs in note and paired in note and note.endswith(rank_sum)
+
+
+def test_without_seeds_there_is_no_footnote() -> None:
     assert footnote(pivot(results([]))) is None
 
 

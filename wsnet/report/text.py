@@ -95,17 +95,16 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
 
 
 def footnote(pivot: Pivot) -> str | None:
-    """Why no significance is claimed; None where there are no seeds to compare."""
-    pairs = pivot.most_seeds
-    if pairs == 0:
+    """That nothing was tested, and what so many seeds could show; None where there are no seeds to compare."""
+    n = pivot.most_seeds
+    if n == 0:
         return None
-    p = smallest_p(pairs)
-    many = "1 pair" if pairs == 1 else f"{pairs} pairs"
-    if p < 0.05:
-        return "Differences were not tested; no significance is claimed."
+    p = smallest_p(n)
+    seeds, pairs = ("1 seed", "1 pair") if n == 1 else (f"{n} seeds", f"{n} pairs")
     return (
-        f"With {many} of seeds the smallest two-sided p of an exact paired (sign-flip) test is 2/2^{pairs} = {p:g}: no "
-        "difference can reach p < 0.05, and no significance is claimed."
+        f"Differences were not tested, and no significance is claimed. The smallest p possible with {seeds} a cell: exact "
+        f"sign-flip test of {pairs}, two-sided 2/2^{n} = {p.paired:.5g}, one-sided 1/2^{n} = {p.paired_one_sided:.5g}; "
+        f"exact rank-sum test of {n} against {n}, two-sided 2/C({2 * n}, {n}) = {p.rank_sum:.5g}."
     )
 
 
