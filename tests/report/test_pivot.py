@@ -43,10 +43,7 @@ def results(
 def texts(of: Results) -> list[list[str]]:
     """The cells as text."""
     cells: Pivot = pivot(of)
-    metric, seeds = of.header.metric, of.header.seeds
-    return [
-        [cell_text(cells.cells.get((row, column)), metric, seeds) for column in cells.columns] for row in cells.rows
-    ]
+    return [[cell_text(cells.cells.get((row, column)), of.header) for column in cells.columns] for row in cells.rows]
 
 
 def test_rows_and_columns_stand_in_the_order_of_the_sweep_file() -> None:
