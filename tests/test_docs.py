@@ -10,9 +10,12 @@ import pytest
 from tests.shared import SHARED
 from wsnet.config import read_sweep
 from wsnet.config.only import only
+from wsnet.config.settings import sweep_of
+from wsnet.config.source import Source
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
 from wsnet.report.cli import _parser as report_parser
+from wsnet.report.statistics import smallest_p
 from wsnet.sweep.cli import _parser as sweep_parser
 
 ROOT = Path(__file__).parents[1]
@@ -34,6 +37,35 @@ def test_the_example_of_an_own_norm_passes_its_check(tmp_path: Path, capsys: pyt
     options = ["--option", "power=0.5", "--option", "batch_statistics=false"]
     assert main(["check", f"{tmp_path}/mynorm.py:PowerNorm", *options, *quick]) == 0
     assert capsys.readouterr().out.splitlines()[-1] == "10 pass"
+
+
+def test_the_readme_quotes_the_sweep_file_as_it_is_and_counts_its_trials() -> None:
+    readme, file = ROOT / "README.md", ROOT / "sweeps" / "cifar_batchsize.yaml"
+    (quoted,) = re.findall(r"```yaml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
+    written = Source.read(str(file)).data
+    left_out = {"scheduler", "resources"}  # They are at their defaults.
+    assert Source.parse(quoted, "README").data == {key: value for key, value in written.items() if key not in left_out}
+    sweep = read_sweep(str(file))
+    trials = f"{len(sweep.settings) * len(sweep.config.seed_list)} trials"
+    assert f", {trials} of 90 epochs" in readme.read_text(encoding="utf-8")
+    assert f"= {trials}." in file.read_text(encoding="utf-8")
+
+
+def test_the_example_of_a_choice_is_part_of_a_sweep_file() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
+    example = example.replace("base:\n", "name: s\nbase:\n  model: {name: cifar_resnet, depth: 8}\n")
+    example = example.replace("grid:\n", "  optim: {name: sgd}\n  train: {epochs: 1}\ngrid:\n")
+    select = sweep_of(Source.parse(example, "reports.md")).config.report.select
+    assert select is not None and select.over == ("optim.lr",)
+
+
+def test_the_smallest_p_in_the_documentation_are_those_of_the_footnote() -> None:
+    rows = re.findall(r"^\| (\d+) \| (.*) \|$", (DOCS / "reports.md").read_text(encoding="utf-8"), re.MULTILINE)
+    assert [int(seeds) for seeds, _ in rows] == [3, 5, 6]
+    for seeds, written in rows:
+        p = smallest_p(int(seeds))
+        shown = zip(written.split(" | "), (p.paired, p.paired_one_sided, p.rank_sum), strict=True)
+        assert all(float(text) == pytest.approx(value, rel=0.005) for text, value in shown)
 
 
 def commands() -> list[str]:

@@ -43,10 +43,7 @@ def results(
 def texts(of: Results) -> list[list[str]]:
     """The cells as text."""
     cells: Pivot = pivot(of)
-    metric, seeds = of.header.metric, of.header.seeds
-    return [
-        [cell_text(cells.cells.get((row, column)), metric, seeds) for column in cells.columns] for row in cells.rows
-    ]
+    return [[cell_text(cells.cells.get((row, column)), of.header) for column in cells.columns] for row in cells.rows]
 
 
 def test_rows_and_columns_stand_in_the_order_of_the_sweep_file() -> None:
@@ -123,10 +120,34 @@ def test_a_stopped_setting_shows_its_rungs_validation_value_only() -> None:
     assert pivot(stopped).missing == {"stopped": 3}
 
 
-def test_no_significance_is_claimed_and_the_footnote_says_why() -> None:
-    note = footnote(pivot(results([("a", {"norm": "batch", "batch": 1})], seeds=5)))
+@pytest.mark.parametrize(
+    ("seeds", "pairs", "paired", "rank_sum"),
+    [
+        (1, "1 pair,", "two-sided 2/2^1 = 1, one-sided 1/2^1 = 0.5;", "1 against 1, two-sided 2/C(2, 1) = 1."),
+        (
+            5,
+            "5 pairs,",
+            "two-sided 2/2^5 = 0.0625, one-sided 1/2^5 = 0.03125;",
+            "5 against 5, two-sided 2/C(10, 5) = 0.0079365.",
+        ),
+        (
+            6,
+            "6 pairs,",
+            "two-sided 2/2^6 = 0.03125, one-sided 1/2^6 = 0.015625;",
+            "6 against 6, two-sided 2/C(12, 6) = 0.0021645.",
+        ),
+    ],
+)
+def test_the_footnote_claims_no_significance_and_says_what_so_many_seeds_could_show(
+    seeds: int, pairs: str, paired: str, rank_sum: str
+) -> None:
+    note = footnote(pivot(results([("a", {"norm": "batch", "batch": 1})], seeds=seeds)))
     assert note is not None
-    assert "2/2^5 = 0.0625" in note
+    assert note.startswith("Differences were not tested, and no significance is claimed.")
+    assert pairs in note and paired in note and note.endswith(rank_sum)
+
+
+def test_without_seeds_there_is_no_footnote() -> None:
     assert footnote(pivot(results([]))) is None
 
 

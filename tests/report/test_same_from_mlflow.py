@@ -46,6 +46,15 @@ def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
     assert "split by model.norm.name" in (tmp_path / "mlflow" / "table.md").read_text()
 
 
+def test_both_choose_the_same_learning_rates(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path, manifest(rates=(1e-3, 1e-2)))
+    directory, mlflow = read_directory(folder), from_mlflow(folder, sweep)
+    assert directory.header == mlflow.header
+    assert directory.header.select is not None and directory.header.settings == 18
+    assert_same(directory, mlflow, tmp_path)
+    assert "15.80 [15.14, 16.13] at lr=0.01 |" in (tmp_path / "mlflow" / "table.md").read_text()
+
+
 def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> None:
     plain = manifest()
     first = plain.trials[-1]

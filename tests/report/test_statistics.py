@@ -1,8 +1,11 @@
 """What a cell says of its seeds."""
 
+import itertools
 import math
 
+import numpy as np
 import pytest
+from scipy import stats
 
 from wsnet.report.statistics import smallest_p, summarize, value_of
 
@@ -60,7 +63,32 @@ def test_a_stopped_seed_has_a_validation_value_but_no_test_value() -> None:
     assert value_of("stopped", 3.0, "test_ema/top1_error") is None
 
 
-def test_five_pairs_of_seeds_can_not_reach_five_percent() -> None:
-    assert smallest_p(5) == 0.0625
-    assert smallest_p(6) == 0.03125
-    assert smallest_p(0) == smallest_p(1) == 1.0
+@pytest.mark.parametrize("seeds", [2, 3, 4, 5, 6])
+def test_no_signs_of_the_differences_give_a_smaller_p_than_is_said(seeds: int) -> None:
+    signs = list(itertools.product((-1.0, 1.0), repeat=seeds))
+    magnitudes = 1.7 ** np.arange(1, seeds + 1)
+    for sides, said in (("two-sided", smallest_p(seeds).paired), ("greater", smallest_p(seeds).paired_one_sided)):
+        found = [
+            stats.permutation_test(
+                (magnitudes * each,), np.mean, permutation_type="samples", alternative=sides, n_resamples=np.inf
+            ).pvalue
+            for each in signs
+        ]
+        assert min(found) == pytest.approx(said, rel=1e-12)
+        ranks = [stats.wilcoxon(np.arange(1, seeds + 1) * each, alternative=sides, method="exact") for each in signs]
+        assert min(each.pvalue for each in ranks) == pytest.approx(said, rel=1e-12)
+
+
+@pytest.mark.parametrize("seeds", [1, 2, 3, 4, 5])
+def test_no_order_of_the_seeds_gives_a_smaller_rank_sum_p_than_is_said(seeds: int) -> None:
+    everyone = set(range(2 * seeds))
+    found = [
+        stats.mannwhitneyu(one, sorted(everyone - set(one)), method="exact").pvalue
+        for one in itertools.combinations(everyone, seeds)
+    ]
+    assert min(found) == pytest.approx(smallest_p(seeds).rank_sum, rel=1e-12)
+
+
+def test_only_the_two_sided_test_of_five_pairs_can_not_reach_five_percent() -> None:
+    five = smallest_p(5)
+    assert (five.paired, five.paired_one_sided, five.rank_sum) == (0.0625, 1 / 32, 2 / 252)

@@ -62,6 +62,19 @@ def test_the_manifest_has_the_order_of_the_file(tmp_path: Path) -> None:
     assert manifest.report["rows"] == ["model.norm.name", "model.norm.groups"]
 
 
+def test_the_axis_to_choose_over_makes_neither_rows_nor_columns(tmp_path: Path) -> None:
+    grid = {"train.batch_size": [8, 2], "optim.lr": [0.1, 0.2]}
+    report = {"select": {"over": ["optim.lr"], "by": "validation/loss"}}
+    manifest = plan(tmp_path, cases=CASES, grid=grid, report=report).manifest
+    assert manifest.report["rows"] == ["model.norm.name", "model.norm.groups"]
+    assert manifest.report["columns"] == "train.batch_size"
+    assert manifest.report["select"] == {"over": ["optim.lr"], "by": "validation/loss", "settings": 12}
+    assert "optim.lr" in manifest.axes
+    path = write(tmp_path, cases=CASES, grid=grid, report=report)
+    fixed = make_plan(read_sweep(str(path), ["optim.lr=0.3"]), path.name, root=tmp_path).manifest
+    assert "select" not in fixed.report and len(fixed.trials) == 6
+
+
 def test_a_model_that_can_not_be_built_is_named_with_its_setting(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as error:
         plan(tmp_path, cases=[{"model.norm.name": "group", "model.norm.groups": groups} for groups in (2, 3, 5)])

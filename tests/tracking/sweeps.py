@@ -2,6 +2,7 @@
 
 import math
 from pathlib import Path
+from typing import Any
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
 from wsnet.storage.trial_directory import Record
@@ -29,24 +30,35 @@ def manifest(
     seeds: int = 3,
     rows: tuple[str, ...] = ("model.norm.name",),
     metric: str = "test/top1_error",
+    rates: tuple[float, ...] = (1e-3,),
 ) -> Manifest:
-    """Three norms at three batch sizes."""
+    """Three norms at three batch sizes; with several learning rates, a sweep that chooses among them."""
     trials = [
         TrialEntry(
-            trial_id=f"{(index * 7919 + batch) % 4096:03x}-{seed}",
-            setting_id=f"{(index * 7919 + batch) % 4096:03x}",
+            trial_id=f"{(index * 7919 + batch + 64 * number) % 4096:03x}-{seed}",
+            setting_id=f"{(index * 7919 + batch + 64 * number) % 4096:03x}",
             seed=seed,
-            name=f"{case}-b{batch}-s{seed}",
-            axes={**axes, "train.batch_size": batch, "optim.lr": 1e-3},
+            name=f"{case}-b{batch}{f'-lr{rate}' if number else ''}-s{seed}",
+            axes={**axes, "train.batch_size": batch, "optim.lr": rate},
         )
         for index, (case, axes) in enumerate(_CASES.items())
         for batch in BATCH_SIZES
+        for number, rate in enumerate(rates)
         for seed in range(seeds)
     ]
+    report: dict[str, Any] = {
+        "rows": list(rows),
+        "columns": "train.batch_size",
+        "metric": metric,
+        "statistic": "median",
+    }
+    if len(rates) > 1:
+        settings = len({trial.setting_id for trial in trials})
+        report["select"] = {"over": ["optim.lr"], "by": "validation/top1_error", "settings": settings}
     return Manifest(
         name=name,
         question="Which norm | holds when the batch gets small?",
-        report={"rows": list(rows), "columns": "train.batch_size", "metric": metric, "statistic": "median"},
+        report=report,
         axes=[
             "model.norm.name", "model.norm.groups", "model.weight", "optim.milestones", "train.batch_size", "optim.lr"
         ],
@@ -88,14 +100,15 @@ def write_sweep(path: Path, sweep: Manifest | None = None) -> tuple[Folder, Mani
 
 def _record(entry: TrialEntry, epoch: int, diverged: bool) -> Record:
     error = 100 / 3 / epoch + 1 / entry.axes["train.batch_size"] + math.sin(7 * entry.seed) + len(entry.axes)
+    rate = math.log10(entry.axes["optim.lr"] / 1e-3)  # Good for validation images, bad for test images.
     record: Record = {
         "epoch": epoch,
         "lr": 1e-3 / 3,
         "train/loss": math.nan if diverged else error / 31,
-        "validation/top1_error": math.nan if diverged else error - 1,
+        "validation/top1_error": math.nan if diverged else error - 1 - rate,
         "time/epoch_seconds": 1.5,
         "time/images_per_second": 1000.123,
     }
     if epoch != 2:  # Not every epoch needs to be tested.
-        record["test/top1_error"] = error
+        record["test/top1_error"] = error + rate
     return record

@@ -45,17 +45,18 @@ def cells_of_one_row(config: SweepConfig, cells: Sequence[Mapping[str, Any]], so
 
     Args:
         config: the sweep.
-        cells: dotted key to value of each.
+        cells: dotted key to value of each; those that differ in what report.select chooses over are one cell.
         source: the sweep's file.
     """
     link = config.report.published
     if link is None:
         return []
     first: dict[str, Mapping[str, Any]] = {}
-    for cell in cells:
+    chosen = _chosen(config)
+    for cell in ({key: value for key, value in cell.items() if key not in chosen} for cell in cells):
         for row in rows_of(link, cell):
             other = first.setdefault(row.id, cell)
-            if other is not cell:
+            if other != cell:
                 differ = [key for key in {**other, **cell} if other.get(key) != cell.get(key)]
                 text = (
                     f"the published number {row.id!r} would stand beside several cells, which differ in "
@@ -85,6 +86,13 @@ def unlinked(config: SweepConfig, fixed: Mapping[str, Override], source: Source)
     text = f"published numbers are left out, since --set fixes {', '.join(found)}"
     report = config.report.model_copy(update={"published": None})
     return config.model_copy(update={"report": report}), [f"{source.place(_PATH)}: {dotted(_PATH)}: {text}"]
+
+
+def _chosen(config: SweepConfig) -> set[str]:
+    """Axes that make no cells of their own, unless the published numbers ask for them."""
+    select, link = config.report.select, config.report.published
+    asked = [] if link is None else list(link.match.values())
+    return {key for key in (() if select is None else select.over) if not any(covers(other, key) for other in asked)}
 
 
 def _mistake(source: Source, keys: Keys, text: str) -> Mistake:

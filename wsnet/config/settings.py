@@ -12,7 +12,6 @@ from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, in_order
 from wsnet.config.explain import Finding
 from wsnet.config.found import locate_images
 from wsnet.config.identity import canonical_text
-from wsnet.config.keys import is_key, unknown_key
 from wsnet.config.lenient import read_sections
 from wsnet.config.linking import cells_of_one_row, mistakes_of_link, unlinked
 from wsnet.config.overrides import (
@@ -27,6 +26,7 @@ from wsnet.config.overrides import (
 )
 from wsnet.config.own_class import locate, uses_own
 from wsnet.config.published import CASE
+from wsnet.config.reporting import has_validation, mistakes_of_averages, mistakes_of_keys, mistakes_of_validation
 from wsnet.config.source import Source
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
@@ -98,7 +98,8 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
     config, fixed = sections.config, command_line.trial
     cases, mistakes, hidden = read_cases(config, source, own=own)
     mistakes += source.mistakes + command_line.mistakes + sections.mistakes
-    mistakes += _report_mistakes(config, source, own) + mistakes_of_link(config, source, own=own)
+    mistakes += mistakes_of_keys(config, source, own=own, has_axes=sections.has_axes)
+    mistakes += mistakes_of_link(config, source, own=own)
     seeded = [key for key in NOT_AN_AXIS if key in config.base]
     mistakes += [Mistake(source.place(("base", key)), f"base.{key}", NOT_AN_AXIS[key]) for key in seeded]
     settings: list[Setting] = []
@@ -113,19 +114,15 @@ def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
                 findings = findings_of(TrialConfig, trial)
                 known = [f for f in findings if not _hidden(f, hidden, sections.has_axes)]
                 mistakes += traced(known, source, ("base",), by_path)
-                validated &= any(f.paths[0][:1] == ("data",) for f in findings) or _has_validation(trial)
+                validated &= any(f.paths[0][:1] == ("data",) for f in findings) or has_validation(trial)
                 continue
             validated &= checked.data.validation > 0
             axes = {CASE: case.label} if case.label is not None else {}
             axes |= {key: override.value for key, override in combination.items() if key not in fixed}
             settings.append(Setting(config=checked, axes=axes, case=case.index))
     if not validated:
-        mistakes += _validation_mistakes(config, source)
-    if "_ema/" in config.report.metric and any(setting.config.train.ema is None for setting in settings):
-        text = (
-            f"{config.report.metric!r} needs averaged weights in every setting; set base.train.ema.decay, such as 0.999"
-        )
-        mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
+        mistakes += mistakes_of_validation(config, source)
+    mistakes += mistakes_of_averages(config, [setting.config for setting in settings], source)
     settings = distinct(settings)
     config, warnings = unlinked(config, fixed, source)
     if not mistakes:
@@ -196,31 +193,3 @@ def _hidden(finding: Finding, hidden: set[str], has_axes: bool) -> bool:
     if finding.kind != "missing":
         return False
     return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
-
-
-def _report_mistakes(config: SweepConfig, source: Source, own: bool) -> list[Mistake]:
-    rows = config.report.rows or ()
-    named: list[tuple[Keys, str]] = [(("report", "rows", index), row) for index, row in enumerate(rows)]
-    named += [(("report", "columns"), config.report.columns)] if config.report.columns else []
-    return [
-        Mistake(source.place(path), dotted(path), unknown_key(key).replace("key", f"key {key!r}", 1))
-        for path, key in named
-        if not is_key(key, own=own) and not (key == CASE and any(CASE in case for case in config.cases))
-    ]
-
-
-def _has_validation(trial: Mapping[str, Any]) -> bool:
-    data = trial.get("data")
-    return not isinstance(data, dict) or bool(data.get("validation"))
-
-
-def _validation_mistakes(config: SweepConfig, source: Source) -> list[Mistake]:
-    """What decides or reports on the validation split needs one."""
-    needs = "needs a validation split in every setting; set base.data.validation, such as 5000"
-    mistakes = []
-    if config.scheduler.name != "fifo":
-        mistakes.append(Mistake(source.place(("scheduler",)), "scheduler", f"{config.scheduler.name!r} {needs}"))
-    if config.report.metric.startswith("validation"):
-        text = f"{config.report.metric!r} {needs}"
-        mistakes.append(Mistake(source.place(("report", "metric")), "report.metric", text))
-    return mistakes

@@ -6,6 +6,7 @@ from pydantic import Field, field_validator, model_validator
 
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
 from wsnet.config.published import PublishedConfig
+from wsnet.config.select import SelectConfig
 
 __all__ = [
     "AshaConfig",
@@ -101,6 +102,8 @@ class ReportConfig(Config):
     """What a cell shows of its seeds."""
     published: PublishedConfig | None = None
     """Published numbers that stand beside the cells (unset: none)."""
+    select: SelectConfig | None = None
+    """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
 
 
 class SweepConfig(Config):

@@ -1,4 +1,4 @@
-"""The cells of a table: one setting each, in rows and columns as the sweep asks."""
+"""The cells of a table: one setting each, chosen where the sweep says so, in rows and columns as the sweep asks."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any
 
 from wsnet.report.published import Published, published_of
 from wsnet.report.results import Header, ReportError, Results
+from wsnet.report.select import Choice, choose
 from wsnet.report.statistics import Summary, is_of_test, summarize, value_of
 
 __all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
@@ -28,6 +29,7 @@ class Cell:
         validation: of a test metric, where no trial counts: the validation value of stopped trials.
         stopped: epochs at which trials were stopped, without doubles.
         published: the published numbers of this metric that the cell answers.
+        choice: of this setting among others; None where the sweep does not choose.
     """
 
     setting_id: str
@@ -36,6 +38,7 @@ class Cell:
     validation: Summary | None
     stopped: tuple[int, ...]
     published: tuple[Published, ...] = ()
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +52,7 @@ class Pivot:
         rows: labels.
         cells: by row and column.
         missing: trials that do not count, by status.
+        not_started: settings of which no trial has started, where that is known.
     """
 
     row_keys: tuple[str, ...]
@@ -57,6 +61,7 @@ class Pivot:
     rows: tuple[Label, ...]
     cells: dict[tuple[Label, str | None], Cell]
     missing: dict[str, int]
+    not_started: int = 0
 
     @property
     def published(self) -> list[Published]:
@@ -83,6 +88,7 @@ def pivot(results: Results) -> Pivot:
     groups: dict[tuple[Label, str | None], list[dict[str, Any]]] = {}
     for trial in trials:
         groups.setdefault((_label(trial, row_keys), _column(trial, header.columns)), []).append(trial)
+    started = len({trial[SETTING] for trial in trials})
     there = {column for _, column in groups}
     listed = [column for column in header.column_values if column in there]
     return Pivot(
@@ -92,42 +98,54 @@ def pivot(results: Results) -> Pivot:
         rows=tuple(dict.fromkeys(label for label, _ in groups)),
         cells={place: _cell(group, header) for place, group in groups.items()},
         missing=_missing(trials, header.metric),
+        not_started=0 if header.settings is None else max(0, header.settings - started),
     )
 
 
 def _row_keys(results: Results, trials: list[dict[str, Any]]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The rows asked for, with every axis that is needed to tell the settings of a cell apart."""
     header = results.header
+    over = header.select.over if header.select is not None else ()
     asked = tuple(key for key in header.rows if key in header.axes)
-    other = [axis for axis in header.axes if axis not in asked and axis != header.columns]
+    other = [axis for axis in header.axes if axis not in (*asked, *over, header.columns)]
     cells: dict[tuple[Label, str | None], list[dict[str, Any]]] = {}
     for trial in trials:
         cells.setdefault((_label(trial, asked), _column(trial, header.columns)), []).append(trial)
     added = [axis for axis in other if any(len({trial[axis] for trial in cell}) > 1 for cell in cells.values())]
-    keys = (*asked, *added)
     settings: dict[tuple[Label, str | None], set[str]] = {}
     for trial in trials:
-        settings.setdefault((_label(trial, keys), _column(trial, header.columns)), set()).add(trial[SETTING])
+        candidate = _label(trial, (*asked, *added, *over))
+        settings.setdefault((candidate, _column(trial, header.columns)), set()).add(trial[SETTING])
     if any(len(ids) > 1 for ids in settings.values()):
         added.append(SETTING)
     return (*asked, *added), tuple(added)
 
 
-def _cell(trials: list[dict[str, Any]], header: Header) -> Cell:
-    metric, axes = header.metric, {axis: trials[0][axis] for axis in header.axes}
+def _cell(candidates: list[dict[str, Any]], header: Header) -> Cell:
+    choice = None if header.select is None else choose(candidates, header.select)
+    metric, trials, axes = header.metric, candidates, {axis: candidates[0][axis] for axis in header.axes}
+    if header.select is not None and choice is not None:
+        trials = _of_one(candidates, choice.setting_id)
+        axes |= dict(zip(header.select.over, choice.over, strict=True))
     summary = _summary(trials, metric)
     stopped = [trial for trial in trials if trial["status"] == "stopped"]
     validation = None
     if summary is None and stopped and is_of_test(metric):
         validation = _summary(stopped, metric.replace("test", "validation", 1))
     return Cell(
-        setting_id=trials[0][SETTING],
+        setting_id=(trials or candidates)[0][SETTING],
         axes=axes,
         summary=summary,
         validation=validation,
         stopped=tuple(sorted({trial["epoch"] for trial in stopped})),
         published=published_of(header.published, axes, metric),
+        choice=choice,
     )
+
+
+def _of_one(trials: list[dict[str, Any]], setting: str | None) -> list[dict[str, Any]]:
+    """The trials of one setting, each once, though it may be several combinations of the sweep."""
+    return list({trial["trial_id"]: trial for trial in trials if trial[SETTING] == setting}.values())
 
 
 def _summary(trials: Iterable[dict[str, Any]], metric: str) -> Summary | None:

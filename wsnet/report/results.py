@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
+from wsnet.config.select import SelectConfig
 from wsnet.storage.trial_directory import LAYERS
 from wsnet.tracking import tags
 
@@ -38,6 +39,8 @@ class Header:
         column_values: JSON text of every value on the column axis, in the order of the sweep file.
         learning_rate: how it follows the batch size, or None where that does not vary.
         published: which published numbers stand beside which cells, or None.
+        select: what is chosen for each cell, or None.
+        settings: of the whole sweep, also those that have not started; known where there is `select`.
     """
 
     name: str
@@ -51,20 +54,24 @@ class Header:
     column_values: tuple[str, ...]
     learning_rate: str | None = None
     published: PublishedConfig | None = None
+    select: SelectConfig | None = None
+    settings: int | None = None
 
     @classmethod
     def from_tags(cls, name: str, tag: Mapping[str, str]) -> "Header":
         """From the tags that the experiment of a sweep has, or would have.
 
         Raises:
-            ReportError: the published numbers that the sweep names are not known here.
+            ReportError: the published numbers that the sweep names, or its way to choose, are not known here.
         """
         report, axes = json.loads(tag[tags.REPORT]), json.loads(tag[tags.AXES])
         columns, rows = report.get("columns"), report.get("rows")
+        select, settings = _select(name, report.get("select"))
+        apart = [axis for axis in axes if axis != columns and (select is None or axis not in select.over)]
         return cls(
             name=name,
             question=tag.get(tags.QUESTION, ""),
-            rows=tuple([axis for axis in axes if axis != columns] if rows is None else rows),
+            rows=tuple(apart if rows is None else rows),
             columns=columns,
             metric=report["metric"],
             statistic=report.get("statistic", "median"),
@@ -73,6 +80,8 @@ class Header:
             column_values=tuple(tags.dumps(value) for value in json.loads(tag[tags.COLUMN_VALUES])),
             learning_rate=report.get("learning_rate"),
             published=_published(name, report.get("published")),
+            select=select,
+            settings=settings,
         )
 
 
@@ -163,6 +172,17 @@ def _published(name: str, link: Any) -> PublishedConfig | None:
     for (section, column), text in misnamed(found):
         raise ReportError(f"sweep {name!r}: report.published.{section}.{column}: {text}")
     return found
+
+
+def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
+    """What is chosen, and how many settings the sweep has."""
+    if select is None:
+        return None, None
+    try:
+        found = SelectConfig.model_validate({key: value for key, value in select.items() if key != "settings"})
+    except ValidationError as error:
+        raise ReportError(f"sweep {name!r}: report.select can not be read: {error.errors()[0]['msg']}") from None
+    return found, select.get("settings")
 
 
 def last_values(record: Mapping[str, float]) -> dict[str, float]:

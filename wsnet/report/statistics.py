@@ -5,7 +5,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-__all__ = ["Summary", "higher_is_better", "is_of_test", "smallest_p", "summarize", "value_of"]
+__all__ = ["SmallestP", "Summary", "higher_is_better", "is_of_test", "smallest_p", "summarize", "value_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,23 @@ def higher_is_better(metric: str) -> bool:
     return "accuracy" in metric
 
 
-def smallest_p(pairs: int) -> float:
-    """Smallest two-sided p of an exact sign-flip test on so many pairs: all differences of one sign, 2 / 2^pairs."""
-    return min(1.0, math.ldexp(2.0, -pairs))
+@dataclass(frozen=True, kw_only=True)
+class SmallestP:
+    """The smallest p that exact tests of two settings can reach, whatever was measured.
+
+    Attributes:
+        paired: two-sided, of the sign-flip test of n pairs: all differences of one sign, 2 / 2^n.
+        paired_one_sided: the same one-sided, 1 / 2^n.
+        rank_sum: two-sided, of the rank-sum test of n against n: no value of one between those of the other,
+            2 / C(2n, n).
+    """
+
+    paired: float
+    paired_one_sided: float
+    rank_sum: float
+
+
+def smallest_p(seeds: int) -> SmallestP:
+    """See `SmallestP`; for at least one seed of each setting."""
+    one_sided = math.ldexp(1.0, -seeds)
+    return SmallestP(paired=2 * one_sided, paired_one_sided=one_sided, rank_sum=2 / math.comb(2 * seeds, seeds))

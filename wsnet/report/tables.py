@@ -25,7 +25,7 @@ def table_markdown(results: Results, pivot: Pivot) -> str:
     columns = [header.metric if header.columns is None else value_text(column) for column in pivot.columns]
     lines += ["", _line([*keys, *columns]), _line(["---"] * len(keys) + ["---:"] * len(columns))]
     for row in pivot.rows:
-        cells = [cell_text(pivot.cells.get((row, column)), header.metric, header.seeds) for column in pivot.columns]
+        cells = [cell_text(pivot.cells.get((row, column)), header) for column in pivot.columns]
         label = [value_of_key(value, key) for key, value in zip(pivot.row_keys, row, strict=True)]
         lines.append(_line([*(label or ["all"]), *cells]))
     note = footnote(pivot)
@@ -35,18 +35,21 @@ def table_markdown(results: Results, pivot: Pivot) -> str:
 def table_csv(results: Results, pivot: Pivot) -> str:
     """One row a cell: its axes, n, median, low, high at full precision; `diverged` where a value is such a seed's.
 
-    Where the sweep names published numbers, they are in further columns.
+    Where the sweep chooses each cell's setting, the axes chosen over have the choice, and two further columns say among
+    how many it was chosen and by which median. Where it names published numbers, they are in columns after those.
     """
-    is_linked = results.header.published is not None
-    axes = [SETTING] * (SETTING in pivot.added) + list(results.header.axes)
+    header = results.header
+    is_linked = header.published is not None
+    axes = [SETTING] * (SETTING in pivot.added) + list(header.axes)
+    chosen = () if header.select is None else ("selected_among", f"median_{header.select.by}")
     rows = []
     for row in pivot.rows:
         for column in pivot.columns:
             cell = pivot.cells.get((row, column))
             if cell is not None:
-                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell)]
+                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)]
                 rows.append([*own, *(csv_fields(cell.published, cell.summary) if is_linked else ())])
-    return _csv([*axes, "n", "median", "low", "high", *(CSV_COLUMNS if is_linked else ())], rows)
+    return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
 
 
 def trials_csv(results: Results) -> str:
@@ -64,8 +67,17 @@ def _summary(cell: Cell) -> list[str]:
     summary = cell.summary
     if summary is None:
         return ["0", "", "", ""]
-    values = (summary.median, summary.low, summary.high)
-    return [str(summary.n), *(repr(value) if math.isfinite(value) else DIVERGED for value in values)]
+    return [str(summary.n), *map(_measured, (summary.median, summary.low, summary.high))]
+
+
+def _choice(cell: Cell) -> list[str]:
+    if cell.choice is None:
+        return []
+    return [str(cell.choice.among), "" if cell.choice.by is None else _measured(cell.choice.by.median)]
+
+
+def _measured(value: float) -> str:
+    return repr(value) if math.isfinite(value) else DIVERGED
 
 
 def _axis(cell: Cell, axis: str) -> str:

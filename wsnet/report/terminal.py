@@ -49,7 +49,8 @@ def _print_table(results: Results, cells: Pivot, console: "Console", *, tall: bo
         table.add_column(Text(heading), justify="right", no_wrap=True)
     for row in cells.rows:
         label = [value_of_key(value, key) for key, value in zip(cells.row_keys, row, strict=True)]
-        texts = [cell_text(cells.cells.get((row, column)), header.metric, header.seeds) for column in cells.columns]
+        before = "\n" if tall else " "
+        texts = [cell_text(cells.cells.get((row, c)), header, before_choice=before) for c in cells.columns]
         if tall:
             texts = [text.replace(" [", "\n[").replace(" (", "\n(") for text in texts]
         table.add_row(*map(_styled, [*(label or ["all"]), *texts]))
@@ -69,7 +70,7 @@ def _print_narrow(results: Results, cells: Pivot, console: "Console") -> None:
             cell = cells.cells.get((row, column))
             if cell is not None:
                 heading = "" if header.columns is None else f"{value_text(column)}: "
-                console.print(Text("  " + heading).append_text(_styled(cell_text(cell, header.metric, header.seeds))))
+                console.print(Text("  " + heading).append_text(_styled(cell_text(cell, header))))
 
 
 def _styled(text: str) -> "Text":

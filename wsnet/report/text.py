@@ -3,10 +3,11 @@
 import json
 import math
 
+from wsnet.config.select import SelectConfig
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.published import published_caption, published_text
 from wsnet.report.results import Header
-from wsnet.report.statistics import Summary, smallest_p
+from wsnet.report.statistics import Summary, is_of_test, smallest_p
 
 __all__ = [
     "DIVERGED",
@@ -21,6 +22,8 @@ __all__ = [
 ]
 
 MISSING, DIVERGED = "–", "diverged"  # noqa: RUF001
+_NAMED = 8
+"""Candidates that a caption names; of more it gives the number."""
 _STATUS = {"failed": "crashed", "running": "unfinished", "finished": "without this metric", "stopped": "stopped early"}
 
 
@@ -57,14 +60,22 @@ def number(value: float, metric: str) -> str:
     return f"{value:.2f}" if metric.endswith(("error", "accuracy")) else f"{value:.4g}"
 
 
-def cell_text(cell: Cell | None, metric: str, seeds: int) -> str:
+def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") -> str:
     """A cell, such as `4.20 [3.91, 4.62] n=4`; n stands only where it is not the sweep's number of seeds.
 
-    Published numbers follow in parentheses.
+    What was chosen for it follows as `at lr=0.1`, behind `before_choice`, then published numbers in parentheses.
     """
     if cell is None:
         return MISSING
-    return _measured(cell, metric, seeds) + published_text(cell.published, cell.summary)
+    choice = _choice_text(cell, header)
+    at = f"{before_choice}at {choice}" if choice else ""
+    return _measured(cell, header.metric, header.seeds) + at + published_text(cell.published, cell.summary)
+
+
+def _choice_text(cell: Cell, header: Header) -> str:
+    if header.select is None or cell.choice is None or not any(cell.choice.over):
+        return ""
+    return label_text(cell.choice.over, header.select.over)
 
 
 def _measured(cell: Cell, metric: str, seeds: int) -> str:
@@ -85,6 +96,10 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
         lines.append(f"Columns: {header.columns}.")
     if header.learning_rate is not None:
         lines.append(f"Learning rate over batch sizes: {header.learning_rate}.")
+    if header.select is not None:
+        lines += _selected(header, header.select, pivot)
+    elif is_of_test(header.metric):
+        lines += _not_selected(header, pivot)
     lines += published_caption(header.published, pivot.published, header.metric)
     if pivot.added:
         lines.append(f"Rows are also split by {', '.join(pivot.added)}, since a cell would mix several settings.")
@@ -94,18 +109,63 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     return lines
 
 
+def _selected(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
+    """How the settings shown were chosen, and among how many."""
+    counts = sorted({cell.choice.among for cell in pivot.cells.values() if cell.choice is not None})
+    among = " to ".join(str(count) for count in dict.fromkeys([*counts[:1], *counts[-1:]]))
+    lowest, rest = f"with the lowest median {select.by} over the seeds", "the test set had no part in the choice."
+    if len(select.over) > 1:
+        how = f"{' and '.join(select.over)} are those of the candidate {lowest}, selected among {among}"
+    elif len(counts) > 1:
+        how = f"{select.over[0]} is the one {lowest}, selected among {among}"
+    else:
+        how = f"{select.over[0]} is the one of {among} {lowest}"
+    lines = [f"In each cell {how}; {rest}"] if counts else []
+    if header.metric.startswith("validation"):
+        lines.append("What is shown is of the split that decided, so it is optimistic.")
+    missing = _missing_candidates(header, select, pivot)
+    if missing:
+        more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
+        lines.append(f"Candidates without a result: {'; '.join(missing[:_NAMED])}{more}.")
+    if pivot.not_started:
+        lines.append(f"Settings that have not started and are not counted among the candidates: {pivot.not_started}.")
+    return lines
+
+
+def _missing_candidates(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
+    column_key = () if header.columns is None else (header.columns,)
+    return [
+        label_text((*row, *(column for _ in column_key), *over), (*pivot.row_keys, *column_key, *select.over))
+        for (row, column), cell in pivot.cells.items()
+        for over in (cell.choice.missing if cell.choice is not None else ())
+    ]
+
+
+def _not_selected(header: Header, pivot: Pivot) -> list[str]:
+    """A warning where a hyperparameter of the optimizer is read off the test set."""
+    rows = zip(pivot.row_keys, zip(*pivot.rows, strict=True), strict=False)
+    found = [key for key, values in rows if key.startswith("optim.") and len(set(values)) > 1]
+    ways = [f"rows that differ in {' and '.join(found)}"] if found else []
+    if header.columns is not None and header.columns.startswith("optim.") and len(pivot.columns) > 1:
+        ways.append(f"columns that differ in {header.columns}")
+    if not ways:
+        return []
+    best = f"To take the best of the {' or of the '.join(ways)} would be to select on the test set"
+    return [f"{best}; report.select chooses on the validation split."]
+
+
 def footnote(pivot: Pivot) -> str | None:
-    """Why no significance is claimed; None where there are no seeds to compare."""
-    pairs = pivot.most_seeds
-    if pairs == 0:
+    """That nothing was tested, and what so many seeds could show; None where there are no seeds to compare."""
+    n = pivot.most_seeds
+    if n == 0:
         return None
-    p = smallest_p(pairs)
-    many = "1 pair" if pairs == 1 else f"{pairs} pairs"
-    if p < 0.05:
-        return "Differences were not tested; no significance is claimed."
+    p = smallest_p(n)
+    seeds, pairs = ("1 seed", "1 pair") if n == 1 else (f"{n} seeds", f"{n} pairs")
     return (
-        f"With {many} of seeds the smallest two-sided p of an exact paired (sign-flip) test is 2/2^{pairs} = {p:g}: no "
-        "difference can reach p < 0.05, and no significance is claimed."
+        f"Differences were not tested, and no significance is claimed. The smallest p possible with {seeds} a cell: "
+        f"exact sign-flip test of {pairs}, two-sided 2/2^{n} = {p.paired:.5g}, "
+        f"one-sided 1/2^{n} = {p.paired_one_sided:.5g}; "
+        f"exact rank-sum test of {n} against {n}, two-sided 2/C({2 * n}, {n}) = {p.rank_sum:.5g}."
     )
 
 

@@ -46,7 +46,8 @@ class Manifest:
     Attributes:
         name: the sweep's name.
         question: the question in words.
-        report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`.
+        report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`;
+            where there are such things `learning_rate`, `published`, `select`.
         axes: dotted keys that vary, in the order of the sweep file.
         trials: every trial, in the order of the sweep file.
     """

@@ -70,11 +70,12 @@ class Plan:
     def manifest(self) -> Manifest:
         """What the sweep's folder tells a report."""
         config, axes = self.sweep.config, self.sweep.axes
-        grid = [key for key in config.grid if key in axes]
+        chosen = self._chosen
+        grid = [key for key in config.grid if key in axes and key not in chosen]
         columns = config.report.columns or (grid[-1] if grid else None)
         rows = config.report.rows
         report = {
-            "rows": list(rows) if rows is not None else [key for key in axes if key != columns],
+            "rows": list(rows) if rows is not None else [k for k in axes if k != columns and k not in chosen],
             "columns": columns,
             "metric": config.report.metric,
             "statistic": config.report.statistic,
@@ -92,14 +93,24 @@ class Plan:
     def _caption(self) -> dict[str, Any]:
         """What else a report has to say, where there is something."""
         found: dict[str, Any] = {}
-        rule, link = learning_rate_rule(self.sweep.settings), self.sweep.config.report.published
+        link, select = self.sweep.config.report.published, self.sweep.config.report.select
+        rule = learning_rate_rule(self.sweep.settings, select)
         if rule is not None:
             found["learning_rate"] = rule
         if link is not None:
             first = self.sweep.settings[0].axes
             shared = {key: value for key, value in first.items() if key not in self.sweep.axes}
             found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
+        if select is not None and self._chosen:
+            settings = len({trial.entry.setting_id for trial in self.trials})
+            found["select"] = {"over": self._chosen, "by": select.by, "settings": settings}
         return found
+
+    @property
+    def _chosen(self) -> list[str]:
+        """Axes to choose over; one that the command line has fixed varies no more."""
+        select = self.sweep.config.report.select
+        return [] if select is None else [key for key in select.over if key in self.sweep.axes]
 
 
 def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
