@@ -180,7 +180,7 @@ def test_hashing_that_was_cut_off_goes_on_from_there(
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
         patch.setattr(Progress, "due", interrupted)
         streamed(path)
-    assert f"{path}: reading 18 images once to hash them" in capsys.readouterr().err
+    assert f"{path}: reading every image once to hash it: 5 of 18 images" in capsys.readouterr().err
     assert len(table_names(path)) == 6
     read.clear()
     streamed(path)

@@ -25,7 +25,7 @@ class Progress:
     def __init__(self, listing: Listing, missing: NDArray[np.int64]) -> None:
         self._root, self._sizes, self._files = listing.root, listing.stamps[:, 0], len(missing)
         self._bytes = int(self._sizes[missing].sum())
-        self._done = 0
+        self._done, self._done_files = 0, 0
         self._began = time.monotonic()
         self._pause = _FIRST
         self._next = self._began + _FIRST
@@ -33,6 +33,7 @@ class Progress:
     def due(self, at: NDArray[np.int64]) -> bool:
         """Count files that are done; tell and return True when the pause is over."""
         self._done += int(self._sizes[at].sum())
+        self._done_files += len(at)
         now = time.monotonic()
         if now < self._next:
             return False
@@ -41,7 +42,7 @@ class Progress:
         rate = self._done / (now - self._began)
         left = (self._bytes - self._done) / max(rate, 1)
         print(
-            f"{self._root}: reading {self._files:,} images once to hash them: "
+            f"{self._root}: reading every image once to hash it: {self._done_files:,} of {self._files:,} images, "
             f"{self._done / 1e9:.1f} of {self._bytes / 1e9:.1f} GB, {rate / 1e6:.0f} MB/s, {left:.0f} s left",
             file=sys.stderr,
             flush=True,
