@@ -1,7 +1,7 @@
 """All files of a folder of images, with what tells that one was written over: its size, its times and its inode.
 
-One stat a file, in one thread: 60,000 files of a local disk take 0.35 s, ImageNet's 1.3 million about 8 s. More threads
-gain nothing there, since each call holds the interpreter for longer than it waits.
+One stat a file, in one thread: 60,000 files of a local disk take 0.4 s once the kernel has their inodes, so ImageNet's
+1.3 million about 9 s. With 2, 4 and 8 threads it took as long on two CPUs: the interpreter is held between the calls.
 """
 
 import hashlib

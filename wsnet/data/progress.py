@@ -2,6 +2,7 @@
 
 import sys
 import time
+from datetime import timedelta
 
 import numpy as np
 from numpy.typing import NDArray
@@ -40,10 +41,10 @@ class Progress:
         self._pause = min(2 * self._pause, _LONGEST)
         self._next = now + self._pause
         rate = self._done / (now - self._began)
-        left = (self._bytes - self._done) / max(rate, 1)
+        left = timedelta(seconds=round((self._bytes - self._done) / max(rate, 1)))
         print(
             f"{self._root}: reading every image once to hash it: {self._done_files:,} of {self._files:,} images, "
-            f"{self._done / 1e9:.1f} of {self._bytes / 1e9:.1f} GB, {rate / 1e6:.0f} MB/s, {left:.0f} s left",
+            f"{self._done / 1e9:.1f} of {self._bytes / 1e9:.1f} GB, {rate / 1e6:.0f} MB/s, {left} left",
             file=sys.stderr,
             flush=True,
         )
