@@ -168,27 +168,6 @@ def test_impossible_options_are_errors_that_name_the_value(images: ImageSplits, 
 # The index
 
 
-def test_files_are_listed_once_and_again_when_one_comes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "cache"))
-    path = write_folder(tmp_path / "images")
-    listed = []
-    monkeypatch.setattr(index, "_listed", lambda *of, known=index._listed: listed.append(1) or known(*of))
-    first, second = (load(DataConfig(name="folder", path=str(path), stream=True, size=24)) for _ in range(2))
-    assert len(listed) == 1 and first.hash == second.hash and first.mean == second.mean
-    (path / "train" / "cat" / "9999.jpg").write_bytes(image_bytes(9))
-    third = load(DataConfig(name="folder", path=str(path), stream=True, size=24))
-    assert len(listed) == 2 and len(third.train) == 13 and third.hash != first.hash
-
-
-def test_the_hash_is_of_names_and_sizes_and_not_of_the_place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "cache"))
-    paths = [write_folder(tmp_path / "one"), write_folder(tmp_path / "two"), write_folder(tmp_path / "three")]
-    file = paths[2] / "train" / "cat" / "0001.jpg"
-    file.write_bytes(file.read_bytes() + b"x")
-    one, two, three = (load(DataConfig(name="folder", path=str(path), stream=True)).hash for path in paths)
-    assert one == two != three
-
-
 def test_mean_and_deviation_are_measured_on_training_images(images: ImageSplits) -> None:
     assert isinstance(images.train, ImageFiles)
     pixels = evaluation_images(images.train, range(45)).double() / 255

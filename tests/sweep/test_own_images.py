@@ -10,8 +10,10 @@ from tests.data.made_up import image_bytes, write_folder
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.config.smoke import smoke
-from wsnet.data import own_sets
+from wsnet.data import file_index, own_sets
+from wsnet.data.listing import listed
 from wsnet.sweep import cli
+from wsnet.sweep.job import Jobs, prepared
 from wsnet.sweep.plan import Plan, make_plan
 
 
@@ -62,6 +64,50 @@ def test_a_smoke_run_of_a_streamed_folder_is_small(tmp_path: Path) -> None:
     sweep = smoke(read_sweep(str(path), ["data.stream=true", "data.size=24"]), images=9, steps=2)
     config = make_plan(sweep, str(path), root=tmp_path).trials[0].config
     assert config.data.train_size == 9 and config.data.streams and config.data.facts.shape == (3, 24, 24)
+
+
+def jobs(planned: Plan, folder: Path) -> Jobs:
+    configs = {trial.entry.trial_id: trial.config.model_dump_json() for trial in planned.trials}
+    options = {"workers": 1, "cpus": 1, "gpus": 0, "max_failures": 0, "scratch": str(folder)}
+    return Jobs(sweep=str(folder), data_root=str(folder), configs=configs, **options)
+
+
+def written_over(file: Path) -> None:
+    """Other pixels with as many bytes; the folder's time stays."""
+    content = bytearray(file.read_bytes())
+    content[-10] ^= 1
+    file.write_bytes(content)
+    listed.cache_clear()  # As in another process.
+
+
+def test_a_trial_looks_at_no_file_of_a_streamed_set_that_its_plan_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_folder(tmp_path / "images")
+    planned = plan(sweep_file(tmp_path, grid={"data.stream": [True]}))
+    trial_id = planned.trials[0].entry.trial_id
+    monkeypatch.setattr(file_index, "listed", None)  # To call it would be an error.
+    assert prepared(trial_id, jobs(planned, tmp_path)).trial_id == trial_id
+
+
+def test_a_plan_and_a_trial_with_an_older_index_notice_a_streamed_file_that_was_written_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = write_folder(tmp_path / "images") / "train" / "cat" / "0001.jpg"
+    path = sweep_file(tmp_path, grid={"data.stream": [True]})
+    monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "another machine"))
+    before = plan(path).trials[0].entry.trial_id
+    written_over(file)
+    monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "cache"))
+    planned = plan(path)
+    trial_id = planned.trials[0].entry.trial_id
+    assert trial_id != before
+    monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "another machine"))
+    assert prepared(trial_id, jobs(planned, tmp_path)).trial_id == trial_id
+    written_over(file)
+    plan(path)  # Another sweep begins.
+    with pytest.raises(AssertionError, match="the images have changed since the sweep was planned"):
+        prepared(trial_id, jobs(planned, tmp_path))
 
 
 def test_damaged_images_end_a_dry_run_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -164,10 +164,12 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
-def warn_unwritable(error: OSError) -> None:
+def warn_unwritable(
+    error: OSError, what: str = "decoded images", consequence: str = "every trial decodes them again"
+) -> None:
     """Warn that nothing can be kept in the cache."""
     warnings.warn(
-        f"decoded images can not be kept in {str(cache_folder())!r} ({error}), so every trial decodes them again; "
+        f"{what} can not be kept in {str(cache_folder())!r} ({error}), so {consequence}; "
         "another folder is chosen by WSNET_CACHE",
         stacklevel=3,
     )

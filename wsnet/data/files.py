@@ -50,7 +50,7 @@ class IndexedSet:
         train: the training images.
         test: the test images.
         classes: the name of every class, by label.
-        sha256: digest of the list of files with their sizes.
+        sha256: digest of the names of classes and files and of every file's content.
         mean: per-channel mean, as a share of 255.
         std: per-channel standard deviation, as a share of 255.
     """

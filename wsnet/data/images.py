@@ -70,8 +70,8 @@ class ImageSplits:
         classes: the name of every class, by label.
         mean: per-channel mean, as a share of 255.
         std: per-channel standard deviation, as a share of 255.
-        hash: SHA-256 over the decoded arrays (of a streamed set: over the list of its files with their sizes) and over
-            how they were split. Part of a trial's identity: two sets of one name (or one set in another order) never
+        hash: SHA-256 over the decoded arrays (of a streamed set: over its files' names and contents) and over how they
+            were split. Part of a trial's identity: two sets of one name (or one set in another order) never
             mix.
     """
 

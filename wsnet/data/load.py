@@ -18,22 +18,23 @@ __all__ = ["load"]
 _Split = TypeVar("_Split", ImageSet, ImageFiles)
 
 
-def load(config: DataConfig, *, root: Path | None = None) -> ImageSplits:
+def load(config: DataConfig, *, root: Path | None = None, check: bool = True) -> ImageSplits:
     """Load an image set and part it into splits.
 
     With neither a validation split nor a limit, the arrays are those mapped from the cache; a split is a copy. Of a
-    streamed set, the files are listed and none is opened.
+    streamed set, the files are listed, and read once for their hash.
 
     Args:
         config: which images, how many for validation, the limit.
         root: the folder of image sets; None is $WSNET_DATA or ./data.
+        check: whether to look at every file of a streamed set for a change (see `wsnet.data.file_index`).
 
     Raises:
         DataError: if the images are missing or damaged; the message says where they were looked for.
     """
     root = data_root() if root is None else root
     if config.streams:
-        files = indexed(config, root)
+        files = indexed(config, root, check=check)
         return _parted(files.train, files.test, config, files, (files.mean, files.std))
     images = decoded(config, root)
     facts = config.facts

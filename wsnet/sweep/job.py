@@ -6,13 +6,16 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from wsnet.config import TrialConfig
 from wsnet.storage import Folder, Status, trial_directory
 from wsnet.storage.trial_directory import LAYERS, Record
 
-__all__ = ["Jobs", "train_job"]
+if TYPE_CHECKING:
+    from wsnet.training import Trial
+
+__all__ = ["Jobs", "prepared", "train_job"]
 
 _TEST = ("test/", "test_ema/")
 
@@ -74,7 +77,7 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
             the report.
         leader: whether this worker writes.
     """
-    from wsnet.training import Trial, fit
+    from wsnet.training import fit
 
     folder = jobs.folder(trial_id)
     directory = trial_directory(Folder(jobs.sweep), trial_id)
@@ -82,10 +85,7 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
         try:
             if leader:
                 folder.delete("error.txt")  # Of an earlier start.
-            trial = Trial.prepare(
-                jobs.config(trial_id), root=Path(jobs.data_root), cpus=max(1, int(jobs.cpus)), workers=jobs.workers
-            )
-            assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
+            trial = prepared(trial_id, jobs)
             fit(trial, report=lambda record: tell(_told(trial_id, record)), checkpoint_dir=folder)
         except Exception as error:
             if leader:
@@ -93,6 +93,23 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
                 message = f"{type(error).__name__}: {error}".splitlines()[0]
                 directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
             raise
+
+
+def prepared(trial_id: str, jobs: Jobs) -> "Trial":
+    """A trial with its images, which must be those that it was planned with.
+
+    Whoever planned it has looked at every file of a streamed set. Here the index in the cache will do, unless it is of
+    other files: on another machine it may be from before a file was written over.
+    """
+    from wsnet.training import Trial
+
+    config, cpus = jobs.config(trial_id), max(1, int(jobs.cpus))
+    for check in (False, True):
+        trial = Trial.prepare(config, root=Path(jobs.data_root), cpus=cpus, workers=jobs.workers, check=check)
+        if trial.trial_id == trial_id:
+            break
+    assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
+    return trial
 
 
 def _told(trial_id: str, record: Record) -> dict[str, Any]:

@@ -31,7 +31,13 @@ class Trial:
 
     @classmethod
     def prepare(
-        cls, config: TrialConfig, *, root: Path | None = None, cpus: int | None = None, workers: int = 1
+        cls,
+        config: TrialConfig,
+        *,
+        root: Path | None = None,
+        cpus: int | None = None,
+        workers: int = 1,
+        check: bool = True,
     ) -> "Trial":
         """Load a trial's images and settle its execution.
 
@@ -40,6 +46,7 @@ class Trial:
             root: folder of the image sets.
             cpus: CPUs that each worker was given.
             workers: processes that train the trial together.
+            check: whether to look at every file of a streamed set for a change.
 
         Raises:
             DataError: the images are missing or damaged.
@@ -47,7 +54,7 @@ class Trial:
             TrialError: the configured device is not there.
         """
         settled = config.model_copy(update={"execution": settle(config.execution, cpus=cpus)})
-        images = load(config.data, root=root)
+        images = load(config.data, root=root, check=check)
         return cls(config=settled, images=images, workers=workers, warm_start=pretrained_hash(config.model))
 
     @property

@@ -1,0 +1,137 @@
+"""SHA-256 of every file of a folder of images: read once, and kept in a table in the cache while its stamp stays.
+
+The table has a row for each file: its path below the folder, its stamp (see `wsnet.data.listing`) and its hash. It is
+written whenever progress is told, so that hashing goes on where it was cut off. The stamp is taken before the file is
+read: a file that is written to meanwhile has another stamp at the next look, and is read again.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, as_completed
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from wsnet.data.cache import write_batches
+from wsnet.data.images import DataError
+from wsnet.data.listing import STAMP, Listing, Stamps
+from wsnet.data.location import cache_folder
+from wsnet.data.progress import Progress
+
+__all__ = ["Hashes", "content_hashes", "table_file"]
+
+Hashes = NDArray[np.uint8]
+"""(N, 32): the SHA-256 of each file."""
+
+_FORMAT = 1
+_THREADS = 16
+"""More than a machine's CPUs: hashing waits for the disk or the network most of the time."""
+_CHUNK = 64
+"""Files that a thread reads before it hands over their hashes."""
+_SCHEMA = pa.schema(
+    [("name", pa.large_string()), ("stamp", pa.binary(STAMP * 8)), ("sha256", pa.binary(32))],
+    metadata={"format": str(_FORMAT)},
+)
+
+
+def content_hashes(listing: Listing) -> Hashes:
+    """The hash of each file of a listing, from the table where the file is as it was when it was read.
+
+    Raises:
+        DataError: naming a file that can not be read.
+    """
+    table = table_file(listing.root)
+    hashes, known = _looked_up(table, listing)
+    missing = np.flatnonzero(~known)
+    if not len(missing):
+        return hashes
+    progress = Progress(listing, missing)
+    try:
+        with _hashed(listing, missing) as chunks:
+            for at, found in chunks:
+                hashes[at] = found
+                known[at] = True
+                if progress.due(at):
+                    _save(table, listing, hashes, known)
+    finally:
+        _save(table, listing, hashes, known)
+    return hashes
+
+
+def table_file(root: Path) -> Path:
+    """The table in the cache, one for each folder."""
+    key = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
+    return cache_folder() / f"{key}.hashes.arrow"
+
+
+@contextmanager
+def _hashed(listing: Listing, missing: NDArray[np.int64]) -> Iterator[Iterator[tuple[NDArray[np.int64], Hashes]]]:
+    """Positions and hashes, chunk by chunk as they come; what has not begun is dropped when the caller leaves."""
+    chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
+    pool = ThreadPoolExecutor(min(_THREADS, len(chunks)))
+    try:
+        futures: dict[Future[Hashes], NDArray[np.int64]] = {
+            pool.submit(_hash_chunk, [listing.root / listing.names[index] for index in chunk]): chunk
+            for chunk in chunks
+        }
+        yield ((futures[done], done.result()) for done in as_completed(futures))
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _hash_chunk(paths: list[Path]) -> Hashes:
+    return np.frombuffer(b"".join(map(_hash_file, paths)), np.uint8).reshape(-1, 32)
+
+
+def _hash_file(path: Path) -> bytes:
+    try:
+        with open(path, "rb", buffering=0) as file:
+            return hashlib.sha256(file.read()).digest()
+    except OSError as error:
+        raise DataError(f"{path}: can not be read ({error.strerror or error})") from error
+
+
+def _looked_up(table: Path, listing: Listing) -> tuple[Hashes, NDArray[np.bool_]]:
+    """The hashes of the files that the table has with the same stamps, and which those are."""
+    import pyarrow.compute as compute
+
+    size = len(listing.names)
+    hashes, known = np.zeros((size, 32), np.uint8), np.zeros(size, bool)
+    try:
+        with pa.memory_map(str(table)) as file:
+            reader = pa.ipc.open_file(file)
+            if not reader.schema.equals(_SCHEMA, check_metadata=True):
+                return hashes, known
+            rows = reader.get_batch(0)
+            names = pa.array(listing.names, pa.large_string())
+            found = compute.index_in(names, value_set=rows.column(0)).fill_null(-1)
+            at = np.frombuffer(found.buffers()[1], np.int32, count=size)
+            stamps = _column(rows, 1).view("<i8")
+            known = at >= 0
+            known[known] = (stamps[at[known]] == listing.stamps[known]).all(axis=1)
+            hashes[known] = _column(rows, 2)[at[known]]
+    except (OSError, pa.ArrowException):
+        pass
+    return hashes, known
+
+
+def _column(rows: pa.RecordBatch, index: int) -> NDArray[np.uint8]:
+    width = rows.schema.field(index).type.byte_width
+    buffer = rows.column(index).buffers()[1]
+    return np.frombuffer(buffer, np.uint8, count=rows.num_rows * width).reshape(-1, width)
+
+
+def _save(table: Path, listing: Listing, hashes: Hashes, known: NDArray[np.bool_]) -> None:
+    """Keep what is known so far; in a folder that can not be written, of which was warned, nothing."""
+    at = np.flatnonzero(known)
+    columns: list[tuple[int, Stamps | Hashes]] = [(STAMP * 8, listing.stamps[at].astype("<i8")), (32, hashes[at])]
+    arrays = [pa.array([listing.names[index] for index in at], pa.large_string())]
+    for width, values in columns:
+        buffer = pa.py_buffer(np.ascontiguousarray(values).tobytes())
+        arrays.append(pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(at), [None, buffer]))
+    with suppress(OSError):
+        write_batches(table, _SCHEMA, [pa.record_batch(arrays, schema=_SCHEMA)])
