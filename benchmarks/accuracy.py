@@ -119,7 +119,7 @@ def plain(seed: int, root: Path, arguments: argparse.Namespace) -> Outcome:
     augment = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(), *normalize])
     train = DataLoader(Images(images.train, augment), batch_size=128, shuffle=True, drop_last=True, num_workers=1)
     test = DataLoader(Images(images.test, v2.Compose(normalize)), batch_size=500)
-    model = PlainResNet(arguments.depth).to(device)
+    model = PlainResNet(arguments.depth).to(device, memory_format=torch.channels_last)  # A fifth quicker on CPUs.
     optimizer = torch.optim.SGD(model.parameters(), **RECIPE)
     steps = arguments.epochs * len(train)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
