@@ -122,6 +122,11 @@ EPOCHS = "epochs: 3"
             "s.yaml:7: base.execution.threads: must be a whole number or 'auto', but got 'aut'; did you mean 'auto'?",
         ),
         (
+            "{epochs: 3, batch_size: 16}",
+            "{epochs: 3}\n  execution: {deterministic: on}",
+            "s.yaml:7: base.execution.deterministic: must be true or false or 'auto', but got 'on'",
+        ),
+        (
             "seeds: 2",
             "seeds: 0",
             "s.yaml:12: seeds: must be a count from 1 to 10000, or a list of distinct seeds >= 0, but got 0",

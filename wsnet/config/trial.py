@@ -77,6 +77,9 @@ class ExecutionConfig(Config):
     """CPU threads; `auto` is the CPUs that the trial was given."""
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     """Layout of activations and weights; `auto` is channels_last."""
+    deterministic: bool | Literal["auto"] = "auto"
+    """Kernels on a GPU that repeat to the bit: `auto` wherever torch has one, `true` an error where it has none,
+    `false` any. Nothing changes on CPUs (docs/execution.md)."""
     compile: bool = False
     """Compile the model with torch.compile."""
     micro_batches: Literal["auto", "loop"] = "auto"

@@ -10,13 +10,16 @@ import torch
 
 from wsnet.config import ExecutionConfig, TrialConfig
 from wsnet.layers.online_norm_kernels import kernels
+from wsnet.training.determinism import deterministic, fix_cublas_workspace, is_on_gpu
 from wsnet.training.errors import TrialError
 
 __all__ = ["applied", "execution_record", "is_available", "settle"]
 
 
 def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
-    """Replace every `auto` by what it means here.
+    """Replace `auto` by what it means here, but for `deterministic` and `micro_batches`, where it is a mode of its own.
+
+    On a GPU, give cuBLAS its workspace, before anything calls it.
 
     Args:
         execution: as the user wrote it.
@@ -33,7 +36,9 @@ def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionC
             f"with {torch.cuda.device_count()} CUDA devices; use 'auto' or 'cpu'"
         )
     layout = execution.memory_format if execution.memory_format != "auto" else "channels_last"
-    return execution.model_copy(update={"threads": threads, "device": device, "memory_format": layout})
+    settled = execution.model_copy(update={"threads": threads, "device": device, "memory_format": layout})
+    fix_cublas_workspace(settled)
+    return settled
 
 
 def is_available(device: str) -> bool:
@@ -50,7 +55,7 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
         config: a trial whose execution is settled.
         workers: processes that train it.
     """
-    on_gpu = torch.device(config.execution.device).type == "cuda"
+    on_gpu = is_on_gpu(config.execution)
     # Online norm has a compiled CPU path, where there is a compiler; its sums are rounded otherwise than torch's.
     compiled = {"online_kernels": kernels() is not None} if config.model.norm.name == "online" and not on_gpu else {}
     return {
@@ -63,6 +68,7 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
         "torch": torch.__version__,
         "cuda": torch.version.cuda if on_gpu else None,
         "cudnn": torch.backends.cudnn.version() if on_gpu else None,
+        "cublas_workspace": os.environ.get("CUBLAS_WORKSPACE_CONFIG") if on_gpu else None,
         "python": platform.python_version(),
     }
 
@@ -72,6 +78,9 @@ def applied(config: TrialConfig) -> Iterator[None]:
     """Run a trial's computation as its execution says: thread count, repeatable kernels, float32 that is float32.
 
     Everything is put back afterwards, since a Tune actor trains many trials in one process.
+
+    Raises:
+        TrialError: execution.deterministic is true, and an operation has no deterministic kernel on the GPU.
     """
     before = (
         torch.get_num_threads(),
@@ -81,9 +90,10 @@ def applied(config: TrialConfig) -> Iterator[None]:
         torch.backends.cuda.matmul.allow_tf32,
     )
     tf32 = config.train.precision == "tf32"
-    _set(int(config.execution.threads), True, False, tf32, tf32)
+    _set(int(config.execution.threads), config.execution.deterministic is not False, False, tf32, tf32)
     try:
-        yield
+        with deterministic(config.execution):
+            yield
     finally:
         _set(*before)
 

@@ -54,13 +54,13 @@ def write_start(trial: Trial, directory: TrialDirectory) -> None:
 def as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
     """The trial with the threads, layout and device of its execution record: others would change its bits half-way.
 
-    With several workers the record is rank 0's, and each keeps a device of its own.
+    A key that the record of an older version lacks is as configured. With several workers the record is rank 0's, and
+    each keeps a device of its own.
     """
     before = directory.execution()
     assert before is not None, "the leader writes it before anyone reads it"
-    kept: dict[str, Any] = {
-        key: before[key] for key in ("threads", "memory_format", "compile", "micro_batches") if key in before
-    }
+    keys = ("threads", "memory_format", "deterministic", "compile", "micro_batches")
+    kept: dict[str, Any] = {key: before[key] for key in keys if key in before}
     device = trial.config.execution.device if rank_and_world()[1] > 1 else before["device"]
     return trial.executed(trial.config.execution.model_copy(update={**kept, "device": device}))
 
