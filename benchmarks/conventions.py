@@ -39,6 +39,7 @@ BASE: dict[str, Any] = {
 }
 RECOMPUTED = {"train.evaluation_statistics.name": "recomputed"}
 CONSTANT = {"optim.schedule.name": "constant"}
+SGD = {"optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "schedule": {"name": "constant"}}}
 GROUP = {"model.norm": {"name": "group", "groups": 4}}
 Pair = tuple[float, float]
 
@@ -65,7 +66,7 @@ def either(one: dict[str, Any], other: dict[str, Any]) -> Callable[[int, Path], 
 
 def averaged_weights(seed: int, root: Path) -> Pair:
     """The average of the weights with the running statistics of the weights, and with its own."""
-    of = trial(seed, {**CONSTANT, "train.ema": {"decay": 0.95}})
+    of = trial(seed, {**SGD, "train.ema": {"decay": 0.95}})
     result, checkpoint = train(of)
     return evaluated(of, {**checkpoint.model, **checkpoint.ema}), result.records[-1]["test_ema/top1_error"]
 
@@ -139,7 +140,7 @@ def left_over() -> Callable[[int, Path], Pair]:
     return either({**options, "train.drop_last": False}, options)
 
 
-DECAY = {"optim.name": "sgd", "optim.lr": 0.1, "optim.momentum": 0.9, "optim.weight_decay": 5e-3, "train.epochs": 15}
+DECAY = {**SGD, "optim.schedule.name": "cosine", "optim.weight_decay": 5e-4, "train.epochs": 15}
 ROWS: dict[str, tuple[str, str, Callable[[int, Path], Pair]]] = {
     "statistics-1": ("running", "recomputed", either({"train.batch_size": 1}, {"train.batch_size": 1, **RECOMPUTED})),
     "statistics-8": ("running", "recomputed", either({"train.batch_size": 8}, {"train.batch_size": 8, **RECOMPUTED})),
