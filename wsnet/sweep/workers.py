@@ -1,13 +1,17 @@
 """A trial on several workers: the same `fit` on each worker of a TorchTrainer, in step by DistributedDataParallel."""
 
+import time
 import traceback
 import uuid
 from typing import Any
 
-from wsnet.storage import Status, TrialDirectory
+from wsnet.storage import Folder, RungJournal, Status, TrialDirectory
 from wsnet.sweep.job import Jobs, train_and_log
 
 __all__ = ["train_on_workers"]
+
+_POLL_SECONDS = 0.1
+"""Between two looks at the journal."""
 
 
 def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
@@ -62,4 +66,25 @@ def _worker(config: dict[str, Any]) -> None:
         import torch
 
         torch.cuda.set_device(ray.train.torch.get_device())
-    train_and_log(config["trial_id"], jobs, ray.train.report, leader=context.get_world_rank() == 0)
+    leader = context.get_world_rank() == 0
+
+    def tell(told: dict[str, Any]) -> None:
+        ray.train.report(told)
+        if leader and told["epoch"] in jobs.rungs:
+            _await_verdict(jobs, config["trial_id"], told["epoch"])
+
+    train_and_log(config["trial_id"], jobs, tell, leader=leader)
+
+
+def _await_verdict(jobs: Jobs, trial_id: str, rung: int) -> None:
+    """Wait until a trial may go on past a rung: Train, unlike Tune, lets workers go on while the scheduler decides.
+
+    One that is stopped waits here for its end. The other workers wait for the leader in the next step.
+    """
+    journal, directory = RungJournal(Folder(jobs.sweep)), TrialDirectory(jobs.folder(trial_id))
+    while (status := directory.status()) is None or not status.is_final:
+        journal.refresh()
+        verdict = journal.verdict(trial_id, rung)
+        if verdict is not None and verdict.verdict == "continue":
+            return
+        time.sleep(_POLL_SECONDS)

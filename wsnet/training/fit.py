@@ -79,9 +79,8 @@ def fit(
         wait_for_all()
         trial = as_executed_before(trial, directory)
         with applied(trial.config):
-            return _train(
-                Training(trial, checkpoint), checkpoint, directory if leader else None, report, watch, resumed
-            )
+            training = Training(trial, checkpoint)
+            return _train(training, checkpoint, directory if leader else None, report, watch, resumed)
 
 
 def _train(
