@@ -155,7 +155,11 @@ def _tuner(plan: Plan, jobs: Jobs, share: Share, scheduler: Any, follower: Any) 
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(function, jobs=jobs), need),
         param_space={"trial_id": tune.grid_search(list(jobs.configs))},
-        tune_config=tune.TuneConfig(scheduler=scheduler, reuse_actors=True, max_concurrent_trials=share.concurrent),
+        tune_config=tune.TuneConfig(
+            scheduler=scheduler,
+            reuse_actors=jobs.workers == 1,  # An actor that is kept would keep the workers of a stopped trial too.
+            max_concurrent_trials=share.concurrent,
+        ),
         run_config=tune.RunConfig(
             name=plan.sweep.config.name,
             storage_path=jobs.scratch,  # Tune's own state; results lie in the sweep's folder.

@@ -1,5 +1,6 @@
 """A trial on several workers: the same `fit` on each worker of a TorchTrainer, in step by DistributedDataParallel."""
 
+import contextlib
 import time
 import traceback
 import uuid
@@ -66,25 +67,33 @@ def _worker(config: dict[str, Any]) -> None:
         import torch
 
         torch.cuda.set_device(ray.train.torch.get_device())
-    leader = context.get_world_rank() == 0
+    trial_id = config["trial_id"]
 
     def tell(told: dict[str, Any]) -> None:
         ray.train.report(told)
-        if leader and told["epoch"] in jobs.rungs:
-            _await_verdict(jobs, config["trial_id"], told["epoch"])
+        if told["epoch"] in jobs.rungs:
+            _await_verdict(jobs, trial_id, told["epoch"])
 
-    train_and_log(config["trial_id"], jobs, tell, leader=leader)
+    with contextlib.suppress(_Stopped):
+        train_and_log(trial_id, jobs, tell, leader=context.get_world_rank() == 0)
+
+
+class _Stopped(BaseException):
+    """The scheduler stopped the trial. No `Exception`: nothing has failed."""
 
 
 def _await_verdict(jobs: Jobs, trial_id: str, rung: int) -> None:
     """Wait until a trial may go on past a rung: Train, unlike Tune, lets workers go on while the scheduler decides.
 
-    One that is stopped waits here for its end. The other workers wait for the leader in the next step.
+    Raises:
+        _Stopped: it may not, on any of its workers.
     """
-    journal, directory = RungJournal(Folder(jobs.sweep)), TrialDirectory(jobs.folder(trial_id))
-    while (status := directory.status()) is None or not status.is_final:
-        journal.refresh()
-        verdict = journal.verdict(trial_id, rung)
-        if verdict is not None and verdict.verdict == "continue":
-            return
+    status = TrialDirectory(jobs.folder(trial_id)).status()
+    if status is not None and status.status in ("finished", "diverged"):
+        return
+    journal = RungJournal(Folder(jobs.sweep))
+    while (verdict := journal.verdict(trial_id, rung)) is None:
         time.sleep(_POLL_SECONDS)
+        journal.refresh()
+    if verdict.verdict == "stop":
+        raise _Stopped
