@@ -1,13 +1,10 @@
 """Successive halving on a real Ray."""
 
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 
 from tests.sweep.tiny import Ran, train, write
-from wsnet.config.sweep import AshaConfig
-from wsnet.sweep.scheduler import ResumedAsha
 
 LRS = [0.1, 0.05, 1e-3, 1e-4, 1e-5, 1e-6]
 
@@ -48,15 +45,3 @@ def test_a_new_trial_is_measured_against_the_trials_of_earlier_runs(tmp_path: Pa
     new = wider.directory(wider.trial_ids[-1]).status()
     assert new is not None and new.status == "stopped", "alone, it would have gone on to the end"
     assert {k: v for k, v in wider.touched().items() if k in ran.touched()} == ran.touched()
-
-
-def test_a_trial_that_goes_on_is_not_stopped_for_what_was_decided_before() -> None:
-    def told(*errors: float) -> list[dict[str, float]]:
-        return [{"epoch": epoch, "validation/top1_error": error} for epoch, error in enumerate(errors, 1)]
-
-    config = AshaConfig(name="asha", grace=1, eta=2)
-    scheduler = ResumedAsha(config, max_t=8, done={"a": told(10, 10, 10, 10)}, begun={"b": told(90, 90, 90)})
-    trial = SimpleNamespace(trial_id="of Tune's", config={"trial_id": "b"})
-    scheduler.on_trial_add(None, trial)
-    assert scheduler.on_trial_result(None, trial, told(90, 90, 90)[2]) == "CONTINUE"
-    assert scheduler.on_trial_result(None, trial, told(90, 90, 90, 90)[3]) == "STOP", "a rung that is new"

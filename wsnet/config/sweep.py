@@ -47,7 +47,13 @@ class FifoConfig(Config):
 
 
 class AshaConfig(Config):
-    """Asynchronous successive halving (Li et al. 2020): at each rung only the best 1/eta goes on."""
+    """Asynchronous successive halving (Li et al. 2020): at each rung only the best 1/eta goes on.
+
+    A verdict once taken stands in every later start and is never taken twice. One that an interruption cut off is taken
+    at the next start, from the record of its rung. With one trial at a time an interrupted sweep stops the same trials
+    as an uninterrupted one. With several the order of arrival decides, as in the paper, so that two uninterrupted
+    sweeps may differ too. The records of whatever ran are the same to the last bit in any case.
+    """
 
     name: Literal["asha"]
     metric: Literal["validation/top1_error", "validation/top5_error", "validation/loss"] = "validation/top1_error"

@@ -2,6 +2,17 @@
 
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
+from wsnet.storage.rungs import RungJournal, Verdict
 from wsnet.storage.trial_directory import Status, TrialDirectory
 
-__all__ = ["Folder", "Manifest", "Status", "StorageError", "TrialDirectory", "TrialEntry", "trial_directory"]
+__all__ = [
+    "Folder",
+    "Manifest",
+    "RungJournal",
+    "Status",
+    "StorageError",
+    "TrialDirectory",
+    "TrialEntry",
+    "Verdict",
+    "trial_directory",
+]

@@ -104,8 +104,14 @@ class Folder:
             Path(temporary).unlink(missing_ok=True)
             raise
 
-    def append(self, name: str, data: bytes) -> None:
-        """Add to the end of a file. A crash may leave a part of `data`: a reader must know what is whole."""
+    def append(self, name: str, data: bytes, *, durable: bool = False) -> None:
+        """Add to the end of a file. A crash may leave a part of `data`: a reader must know what is whole.
+
+        Args:
+            name: the file.
+            data: what is added.
+            durable: return only when it is on the disk, and no loss of power takes it away.
+        """
         local = self.local
         if local is None:
             self.write(name, (self.read(name) or b"") + data)
@@ -113,6 +119,9 @@ class Folder:
         local.mkdir(parents=True, exist_ok=True)
         with open(local / name, "ab") as file:
             file.write(data)
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
 
     def delete(self, name: str) -> None:
         """Delete a file if it is there."""

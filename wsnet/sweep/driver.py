@@ -9,15 +9,16 @@ from typing import Any
 from rich.console import Console
 
 from wsnet.config.sweep import AshaConfig
-from wsnet.storage import Folder, trial_directory
-from wsnet.storage.trial_directory import Record
+from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.sweep.board import Board
 from wsnet.sweep.interrupt import interruptible
 from wsnet.sweep.job import Jobs, train_job
-from wsnet.sweep.plan import Plan, PlannedTrial
+from wsnet.sweep.plan import Plan
+from wsnet.sweep.rungs import rungs_of
 from wsnet.sweep.session import Session, ray_session
 from wsnet.sweep.share import Share, share_of
-from wsnet.sweep.tally import Tally
+from wsnet.sweep.start import Left, left_of
+from wsnet.sweep.tally import STOPPED, Tally
 
 __all__ = ["Outcome", "run"]
 
@@ -33,15 +34,6 @@ class Outcome:
 
     tally: Tally
     interrupted: bool
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Missing:
-    """What is left to do: `trials` in the order of their start, and the records of what was done, by trial_id."""
-
-    trials: list[PlannedTrial]
-    done: dict[str, list[Record]]
-    begun: dict[str, list[Record]]
 
 
 def run(
@@ -69,15 +61,18 @@ def run(
         ConfigError: not even one trial fits the cluster.
         ConnectionError: there is no cluster at the address.
     """
-    tally, missing = _looked_up(plan, sweep)
-    if not missing.trials:
+    left = left_of(plan, sweep)
+    tally, missing = _found(left, plan)
+    scheduler = _scheduler(plan, left, sweep) if missing else None
+    missing = _without_stopped(missing, scheduler, sweep, tally, changed)
+    if not missing:
         console.print("Every trial is done already.", highlight=False)
         return Outcome(tally=tally, interrupted=False)
     with (
         tempfile.TemporaryDirectory(prefix="wsnet-", ignore_cleanup_errors=True) as scratch,
         ray_session(address=address) as session,
     ):
-        devices = {trial.config.execution.device for trial in missing.trials}
+        devices = {left.trial.config.execution.device for left in missing}
         share = share_of(plan.sweep.config.resources, session.nodes, devices=devices, path=plan.path)
         tally.concurrent = share.concurrent
         _announce(session, share, plan, console)
@@ -85,51 +80,69 @@ def run(
         interrupted = False
         with interruptible(), Board(tally, console, trouble) as board:
             try:
-                _tuner(plan, missing, jobs, share, _follower(sweep, tally, board, changed)).fit()
+                _tuner(plan, jobs, share, scheduler, _follower(sweep, tally, board, changed)).fit()
             except KeyboardInterrupt:
                 interrupted = True
     return Outcome(tally=tally, interrupted=interrupted)
 
 
-def _looked_up(plan: Plan, sweep: Folder) -> tuple[Tally, _Missing]:
-    """What is done already, and what is not; failed trials get another chance."""
+def _found(left: list[Left], plan: Plan) -> tuple[Tally, list[Left]]:
+    """What is done already, and what is missing, in the order of its start; failed trials get another chance."""
     tally = Tally([t.entry for t in plan.trials], {t.entry.trial_id: t.config.train.epochs for t in plan.trials})
-    started = (sweep / "trials").existing([f"{t.entry.trial_id}/status.json" for t in plan.trials])
-    missing = _Missing(trials=[], done={}, begun={})
-    for trial, has_started in zip(plan.trials, started, strict=True):
-        trial_id = trial.entry.trial_id
-        directory = trial_directory(sweep, trial_id)
-        status = directory.status() if has_started else None
-        records = directory.records() if status is not None else []
-        if records:
-            tally.measured(trial_id, records[-1])
-        if status is not None and status.is_final:
-            tally.ended(trial_id, status)
-            missing.done[trial_id] = records
-            continue
-        missing.trials.append(trial)
-        if records:
-            missing.begun[trial_id] = records
+    for trial in left:
+        if trial.records:
+            tally.measured(trial.trial_id, trial.records[-1])
+        if trial.status is not None and trial.is_done:
+            tally.ended(trial.trial_id, trial.status)
     # What is begun goes on first; then every setting once, then every setting again.
-    missing.trials.sort(key=lambda trial: (trial.entry.trial_id not in missing.begun, trial.entry.seed))
-    return tally, missing
+    missing = [trial for trial in left if not trial.is_done]
+    return tally, sorted(missing, key=lambda trial: (not trial.records, trial.trial.entry.seed))
 
 
-def _jobs(plan: Plan, missing: _Missing, share: Share, sweep: Folder, data_root: Path, scratch: str) -> Jobs:
-    resources = plan.sweep.config.resources
+def _scheduler(plan: Plan, left: list[Left], sweep: Folder) -> Any:
+    config = plan.sweep.config.scheduler
+    if not isinstance(config, AshaConfig):
+        return None
+    from wsnet.sweep.scheduler import JournaledAsha
+
+    return JournaledAsha(config, max_t=_longest(plan), journal=RungJournal(sweep), left=left)
+
+
+def _longest(plan: Plan) -> int:
+    return max(trial.config.train.epochs for trial in plan.trials)
+
+
+def _without_stopped(
+    missing: list[Left], scheduler: Any, sweep: Folder, tally: Tally, changed: Callable[[str], None]
+) -> list[Left]:
+    """Mark the trials that were stopped at a rung where it could not be said any more; returns the others."""
+    if scheduler is None:
+        return missing
+    stopped = scheduler.stopped(missing)
+    for trial_id, rung in stopped.items():
+        status = Status(status="stopped", epoch=rung, message=STOPPED)
+        trial_directory(sweep, trial_id).write_status(status)
+        tally.ended(trial_id, status)
+        changed(trial_id)
+    return [trial for trial in missing if trial.trial_id not in stopped]
+
+
+def _jobs(plan: Plan, missing: list[Left], share: Share, sweep: Folder, data_root: Path, scratch: str) -> Jobs:
+    resources, scheduler = plan.sweep.config.resources, plan.sweep.config.scheduler
     return Jobs(
         sweep=str(sweep.local or sweep.location),
         data_root=str(data_root.absolute()),
-        configs={trial.entry.trial_id: trial.config.model_dump_json() for trial in missing.trials},
+        configs={left.trial_id: left.trial.config.model_dump_json() for left in missing},
         workers=resources.workers,
         cpus=share.cpus,
         gpus=share.gpus,
         max_failures=resources.max_failures,
         scratch=scratch,
+        rungs=rungs_of(scheduler, _longest(plan)) if isinstance(scheduler, AshaConfig) else (),
     )
 
 
-def _tuner(plan: Plan, missing: _Missing, jobs: Jobs, share: Share, follower: Any) -> Any:
+def _tuner(plan: Plan, jobs: Jobs, share: Share, scheduler: Any, follower: Any) -> Any:
     from ray import tune
 
     from wsnet.sweep.workers import train_on_workers
@@ -141,9 +154,11 @@ def _tuner(plan: Plan, missing: _Missing, jobs: Jobs, share: Share, follower: An
         function, need = train_on_workers, {"memory": 1}
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(function, jobs=jobs), need),
-        param_space={"trial_id": tune.grid_search([trial.entry.trial_id for trial in missing.trials])},
+        param_space={"trial_id": tune.grid_search(list(jobs.configs))},
         tune_config=tune.TuneConfig(
-            scheduler=_scheduler(plan, missing), reuse_actors=True, max_concurrent_trials=share.concurrent
+            scheduler=scheduler,
+            reuse_actors=jobs.workers == 1,  # An actor that is kept would keep the workers of a stopped trial too.
+            max_concurrent_trials=share.concurrent,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep.config.name,
@@ -153,16 +168,6 @@ def _tuner(plan: Plan, missing: _Missing, jobs: Jobs, share: Share, follower: An
             verbose=0,
         ),
     )
-
-
-def _scheduler(plan: Plan, missing: _Missing) -> Any:
-    config = plan.sweep.config.scheduler
-    if not isinstance(config, AshaConfig):
-        return None
-    from wsnet.sweep.scheduler import ResumedAsha
-
-    longest = max(trial.config.train.epochs for trial in plan.trials)
-    return ResumedAsha(config, max_t=longest, done=missing.done, begun=missing.begun)
 
 
 def _follower(sweep: Folder, tally: Tally, board: Board, changed: Callable[[str], None]) -> Any:

@@ -10,7 +10,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import Folder, Status, trial_directory
 from wsnet.sweep.board import Board
-from wsnet.sweep.tally import Tally
+from wsnet.sweep.tally import STOPPED, Tally
 
 __all__ = ["Follower"]
 
@@ -53,7 +53,7 @@ class Follower(TrialProgressCallback):  # type: ignore[misc]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial came to its end, or the scheduler stopped it."""
-        self._safely(self._ended, trial, "stopped", "stopped by the scheduler")
+        self._safely(self._ended, trial, "stopped", STOPPED)
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial crashed as often as it may."""

@@ -34,6 +34,7 @@ class Jobs:
         gpus: GPUs of one worker.
         max_failures: times that a crashed trial is started again.
         scratch: folder for what Ray writes beside the results; removed when the sweep ends.
+        rungs: epochs at which the scheduler decides.
     """
 
     sweep: str
@@ -44,6 +45,7 @@ class Jobs:
     gpus: float
     max_failures: int
     scratch: str
+    rungs: tuple[int, ...] = ()
 
     def config(self, trial_id: str) -> TrialConfig:
         """Configuration of a trial; on a device that it was given."""
@@ -86,7 +88,12 @@ def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], No
             if leader:
                 folder.delete("error.txt")  # Of an earlier start.
             trial = prepared(trial_id, jobs)
-            fit(trial, report=lambda record: tell(_told(trial_id, record)), checkpoint_dir=folder)
+
+            def report(record: Record) -> None:
+                tell(_told(trial_id, record))
+
+            # The scheduler may not have heard of the last epoch: its verdict on it comes before the next one.
+            fit(trial, report=report, checkpoint_dir=folder, resumed=report if jobs.rungs else None)
         except Exception as error:
             if leader:
                 folder.write("error.txt", traceback.format_exc().encode())

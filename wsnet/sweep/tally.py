@@ -9,7 +9,10 @@ from typing import Any
 
 from wsnet.storage import Status, TrialEntry
 
-__all__ = ["SettingState", "Tally"]
+__all__ = ["STOPPED", "SettingState", "Tally"]
+
+STOPPED = "stopped by the scheduler"
+"""The message of a trial that the scheduler stopped."""
 
 _DONE = ("finished", "diverged", "stopped")
 

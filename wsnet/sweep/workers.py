@@ -1,13 +1,18 @@
 """A trial on several workers: the same `fit` on each worker of a TorchTrainer, in step by DistributedDataParallel."""
 
+import contextlib
+import time
 import traceback
 import uuid
 from typing import Any
 
-from wsnet.storage import Status, TrialDirectory
+from wsnet.storage import Folder, RungJournal, Status, TrialDirectory
 from wsnet.sweep.job import Jobs, train_and_log
 
 __all__ = ["train_on_workers"]
+
+_POLL_SECONDS = 0.1
+"""Between two looks at the journal."""
 
 
 def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
@@ -62,4 +67,33 @@ def _worker(config: dict[str, Any]) -> None:
         import torch
 
         torch.cuda.set_device(ray.train.torch.get_device())
-    train_and_log(config["trial_id"], jobs, ray.train.report, leader=context.get_world_rank() == 0)
+    trial_id = config["trial_id"]
+
+    def tell(told: dict[str, Any]) -> None:
+        ray.train.report(told)
+        if told["epoch"] in jobs.rungs:
+            _await_verdict(jobs, trial_id, told["epoch"])
+
+    with contextlib.suppress(_Stopped):
+        train_and_log(trial_id, jobs, tell, leader=context.get_world_rank() == 0)
+
+
+class _Stopped(BaseException):
+    """The scheduler stopped the trial. No `Exception`: nothing has failed."""
+
+
+def _await_verdict(jobs: Jobs, trial_id: str, rung: int) -> None:
+    """Wait until a trial may go on past a rung: Train, unlike Tune, lets workers go on while the scheduler decides.
+
+    Raises:
+        _Stopped: it may not, on any of its workers.
+    """
+    status = TrialDirectory(jobs.folder(trial_id)).status()
+    if status is not None and status.status in ("finished", "diverged"):
+        return
+    journal = RungJournal(Folder(jobs.sweep))
+    while (verdict := journal.verdict(trial_id, rung)) is None:
+        time.sleep(_POLL_SECONDS)
+        journal.refresh()
+    if verdict.verdict == "stop":
+        raise _Stopped

@@ -1,6 +1,5 @@
 """`fit`: the training of one trial, from wherever it is to its end."""
 
-import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -9,6 +8,7 @@ from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, CheckpointError
 from wsnet.training.distributed import rank_and_world, wait_for_all
+from wsnet.training.ending import ending
 from wsnet.training.execution import applied
 from wsnet.training.loop import Training, Watch
 from wsnet.training.trial import Trial
@@ -40,6 +40,7 @@ def fit(
     checkpoint_dir: Folder,
     watch: Watch | None = None,
     start: Checkpoint | None = None,
+    resumed: Report | None = None,
 ) -> Result:
     """Train a trial to its end, from wherever it is.
 
@@ -53,6 +54,7 @@ def fit(
             unfinished one goes on from its last checkpoint, as it was executed before. Locked meanwhile.
         watch: told of each step.
         start: a checkpoint to begin from where the directory holds none.
+        resumed: told again of the last epoch done where the trial goes on, before it does; may raise as `report` may.
 
     Returns:
         How it ended.
@@ -77,7 +79,8 @@ def fit(
         wait_for_all()
         trial = as_executed_before(trial, directory)
         with applied(trial.config):
-            return _train(Training(trial, checkpoint), checkpoint, directory if leader else None, report, watch)
+            training = Training(trial, checkpoint)
+            return _train(training, checkpoint, directory if leader else None, report, watch, resumed)
 
 
 def _train(
@@ -86,40 +89,23 @@ def _train(
     directory: TrialDirectory | None,
     report: Report,
     watch: Watch | None,
+    resumed: Report | None,
 ) -> Result:
     """Epoch by epoch: train, evaluate, write down, report. Only the leader has a directory."""
     records = list(checkpoint.records) if checkpoint else []
-    status = _ending(training, records)
+    status = ending(training.config.train, records)
     with Writer(training, directory, records, status) if directory else nullcontext() as writer:
+        if records and status is None and resumed is not None:
+            resumed(dict(records[-1]))
         while status is None:
             record = training.train_epoch(watch, writer.write_step if writer is not None else None)
             records.append(record)
-            status = _ending(training, records)
+            status = ending(training.config.train, records)
             if writer is not None:
                 writer.write(record, status)
             wait_for_all()
             report(dict(record))
     return Result(status=status, records=records)
-
-
-def _ending(training: Training, records: list[Record]) -> Status | None:
-    """How the trial has ended; None while it has not.
-
-    Read off what is done, so that a resumed trial ends where it would have ended.
-    """
-    loss = records[-1]["train/loss"] if records else 0.0
-    if not math.isfinite(loss):
-        message = f"the training loss became {loss} in epoch {training.epoch}"
-        return Status(status="diverged", epoch=training.epoch, message=message)
-    stop = training.config.train.stop_above
-    if records and stop is not None and training.epoch >= stop.after and loss > stop.loss:
-        message = (
-            f"the training loss is {loss:.6g} in epoch {training.epoch}, above train.stop_above.loss={stop.loss:g}"
-        )
-        return Status(status="diverged", epoch=training.epoch, message=message)
-    if training.epoch >= training.config.train.epochs:
-        return Status(status="finished", epoch=training.epoch)
-    return None
 
 
 def _checked(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:

@@ -1,0 +1,159 @@
+"""Successive halving with a kill between a rung's record and its verdict: the same trials stop at the same rungs."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ray import tune
+
+from tests.sweep.tiny import ROOT, Ran, environment, records, train, write
+from wsnet.storage import Folder
+from wsnet.sweep import workers
+from wsnet.sweep.job import Jobs, train_and_log
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+
+LRS = [0.1, 0.05, 1e-3]
+
+DYING_DRIVER = """
+import os, signal, sys
+from wsnet.report import conclude
+from wsnet.sweep.cli import main
+from wsnet.sweep.scheduler import JournaledAsha
+
+decide = JournaledAsha._decide
+taken = 0
+
+def die(scheduler, arrival):
+    global taken
+    if sys._getframe(1).f_code.co_name == "on_trial_result":
+        taken += 1
+        if taken == 2:
+            os.kill(os.getpid(), signal.SIGKILL)
+    return decide(scheduler, arrival)
+
+JournaledAsha._decide = die
+sys.exit(main(sys.argv[1:], conclude=conclude))
+"""
+"""`run_sweep.py`, killed when a trial has reported at a rung and nothing is decided yet, for the second time."""
+
+
+def sweep(folder: Path, workers: int = 1) -> Path:
+    """A sweep file; one trial after the other: what stops is then the same every time."""
+    folder.mkdir(exist_ok=True)
+    return write(
+        folder,
+        cases=[{"model.norm.name": "group", "model.norm.groups": 2}],
+        train={"epochs": 4, "steps_per_epoch": 6},
+        grid={"optim.lr": LRS[: 4 - workers]},  # Workers take long to start.
+        scheduler={"name": "asha", "metric": "validation/loss", "grace": 1, "eta": 2},
+        resources={"max_concurrent": 1, "workers": workers},
+    )
+
+
+def undisturbed(tmp_path: Path, workers: int = 1) -> Ran:
+    ran = train(sweep(tmp_path / "undisturbed", workers), tmp_path / "undisturbed")
+    ends = {(status.status, status.epoch) for status in ran.statuses().values()}
+    assert {("stopped", 2), ("finished", 4)} <= ends, "else there is too little to get wrong"
+    return ran
+
+
+def verdicts(ran: Ran) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (ran.folder.read("rungs.jsonl") or b"").splitlines()]
+
+
+def assert_the_same(ran: Ran, expected: Ran) -> None:
+    assert ran.statuses() == expected.statuses()
+    assert verdicts(ran) == verdicts(expected)
+    for trial_id in expected.trial_ids:
+        assert records(ran.directory(trial_id)) == records(expected.directory(trial_id))
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_a_driver_killed_before_a_verdict_stops_the_same_trials_at_the_next_start(tmp_path: Path) -> None:
+    expected = undisturbed(tmp_path)
+    path = sweep(tmp_path / "killed")
+    command = [sys.executable, "-c", DYING_DRIVER, str(path), "--storage", str(path.parent)]
+    assert [v["verdict"] for v in verdicts(expected)] == ["continue", "continue", "continue", "stop", "stop"]
+    # The second and the fourth verdict are cut off, and taken at the next start.
+    for taken, status in ((1, -signal.SIGKILL), (3, -signal.SIGKILL), (5, 0)):
+        with open(tmp_path / "log.txt", "ab") as log:  # No pipe: processes that a killed driver leaves hold it open.
+            start = subprocess.run(command, env=environment(), cwd=ROOT, stdout=log, stderr=log, timeout=200)
+        assert start.returncode == status, (tmp_path / "log.txt").read_text()
+        assert len((Folder(path.parent / "tiny").read("rungs.jsonl") or b"").splitlines()) == taken
+    assert_the_same(train(path, path.parent), expected)
+
+
+def killed_once(tmp_path: Path, expected: Ran, workers: int = 1) -> Ran:
+    """The same sweep again, in which a process is killed before it can tell of a rung where its trial is stopped."""
+    cut_off = next(v for v in verdicts(expected) if (v["rung"], v["verdict"]) == (2, "stop"))
+    path = sweep(tmp_path / "killed", workers)
+    (path.parent / "tiny").mkdir()
+    mark = path.parent / "tiny" / "die"
+    mark.write_text(json.dumps([cut_off["trial_id"], cut_off["rung"]]))
+    ran = train(path, path.parent)
+    assert not mark.exists()
+    return ran
+
+
+def _dying(told: dict[str, Any], jobs: Jobs) -> None:
+    """Ends the process before Tune is told of a rung, once: `die` in the sweep's folder says at which."""
+    mark = Path(jobs.sweep) / "die"
+    if mark.exists() and json.loads(mark.read_text()) == [told["trial"], told["epoch"]]:
+        mark.unlink()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _dying_job(config: dict[str, Any], *, jobs: Jobs) -> None:
+    def tell(told: dict[str, Any]) -> None:
+        _dying(told, jobs)
+        tune.report(told)
+
+    train_and_log(config["trial_id"], jobs, tell)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_an_actor_killed_before_the_verdict_is_judged_at_that_rung(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = undisturbed(tmp_path)
+    monkeypatch.setattr("wsnet.sweep.driver.train_job", _dying_job)
+    assert_the_same(killed_once(tmp_path, expected), expected)
+
+
+_train_on_workers, _worker = workers.train_on_workers, workers._worker
+
+
+def _dying_worker(config: dict[str, Any]) -> None:
+    import ray.train
+
+    report = ray.train.report
+
+    def tell(told: dict[str, Any]) -> None:
+        if ray.train.get_context().get_world_rank() == 0:
+            _dying(told, config["jobs"])
+        report(told)
+
+    ray.train.report = tell
+    _worker(config)
+
+
+def _on_dying_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
+    workers._worker = _dying_worker
+    _train_on_workers(config, jobs=jobs)
+
+
+@pytest.mark.usefixtures("shared_ray")
+def test_workers_of_one_trial_wait_for_its_verdict_also_when_one_is_killed_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    expected = undisturbed(tmp_path, workers=2)
+    ends = zip(expected.trial_ids, expected.statuses().values(), strict=True)
+    assert all(len(expected.directory(trial_id).records()) == status.epoch for trial_id, status in ends)
+    monkeypatch.setattr("wsnet.sweep.workers.train_on_workers", _on_dying_workers)
+    assert_the_same(killed_once(tmp_path, expected, workers=2), expected)

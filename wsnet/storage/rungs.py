@@ -1,0 +1,101 @@
+"""A sweep's journal of verdicts, `rungs.jsonl`: what its scheduler decided, about which trial, at which rung."""
+
+import json
+import math
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+from wsnet.storage.folder import Folder, StorageError
+
+__all__ = ["RungJournal", "Verdict"]
+
+_NAME = "rungs.jsonl"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """What a scheduler decided about one trial at one rung.
+
+    Attributes:
+        trial_id: the trial.
+        rung: the epoch at which it was decided.
+        metric: what decided, such as `validation/top1_error`.
+        value: its value in the record of that epoch; None where it was not finite.
+        verdict: whether the trial stops there or goes on.
+    """
+
+    trial_id: str
+    rung: int
+    metric: str
+    value: float | None
+    verdict: Literal["stop", "continue"]
+
+
+class RungJournal:
+    """Reads and extends a sweep's journal, one JSON line for each verdict, in the order in which they were taken.
+
+    Args:
+        sweep: the sweep's folder.
+    """
+
+    def __init__(self, sweep: Folder) -> None:
+        self._sweep = sweep
+        self._verdicts: dict[tuple[str, int], Verdict] = {}
+        self._bytes = 0  # Of the file's whole lines, as far as they are in `_verdicts`.
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep other processes from the journal, and know of what they have written: verdicts are taken inside.
+
+        Raises:
+            StorageError: the file is no journal.
+        """
+        with self._sweep.lock():
+            self.refresh()
+            yield
+
+    def refresh(self) -> None:
+        """Read what was added since the last time.
+
+        Raises:
+            StorageError: the file is no journal.
+        """
+        data = self._sweep.read(_NAME) or b""
+        # What stands behind the last newline is the torn end of a write that was cut off.
+        new = data[self._bytes : data.rfind(b"\n") + 1]
+        try:
+            for line in new.splitlines():
+                verdict = Verdict(**json.loads(line))
+                # A verdict once taken stands.
+                self._verdicts.setdefault((verdict.trial_id, verdict.rung), verdict)
+        except (ValueError, TypeError) as error:
+            raise StorageError(f"{self._sweep.location}/{_NAME} is no journal of verdicts: {error!r}") from None
+        self._bytes += len(new)
+
+    def verdicts(self) -> list[Verdict]:
+        """What is known, in the order in which it was decided."""
+        return list(self._verdicts.values())
+
+    def verdict(self, trial_id: str, rung: int) -> Verdict | None:
+        """What was decided about a trial at a rung; None where nothing was."""
+        return self._verdicts.get((trial_id, rung))
+
+    def add(self, verdicts: list[Verdict]) -> None:
+        """Write verdicts down; they are on the disk when this returns. Only while the journal is held."""
+        if not verdicts:
+            return
+        data = b"".join(map(_line, verdicts))
+        if self._sweep.size(_NAME) > self._bytes:  # A torn end.
+            self._sweep.write(_NAME, (self._sweep.read(_NAME) or b"")[: self._bytes] + data)
+        else:
+            self._sweep.append(_NAME, data, durable=True)
+        self._verdicts |= {(verdict.trial_id, verdict.rung): verdict for verdict in verdicts}
+        self._bytes += len(data)
+
+
+def _line(verdict: Verdict) -> bytes:
+    # JSON has no NaN and no infinity.
+    assert verdict.value is None or math.isfinite(verdict.value), verdict
+    return (json.dumps(asdict(verdict), allow_nan=False) + "\n").encode()
