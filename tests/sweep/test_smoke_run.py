@@ -17,7 +17,8 @@ DATA = SHARED / "data" if SHARED else None
 def test_the_cifar_sweep_runs_small_with_every_setting_of_its_ends(tmp_path: Path) -> None:
     assert DATA is not None
     sweep = ROOT / "sweeps" / "cifar_batchsize.yaml"
-    options = ("--smoke", "--images", "16", "--steps", "1", "--storage", tmp_path, "--data-root", DATA)
+    small = ("--smoke", "--images", "16", "--steps", "1", "--set", "seeds=1")
+    options = (*small, "--storage", tmp_path, "--data-root", DATA)
     done = subprocess.run(
         command(sweep, *options),
         env={**environment(), "WSNET_CACHE": str(tmp_path / "cache")},
@@ -30,4 +31,7 @@ def test_the_cifar_sweep_runs_small_with_every_setting_of_its_ends(tmp_path: Pat
     manifest = json.loads((folder / "sweep.json").read_text())
     ends = [json.loads((folder / "trials" / t["trial_id"] / "status.json").read_text()) for t in manifest["trials"]]
     assert len(ends) >= 8 and {end["status"] for end in ends} <= {"finished", "diverged"}
-    assert (folder / "table.md").exists() and (folder / "figure.png").exists()
+    assert len({trial["axes"]["optim.lr"] for trial in manifest["trials"]}) == 2
+    table = (folder / "table.md").read_text()
+    assert "In each cell optim.lr is the one of 2 with the lowest median validation/top1_error" in table
+    assert (folder / "figure.png").exists()
