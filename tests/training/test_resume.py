@@ -24,7 +24,8 @@ from tests.training.trials import (
     trial,
 )
 from wsnet.storage import Folder, TrialDirectory
-from wsnet.training import Trial
+from wsnet.storage.trial_directory import Record
+from wsnet.training import Trial, fit
 
 
 class Died(BaseException):
@@ -184,3 +185,26 @@ def test_two_processes_with_one_directory_train_it_once(tmp_path: Path) -> None:
     assert sorted(reported) == [[], [1, 2, 3]]
     straight = trained(trial(), tmp_path / "straight")
     assert numbers(TrialDirectory(Folder(tmp_path / "trial")).records()) == numbers(straight.records)
+
+
+def test_where_a_trial_goes_on_its_last_epoch_is_told_again_before_anything_is_trained(tmp_path: Path) -> None:
+    told: list[tuple[str, float]] = []
+
+    def run(stop_after: int) -> None:
+        def report(record: Record) -> None:
+            told.append(("report", record["epoch"]))
+            if record["epoch"] == stop_after:
+                raise KeyboardInterrupt
+
+        fit(
+            trial(train={"epochs": 3}),
+            report=report,
+            checkpoint_dir=Folder(tmp_path),
+            resumed=lambda record: told.append(("resumed", record["epoch"])),
+        )
+
+    with pytest.raises(KeyboardInterrupt):
+        run(stop_after=2)
+    for _ in range(2):  # A trial that is done tells nothing.
+        run(stop_after=0)
+    assert told == [("report", 1), ("report", 2), ("resumed", 2), ("report", 3)]

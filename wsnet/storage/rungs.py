@@ -82,6 +82,10 @@ class RungJournal:
         """What was decided about a trial at a rung; None where nothing was."""
         return self._verdicts.get((trial_id, rung))
 
+    def stops(self) -> dict[str, int]:
+        """The trials that were stopped, and at which rung."""
+        return {verdict.trial_id: verdict.rung for verdict in self._verdicts.values() if verdict.verdict == "stop"}
+
     def add(self, verdicts: list[Verdict]) -> None:
         """Write verdicts down; they are on the disk when this returns. Only while the journal is held."""
         if not verdicts:

@@ -57,11 +57,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
     def stopped(self, trials: list[Left]) -> dict[str, int]:
         """Those of the trials that were stopped, as far as their records reach, and at which rung."""
         last = {trial.trial_id: trial.records[-1]["epoch"] for trial in trials if trial.records}
-        return {
-            verdict.trial_id: verdict.rung
-            for verdict in self._journal.verdicts()
-            if verdict.verdict == "stop" and verdict.rung <= last.get(verdict.trial_id, 0)
-        }
+        return {trial_id: rung for trial_id, rung in self._journal.stops().items() if rung <= last.get(trial_id, 0)}
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
         """A trial joins, or is started again: every trial of the plan is known from the start."""

@@ -41,11 +41,20 @@ def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
     try:
         trainer.fit()
     except Exception as error:
+        if _is_stopped(jobs, trial_id):
+            return  # Tune takes the workers of a trial that it stops away, before or after they have come to their end.
         # Train has started the workers again as often as it may. To raise here would have Tune start it all over.
         status = directory.status()
         if status is None or status.status != "failed":
             directory.folder.write("error.txt", traceback.format_exc().encode())
             directory.write_status(Status(status="failed", epoch=len(directory.records()), message=_message(error)))
+
+
+def _is_stopped(jobs: Jobs, trial_id: str) -> bool:
+    journal = RungJournal(Folder(jobs.sweep))
+    journal.refresh()
+    rung = journal.stops().get(trial_id)
+    return rung in jobs.rungs and rung <= len(TrialDirectory(jobs.folder(trial_id)).records())
 
 
 def _message(error: Exception) -> str:
