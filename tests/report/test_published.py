@@ -108,6 +108,12 @@ def test_the_learning_rate_rule_stands_in_the_caption(tmp_path: Path) -> None:
     assert "Learning rate over batch sizes: fixed." in table_markdown(found, pivot(found))
 
 
+def test_the_caption_says_what_statistics_norms_were_evaluated_with(tmp_path: Path) -> None:
+    found = results(tmp_path, None, evaluation_statistics="running statistics")
+    said = "Norms that keep a running mean and variance are evaluated with running statistics."
+    assert said in table_markdown(found, pivot(found))
+
+
 def test_without_published_numbers_nothing_is_said_of_them(tmp_path: Path) -> None:
     found = results(tmp_path, None)
     assert "ublished" not in table_markdown(found, pivot(found)) + table_csv(found, pivot(found))

@@ -53,6 +53,14 @@ def test_every_trial_has_an_id_and_a_short_name_of_its_own(tmp_path: Path) -> No
     assert entries[0].name == "bn-b2-s0"
 
 
+def test_the_manifest_says_what_statistics_norms_are_evaluated_with(tmp_path: Path) -> None:
+    both = [*CASES, {"model.norm.name": "batch", "train.evaluation_statistics.name": "recomputed"}]
+    said = "statistics recomputed over up to 10,000 training images in micro-batches of 128"
+    assert plan(tmp_path, cases=both).manifest.report["evaluation_statistics"] == f"running statistics or {said}"
+    alone = plan(tmp_path, cases=[{"model.norm.name": "layer"}]).manifest
+    assert "evaluation_statistics" not in alone.report
+
+
 def test_the_manifest_has_the_order_of_the_file(tmp_path: Path) -> None:
     manifest = plan(tmp_path, cases=CASES, grid={"train.batch_size": [8, 2]}, seeds=[7, 3]).manifest
     assert sorted(manifest.axes) == ["model.norm.groups", "model.norm.name", "train.batch_size"]

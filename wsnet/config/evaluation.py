@@ -1,12 +1,13 @@
 """`train.evaluation_statistics`: the mean and variance that norms with running statistics are evaluated with."""
 
+from collections.abc import Iterable
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from wsnet.config.base import Config, PositiveInt
 
-__all__ = ["EvaluationStatisticsConfig", "RecomputedConfig", "RunningConfig"]
+__all__ = ["EvaluationStatisticsConfig", "RecomputedConfig", "RunningConfig", "describe_statistics"]
 
 
 class RunningConfig(Config):
@@ -24,6 +25,22 @@ class RecomputedConfig(Config):
     """Training images that they are taken over, in whole micro-batches; all, where there are fewer."""
     micro_batch_size: PositiveInt = 128
     """Images that are normalized together meanwhile, whatever the micro-batches of training."""
+
+
+def describe_statistics(statistics: Iterable[RunningConfig | RecomputedConfig]) -> str | None:
+    """What norms are evaluated with, for a caption; None where there are no such norms.
+
+    Args:
+        statistics: of each setting whose norm has any.
+    """
+    return " or ".join(dict.fromkeys(map(_description, statistics))) or None
+
+
+def _description(statistics: RunningConfig | RecomputedConfig) -> str:
+    if isinstance(statistics, RunningConfig):
+        return "running statistics"
+    images, size = f"{statistics.images:,}", statistics.micro_batch_size
+    return f"statistics recomputed over up to {images} training images in micro-batches of {size}"
 
 
 EvaluationStatisticsConfig = Annotated[RunningConfig | RecomputedConfig, Field(discriminator="name")]

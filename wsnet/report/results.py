@@ -37,6 +37,7 @@ class Header:
         axes: dotted keys that vary, in the order of the sweep file.
         seeds: seeds of a setting.
         column_values: JSON text of every value on the column axis, in the order of the sweep file.
+        evaluation_statistics: what batch norm, its relatives and online norm are evaluated with; None without them.
         learning_rate: how it follows the batch size, or None where that does not vary.
         published: which published numbers stand beside which cells, or None.
         select: what is chosen for each cell, or None.
@@ -53,6 +54,7 @@ class Header:
     seeds: int
     column_values: tuple[str, ...]
     learning_rate: str | None = None
+    evaluation_statistics: str | None = None
     published: PublishedConfig | None = None
     select: SelectConfig | None = None
     settings: int | None = None
@@ -79,6 +81,7 @@ class Header:
             seeds=int(tag[tags.SEEDS]),
             column_values=tuple(tags.dumps(value) for value in json.loads(tag[tags.COLUMN_VALUES])),
             learning_rate=report.get("learning_rate"),
+            evaluation_statistics=report.get("evaluation_statistics"),
             published=_published(name, report.get("published")),
             select=select,
             settings=settings,

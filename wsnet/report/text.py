@@ -94,6 +94,8 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     lines = [f"{header.metric} at the last epoch: {header.statistic}{spread} over n = {seeds}; any other n is given."]
     if header.columns is not None:
         lines.append(f"Columns: {header.columns}.")
+    if header.evaluation_statistics is not None:
+        lines.append(f"Norms that keep a running mean and variance are evaluated with {header.evaluation_statistics}.")
     if header.learning_rate is not None:
         lines.append(f"Learning rate over batch sizes: {header.learning_rate}.")
     if header.select is not None:

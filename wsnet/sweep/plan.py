@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
+from wsnet.config.evaluation import describe_statistics
 from wsnet.config.identity import canonical_text
 from wsnet.config.learning_rate import learning_rate_rule
 from wsnet.config.norm import OwnNormConfig
@@ -97,6 +98,10 @@ class Plan:
         rule = learning_rate_rule(self.sweep.settings, select)
         if rule is not None:
             found["learning_rate"] = rule
+        configs = [setting.config for setting in self.sweep.settings]
+        evaluated = describe_statistics(c.train.evaluation_statistics for c in configs if c.model.norm.keeps_statistics)
+        if evaluated is not None:
+            found["evaluation_statistics"] = evaluated
         if link is not None:
             first = self.sweep.settings[0].axes
             shared = {key: value for key, value in first.items() if key not in self.sweep.axes}
