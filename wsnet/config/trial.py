@@ -117,7 +117,7 @@ class TrialConfig(Config):
         if self.train.evaluation_statistics.name != "running" and not self.model.norm.keeps_statistics:
             text = (
                 f"train.evaluation_statistics {self.train.evaluation_statistics.name!r} has no effect with norm "
-                f"{self.model.norm.name!r}, which keeps no running statistics; leave it out there, as with a case"
+                f"{self.model.norm.name!r}, which keeps no running statistics; give it to cases with such norms alone"
             )
             found.append((text, ("train.evaluation_statistics.name", "model.norm.name")))
         if self.model.checkpointing and self.execution.compile:
