@@ -97,7 +97,7 @@ def killed_once(tmp_path: Path, expected: Ran, workers: int = 1) -> Ran:
     mark = path.parent / "tiny" / "die"
     mark.write_text(json.dumps([cut_off["trial_id"], cut_off["rung"]]))
     ran = train(path, path.parent)
-    assert not mark.exists()
+    assert not mark.exists(), f"nothing was killed: {ran.statuses()}"
     return ran
 
 
