@@ -2,7 +2,7 @@
 
     python benchmarks/conventions.py [--seeds N] [--only NAME ...] [--data-root DIR]
 
-ResNet-8 of width 8 on the digits (Adam 0.005 with cosine, or what a row says), one thread; padding on 5,000 images of
+ResNet-8 of width 8 on the digits (Adam 0.005 with cosine, or what a row says), one thread; padding on 2,000 images of
 CIFAR-10, where they are found. Prints the median test top-1 error each way, and the median, lowest and highest of the
 differences seed by seed, in points; below them the spread of the seeds themselves.
 """
@@ -108,7 +108,7 @@ def dropout_masks(seed: int, root: Path) -> Pair:
 def padding(seed: int, root: Path) -> Pair:
     """Crops padded with black (0 before normalization), and with the mean colour (0 after it)."""
     options: dict[str, Any] = {
-        "data": {"name": "cifar10", "limit": 5000, "augment": {"crop_padding": 4, "flip": True}},
+        "data": {"name": "cifar10", "limit": 2000, "augment": {"crop_padding": 4, "flip": True}},
         "model": {"name": "cifar_resnet", "depth": 8},
         "optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "schedule": {"name": "cosine"}},
         "train.epochs": 8,
