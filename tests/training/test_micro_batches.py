@@ -10,6 +10,7 @@ from torch.nn import functional as F
 from tests.training.trials import assert_same_checkpoint, config, last, numbers, trained, trial
 from wsnet.config import TrialConfig, setting_id
 from wsnet.layers import initialize
+from wsnet.layers.online_norm_state import rescale_gradient_state
 from wsnet.models import build
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial
@@ -59,10 +60,13 @@ def after_plain_loop(training: Training, size: int, steps: int = 3) -> tuple[dic
         for group in optimizer.param_groups:
             group["lr"] = training.learning_rate(step)
         optimizer.zero_grad()
+        scale = training.config.train.batch_size / len(batch.labels)
+        rescale_gradient_state(model, scale)  # Of online norm alone.
         for images, labels in zip(batch.images.split(size), batch.labels.split(size), strict=True):
             loss = F.cross_entropy(model(images), labels)
             (loss * len(labels) / len(batch.labels)).backward()
             losses, images_seen = losses + loss.item() * len(labels), images_seen + len(labels)
+        rescale_gradient_state(model, 1 / scale)
         optimizer.step()
     return model.state_dict(), losses / images_seen
 
