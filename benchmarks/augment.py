@@ -31,9 +31,9 @@ from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
 from torchvision.transforms import v2
 
+from wsnet.config.architectures import CifarResNetConfig
 from wsnet.config.augment import AugmentConfig
 from wsnet.config.data import DataConfig
-from wsnet.config.model import CifarResNetConfig
 from wsnet.config.norm import BatchNormConfig
 from wsnet.data import Batches, DataError, ImageSet, data_root, load
 from wsnet.models import build

@@ -20,10 +20,10 @@ import torch
 from torch import Tensor, nn
 
 from wsnet.config import TrialConfig
-from wsnet.config.overrides import merge
+from wsnet.config.reading.overrides import merge
 from wsnet.data import DataError
 from wsnet.data.augment import Augment
-from wsnet.data.location import data_root
+from wsnet.data.cache import data_root
 from wsnet.layers import LayerRandomness
 from wsnet.storage import Folder
 from wsnet.training import Result, Trial, fit

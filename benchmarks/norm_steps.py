@@ -19,7 +19,7 @@ from pydantic import TypeAdapter
 from torch import Tensor
 from torch.nn import functional as F
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 from wsnet.layers import initialize
 from wsnet.models import build
 

@@ -2,7 +2,7 @@
 
     python benchmarks/trial_overhead.py [SWEEP.yaml] [--compared N]
 
-Runs the sweep through `wsnet.sweep.driver.run` (Ray Tune with reused actors), then N of its trials as plain Tune
+Runs the sweep through `wsnet.sweep.run.run` (Ray Tune with reused actors), then N of its trials as plain Tune
 functions without reuse, and N as one-worker TorchTrainers. A trial's time inside `fit` is from its execution.json
 (written first) to its final status.json (written last); a slot's time from its first trial's start to its last one's
 end. Ray's own start and what comes before a slot's first trial (a new process, the import of torch) are printed
@@ -22,11 +22,10 @@ from rich.console import Console
 from wsnet.config import read_sweep
 from wsnet.data import data_root
 from wsnet.storage import Folder
-from wsnet.sweep.driver import run
-from wsnet.sweep.job import Jobs, train_job
 from wsnet.sweep.plan import Plan, make_plan
-from wsnet.sweep.session import ray_session
-from wsnet.sweep.workers import train_on_workers
+from wsnet.sweep.ray_session import ray_session
+from wsnet.sweep.run import run
+from wsnet.sweep.trainable import Jobs, train_job, train_on_workers
 
 Span = tuple[float, float]
 

@@ -19,7 +19,7 @@ from interleaved import interleaved
 from pydantic import TypeAdapter
 from torch.nn import functional as F
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 from wsnet.layers import initialize, once_per_step
 from wsnet.models import build
 

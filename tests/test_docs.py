@@ -9,9 +9,9 @@ import pytest
 
 from tests.shared import SHARED
 from wsnet.config import read_sweep
-from wsnet.config.only import only
-from wsnet.config.settings import sweep_of
-from wsnet.config.source import Source
+from wsnet.config.reading.select import only
+from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.yaml_lines import Source
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
 from wsnet.report.cli import _parser as report_parser

@@ -3,8 +3,8 @@
 import pytest
 
 from wsnet.config import ConfigError, Sweep
-from wsnet.config.settings import sweep_of
-from wsnet.config.source import Source
+from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.yaml_lines import Source
 
 __all__ = ["SWEEP", "mistakes_of", "sweep"]
 

@@ -7,7 +7,7 @@ import pytest
 from tests.config.files import mistakes_of, sweep
 from tests.config.test_identity import ids, trial
 from wsnet.config.augment import AugmentConfig
-from wsnet.config.keys import dotted_keys
+from wsnet.config.reading.keys import dotted_keys
 
 
 def mistake(augment: str, name: str = "cifar10") -> str:

@@ -6,8 +6,8 @@ import pytest
 
 from wsnet.config import TrialConfig, canonical, identity, setting_id, trial_id
 from wsnet.config.identity import changes_numbers
-from wsnet.config.keys import dotted_keys
-from wsnet.config.overrides import merge
+from wsnet.config.reading.keys import dotted_keys
+from wsnet.config.reading.overrides import merge
 
 
 def trial(**changes: Any) -> TrialConfig:

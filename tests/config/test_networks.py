@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 
 ADAPTER: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
 

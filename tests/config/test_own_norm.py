@@ -11,7 +11,7 @@ import pytest
 from tests.config.files import SWEEP
 from wsnet.config import ConfigError, Sweep, TrialConfig, canonical, read_sweep, read_trial, trial_id
 from wsnet.config.norm import OwnNormConfig
-from wsnet.config.source import dump_yaml
+from wsnet.config.reading.yaml_lines import dump_yaml
 
 CASE = "{model.norm.name: batch}"
 OWN = "{model.norm.name: 'norms/mynorm.py:MyNorm', model.norm.alpha: 0.5}"
@@ -172,8 +172,8 @@ def test_nothing_is_imported_to_read_it(folder: Path) -> None:
 
 def test_the_schema_for_editors_takes_it(folder: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    from wsnet.config.schema import sweep_schema, trial_schema
-    from wsnet.config.source import Source
+    from wsnet.config.reading.schema import sweep_schema, trial_schema
+    from wsnet.config.reading.yaml_lines import Source
 
     config = read(folder, {CASE: OWN}).settings[0].config
     validator = jsonschema.Draft202012Validator(sweep_schema())

@@ -11,8 +11,8 @@ from tests.config.files import mistakes_of
 from tests.data.made_up import image_bytes, write_folder, write_table
 from wsnet.config import ConfigError, TrialConfig, read_sweep, read_trial, setting_id
 from wsnet.config.data import DataConfig
-from wsnet.config.settings import sweep_of
-from wsnet.config.source import Source, dump_yaml
+from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.yaml_lines import Source, dump_yaml
 
 SWEEP: dict[str, Any] = {
     "name": "own",

@@ -8,9 +8,9 @@ from typing import Any
 
 from tests.config.files import SWEEP
 from wsnet.config import ConfigError
-from wsnet.config.settings import sweep_of
-from wsnet.config.smoke import smoke
-from wsnet.config.source import Source
+from wsnet.config.reading.select import smoke
+from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.yaml_lines import Source
 
 RANDOM = "search: {name: random, samples: 7}\ngrid:\n  optim.lr: {log_uniform: [1e-4, 1]}\n"
 FILES = [

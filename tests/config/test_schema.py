@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from wsnet.config import read_sweep
-from wsnet.config.settings import sweep_of
-from wsnet.config.source import Source
+from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.yaml_lines import Source
 
 jsonschema = pytest.importorskip("jsonschema")
 SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))

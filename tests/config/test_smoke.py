@@ -1,7 +1,7 @@
 """Any sweep made small."""
 
 from tests.config.files import sweep
-from wsnet.config.smoke import smoke
+from wsnet.config.reading.select import smoke
 
 CIFAR = {"name: digits, validation: 200": "name: cifar10, validation: 5000"}
 

@@ -7,7 +7,7 @@ import pytest
 
 from tests.config.files import SWEEP, sweep
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.source import Source
+from wsnet.config.reading.yaml_lines import Source
 
 
 def test_a_file_nested_beyond_all_bounds_is_told_in_one_line() -> None:

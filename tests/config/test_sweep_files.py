@@ -4,8 +4,8 @@ import time
 
 from tests.config.files import SWEEP, mistakes_of, sweep
 from wsnet.config import Sweep
-from wsnet.config.settings import sweep_of
-from wsnet.config.source import Source
+from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.yaml_lines import Source
 
 RANDOM = "seeds: 2\nsearch: {name: random, samples: 5, seed: 3}"
 

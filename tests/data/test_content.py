@@ -14,8 +14,8 @@ from tests.data.made_up import image_bytes, write_folder
 from wsnet.config.data import DataConfig
 from wsnet.config.image_folder import find_layout
 from wsnet.data import DataError, ImageSplits, cache_folder, content, file_index, load
+from wsnet.data.content import Progress
 from wsnet.data.listing import listed
-from wsnet.data.progress import Progress
 
 
 @pytest.fixture(autouse=True)

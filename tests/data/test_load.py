@@ -17,9 +17,9 @@ from PIL import Image
 
 from tests.shared import SHARED
 from wsnet.config.data import DataConfig
-from wsnet.config.sets import IMAGE_SETS
+from wsnet.config.datasets import IMAGE_SETS
 from wsnet.data import DataError, cache_folder, load
-from wsnet.data.location import data_root
+from wsnet.data.cache import data_root
 from wsnet.data.parquet import read_parquet_split
 
 CHECKOUT = Path(__file__).resolve().parents[2]

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torchvision.transforms import v2
 
-from wsnet.config.sets import IMAGE_SETS
+from wsnet.config.datasets import IMAGE_SETS
 from wsnet.data.normalize import Normalize
 
 

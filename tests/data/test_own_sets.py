@@ -12,7 +12,7 @@ import pytest
 
 from tests.data.made_up import image_bytes, picture, write_folder, write_table
 from wsnet.config.data import DataConfig
-from wsnet.data import DataError, ImageSet, ImageSplits, cache_folder, load, own_sets
+from wsnet.data import DataError, ImageSet, ImageSplits, cache_folder, load, own_images
 from wsnet.data.decode import check_memory, resized
 
 CHECKOUT = Path(__file__).resolve().parents[2]
@@ -75,7 +75,7 @@ def test_an_image_written_over_in_its_place_makes_another_set(tmp_path: Path) ->
     path = write_folder(tmp_path / "images")
     first = load(folder(path, size=32)).hash
     (path / "train" / "cat" / "0001.jpg").write_bytes(image_bytes(78))
-    own_sets._image_stats.cache_clear()  # As in another process.
+    own_images._image_stats.cache_clear()  # As in another process.
     assert load(folder(path, size=32)).hash != first
 
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from wsnet.config.data import AugmentConfig
-from wsnet.data.random_crop import RandomCrops
+from wsnet.data.crop import RandomCrops
 
 
 def test_a_crop_never_leaves_the_image_and_has_the_asked_area_and_ratio() -> None:

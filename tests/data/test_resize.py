@@ -7,7 +7,7 @@ from torchvision.transforms.v2 import functional as v2
 from tests.data.test_augment import random_images
 from wsnet.config.augment import RandomResizedCropConfig
 from wsnet.data.boxes import crop_boxes
-from wsnet.data.resize import resized
+from wsnet.data.crop import resized
 
 
 @pytest.mark.parametrize(

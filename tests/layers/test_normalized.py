@@ -5,8 +5,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsnet.config.architectures import CifarResNetConfig
 from wsnet.config.norm import NoNormConfig
-from wsnet.config.resnets import CifarResNetConfig
 from wsnet.layers import Layers, NormalizedConv2d, initialize, initialize_from_data, normalize
 
 NONE = NoNormConfig(name="none")

@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 
 ROWS = Path(__file__).parent.parent / "data" / "architectures.csv"
 

@@ -5,7 +5,7 @@ from typing import Any
 from pydantic import TypeAdapter
 from torch import nn
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 from wsnet.layers import initialize
 from wsnet.models import build
 

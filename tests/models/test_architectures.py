@@ -5,7 +5,7 @@ from functools import cache
 import pytest
 
 from tests.models.architectures import Row, config_of, rows
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 from wsnet.models import parameter_count
 
 UNMATCHED: dict[str, str] = {}

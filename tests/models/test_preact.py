@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tests.models.configs import config, network
 from wsnet.layers import Dropout, Layers, initialize
-from wsnet.models.preact_blocks import PreActBasicBlock, PreActBlock, PreActBottleneck
+from wsnet.models.preact_resnet import PreActBasicBlock, PreActBlock, PreActBottleneck
 
 BATCH = Layers(config("cifar_resnet", depth=8).norm)
 NONE = Layers(config("cifar_resnet", "none", depth=8).norm)

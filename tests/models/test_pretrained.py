@@ -44,7 +44,7 @@ def test_the_published_layout_of_group_norm_with_weight_standardization(tmp_path
 def config_of(name: str, norm: Any, **options: Any) -> Any:
     from pydantic import TypeAdapter
 
-    from wsnet.config.model import ModelConfig
+    from wsnet.config.architectures import ModelConfig
 
     return TypeAdapter(ModelConfig).validate_python({"name": name, "norm": norm, **options})
 

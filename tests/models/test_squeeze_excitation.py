@@ -5,9 +5,8 @@ import torch
 
 from tests.models.configs import config
 from wsnet.models import build, parameter_count
-from wsnet.models.blocks import BasicBlock, Bottleneck
-from wsnet.models.preact_blocks import PreActBlock
-from wsnet.models.squeeze_excitation import SqueezeExcitation
+from wsnet.models.blocks import BasicBlock, Bottleneck, SqueezeExcitation
+from wsnet.models.preact_resnet import PreActBlock
 
 
 def test_each_channel_is_multiplied_by_its_gate() -> None:

@@ -10,10 +10,9 @@ import pytest
 from tests.report.test_cli import refusal
 from tests.tracking.sweeps import manifest, train
 from wsnet.report.cli import main
-from wsnet.report.directory_reader import read_directory
 from wsnet.report.layers import read_layers
 from wsnet.report.layers_figure import MOST_ROWS, layers_png
-from wsnet.report.mlflow_reader import read_mlflow
+from wsnet.report.read import read_directory, read_mlflow
 from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
 from wsnet.tracking import Mirror, default_tracking_uri

@@ -11,7 +11,7 @@ from tests.tracking.sweeps import manifest, train
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
 from wsnet.report.figure import figure_png
 from wsnet.report.pivot import pivot
-from wsnet.report.tables import table_csv, table_markdown
+from wsnet.report.write import table_csv, table_markdown
 from wsnet.storage import Folder, Manifest
 from wsnet.tracking import Mirror
 

@@ -11,13 +11,13 @@ import pytest
 from rich.console import Console
 
 from wsnet.config.published import PublishedConfig
-from wsnet.config.select import SelectConfig
+from wsnet.config.sweep import SelectConfig
 from wsnet.report import print_table, write_report
 from wsnet.report.figure import figure_png
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, ReportError, Results, Trial
-from wsnet.report.tables import table_csv, table_markdown, trials_csv
 from wsnet.report.text import MISSING, caption, cell_text
+from wsnet.report.write import table_csv, table_markdown, trials_csv
 from wsnet.tracking.tags import dumps
 
 TEST, VALIDATION = "test/top1_error", "validation/top1_error"

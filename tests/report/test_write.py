@@ -15,7 +15,7 @@ from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.report import print_table, read_directory, write_report
 from wsnet.report.figure import figure_png
 from wsnet.report.pivot import pivot
-from wsnet.report.tables import table_csv, table_markdown, trials_csv
+from wsnet.report.write import table_csv, table_markdown, trials_csv
 from wsnet.storage import Folder, trial_directory
 
 

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from wsnet.sweep.session import Session, ray_session
+from wsnet.sweep.ray_session import Session, ray_session
 
 
 @pytest.fixture(scope="session")

@@ -13,8 +13,8 @@ from ray import tune
 
 from tests.sweep.tiny import ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
-from wsnet.sweep import workers
-from wsnet.sweep.job import Jobs, train_and_log
+from wsnet.sweep import trainable
+from wsnet.sweep.trainable import Jobs, train_and_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -122,11 +122,11 @@ def test_an_actor_killed_before_the_verdict_is_judged_at_that_rung(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     expected = undisturbed(tmp_path)
-    monkeypatch.setattr("wsnet.sweep.driver.train_job", _dying_job)
+    monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
     assert_the_same(killed_once(tmp_path, expected), expected)
 
 
-_train_on_workers, _worker = workers.train_on_workers, workers._worker
+_train_on_workers, _worker = trainable.train_on_workers, trainable._worker
 
 
 def _dying_worker(config: dict[str, Any]) -> None:
@@ -144,7 +144,7 @@ def _dying_worker(config: dict[str, Any]) -> None:
 
 
 def _on_dying_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
-    workers._worker = _dying_worker
+    trainable._worker = _dying_worker
     _train_on_workers(config, jobs=jobs)
 
 
@@ -155,5 +155,5 @@ def test_workers_of_one_trial_wait_for_its_verdict_also_when_one_is_killed_befor
     expected = undisturbed(tmp_path, workers=2)
     ends = zip(expected.trial_ids, expected.statuses().values(), strict=True)
     assert all(len(expected.directory(trial_id).records()) == status.epoch for trial_id, status in ends)
-    monkeypatch.setattr("wsnet.sweep.workers.train_on_workers", _on_dying_workers)
+    monkeypatch.setattr("wsnet.sweep.trainable.train_on_workers", _on_dying_workers)
     assert_the_same(killed_once(tmp_path, expected, workers=2), expected)

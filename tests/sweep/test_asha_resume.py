@@ -12,9 +12,8 @@ from wsnet.config.sweep import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, Verdict
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import PlannedTrial, make_plan
-from wsnet.sweep.rungs import rungs_of
-from wsnet.sweep.scheduler import JournaledAsha
-from wsnet.sweep.start import Left
+from wsnet.sweep.resume import Left
+from wsnet.sweep.scheduler import JournaledAsha, rungs_of
 
 TRIALS = 5
 EPOCHS = 8

@@ -6,8 +6,7 @@ import pytest
 from rich.console import Console
 
 from wsnet.storage import Status, TrialEntry
-from wsnet.sweep.board import Board
-from wsnet.sweep.tally import Tally
+from wsnet.sweep.progress import Board, Tally
 
 
 def tally(*, settings: int = 2, seeds: int = 2, epochs: int = 10) -> Tally:

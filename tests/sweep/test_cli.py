@@ -102,7 +102,7 @@ def test_a_cluster_that_is_not_there_is_one_line_and_soon(address: str, tmp_path
 
 CLUSTER = """
 import ray
-from wsnet.sweep.session import ray_session
+from wsnet.sweep.ray_session import ray_session
 with ray_session(address=None, cpus=2):
     print(ray.get_runtime_context().gcs_address, flush=True)
     input()

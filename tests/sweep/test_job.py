@@ -1,6 +1,6 @@
 """What a trial tells Tune."""
 
-from wsnet.sweep.job import _told
+from wsnet.sweep.trainable import _told
 
 
 def test_tune_is_told_neither_of_the_test_set_nor_of_the_layers() -> None:

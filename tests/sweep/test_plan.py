@@ -6,7 +6,7 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.only import only
+from wsnet.config.reading.select import only
 from wsnet.sweep.names import setting_names
 from wsnet.sweep.plan import Plan, make_plan
 

@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from wsnet.config import ExecutionConfig, TrialConfig, read_sweep
-from wsnet.config.model import ModelConfig
-from wsnet.config.smoke import smoke
+from wsnet.config.architectures import ModelConfig
+from wsnet.config.reading.select import smoke
 from wsnet.data import ImageSet, ImageSplits
 from wsnet.models import multiply_accumulates
 from wsnet.storage import Folder

@@ -9,7 +9,7 @@ import pytest
 from tests.sweep.tiny import alone, kill, records, train, until, write, writers
 from wsnet.config import read_sweep
 from wsnet.sweep.plan import make_plan
-from wsnet.sweep.session import Session
+from wsnet.sweep.ray_session import Session
 
 pytestmark = pytest.mark.usefixtures("shared_ray")
 

@@ -2,8 +2,8 @@ import pytest
 
 from wsnet.config import ConfigError
 from wsnet.config.sweep import ResourcesConfig
-from wsnet.sweep.session import Node
-from wsnet.sweep.share import Share, share_of
+from wsnet.sweep.ray_session import Node
+from wsnet.sweep.resources import Share, share_of
 
 
 def share(*nodes: Node, device: str = "auto", **resources: float) -> Share:

@@ -6,7 +6,7 @@ import pytest
 from ray.train import WorkerGroupError
 
 from tests.sweep.tiny import records, train, write
-from wsnet.sweep.workers import _message
+from wsnet.sweep.trainable import _message
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 

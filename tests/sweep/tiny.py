@@ -16,8 +16,8 @@ from rich.console import Console
 from wsnet.config import read_sweep, read_trial
 from wsnet.storage import Folder, Status, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
-from wsnet.sweep.driver import Outcome, run
 from wsnet.sweep.plan import Plan, make_plan
+from wsnet.sweep.run import Outcome, run
 from wsnet.training import Trial, fit
 
 __all__ = ["Ran", "alone", "command", "environment", "kill", "records", "train", "until", "write", "writers"]

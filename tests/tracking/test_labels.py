@@ -3,8 +3,7 @@
 from dataclasses import replace
 
 from tests.tracking.sweeps import manifest
-from wsnet.tracking.tags import trial_tags
-from wsnet.tracking.views import view_tag
+from wsnet.tracking.tags import trial_tags, view_tag
 
 
 def test_a_label_is_a_tag_that_the_table_of_runs_shows() -> None:

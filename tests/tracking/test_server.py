@@ -15,7 +15,7 @@ import pytest
 
 from tests.tracking.sweeps import write_sweep
 from wsnet.report import read_directory, read_mlflow
-from wsnet.report.tables import trials_csv
+from wsnet.report.write import trials_csv
 from wsnet.storage import Folder, trial_directory
 from wsnet.tracking import Mirror
 from wsnet.tracking.client import connect, impatient

@@ -16,10 +16,11 @@ import torch
 from torch import distributed as dist
 
 from wsnet.config import TrialConfig
+from wsnet.distributed import sum_over_workers
 from wsnet.storage import Folder
 from wsnet.training import Trial, fit
-from wsnet.training.distributed import average_buffers, sum_over_workers
-from wsnet.training.divergence import TrainingMeter
+from wsnet.training.meter import TrainingMeter
+from wsnet.training.streams import average_buffers
 
 
 class Stopped(Exception):

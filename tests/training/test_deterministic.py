@@ -13,8 +13,7 @@ from torch.utils import deterministic as memory
 from tests.training.trials import assert_same_checkpoint, config, last, numbers, trained, trial
 from wsnet.config import TrialConfig
 from wsnet.training import Trial, TrialError
-from wsnet.training.determinism import fix_cublas_workspace
-from wsnet.training.execution import applied, execution_record
+from wsnet.training.execution import applied, execution_record, fix_cublas_workspace
 
 needs_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 MODES = ["auto", True, False]

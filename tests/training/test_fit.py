@@ -127,7 +127,7 @@ def test_a_training_ends_soon_after_its_loss_explodes(tmp_path: Path, batch_size
 def test_looking_for_an_explosion_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of = trial(train={"batch_size": 2, "epochs": 1})
     trained(of, tmp_path / "watched")
-    monkeypatch.setattr("wsnet.training.divergence._WINDOW", 10**9)
+    monkeypatch.setattr("wsnet.training.meter._WINDOW", 10**9)
     trained(of, tmp_path / "unwatched")
     assert_same_checkpoint(last(tmp_path / "watched"), last(tmp_path / "unwatched"))
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wsnet.data import Batch
-from wsnet.training.evaluate import evaluate
+from wsnet.training.evaluation import evaluate
 from wsnet.training.meter import Measured, Meter
 
 CPU = torch.device("cpu")

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from wsnet.config.optim import OptimConfig
 from wsnet.layers.layer_norm import LayerNorm2d
-from wsnet.layers.normalized import NormalizedConv2d
+from wsnet.layers.weights import NormalizedConv2d
 from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state, restore_optimizer
 
 

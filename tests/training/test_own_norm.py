@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.training.trials import ROOT, assert_same_checkpoint, config, environment, last, trained, trial
-from wsnet.config.source import dump_yaml
+from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.training import Trial
 from wsnet.training.__main__ import main
 from wsnet.training.micro_batches import plan_micro_batches

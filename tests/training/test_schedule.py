@@ -7,7 +7,7 @@ import pytest
 import torch
 from pydantic import TypeAdapter
 
-from wsnet.config.schedule import ScheduleConfig
+from wsnet.config.optim import ScheduleConfig
 from wsnet.training.schedule import learning_rate
 
 STEPS, EPOCHS = 5, 4

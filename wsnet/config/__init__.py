@@ -2,8 +2,8 @@
 
 from wsnet.config.errors import ConfigError, Mistake
 from wsnet.config.identity import NUMERICS, canonical, setting_id, trial_id
-from wsnet.config.keys import dotted_keys
-from wsnet.config.settings import Setting, Sweep, read_sweep, read_trial
+from wsnet.config.reading.keys import dotted_keys
+from wsnet.config.reading.settings import Setting, Sweep, read_sweep, read_trial
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import ExecutionConfig, TrialConfig
 

@@ -9,8 +9,8 @@ from pydantic import Field, model_validator
 
 from wsnet.config.augment import AugmentConfig
 from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
-from wsnet.config.found import OWN_SETS, FoundConfig, look_up
-from wsnet.config.sets import IMAGE_SETS, DataError, SetFacts
+from wsnet.config.datasets import IMAGE_SETS, DataError, SetFacts
+from wsnet.config.own_images import OWN_SETS, FoundConfig, look_up
 
 __all__ = ["AugmentConfig", "DataConfig"]
 

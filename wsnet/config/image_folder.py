@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from wsnet.config.sets import DataError
+from wsnet.config.datasets import DataError
 
 __all__ = ["FolderLayout", "find_layout", "images_in"]
 

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wsnet.config.sets import DataError
+from wsnet.config.datasets import DataError
 
 __all__ = ["Columns", "class_names", "find_columns", "find_tables", "first_image", "label_count", "opened"]
 

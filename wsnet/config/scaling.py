@@ -3,8 +3,7 @@
 import math
 from typing import Any
 
-from wsnet.config.optim import OptimConfig, SGDConfig
-from wsnet.config.schedule import CosineConfig, PolynomialConfig
+from wsnet.config.optim import CosineConfig, OptimConfig, PolynomialConfig, SGDConfig
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["describe_scaling", "scaled_optim"]

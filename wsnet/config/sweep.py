@@ -6,7 +6,6 @@ from pydantic import Field, field_validator, model_validator
 
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
 from wsnet.config.published import PublishedConfig
-from wsnet.config.select import SelectConfig
 
 __all__ = [
     "AshaConfig",
@@ -17,8 +16,32 @@ __all__ = [
     "ResourcesConfig",
     "SchedulerConfig",
     "SearchConfig",
+    "SelectConfig",
     "SweepConfig",
 ]
+
+
+class SelectConfig(Config):
+    """For each cell of the table, choose among settings on the validation split."""
+
+    over: Annotated[tuple[str, ...], as_tuple()]
+    """Axes to choose over, such as optim.lr. Settings that differ in these alone are the candidates of one cell."""
+    by: Literal[
+        "validation/top1_error",
+        "validation/top5_error",
+        "validation/loss",
+        "validation_ema/top1_error",
+        "validation_ema/top5_error",
+        "validation_ema/loss",
+    ] = "validation/top1_error"
+    """Last-epoch metric that decides: the candidate with the lowest median over its seeds is shown."""
+
+    @model_validator(mode="after")
+    def _names_axes_once(self) -> "SelectConfig":
+        if not self.over or len(set(self.over)) < len(self.over):
+            text = f"over must name at least one axis, and none twice, but got {list(self.over)}"
+            raise conflict((text, ("over",)))
+        return self
 
 
 class GridConfig(Config):

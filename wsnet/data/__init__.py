@@ -6,11 +6,11 @@ for batch in batches.epoch(1): ...
 """
 
 from wsnet.data.batches import Batch, TensorSet
+from wsnet.data.cache import cache_folder, data_root
 from wsnet.data.either import evaluation_batches, on_device, training_batches
 from wsnet.data.files import ImageFiles
 from wsnet.data.images import DataError, ImageSet, ImageSplits
 from wsnet.data.load import load
-from wsnet.data.location import cache_folder, data_root
 from wsnet.data.training import Batches
 
 __all__ = [

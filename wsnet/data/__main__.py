@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from wsnet.data import info, show_command
+from wsnet.data import info, show
 
 __all__ = ["main"]
 
@@ -13,7 +13,7 @@ def main(argv: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m wsnet.data", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     info.add_command(commands)
-    show_command.add_command(commands)
+    show.add_command(commands)
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))

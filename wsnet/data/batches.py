@@ -15,7 +15,7 @@ from wsnet.config.augment import AugmentConfig
 from wsnet.data.images import ImageSet
 from wsnet.data.normalize import Normalize
 from wsnet.data.pixels import Pixels
-from wsnet.data.shares import Shares, share
+from wsnet.data.sampler import Shares, share
 
 __all__ = ["Batch", "ByteBatch", "EpochBatches", "TensorSet", "evaluation_batches", "on_device"]
 

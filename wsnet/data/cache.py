@@ -15,12 +15,13 @@ import pyarrow as pa
 
 from wsnet.config.data import DataConfig
 from wsnet.data.images import DataError, DecodedSet, ImageSet, Labels
-from wsnet.data.location import cache_folder
 from wsnet.data.sources import Source, fetch_source, find_source, lock_name
 from wsnet.data.split import SPLIT_VERSION
 
 __all__ = [
     "cache_file",
+    "cache_folder",
+    "data_root",
     "decoded",
     "labels_of",
     "locked",
@@ -29,6 +30,17 @@ __all__ = [
     "write_batches",
     "write_decoded",
 ]
+
+
+def data_root(option: str | Path | None = None) -> Path:
+    """The folder of image sets: `option` (--data-root), else $WSNET_DATA, else ./data."""
+    return Path(option or os.environ.get("WSNET_DATA") or "data").expanduser()
+
+
+def cache_folder() -> Path:
+    """The folder of decoded image sets: $WSNET_CACHE, else ~/.cache/wsnet."""
+    return Path(os.environ.get("WSNET_CACHE") or "~/.cache/wsnet").expanduser()
+
 
 # Raise it whenever the files below, or the pixels decoded into them, change.
 _FORMAT = 1

@@ -1,28 +1,24 @@
-"""SHA-256 of every file of a folder of images: read once, and kept in a table in the cache while its stamp stays.
-
-The table has a row for each file: its path below the folder, its stamp (see `wsnet.data.listing`) and its hash. It is
-written whenever progress is told, so that hashing goes on where it was cut off. The stamp is taken before the file is
-read: a file that is written to meanwhile has another stamp at the next look, and is read again.
-"""
+"""SHA-256 of every file of a folder of images: read once, and kept in a table in the cache while its stamp stays."""
 
 import hashlib
 import os
+import sys
+import time
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from contextlib import contextmanager, suppress
+from datetime import timedelta
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from wsnet.data.cache import write_batches
+from wsnet.data.cache import cache_folder, write_batches
 from wsnet.data.images import DataError
 from wsnet.data.listing import STAMP, Listing, Stamps
-from wsnet.data.location import cache_folder
-from wsnet.data.progress import Progress
 
-__all__ = ["Hashes", "content_hashes", "table_file"]
+__all__ = ["Hashes", "Progress", "content_hashes", "table_file"]
 
 Hashes = NDArray[np.uint8]
 """(N, 32): the SHA-256 of each file."""
@@ -135,3 +131,43 @@ def _save(table: Path, listing: Listing, hashes: Hashes, known: NDArray[np.bool_
         arrays.append(pa.FixedSizeBinaryArray.from_buffers(pa.binary(width), len(at), [None, buffer]))
     with suppress(OSError):
         write_batches(table, _SCHEMA, [pa.record_batch(arrays, schema=_SCHEMA)])
+
+
+_FIRST, _LONGEST = 2.0, 60.0
+"""Seconds until progress is first told; the pauses double, up to the longest."""
+
+
+class Progress:
+    """Tells now and then how far hashing is.
+
+    Args:
+        listing: the files of a set.
+        missing: which of them are to be read.
+    """
+
+    def __init__(self, listing: Listing, missing: NDArray[np.int64]) -> None:
+        self._root, self._sizes, self._files = listing.root, listing.stamps[:, 0], len(missing)
+        self._bytes = int(self._sizes[missing].sum())
+        self._done, self._done_files = 0, 0
+        self._began = time.monotonic()
+        self._pause = _FIRST
+        self._next = self._began + _FIRST
+
+    def due(self, at: NDArray[np.int64]) -> bool:
+        """Count files that are done; tell and return True when the pause is over."""
+        self._done += int(self._sizes[at].sum())
+        self._done_files += len(at)
+        now = time.monotonic()
+        if now < self._next:
+            return False
+        self._pause = min(2 * self._pause, _LONGEST)
+        self._next = now + self._pause
+        rate = self._done / (now - self._began)
+        left = timedelta(seconds=round((self._bytes - self._done) / max(rate, 1)))
+        print(
+            f"{self._root}: reading every image once to hash it: {self._done_files:,} of {self._files:,} images, "
+            f"{self._done / 1e9:.1f} of {self._bytes / 1e9:.1f} GB, {rate / 1e6:.0f} MB/s, {left} left",
+            file=sys.stderr,
+            flush=True,
+        )
+        return True

@@ -21,14 +21,12 @@ import pyarrow as pa
 
 from wsnet.config.data import DataConfig
 from wsnet.config.image_folder import FolderLayout, find_layout
-from wsnet.data.cache import labels_of, locked, warn_unwritable, write_batches
+from wsnet.data.cache import cache_folder, labels_of, locked, warn_unwritable, write_batches
 from wsnet.data.content import content_hashes
-from wsnet.data.digest import channel_statistics
 from wsnet.data.files import ImageFiles, IndexedSet
-from wsnet.data.images import DataError, Statistics
+from wsnet.data.images import DataError, Statistics, channel_statistics
 from wsnet.data.jpeg import evaluation_images
 from wsnet.data.listing import Listing, listed
-from wsnet.data.location import cache_folder
 from wsnet.data.sources import lock_name
 from wsnet.data.split import stratified
 

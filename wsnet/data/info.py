@@ -8,15 +8,14 @@ import numpy as np
 from pydantic import ValidationError
 
 from wsnet.config.data import DataConfig
-from wsnet.config.explain import explain
-from wsnet.config.found import OWN_SETS
 from wsnet.config.image_folder import find_layout
 from wsnet.config.image_table import find_tables
-from wsnet.data.cache import cache_file
+from wsnet.config.own_images import OWN_SETS
+from wsnet.config.reading.messages import explain
+from wsnet.data.cache import cache_file, data_root
 from wsnet.data.file_index import index_file
 from wsnet.data.images import DataError, ImageSplits
 from wsnet.data.load import load
-from wsnet.data.location import data_root
 from wsnet.data.sources import find_source
 
 __all__ = ["add_command", "config_of", "described"]

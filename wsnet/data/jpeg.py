@@ -15,9 +15,9 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
+from wsnet.data.crop import RandomCrops
 from wsnet.data.files import ImageFiles
 from wsnet.data.images import DataError
-from wsnet.data.random_crop import RandomCrops
 
 __all__ = ["evaluation_images", "training_images"]
 

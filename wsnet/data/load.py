@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TypeVar
 
 from wsnet.config.data import DataConfig
-from wsnet.data.cache import decoded
+from wsnet.data.cache import data_root, decoded
 from wsnet.data.file_index import indexed
 from wsnet.data.files import ImageFiles, IndexedSet
 from wsnet.data.images import DecodedSet, ImageSet, ImageSplits, Statistics
-from wsnet.data.location import data_root
 from wsnet.data.split import SPLIT_VERSION, complement, stratified
 
 __all__ = ["load"]

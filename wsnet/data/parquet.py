@@ -7,8 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from wsnet.config.datasets import SetFacts
 from wsnet.config.image_table import class_names, find_columns, opened
-from wsnet.config.sets import SetFacts
 from wsnet.data.decode import decode
 from wsnet.data.images import DataError, ImageSet, Labels
 

@@ -7,7 +7,7 @@ from wsnet.config.augment import AugmentConfig
 from wsnet.data.augment import Augment
 from wsnet.data.boxes import crop_boxes
 from wsnet.data.colour import greyscale, jittered
-from wsnet.data.resize import resized
+from wsnet.data.crop import resized
 
 __all__ = ["Pixels", "coloured"]
 

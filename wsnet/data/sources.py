@@ -1,22 +1,24 @@
-"""Where an image set comes from: scikit-learn, Parquet files, the official archive, the network, files of one's own."""
+"""Where an image set comes from: scikit-learn, Parquet files, the official archive, the network, own files."""
 
 import hashlib
+import importlib.util
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from wsnet.config.data import DataConfig
-from wsnet.config.found import OWN_SETS
-from wsnet.config.sets import SetFacts
-from wsnet.data.digest import checked_set
-from wsnet.data.digits import decode_digits, digits_files
-from wsnet.data.images import DataError, DecodedSet, ImageSet
-from wsnet.data.official import archive_files, decode_official, download, official_files
-from wsnet.data.own_sets import Stat, decode_own, own_files
-from wsnet.data.parquet import decode_parquet, parquet_files
+import numpy as np
 
-__all__ = ["Source", "fetch_source", "find_source", "lock_name"]
+from wsnet.config.data import DataConfig
+from wsnet.config.datasets import SetFacts
+from wsnet.config.own_images import OWN_SETS
+from wsnet.data.images import DataError, DecodedSet, ImageSet, checked_set
+from wsnet.data.official import archive_files, decode_official, download, official_files
+from wsnet.data.own_images import Stat, decode_own, own_files
+from wsnet.data.parquet import decode_parquet, parquet_files
+from wsnet.data.split import complement, stratified
+
+__all__ = ["Source", "decode_digits", "digits_files", "fetch_source", "find_source", "lock_name"]
 
 
 @dataclass(frozen=True)
@@ -126,3 +128,34 @@ def _not_found(name: str, root: Path, reason: str) -> str:
             "Another folder is chosen by --data-root or WSNET_DATA.",
         ]
     )
+
+
+_TEST_SIZE = 300
+
+
+def digits_files() -> list[Path]:
+    """The file of scikit-learn that holds the digits, found without importing scikit-learn (which takes a second).
+
+    Raises:
+        DataError: if scikit-learn is not installed.
+    """
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise DataError("'digits' comes with scikit-learn, which is not installed: pip install scikit-learn")
+    return [Path(spec.origin).parent / "datasets" / "data" / "digits.csv.gz"]
+
+
+def decode_digits() -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
+    """Read the digits and part them into wsnet's fixed stratified split (they have no official one).
+
+    Returns:
+        1,497 training images, 300 test images, the classes. A pixel's 0 to 16 becomes round(value * 255 / 16).
+    """
+    from sklearn.datasets import load_digits
+
+    digits = load_digits()
+    pixels = np.round(digits.images * 255 / 16).astype(np.uint8)[..., None]
+    everything = ImageSet(pixels, digits.target.astype(np.int64))
+    test = stratified(everything.labels, _TEST_SIZE, purpose="digits test")
+    train = complement(test, len(everything))
+    return everything.subset(train), everything.subset(test), tuple(str(digit) for digit in range(10))

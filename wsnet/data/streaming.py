@@ -11,16 +11,16 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wsnet.config.data import AugmentConfig
+from wsnet.data.augment_floats import Finish
 from wsnet.data.batches import Batch, ByteBatch
+from wsnet.data.crop import RandomCrops
 from wsnet.data.files import ImageFiles
-from wsnet.data.finish import Finish
 from wsnet.data.images import DataError
 from wsnet.data.jpeg import evaluation_images, training_images
 from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
 from wsnet.data.pixels import coloured
-from wsnet.data.random_crop import RandomCrops
-from wsnet.data.shares import Shares, share
+from wsnet.data.sampler import Shares, share
 
 __all__ = ["StreamedBatches", "streamed_evaluation"]
 

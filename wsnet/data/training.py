@@ -7,12 +7,12 @@ import torch
 from torch.utils.data import DataLoader, Dataset, Sampler
 
 from wsnet.config.augment import AugmentConfig
+from wsnet.data.augment_floats import Finish
 from wsnet.data.batches import Batch, ByteBatch, EpochBatches, TensorSet, on_device
-from wsnet.data.finish import Finish
 from wsnet.data.images import ImageSet
 from wsnet.data.mix import partners_needed
 from wsnet.data.normalize import Normalize
-from wsnet.data.shares import Shares
+from wsnet.data.sampler import Shares
 
 __all__ = ["Batches"]
 

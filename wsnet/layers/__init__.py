@@ -1,23 +1,25 @@
 """Normalizations, weight reparametrizations, and the `Layers` maker that hands them to the models."""
 
 from wsnet.layers.batch_renorm import BatchRenorm2d
-from wsnet.layers.dropout import Dropout
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
+from wsnet.layers.factory import Layers, mark_norm, norms_of
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.initialize import initialize
 from wsnet.layers.layer_norm import LayerNorm2d
-from wsnet.layers.maker import Layers
-from wsnet.layers.normalized import NormalizedConv2d, initialize_from_data, normalize
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
-from wsnet.layers.once_per_step import once_per_step
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
-from wsnet.layers.places import mark_norm, norms_of
 from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
-from wsnet.layers.randomness import LayerRandomness, RandomLayer
-from wsnet.layers.shake import ShakeShake
-from wsnet.layers.standardized import StandardizedConv2d, standardize
+from wsnet.layers.random_layers import Dropout, LayerRandomness, RandomLayer, ShakeShake
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
+from wsnet.layers.weights import (
+    NormalizedConv2d,
+    StandardizedConv2d,
+    initialize_from_data,
+    normalize,
+    once_per_step,
+    standardize,
+)
 
 __all__ = [
     "NORMS",

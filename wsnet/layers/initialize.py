@@ -7,9 +7,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from wsnet.config.seeding import derive_seed
-from wsnet.layers.normalized import NormalizedConv2d, filter_norms
 from wsnet.layers.own_norm import is_own
-from wsnet.layers.randomness import LayerRandomness
+from wsnet.layers.random_layers import LayerRandomness
+from wsnet.layers.weights import NormalizedConv2d, filter_norms
 
 __all__ = ["ClassifierInit", "ConvInit", "draw_as", "initialize", "start_at_zero"]
 

@@ -1,11 +1,7 @@
-"""The norms by name. A new norm is a function (in its own file where it is more than a call) and a line in `NORMS`.
-
-Each function takes the norm's own configuration, the channels C and the (height, width) of the maps, and returns a
-module from N x C x H x W to the same shape.
-"""
+"""The norms by name, and the activation that follows each."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 from torch import nn
 
@@ -24,17 +20,44 @@ from wsnet.config.norm import (
     OwnNormConfig,
     SyncBatchNormConfig,
 )
-from wsnet.layers.activations import Before
 from wsnet.layers.batch_renorm import BatchRenorm2d
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
-from wsnet.layers.filter_response import FilterResponseNorm2d
+from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.own_norm import make_own_norm
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
-__all__ = ["NORMS", "Size", "make_norm", "uses_batch_statistics"]
+__all__ = ["NORMS", "After", "Before", "Size", "make_activation", "make_norm", "uses_batch_statistics"]
+
+Before = Literal["activation", "sum"]
+"""What a norm comes before: an activation, or the sum that ends a residual block."""
+After = Literal["norm", "sum"]
+"""What an activation comes after: a norm, or the sum that ends a residual block."""
+
+ACTIVATIONS: dict[tuple[str, After], Callable[[int], nn.Module]] = {
+    # Singh & Krishnan 2020: the TLU in place of every ReLU.
+    ("filter_response", "norm"): ThresholdedLinearUnit,
+    ("filter_response", "sum"): ThresholdedLinearUnit,
+    # EvoNorm has activated already. Its authors' ResNet keeps the ReLU after the sum (tensorflow/tpu, resnet_model.py).
+    ("evonorm_s0", "norm"): lambda channels: nn.Identity(),
+}
+"""From (norm, what it comes after) and the channels to the activation; what is not here is a ReLU."""
+
+
+def make_activation(config: NormConfig, channels: int, after: After, *, in_place: bool = True) -> nn.Module:
+    """The activation of a network with this norm, for maps of N x channels x height x width.
+
+    Args:
+        config: the norm.
+        channels: of the maps.
+        after: what the activation comes after.
+        in_place: whether it may write into its input.
+    """
+    make = ACTIVATIONS.get((config.name, after))
+    return nn.ReLU(inplace=in_place) if make is None else make(channels)
+
 
 Size = tuple[int, int]
 """(height, width) of a map."""

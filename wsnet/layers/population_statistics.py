@@ -19,7 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsnet.layers.over_workers import sum_over_workers
+from wsnet.distributed import sum_over_workers
 
 __all__ = ["has_running_statistics", "recompute_statistics", "recomputed_statistics"]
 

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
-from wsnet.layers.over_workers import moments, sum_over_workers, world_size
+from wsnet.distributed import moments, sum_over_workers, world_size
 
 __all__ = ["SyncBatchNorm2d"]
 

@@ -1,10 +1,17 @@
 """Architectures. Each takes numbers and a `Layers`, never the configuration, which `build` reads for them."""
 
-from wsnet.models.activation_memory import activation_bytes, saved_bytes
-from wsnet.models.auxiliary import loss_and_logits
 from wsnet.models.build import MODELS, ModelError, build
-from wsnet.models.complexity import CONVENTION, THOP, multiply_accumulates, parameter_count, thop_operations
+from wsnet.models.complexity import (
+    CONVENTION,
+    THOP,
+    activation_bytes,
+    multiply_accumulates,
+    parameter_count,
+    saved_bytes,
+    thop_operations,
+)
 from wsnet.models.pretrained import PretrainedError, load_pretrained, pretrained_hash
+from wsnet.models.torchvision_net import loss_and_logits
 
 __all__ = [
     "CONVENTION",

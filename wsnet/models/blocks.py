@@ -1,8 +1,4 @@
-"""Residual blocks (He et al. 2016, arXiv:1512.03385) and their shortcuts.
-
-Submodules are named as in torchvision, so that its weights load: `bn1` is whatever norm was asked for, as in the
-published checkpoints with group norm. A size is (height, width), as everywhere.
-"""
+"""Residual blocks (He et al. 2016, arXiv:1512.03385), their shortcuts, and squeeze-and-excitation in them."""
 
 from typing import Literal
 
@@ -10,9 +6,52 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
-from wsnet.models.squeeze_excitation import squeeze_excitation
 
-__all__ = ["BasicBlock", "Bottleneck", "Shortcut", "ZeroPadShortcut", "make_shortcut", "strided"]
+__all__ = [
+    "BasicBlock",
+    "Bottleneck",
+    "Shortcut",
+    "SqueezeExcitation",
+    "ZeroPadShortcut",
+    "make_shortcut",
+    "squeeze_excitation",
+    "strided",
+]
+
+
+class SqueezeExcitation(nn.Module):
+    """Multiplies each channel by a number in (0, 1) that two linear layers find from all channels' means.
+
+    Its weights are a classifier's more than a filter's, so they are never reparametrized.
+
+    Args:
+        channels: C.
+        reduction: the layer between has C // reduction features.
+
+    Raises:
+        ValueError: nothing would be left between.
+    """
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        if reduction > channels:
+            raise ValueError(
+                "se_reduction must not exceed the channels of any block, "
+                f"but got se_reduction={reduction}, channels={channels}"
+            )
+        self.fc1 = nn.Linear(channels, channels // reduction)
+        self.fc2 = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x channels x H x W to the same shape."""
+        scale: Tensor = self.fc2(F.relu(self.fc1(x.mean((2, 3))))).sigmoid()
+        return x * scale[:, :, None, None]
+
+
+def squeeze_excitation(channels: int, reduction: int | None) -> nn.Module:
+    """The end of a residual branch, before the sum: nothing where reduction is None."""
+    return nn.Identity() if reduction is None else SqueezeExcitation(channels, reduction)
+
 
 Shortcut = Literal["A", "B"]
 """Where a block changes size: A subsamples and pads with zeros, B is a strided 1x1 convolution."""

@@ -4,8 +4,7 @@ from collections.abc import Callable
 
 from torch import nn
 
-from wsnet.config.model import ModelConfig
-from wsnet.config.network import NetworkConfig
+from wsnet.config.architectures import ModelConfig, NetworkConfig
 from wsnet.layers import Layers
 from wsnet.models.alexnet import alexnet
 from wsnet.models.checkpointing import recompute_blocks

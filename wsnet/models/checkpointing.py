@@ -17,7 +17,7 @@ from wsnet.layers.online_norm import OnlineNorm
 from wsnet.layers.online_norm_checkpoint import online_norm_checkpoint
 from wsnet.models.blocks import BasicBlock, Bottleneck
 from wsnet.models.densenet import DenseLayer, Transition
-from wsnet.models.preact_blocks import PreActBlock
+from wsnet.models.preact_resnet import PreActBlock
 from wsnet.models.pyramidnet import PyramidBasic, PyramidBottleneck
 from wsnet.models.shake_shake import ShakeBlock
 

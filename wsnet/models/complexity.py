@@ -1,25 +1,29 @@
-"""Parameters and multiply-accumulates of a model, without its memory or its arithmetic.
-
-There are two conventions for the cost of one image's forward pass, and a number means nothing without its convention:
-
-* multiply-accumulates, as torch's own counter finds them: convolutions and linear layers, and nothing else;
-* thop's (the Python package of that name, which published tables call "FLOPs"): besides, 2 for each element that batch
-  normalization gives, k * k + 1 for each that average pooling over k x k gives, and (2 in - 1) out for a linear layer.
-  Instance normalization, activations, max-pooling and sums are free.
-"""
+"""Parameters, multiply-accumulates and activation memory of a model."""
 
 from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
 
-__all__ = ["CONVENTION", "THOP", "counting_device", "multiply_accumulates", "parameter_count", "thop_operations"]
+__all__ = [
+    "CONVENTION",
+    "THOP",
+    "activation_bytes",
+    "counting_device",
+    "multiply_accumulates",
+    "parameter_count",
+    "saved_bytes",
+    "thop_operations",
+]
 
 CONVENTION = "multiply-accumulates of convolutions and linear layers (torch's counter)"
 """Name of the convention of `multiply_accumulates`, to be shown beside its numbers."""
@@ -142,3 +146,49 @@ _THOP: dict[Any, Callable[..., int]] = {
     _aten.addmm: _linear,
 }
 """What thop counts otherwise than two operations for a multiply-accumulate."""
+
+
+def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
+    """Bytes of activations that one more image of a batch adds to a training step, in float32.
+
+    The difference between three images and two, so that what a batch has once (running statistics, their copies) does
+    not count. Parameters, their gradients and the optimizer's state come on top; so does, with `checkpointing`, what
+    one block needs while it is computed again.
+
+    Args:
+        model: the model's configuration.
+        classes: number of classes.
+        shape: (channels, height, width) of one image.
+
+    Raises:
+        ValueError: as `build`.
+    """
+    with torch.device(counting_device(model)):
+        network = build(model, classes=classes, shape=shape).train()
+        two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
+    return three - two
+
+
+def saved_bytes(model: nn.Module, images: Tensor) -> int:
+    """Bytes that autograd keeps between the forward and the backward pass of a batch, parameters not counted.
+
+    A storage that several operations keep counts once. Only the forward pass is run.
+
+    Args:
+        model: any, in the mode that is asked about; on the meta device nothing is computed.
+        images: N x C x H x W, on the model's device.
+    """
+    own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
+    kept: dict[int, torch.UntypedStorage] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        storage = tensor.untyped_storage()
+        if storage._cdata not in own:
+            kept[storage._cdata] = storage  # Held, so that its address is not given to another.
+        return tensor
+
+    with saved_tensors_hooks(pack, lambda tensor: tensor):
+        output = model(images)
+        logits = output if isinstance(output, Tensor) else output[0]
+        F.cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64, device=images.device))
+    return sum(storage.nbytes() for storage in kept.values())

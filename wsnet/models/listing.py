@@ -6,11 +6,10 @@ from typing import Any
 from pydantic import TypeAdapter, ValidationError
 
 from wsnet.config import ConfigError, read_sweep, read_trial
+from wsnet.config.architectures import ModelConfig, NetworkConfig
 from wsnet.config.errors import Keys
-from wsnet.config.model import ModelConfig
-from wsnet.config.network import NetworkConfig
-from wsnet.config.overrides import Override, findings_of, merge, read_command_line, traced
-from wsnet.config.source import Source
+from wsnet.config.reading.overrides import Override, findings_of, merge, read_command_line, traced
+from wsnet.config.reading.yaml_lines import Source
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["Listed", "asked_for", "in_file", "representative"]

@@ -20,7 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from wsnet.config.model import ModelConfig
+from wsnet.config.architectures import ModelConfig
 from wsnet.layers import NormalizedConv2d
 from wsnet.models.build import ModelError
 

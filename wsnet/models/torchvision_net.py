@@ -1,20 +1,48 @@
-"""Any classification network of torchvision, as it is there: for comparison.
+"""Any classification network of torchvision, as it is there, with the losses of its auxiliary classifiers."""
 
-Its modules and parameters keep their names, so torchvision's weights load. What differs: its dropout and stochastic
-depth draw counter-based numbers, as all randomness here, and `initialize` gives it torchvision's own initial weights.
-"""
-
+from collections.abc import Callable
 from difflib import get_close_matches
 from functools import partial
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.config.seeding import derive_seed
 from wsnet.layers import Dropout, Layers, RandomLayer
 
-__all__ = ["StochasticDepth", "classification_networks", "torchvision_net"]
+__all__ = ["StochasticDepth", "classification_networks", "loss_and_logits", "torchvision_net", "with_auxiliary"]
+
+_WEIGHTS = {"GoogLeNetOutputs": 0.3, "InceptionOutputs": 0.4}
+"""Weight of each auxiliary loss, by the type of what the network gives: its logits first, then the others."""
+
+
+def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """The loss with all auxiliary ones, and the logits that count.
+
+    Args:
+        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
+        loss: of one set of logits.
+    """
+    if isinstance(output, Tensor):
+        return loss(output), output
+    logits, *others = output
+    total = loss(logits)
+    for other in others:
+        total = total + _WEIGHTS[type(output).__name__] * loss(other)
+    return total, logits
+
+
+def loss_and_logits(output: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy with all auxiliary ones, and the logits that count.
+
+    Args:
+        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
+        labels: N.
+    """
+    return with_auxiliary(output, lambda logits: F.cross_entropy(logits, labels))
+
 
 _OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": True, "init_weights": True},

@@ -14,8 +14,7 @@ from functools import partial
 
 from wsnet.layers import Layers
 from wsnet.models.cifar_resnet import blocks_per_stage
-from wsnet.models.preact_blocks import PreActBasicBlock
-from wsnet.models.preact_resnet import PreActResNet
+from wsnet.models.preact_resnet import PreActBasicBlock, PreActResNet
 from wsnet.models.resnet import doubling
 
 __all__ = ["wrn"]

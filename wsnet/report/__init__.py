@@ -4,12 +4,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsnet.report.conclusion import conclude
-    from wsnet.report.directory_reader import read_directory
-    from wsnet.report.mlflow_reader import read_mlflow
+    from wsnet.report.read import read_directory, read_mlflow
     from wsnet.report.results import Header, ReportError, Results
     from wsnet.report.terminal import print_table
-    from wsnet.report.write import write_report
+    from wsnet.report.write import conclude, write_report
 
 __all__ = [
     "Header",
@@ -26,10 +24,10 @@ _HOMES = {
     "Header": "results",
     "ReportError": "results",
     "Results": "results",
-    "conclude": "conclusion",
+    "conclude": "write",
     "print_table": "terminal",
-    "read_directory": "directory_reader",
-    "read_mlflow": "mlflow_reader",
+    "read_directory": "read",
+    "read_mlflow": "read",
     "write_report": "write",
 }
 

@@ -1,14 +1,36 @@
 """`python analyze.py`: tables and a figure of a sweep, from its folder or from MLflow."""
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsnet.report.results import ReportError
+
 if TYPE_CHECKING:
     from wsnet.report.results import Results
 
-__all__ = ["main"]
+__all__ = ["find_sweep", "main", "sweeps_in"]
+
+
+def sweeps_in(folder: str) -> list[str]:
+    """Sweeps right below a local folder, the newest first; nothing where it is absent or remote."""
+    manifests = Path(folder).glob("*/sweep.json") if "://" not in folder else ()
+    newest_first = sorted(manifests, key=lambda path: (-path.stat().st_mtime, path))
+    return [os.path.normpath(path.parent) for path in newest_first]
+
+
+def find_sweep(folder: str) -> str:
+    """The newest sweep right below a local folder.
+
+    Raises:
+        ReportError: there is none.
+    """
+    sweeps = sweeps_in(folder)
+    if not sweeps:
+        raise ReportError(f"no sweep below ./{folder}; give the folder of a sweep that run_sweep.py wrote")
+    return sweeps[0]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -107,11 +129,11 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
         missing = "--experiment" if arguments.experiment is None else "--tracking-uri"
         raise ReportError(f"--tracking-uri and --experiment go together, but {missing} is missing")
     if mlflow:
-        from wsnet.report.mlflow_reader import read_mlflow
+        from wsnet.report.read import read_mlflow
 
         return read_mlflow(arguments.tracking_uri, arguments.experiment), f"{arguments.experiment}-report"
-    from wsnet.report.directory_reader import read_directory
-    from wsnet.report.find import find_sweep
+    from wsnet.report.cli import find_sweep
+    from wsnet.report.read import read_directory
     from wsnet.storage import Folder
 
     if arguments.runs is None:
@@ -125,7 +147,7 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
 
 def _explain_if_absent(place: str) -> None:
     from wsnet.config.errors import did_you_mean
-    from wsnet.report.find import sweeps_in
+    from wsnet.report.cli import sweeps_in
     from wsnet.report.results import ReportError
     from wsnet.storage import Folder
 

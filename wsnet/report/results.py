@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
-from wsnet.config.select import SelectConfig
+from wsnet.config.sweep import SelectConfig
 from wsnet.storage.trial_directory import LAYERS
 from wsnet.tracking import tags
 

@@ -3,7 +3,7 @@
 import json
 import math
 
-from wsnet.config.select import SelectConfig
+from wsnet.config.sweep import SelectConfig
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.published import published_caption, published_text
 from wsnet.report.results import Header

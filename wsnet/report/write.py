@@ -1,14 +1,124 @@
-"""Writing a report into a folder, local or remote."""
+"""`table.md`, `table.csv`, `trials.csv` and the rest of a report, written into a folder."""
 
+import csv
+import io
+import json
+import math
 import os
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from wsnet.report.figure import figure_png
-from wsnet.report.pivot import pivot
+from wsnet.report.pivot import SETTING, Cell, Pivot, pivot
+from wsnet.report.published import CSV_COLUMNS, csv_fields
+from wsnet.report.read import read_directory
 from wsnet.report.results import Results
-from wsnet.report.tables import table_csv, table_markdown, trials_csv
+from wsnet.report.terminal import print_table
+from wsnet.report.text import DIVERGED, caption, cell_text, footnote, value_of_key, value_text
 from wsnet.storage import Folder
 
-__all__ = ["write_report"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["conclude", "table_csv", "table_markdown", "trials_csv", "write_report"]
+
+
+def table_markdown(results: Results, pivot: Pivot) -> str:
+    """The table as Markdown, with its caption."""
+    header = results.header
+    title = f"**{_escape(header.question or header.name)}**"
+    lines = [title, "", f"Sweep `{header.name}`. " + " ".join(caption(header, pivot))]
+    if not pivot.rows:
+        return "\n".join([*lines, "", "No trial has started yet.", ""])
+    keys = pivot.row_keys or ("",)
+    columns = [header.metric if header.columns is None else value_text(column) for column in pivot.columns]
+    lines += ["", _line([*keys, *columns]), _line(["---"] * len(keys) + ["---:"] * len(columns))]
+    for row in pivot.rows:
+        cells = [cell_text(pivot.cells.get((row, column)), header) for column in pivot.columns]
+        label = [value_of_key(value, key) for key, value in zip(pivot.row_keys, row, strict=True)]
+        lines.append(_line([*(label or ["all"]), *cells]))
+    note = footnote(pivot)
+    return "\n".join([*lines, *(["", note] if note else []), ""])
+
+
+def table_csv(results: Results, pivot: Pivot) -> str:
+    """One row a cell: its axes, n, median, low, high at full precision; `diverged` where a value is such a seed's.
+
+    Where the sweep chooses each cell's setting, the axes chosen over have the choice, and two further columns say among
+    how many it was chosen and by which median. Where it names published numbers, they are in columns after those.
+    """
+    header = results.header
+    is_linked = header.published is not None
+    axes = [SETTING] * (SETTING in pivot.added) + list(header.axes)
+    chosen = () if header.select is None else ("selected_among", f"median_{header.select.by}")
+    rows = []
+    for row in pivot.rows:
+        for column in pivot.columns:
+            cell = pivot.cells.get((row, column))
+            if cell is not None:
+                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)]
+                rows.append([*own, *(csv_fields(cell.published, cell.summary) if is_linked else ())])
+    return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
+
+
+def trials_csv(results: Results) -> str:
+    """One row a trial, by trial_id: its axes and last-epoch metrics at full precision."""
+    axes = set(results.header.axes)
+    names = [name for name in results.trials.column_names if name != "order"]
+    rows = [
+        [_plain(trial[name]) if name in axes else _number(trial[name]) for name in names]
+        for trial in results.trials.to_pylist()
+    ]
+    return _csv(names, rows)
+
+
+def _summary(cell: Cell) -> list[str]:
+    summary = cell.summary
+    if summary is None:
+        return ["0", "", "", ""]
+    return [str(summary.n), *map(_measured, (summary.median, summary.low, summary.high))]
+
+
+def _choice(cell: Cell) -> list[str]:
+    if cell.choice is None:
+        return []
+    return [str(cell.choice.among), "" if cell.choice.by is None else _measured(cell.choice.by.median)]
+
+
+def _measured(value: float) -> str:
+    return repr(value) if math.isfinite(value) else DIVERGED
+
+
+def _axis(cell: Cell, axis: str) -> str:
+    return cell.setting_id if axis == SETTING else _plain(cell.axes[axis])
+
+
+def _plain(value: str | None) -> str:
+    """JSON text as a word where it is one; empty where the axis does not apply."""
+    if value is None:
+        return ""
+    plain = json.loads(value)
+    return plain if isinstance(plain, str) else value
+
+
+def _number(value: str | int | float | None) -> str:
+    return "" if value is None else value if isinstance(value, str) else repr(value)
+
+
+def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(map(_escape, cells)) + " |"
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list[str]:
@@ -31,3 +141,15 @@ def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list
     for name, data in files.items():
         folder.write(name, data)
     return [(folder / name).location for name in files]
+
+
+def conclude(sweep: Folder, console: "Console") -> None:
+    """Print a sweep's table and write its report beside its trials.
+
+    Raises:
+        StorageError: the folder holds no sweep, or can not be written to.
+    """
+    results = read_directory(sweep)
+    print_table(results, console)
+    written = write_report(results, sweep)
+    console.print(f"Report: {', '.join(written)}", highlight=False, soft_wrap=True)

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from wsnet.config import Sweep
     from wsnet.storage import Folder
-    from wsnet.sweep.driver import Outcome
+    from wsnet.sweep.run import Outcome
 
 __all__ = ["main"]
 
@@ -114,8 +114,7 @@ def _positive(text: str) -> int:
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
     from wsnet.config import read_sweep
-    from wsnet.config.only import only
-    from wsnet.config.smoke import smoke
+    from wsnet.config.reading.select import only, smoke
 
     whole = read_sweep(arguments.sweep, arguments.set)
     sweep = only(whole, arguments.only)
@@ -144,15 +143,15 @@ def _train(
     console: "Console",
 ) -> int:
     """Train a sweep, or of a whole one the settings of `sweep`: the manifest is the whole one's in any case."""
-    from wsnet.sweep.session import check_address
+    from wsnet.sweep.ray_session import check_address
 
     if arguments.address is not None:
         check_address(arguments.address)
     with console.status("reading images, building models"):
         from wsnet.storage import Folder, StorageError
-        from wsnet.sweep.driver import run
         from wsnet.sweep.plan import make_plan
         from wsnet.sweep.revision import source_revision
+        from wsnet.sweep.run import run
         from wsnet.tracking import Mirror, default_tracking_uri
 
         plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from wsnet.config import Sweep, canonical
+from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
-from wsnet.config.source import dump_yaml
 
 __all__ = ["show_costs", "show_settings"]
 
@@ -42,8 +42,8 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
 
     from wsnet.sweep.estimate import estimate, settled_device
     from wsnet.sweep.plan import make_plan
-    from wsnet.sweep.session import Node
-    from wsnet.sweep.share import share_of
+    from wsnet.sweep.ray_session import Node
+    from wsnet.sweep.resources import share_of
     from wsnet.training.micro_batches import plan_micro_batches
 
     plan = make_plan(sweep, path, root=root)

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import torch
 
 from wsnet.config import ExecutionConfig, TrialConfig
-from wsnet.config.evaluation import RecomputedConfig
 from wsnet.config.optim import AdamConfig, AdamWConfig
+from wsnet.config.trial import RecomputedConfig
 from wsnet.models import build, loss_and_logits
 from wsnet.sweep.plan import Plan
 from wsnet.training.micro_batches import plan_micro_batches

@@ -5,12 +5,12 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
-from wsnet.config.evaluation import describe_statistics
 from wsnet.config.identity import canonical_text
-from wsnet.config.learning_rate import learning_rate_rule
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
+from wsnet.config.reading.learning_rate import learning_rate_rule
 from wsnet.config.sweep import AshaConfig
+from wsnet.config.trial import describe_statistics
 from wsnet.data import load
 from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError, activation_bytes, multiply_accumulates, parameter_count, pretrained_hash

@@ -9,10 +9,24 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import RungJournal, Verdict
-from wsnet.sweep.rungs import rungs_of
-from wsnet.sweep.start import Left
+from wsnet.sweep.resume import Left
 
-__all__ = ["JournaledAsha"]
+__all__ = ["JournaledAsha", "rungs_of"]
+
+
+def rungs_of(config: AshaConfig, max_t: int) -> tuple[int, ...]:
+    """The rungs of a sweep: `grace` epochs, times `eta`, times `eta` again, ... below `max_t`, where nothing is left.
+
+    Args:
+        config: first rung, and the factor between rungs.
+        max_t: epochs of the longest trial.
+    """
+    rungs, rung = [], config.grace
+    while rung < max_t:
+        rungs.append(rung)
+        rung *= config.eta
+    return tuple(rungs)
+
 
 _ACTIONS = {"stop": TrialScheduler.STOP, "continue": TrialScheduler.CONTINUE}
 

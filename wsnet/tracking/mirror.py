@@ -4,7 +4,7 @@ import threading
 
 from wsnet.storage import Folder, Manifest
 from wsnet.tracking.client import connect, impatient, reason
-from wsnet.tracking.upload import Experiment
+from wsnet.tracking.runs import Experiment
 
 __all__ = ["Mirror"]
 

@@ -1,13 +1,16 @@
-"""What a sweep and its trials are called in MLflow: names of tags, and their text."""
+"""What a sweep and its trials are called in MLflow: tags, parameters, and the view of the run table."""
 
 import json
 import re
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from wsnet.config.published import CASE
 from wsnet.storage import Manifest, TrialEntry
+from wsnet.tracking import tags
 
-__all__ = ["experiment_tags", "trial_tags"]
+__all__ = ["experiment_tags", "flatten", "parameters", "runs_page", "trial_tags", "view_tag"]
 
 KIND, TRIAL_ID, SETTING_ID, SEED = "wsnet.kind", "wsnet.trial_id", "wsnet.setting_id", "wsnet.seed"
 SWEEP, REVISION, STATUS, MESSAGE = "wsnet.sweep", "wsnet.revision", "wsnet.status", "wsnet.message"
@@ -65,3 +68,45 @@ def final(metric: str) -> str:
 def dumps(value: Any) -> str:
     """JSON text, the same for the same value wherever it comes from."""
     return json.dumps(value, ensure_ascii=False)
+
+
+def parameters(text: str) -> dict[str, str]:
+    """The text of a `trial.yaml` (YAML 1.2) as parameters."""
+    return flatten(YAML(typ="safe", pure=True).load(text) or {})
+
+
+def flatten(tree: Any, prefix: str = "") -> dict[str, str]:
+    """Nested mappings as dotted keys with text, as MLflow's parameters are: `{"model.norm.name": "group"}`."""
+    if not isinstance(tree, dict) or not tree:
+        return {prefix: tree if isinstance(tree, str) else tags.dumps(tree)} if prefix else {}
+    flat: dict[str, str] = {}
+    for key, value in tree.items():
+        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+    return flat
+
+
+_KEY = "wsnet"
+_PARAMETER_WIDTH, _METRIC_WIDTH = 130, 180
+"""Pixels of a column: MLflow's own 100 cut `final/test_top1_error` off."""
+
+
+def view_tag(manifest: Manifest) -> dict[str, str]:
+    """The experiment tag that holds the view."""
+    metric = f"metrics.`{final(manifest.report['metric'])}`"
+    shown = [metric, *(f"metrics.`{final(name)}`" for name in ("validation/top1_error", "train/loss"))]
+    axes = (f"tags.`{key}`" if key == CASE else f"params.`{key}`" for key in manifest.axes)
+    columns = list(dict.fromkeys([*axes, "params.`seed`", *shown]))
+    state = {
+        "selectedColumns": columns,
+        "columnOrder": columns,
+        "columnWidths": {column: _METRIC_WIDTH if column in shown else _PARAMETER_WIDTH for column in columns},
+        "orderByKey": metric,
+        "orderByAsc": not manifest.report["metric"].endswith("accuracy"),
+        "searchFilter": "",
+    }
+    return {f"mlflow.sharedViewState.{_KEY}": dumps(state)}
+
+
+def runs_page(experiment_id: str) -> str:
+    """The page of that view, to be put behind the UI's address."""
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_KEY}"

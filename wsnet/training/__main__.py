@@ -88,12 +88,12 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Console") -> int:
+    from wsnet.config.reading.checks import small_last_batch
     from wsnet.config.scaling import describe_scaling
-    from wsnet.config.warnings import small_last_batch
     from wsnet.models import parameter_count
     from wsnet.storage import Folder
-    from wsnet.training.bar import Bar
     from wsnet.training.fit import fit
+    from wsnet.training.progress import Bar
 
     config, folder = trial.config, Folder(out)
     parameters = parameter_count(config.model, classes=len(trial.images.classes), shape=config.data.facts.shape)

@@ -1,19 +1,22 @@
-"""Checkpoints: everything that a trial needs to go on exactly where it was."""
+"""Checkpoints: everything that a trial needs to go on exactly where it was, and which of them are kept."""
 
 import io
+import math
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import distributed as dist
 from torch import nn
 
+from wsnet.distributed import rank_and_world
 from wsnet.storage import Folder
 from wsnet.storage.trial_directory import Record
 from wsnet.training.errors import TrialError
 from wsnet.training.optimizer import restore_optimizer
 
-__all__ = ["Checkpoint", "CheckpointError"]
+__all__ = ["Checkpoint", "CheckpointError", "Keeper", "of_all_workers", "own_state", "restore_own_state"]
 
 _FORMAT = 1
 
@@ -37,7 +40,7 @@ class Checkpoint:
         streams: online norm's state of each of several workers, which go on with their own; `model` has them merged.
         ema: the averaged parameters by name, where `train.ema` asks for them.
         step: steps done of the epoch that is not whole.
-        workers: in mid-epoch, what each worker has of its own (see `wsnet.training.mid_epoch`).
+        workers: in mid-epoch, what each worker has of its own (see `wsnet.training.checkpoint`).
     """
 
     trial_id: str
@@ -115,3 +118,73 @@ class Checkpoint:
             except ValueError as error:
                 text = f"the checkpoint (trial {self.trial_id}) is of another optimizer: {error}"
                 raise CheckpointError(text) from None
+
+
+class Keeper:
+    """Writes a trial's checkpoints: `last.pt` always, `best.pt` and `epoch_0001.pt`, ... where they are to be kept.
+
+    Args:
+        folder: the trial's folder.
+        keep: `train.keep` of the configuration.
+        records: records of the epochs that are done.
+    """
+
+    def __init__(self, folder: Folder, keep: str, records: list[Record]) -> None:
+        self._folder, self._keep = folder, keep
+        self._best = min((_validation_error(record) for record in records), default=math.inf)
+
+    def save(self, checkpoint: Checkpoint, record: Record) -> None:
+        """Save an epoch. The last checkpoint goes last, so that an epoch cut off here is simply trained again."""
+        data = checkpoint.to_bytes()
+        error = _validation_error(record)
+        if self._keep in ("best", "all") and error < self._best:
+            self._best = error
+            self._folder.write("best.pt", data)
+        if self._keep == "all":
+            self._folder.write(f"epoch_{checkpoint.epoch:04d}.pt", data)
+        self._folder.write("last.pt", data)
+        self._folder.delete("step.pt")
+
+    def save_step(self, checkpoint: Checkpoint) -> None:
+        """Save the middle of an epoch."""
+        self._folder.write("step.pt", checkpoint.to_bytes())
+
+    def finish(self) -> None:
+        """The trial needs its last checkpoint no more."""
+        if self._keep == "none":
+            self._folder.delete("last.pt")
+
+
+def _validation_error(record: Record) -> float:
+    """Infinite where there is no validation split, or where the loss is not finite: such an epoch is never the best."""
+    is_sound = all(math.isfinite(record.get(f"{split}/loss", math.nan)) for split in ("train", "validation"))
+    return record["validation/top1_error"] if is_sound else math.inf
+
+
+def own_state(model: nn.Module, meter: dict[str, Any], seconds: float) -> dict[str, Any]:
+    """What one worker has of its own in mid-epoch.
+
+    Args:
+        model: the network; its buffers count, since parameters are the same everywhere.
+        meter: `TrainingMeter.state`.
+        seconds: how long the epoch has taken so far.
+    """
+    buffers = {name: buffer.detach().cpu() for name, buffer in model.named_buffers()}
+    return {"buffers": buffers, "meter": meter, "seconds": seconds}
+
+
+def of_all_workers(own: dict[str, Any]) -> list[dict[str, Any]]:
+    """Every worker's own state, in the order of ranks. A collective."""
+    world = rank_and_world()[1]
+    if world == 1:
+        return [own]
+    states: list[Any] = [None] * world
+    dist.all_gather_object(states, own)
+    return states
+
+
+@torch.no_grad()
+def restore_own_state(model: nn.Module, own: dict[str, Any]) -> None:
+    """Put a worker's buffers back."""
+    for name, buffer in model.named_buffers():
+        buffer.copy_(own["buffers"][name])

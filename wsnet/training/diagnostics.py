@@ -31,9 +31,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from wsnet.distributed import rank_and_world, sum_over_workers
 from wsnet.layers import norms_of
 from wsnet.storage.trial_directory import LAYERS, Record
-from wsnet.training.distributed import rank_and_world, sum_over_workers
 from wsnet.training.lars import LARS
 
 __all__ = ["Diagnostics"]

@@ -1,20 +1,44 @@
 """`fit`: the training of one trial, from wherever it is to its end."""
 
+import math
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
 
+from wsnet.config.trial import TrainConfig
+from wsnet.distributed import rank_and_world, wait_for_all
 from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, CheckpointError
-from wsnet.training.distributed import rank_and_world, wait_for_all
-from wsnet.training.ending import ending
 from wsnet.training.execution import applied
 from wsnet.training.loop import Training, Watch
 from wsnet.training.trial import Trial
-from wsnet.training.writer import Writer, as_executed_before, check_owner, write_start
+from wsnet.training.trial_files import Writer, as_executed_before, check_owner, write_start
 
-__all__ = ["Report", "Result", "fit"]
+__all__ = ["Report", "Result", "ending", "fit"]
+
+
+def ending(train: TrainConfig, records: list[Record]) -> Status | None:
+    """How a trial has ended; None while it has not.
+
+    Read off what is done, so that a resumed trial ends where it would have ended.
+
+    Args:
+        train: the trial's epochs and limits.
+        records: one record for each epoch done.
+    """
+    epoch, loss = (int(records[-1]["epoch"]), records[-1]["train/loss"]) if records else (0, 0.0)
+    if not math.isfinite(loss):
+        message = f"the training loss became {loss} in epoch {epoch}"
+        return Status(status="diverged", epoch=epoch, message=message)
+    stop = train.stop_above
+    if records and stop is not None and epoch >= stop.after and loss > stop.loss:
+        message = f"the training loss is {loss:.6g} in epoch {epoch}, above train.stop_above.loss={stop.loss:g}"
+        return Status(status="diverged", epoch=epoch, message=message)
+    if epoch >= train.epochs:
+        return Status(status="finished", epoch=epoch)
+    return None
+
 
 Report = Callable[[Record], None]
 """Told of each epoch once it is safe in the trial's directory; of the last one, once the status is final too."""

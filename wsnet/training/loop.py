@@ -14,23 +14,20 @@ from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.config.scaling import scaled_optim
 from wsnet.data import Batch, evaluation_batches, on_device, training_batches
+from wsnet.distributed import rank_and_world
 from wsnet.layers import LayerRandomness, initialize, initialize_from_data
 from wsnet.models import build, load_pretrained
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
-from wsnet.training.checkpoint import Checkpoint
+from wsnet.training.checkpoint import Checkpoint, of_all_workers, own_state, restore_own_state
 from wsnet.training.diagnostics import Diagnostics
-from wsnet.training.distributed import average_buffers, rank_and_world
-from wsnet.training.divergence import TrainingMeter
-from wsnet.training.evaluate import autocast, evaluate
-from wsnet.training.evaluation_statistics import EvaluationStatistics
+from wsnet.training.evaluation import EvaluationStatistics, autocast, evaluate
 from wsnet.training.loss import Loss
-from wsnet.training.meter import Measured, Meter
+from wsnet.training.meter import Measured, Meter, TrainingMeter
 from wsnet.training.micro_batches import backward, plan_micro_batches
-from wsnet.training.mid_epoch import of_all_workers, own_state, restore_own_state
 from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state
 from wsnet.training.schedule import learning_rate
-from wsnet.training.streams import Streams
+from wsnet.training.streams import Streams, average_buffers
 from wsnet.training.trial import Trial
 from wsnet.training.weight_average import WeightAverage
 

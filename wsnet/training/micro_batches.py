@@ -23,7 +23,7 @@ from wsnet.config import TrialConfig
 from wsnet.config.norm import BatchNormConfig, GhostBatchNormConfig, NormConfig, SyncBatchNormConfig
 from wsnet.data import Batch
 from wsnet.layers import once_per_step
-from wsnet.models.auxiliary import with_auxiliary
+from wsnet.models.torchvision_net import with_auxiliary
 from wsnet.training.loss import Loss, averaged_views, loss_of, parts
 
 __all__ = ["MicroBatches", "backward", "plan_micro_batches"]

@@ -2,7 +2,7 @@
 
 import math
 
-from wsnet.config.schedule import CosineConfig, MultiStepConfig, OneCycleConfig, PolynomialConfig, ScheduleConfig
+from wsnet.config.optim import CosineConfig, MultiStepConfig, OneCycleConfig, PolynomialConfig, ScheduleConfig
 
 __all__ = ["learning_rate"]
 

@@ -11,8 +11,11 @@ smaller last batch weighs more in that mean, so that u and v have to be brought 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import torch
 from torch import Tensor, nn
 
+from wsnet.distributed import rank_and_world, sum_over_workers, world_size
+from wsnet.layers.online_norm import OnlineNorm
 from wsnet.layers.online_norm_state import (
     merged_online_state,
     online_state,
@@ -20,9 +23,8 @@ from wsnet.layers.online_norm_state import (
     rescale_gradient_state,
     restore_online_state,
 )
-from wsnet.training.distributed import rank_and_world
 
-__all__ = ["Streams"]
+__all__ = ["Streams", "average_buffers"]
 
 State = dict[str, Tensor]
 
@@ -69,3 +71,20 @@ class Streams:
         rescale_gradient_state(self._model, factor)
         yield
         rescale_gradient_state(self._model, 1 / factor)
+
+
+def average_buffers(model: nn.Module) -> None:
+    """Give every worker the mean of all workers' running statistics.
+
+    Each worker normalizes its own share of a batch and keeps its own running statistics; their mean is what evaluation
+    uses and what a checkpoint holds. (DistributedDataParallel's default, rank 0's alone, would use 1/W of the samples.)
+    Online norm has a rule of its own: see `Streams`.
+    """
+    world = world_size()
+    if world == 1:
+        return
+    with torch.no_grad():
+        modules = [module for module in model.modules() if not isinstance(module, OnlineNorm)]
+        for buffer in (buffer for module in modules for buffer in module.buffers(recurse=False)):
+            if buffer.is_floating_point():
+                sum_over_workers(buffer).div_(world)

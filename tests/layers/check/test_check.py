@@ -9,7 +9,7 @@ from pydantic import TypeAdapter
 from wsnet.config.norm import NormConfig
 from wsnet.layers import NORMS
 from wsnet.layers.check import CHECKS, Finding, Subject, check
-from wsnet.layers.check.compiled import compiled
+from wsnet.layers.check.cost import compiled
 
 OWN = Path(__file__).parents[2] / "own_norms.py"
 QUICK = [name for name in CHECKS if name not in ("cost", "torch.compile")]

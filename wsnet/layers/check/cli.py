@@ -1,21 +1,88 @@
-"""The command line of `python -m wsnet.layers`."""
+"""The command line of `python -m wsnet.layers`: runs the checks and prints the report card."""
 
 import argparse
 import sys
+from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from pydantic import ValidationError
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
 
 from wsnet.config.base import Config
 from wsnet.config.errors import ConfigError, did_you_mean
-from wsnet.config.explain import explain
-from wsnet.config.norm import NormConfig
-from wsnet.config.source import parse_value
-from wsnet.layers.check.card import show
-from wsnet.layers.check.run import CHECKS
-from wsnet.layers.check.subject import Subject
+from wsnet.config.norm import NormConfig, OwnNormConfig
+from wsnet.config.reading.messages import explain
+from wsnet.config.reading.yaml_lines import parse_value
+from wsnet.layers.check.cost import compiled, cost
+from wsnet.layers.check.gradients import activation_in_place, gradients
+from wsnet.layers.check.inputs import batch_of_1, channels_last, constant_maps, low_precision, other_batches
+from wsnet.layers.check.state import copies, frozen_evaluation, micro_batches
+from wsnet.layers.check.subject import Finding, Line, Subject, failed
+from wsnet.layers.own_norm import where
 
-__all__ = ["main"]
+__all__ = ["CHECKS", "check", "main", "show"]
+
+CHECKS: dict[str, Callable[[Subject], Finding]] = {
+    "gradients": gradients,
+    "activation in place": activation_in_place,
+    "batch of 1": batch_of_1,
+    "other batch sizes": other_batches,
+    "constant maps": constant_maps,
+    "channels_last": channels_last,
+    "frozen evaluation": frozen_evaluation,
+    "state_dict and copies": copies,
+    "16 bits": low_precision,
+    "micro-batches": micro_batches,
+    "torch.compile": compiled,
+    "cost": cost,
+}
+
+
+def check(subject: Subject, name: str) -> Line:
+    """Run one check; what the norm raises is its finding."""
+    try:
+        return Line(name, CHECKS[name](subject))
+    except Exception as error:
+        config = subject.config
+        file = config.source_file if isinstance(config, OwnNormConfig) else ""
+        return Line(name, failed(f"raised {where(error, file)}"))
+
+
+_STYLES = {"pass": "green", "fail": "bold red", "note": "yellow"}
+
+
+def show(subject: Subject, console: Console | None = None, only: list[str] | None = None) -> int:
+    """Run the checks and print what they find.
+
+    Args:
+        subject: the norm.
+        console: where to print.
+        only: names of checks; by default all.
+
+    Returns:
+        1 where a check failed, else 0.
+    """
+    console = console or Console()
+    height, width = subject.size
+    table = Table(box=None, padding=(0, 1), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    count: Counter[str] = Counter()
+    for name in only or CHECKS:
+        with console.status(name):
+            found = check(subject, name).finding
+        count[found.verdict] += 1
+        table.add_row(name, f"[{_STYLES[found.verdict]}]{found.verdict}[/]", escape(found.text))
+    title = f"{subject.config.name}, {subject.channels} channels, maps of {height}x{width}"
+    console.print(escape(title), style="bold", highlight=False)
+    console.print(table, highlight=False)
+    console.print(", ".join(f"{count[v]} {v}" for v in _STYLES if count[v]), highlight=False)
+    return 1 if count["fail"] else 0
+
 
 _EXAMPLES = """\
 Exit status: 0 nothing failed, 1 a check failed, 2 the norm can not be made.

@@ -9,8 +9,7 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from wsnet.layers.check.finding import Finding, failed, noted, passed
-from wsnet.layers.check.subject import Subject, difference, step, weighting
+from wsnet.layers.check.subject import Finding, Subject, difference, failed, noted, passed, step, weighting
 
 __all__ = ["activation_in_place", "gradients"]
 

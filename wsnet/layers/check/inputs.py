@@ -2,8 +2,17 @@
 
 import torch
 
-from wsnet.layers.check.finding import Finding, failed, noted, passed
-from wsnet.layers.check.subject import Subject, difference, first_nonfinite, largest, step
+from wsnet.layers.check.subject import (
+    Finding,
+    Subject,
+    difference,
+    failed,
+    first_nonfinite,
+    largest,
+    noted,
+    passed,
+    step,
+)
 
 __all__ = ["batch_of_1", "channels_last", "constant_maps", "low_precision", "other_batches"]
 

@@ -1,6 +1,7 @@
-"""The norm that is checked, made anew for every trial of it, and one step of it."""
+"""The norm that is checked, made anew for every trial of it, one step of it, and what a check finds."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -9,7 +10,57 @@ from wsnet.config.norm import NormConfig
 from wsnet.layers.initialize import initialize
 from wsnet.layers.norms import Size, make_norm
 
-__all__ = ["Step", "Subject", "difference", "first_nonfinite", "largest", "state", "step"]
+__all__ = [
+    "Finding",
+    "Line",
+    "Step",
+    "Subject",
+    "difference",
+    "failed",
+    "first_nonfinite",
+    "largest",
+    "noted",
+    "passed",
+    "state",
+    "step",
+]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's verdict.
+
+    Attributes:
+        verdict: `fail` is a fault, `note` something to know.
+        text: a sentence with the number seen, and for a fault the way out.
+    """
+
+    verdict: Literal["pass", "fail", "note"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a report card: the check's name and its finding."""
+
+    check: str
+    finding: Finding
+
+
+def passed(text: str) -> Finding:
+    """All is well."""
+    return Finding("pass", text)
+
+
+def failed(text: str) -> Finding:
+    """A fault."""
+    return Finding("fail", text)
+
+
+def noted(text: str) -> Finding:
+    """Neither."""
+    return Finding("note", text)
+
 
 WARM = 3
 """Steps before a check begins, so that running statistics are not at their start."""

@@ -1,0 +1,403 @@
+"""`model`: the architecture, its normalization and its weight reparametrization. One class per architecture."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from wsnet.config.base import Config, Fraction, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.norm import BatchNormConfig, NoNormConfig, NormConfig
+
+__all__ = [
+    "AlexNetConfig",
+    "CifarDenseNetConfig",
+    "CifarResNeXtConfig",
+    "CifarResNetConfig",
+    "ClassifierInit",
+    "ConvInit",
+    "DenseNetConfig",
+    "ModelConfig",
+    "NetworkConfig",
+    "PreActResNetConfig",
+    "PyramidNetConfig",
+    "ResNeXtConfig",
+    "ResNetConfig",
+    "ResidualConfig",
+    "ShakeShakeConfig",
+    "ThreeStageConfig",
+    "TorchvisionConfig",
+    "VGGConfig",
+    "WRNConfig",
+    "check_depth",
+]
+
+ConvInit = Literal["fan_out", "fan_in", "uniform"]
+ClassifierInit = Literal["uniform", "normal"]
+
+
+def _absolute(value: bool | str) -> bool | str:
+    """A worker on the same machine may run in another folder."""
+    return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
+
+
+class NetworkConfig(Config):
+    """What every architecture has: how activations are normalized, and how weights are reparametrized and begin."""
+
+    norm: NormConfig = BatchNormConfig(name="batch")
+    """How activations are normalized."""
+    weight: Literal["none", "standardized", "normalized"] = "none"
+    """How each convolution's weights are reparametrized: not at all, standardized (Qiao et al. 2019), or normalized
+    (Salimans & Kingma 2016: a direction and a gain for each filter). The classifier's never are."""
+    weight_init: Literal["plain", "data_dependent"] = "plain"
+    """How normalized weights begin: with the plain convolution's weights, or with a gain and a bias for each filter
+    that standardize what it gives for the first batch (Salimans & Kingma 2016, section 3). Only without a norm."""
+    residual_init: Literal["default", "zero"] = "default"
+    """Whether each residual branch begins at zero: its last norm's scale (Goyal et al. 2017), or without a norm its
+    last convolution's weights or gain (Zhang et al. 2019, Fixup). Deep residual nets without a norm need it."""
+
+    init: ConvInit = "fan_out"
+    """Initial weights of convolutions: normal with variance 2 / fan_out (He et al. 2015; the same as 2 / (k * k *
+    out_channels)) or 2 / fan_in, biases 0; or torch's default, weights and biases uniform in +-1 / sqrt(fan_in)."""
+    classifier_init: ClassifierInit = "uniform"
+    """Initial weights of the classifier: torch's default, weights and biases uniform in +-1 / sqrt(fan_in); or normal
+    with standard deviation 0.01, biases 0."""
+
+    pretrained: Annotated[bool | str, AfterValidator(_absolute)] = False
+    """Weights to begin from instead: true for torchvision's (where it has this network), or the path of a file of
+    weights by the same names. A last linear layer for another number of classes is left out. The file's content is
+    part of a trial's identity, its path is not."""
+    checkpointing: bool = False
+    """Keep only the input of each residual or dense block, and compute the block again in the backward pass: less
+    memory, a third more time, the same numbers. Not with execution.compile."""
+
+    @model_validator(mode="after")
+    def _pretrained_has_an_effect(self) -> Self:
+        if self.pretrained and self.weight_init == "data_dependent":
+            text = "model.pretrained has no effect with weight_init 'data_dependent', which sets gains and biases anew"
+            raise conflict((text, ("pretrained", "weight_init")))
+        return self
+
+    @model_validator(mode="after")
+    def _weight_init_has_an_effect(self) -> Self:
+        if self.weight_init == "data_dependent" and (self.weight != "normalized" or self.norm.name != "none"):
+            text = (
+                "model.weight_init 'data_dependent' needs weight 'normalized' and norm 'none', but got "
+                f"weight {self.weight!r} and norm {self.norm.name!r}"
+            )
+            raise conflict((text, ("weight_init", "weight", "norm.name")))
+        return self
+
+
+class AlexNetConfig(NetworkConfig):
+    """AlexNet (Krizhevsky 2014): five convolutions; with a norm, one follows each."""
+
+    name: Literal["alexnet"]
+    layout: Literal["imagenet", "cifar"] = "imagenet"
+    """Paddings, pools and classifier (three linear layers or one) for large images, or for small ones."""
+    norm: NormConfig = NoNormConfig(name="none")
+    """How activations are normalized."""
+    init: ConvInit = "uniform"
+    """Initial weights of convolutions (as for every network; here torch's default, as in torchvision)."""
+
+
+class VGGConfig(NetworkConfig):
+    """VGG (Simonyan & Zisserman 2015, table 1): five stages of 3x3 convolutions."""
+
+    name: Literal["vgg"]
+    depth: Literal[11, 13, 16, 19]
+    """Number of weighted layers. The "VGG-like net of depth 15" of some code is 16 with the layout cifar."""
+    layout: Literal["imagenet", "cifar"] = "imagenet"
+    """Classifier: three linear layers after an average pool to 7x7, or (for small images) one."""
+    conv_bias: bool = True
+    """Whether convolutions have biases; published code has them before a norm too."""
+    norm: NormConfig = NoNormConfig(name="none")
+    """How activations are normalized."""
+    classifier_init: ClassifierInit = "normal"
+    """Initial weights of the linear layers (as for every network; here normal with standard deviation 0.01)."""
+
+
+def check_depth(depth: int, step: int, others: int, examples: str, where: str = "") -> int:
+    """A depth of step * n + others with n >= 1; the ValueError of another names the nearest one."""
+    if depth < step + others or (depth - others) % step:
+        near = max(step + others, step * ((depth - others + step // 2) // step) + others)
+        raise ValueError(f"depth must be {step}n + {others}{where} ({examples}, ...), but got {depth}; near it: {near}")
+    return depth
+
+
+class ResidualConfig(NetworkConfig):
+    """What every residual network has."""
+
+    se_reduction: PositiveInt | None = None
+    """Squeeze-and-excitation (Hu et al. 2018) in each block, with so many times fewer features than channels inside
+    (16 in the paper); null is none."""
+
+
+class ThreeStageConfig(ResidualConfig):
+    """A residual network for small images: a 3x3 stem and three stages of n blocks."""
+
+    block: Literal["basic", "bottleneck"] = "basic"
+    """Two 3x3 convolutions, or 1x1, 3x3 and 1x1."""
+    depth: int
+    """Number of weighted layers: 6n + 2 with basic blocks, 9n + 2 with bottlenecks."""
+    width: PositiveInt = 16
+    """Channels inside the blocks of the first stage; the second has twice, the third four times as many."""
+    first_stage: Literal["expanded", "stem"] = "expanded"
+    """Channels that leave the first stage of bottlenecks: four times the stem's (He et al. 2016), or only the stem's
+    (hysts/pytorch_image_classification)."""
+    shortcut: Literal["A", "B"] = "B"
+    """Where a stage changes size: A subsamples and pads with zeros, B is a strided 1x1 convolution and a norm."""
+
+    @field_validator("depth")
+    @classmethod
+    def _whole_blocks(cls, depth: int, info: ValidationInfo) -> int:
+        if info.data.get("block") == "bottleneck":
+            return check_depth(depth, 9, 2, "11, 20, 29, 56, 110, 164, 1001", " with bottlenecks")
+        return check_depth(depth, 6, 2, "8, 14, 20, 32, 44, 56, 110")
+
+    @model_validator(mode="after")
+    def _first_stage_has_an_effect(self) -> Self:
+        if self.first_stage == "stem" and (self.block == "basic" or self.width % 4):
+            text = (
+                "model.first_stage 'stem' needs block 'bottleneck' and a width that 4 divides, but got "
+                f"block {self.block!r} and width {self.width}"
+            )
+            raise conflict((text, ("first_stage", "block", "width")))
+        return self
+
+
+class CifarResNetConfig(ThreeStageConfig):
+    """The three-stage ResNet for small images (He et al. 2016, section 4.2)."""
+
+    name: Literal["cifar_resnet"]
+
+
+class ResNetConfig(ResidualConfig):
+    """The four-stage ResNet for ImageNet (He et al. 2016, table 1; stride in the 3x3 as in torchvision)."""
+
+    name: Literal["resnet"]
+    depth: Literal[18, 34, 50, 101, 152]
+    """Number of weighted layers."""
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    """First layer: 7x7 stride 2 and a 3x3 max-pool, or (for small images) 3x3 stride 1 and no pool."""
+
+
+class ResNeXtConfig(ResidualConfig):
+    """ResNeXt: bottlenecks with grouped 3x3 convolutions (Xie et al. 2017)."""
+
+    name: Literal["resnext"]
+    depth: Literal[50, 101, 152]
+    """Number of weighted layers."""
+    cardinality: PositiveInt = 32
+    """Groups of the 3x3 convolutions."""
+    group_width: PositiveInt = 4
+    """Channels per group in the first stage (the 4 of 32x4d)."""
+    stem: Literal["imagenet", "cifar"] = "imagenet"
+    """First layer: 7x7 stride 2 and a 3x3 max-pool, or (for small images) 3x3 stride 1 and no pool."""
+
+
+class CifarResNeXtConfig(ResidualConfig):
+    """The three-stage ResNeXt for small images (Xie et al. 2017, section 5.3): 9n + 2 layers."""
+
+    name: Literal["cifar_resnext"]
+    depth: int = 29
+    """Number of weighted layers, 9n + 2."""
+    cardinality: PositiveInt = 8
+    """Groups of the 3x3 convolutions."""
+    group_width: PositiveInt = 64
+    """Channels per group in the first stage (the 64 of 8x64d)."""
+
+    @field_validator("depth")
+    @classmethod
+    def _whole_blocks(cls, depth: int) -> int:
+        return check_depth(depth, 9, 2, "11, 20, 29")
+
+
+class PreActResNetConfig(ThreeStageConfig):
+    """The three-stage ResNet with norm and activation before the weights (He et al. 2016, arXiv:1603.05027)."""
+
+    name: Literal["preact_resnet"]
+    shortcut: Literal["A", "B"] = "B"
+    """Where a stage changes size: A subsamples and pads with zeros, B is a strided 1x1 convolution without a norm."""
+    preact_stage: Annotated[tuple[bool, bool, bool], as_tuple()] = (True, True, True)
+    """Whether the first block of each stage has its first norm and activation before the shortcut too."""
+    remove_first_relu: bool = False
+    """Whether blocks begin with a norm without an activation (Han et al. 2017, PyramidNet), except where
+    `preact_stage` has it before the shortcut."""
+    add_last_norm: bool = False
+    """Whether each block's last convolution is followed by a norm (as there; hysts' `add_last_bn`)."""
+
+
+class WRNConfig(NetworkConfig):
+    """Wide ResNet (Zagoruyko & Komodakis 2016): 6n + 4 convolutions in pre-activation blocks, k times as wide."""
+
+    name: Literal["wrn"]
+    depth: int = 28
+    """Number of convolutions, 6n + 4, those of the three shortcuts included."""
+    widening: PositiveInt = 10
+    """k: how many times as many channels as ResNet has."""
+    dropout: Fraction = 0.0
+    """Probability of dropping an element before each block's second convolution."""
+    init: ConvInit = "fan_in"
+    """Initial weights of convolutions (as for every network; here fan_in, as in the authors' code)."""
+
+    @field_validator("depth")
+    @classmethod
+    def _whole_blocks(cls, depth: int) -> int:
+        return check_depth(depth, 6, 4, "10, 16, 22, 28, 40")
+
+
+class _DenseNetConfig(NetworkConfig):
+    dropout: Fraction = 0.0
+    """Probability of dropout after each convolution but the first (section 4.2: 0.2 on CIFAR without augmentation)."""
+
+    @model_validator(mode="after")
+    def _residual_init_has_an_effect(self) -> Self:
+        if self.residual_init != "default":
+            text = f"model.residual_init has no effect in a DenseNet, which adds nothing up; got {self.residual_init!r}"
+            raise conflict((text, ("residual_init", "name")))
+        return self
+
+
+class CifarDenseNetConfig(_DenseNetConfig):
+    """DenseNet for small images in three dense blocks (Huang et al. 2017); as it stands, DenseNet-BC."""
+
+    name: Literal["cifar_densenet"]
+    depth: PositiveInt
+    """Number of weighted layers: 6n + 4 with bottlenecks (100, 190, 250), 3n + 4 without (40, 100)."""
+    growth_rate: PositiveInt = 12
+    """Channels that each dense layer adds (the paper's k)."""
+    bottleneck: bool = True
+    """Whether a 1x1 convolution to four times the growth rate comes before each 3x3 (the B of BC)."""
+    compression: Annotated[float, Field(gt=0, le=1)] = 0.5
+    """Share of the channels that a transition leaves (the C of BC); 1 for the plain DenseNet."""
+
+    stem_width: PositiveInt | None = None
+    """Channels of the first convolution, where they are not the paper's: twice the growth rate with bottlenecks, 16
+    without. (One published implementation has twice the growth rate always.)"""
+
+    @model_validator(mode="after")
+    def _depth_fills_three_blocks(self) -> Self:
+        each = 6 if self.bottleneck else 3
+        if self.depth < each + 4 or (self.depth - 4) % each:
+            near = max(1, round((self.depth - 4) / each)) * each + 4
+            kind = "with" if self.bottleneck else "without"
+            text = f"depth must be {each}n + 4 {kind} bottlenecks, but got depth={self.depth}; near it: {near}"
+            raise conflict((text, ("depth", "bottleneck")))
+        return self
+
+
+class DenseNetConfig(_DenseNetConfig):
+    """DenseNet-BC for ImageNet in four dense blocks (Huang et al. 2017, table 1), as in torchvision."""
+
+    name: Literal["densenet"]
+    depth: Literal[121, 161, 169, 201]
+    """Number of weighted layers. 161 has growth rate 48, the others 32."""
+
+
+class PyramidNetConfig(NetworkConfig):
+    """PyramidNet for small images (Han et al. 2017): every block is a little wider than the one before."""
+
+    name: Literal["pyramidnet"]
+    depth: PositiveInt
+    """Number of weighted layers: 6n + 2 with basic blocks (110), 9n + 2 with bottlenecks (164, 272)."""
+    alpha: Positive
+    """Channels added over all blocks together (48, 84, 200, 240, 270)."""
+    block: Literal["basic", "bottleneck"] = "basic"
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times as many channels outside as inside."""
+    width: PositiveInt = 16
+    """Channels that the widening starts from."""
+    stem_width: PositiveInt | None = None
+    """Channels of the first convolution, where they are not `width`. (One published implementation has 4 * width
+    with bottlenecks.)"""
+
+    @model_validator(mode="after")
+    def _depth_fills_three_stages(self) -> Self:
+        each = 6 if self.block == "basic" else 9
+        if self.depth < each + 2 or (self.depth - 2) % each:
+            near = max(1, round((self.depth - 2) / each)) * each + 2
+            text = f"depth must be {each}n + 2 with {self.block} blocks, but got depth={self.depth}; near it: {near}"
+            raise conflict((text, ("depth", "block")))
+        return self
+
+
+class ShakeShakeConfig(NetworkConfig):
+    """Shake-shake (Gastaldi 2017): residual blocks with two branches, mixed at random. As it stands, S-S-I."""
+
+    name: Literal["shake_shake"]
+    depth: PositiveInt = 26
+    """Number of weighted layers, 6n + 2."""
+    width: PositiveInt = 32
+    """Channels of the first stage (the 32 of 2x32d); the second has twice, the third four times as many."""
+    stem_width: PositiveInt = 16
+    """Channels of the first convolution. (One published implementation has as many as the first stage.)"""
+    forward: Literal["shake", "even"] = "shake"
+    """Share of the first branch in the forward pass: drawn from 0 to 1, or one half."""
+    backward: Literal["shake", "even", "keep"] = "shake"
+    """The same in the backward pass: drawn anew, one half, or as in the forward pass."""
+    level: Literal["image", "batch"] = "image"
+    """Whether each image has its own share, or the batch has one."""
+
+    @model_validator(mode="after")
+    def _depth_fills_three_stages(self) -> Self:
+        if self.depth < 8 or (self.depth - 2) % 6:
+            near = max(1, round((self.depth - 2) / 6)) * 6 + 2
+            text = f"depth must be 6n + 2, but got depth={self.depth}; near it: {near}"
+            raise conflict((text, ("depth",)))
+        return self
+
+    @model_validator(mode="after")
+    def _options_have_an_effect(self) -> Self:
+        found: list[tuple[str, tuple[str, ...]]] = []
+        if self.forward == "even" and self.backward == "keep":
+            found.append(("backward 'keep' with forward 'even' is backward 'even'; say that", ("backward", "forward")))
+        if (self.forward, self.backward) == ("even", "even") and self.level != "image":
+            text = "level has no effect where nothing is drawn (forward 'even', backward 'even'); leave it out"
+            found.append((text, ("level", "forward", "backward")))
+        if found:
+            raise conflict(*found)
+        return self
+
+
+_THEIR_OWN = ("norm", "weight", "weight_init", "residual_init", "init", "classifier_init")
+
+
+class TorchvisionConfig(NetworkConfig):
+    """A classification network of torchvision, with its own norms, initial weights and dropout rates."""
+
+    name: Literal["torchvision"]
+    architecture: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
+    """Its name in torchvision.models, such as squeezenet1_0, inception_v3 (299x299), mobilenet_v2."""
+
+    @model_validator(mode="after")
+    def _layers_are_its_own(self) -> Self:
+        fields = type(self).model_fields
+        found = [
+            (
+                f"model.{key} has no effect on torchvision's networks, which have their own layers; leave it out, "
+                "or take the architecture from here (python -m wsnet.models lists them)",
+                (key, "name"),
+            )
+            for key in _THEIR_OWN
+            if getattr(self, key) != fields[key].default
+        ]
+        if found:
+            raise conflict(*found)
+        return self
+
+
+ModelConfig = Annotated[
+    AlexNetConfig
+    | VGGConfig
+    | CifarResNetConfig
+    | ResNetConfig
+    | PreActResNetConfig
+    | WRNConfig
+    | CifarResNeXtConfig
+    | ResNeXtConfig
+    | CifarDenseNetConfig
+    | DenseNetConfig
+    | PyramidNetConfig
+    | ShakeShakeConfig
+    | TorchvisionConfig,
+    Field(discriminator="name"),
+]

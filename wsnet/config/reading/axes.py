@@ -1,0 +1,229 @@
+"""The axes of a sweep file: what its cases and grids set and vary, every mistake in that, and what is drawn from it."""
+
+import math
+import random
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from wsnet.config.errors import Keys, Mistake, dotted
+from wsnet.config.identity import changes_numbers
+from wsnet.config.published import CASE
+from wsnet.config.reading.keys import is_key, unknown_key
+from wsnet.config.reading.overrides import NOT_AN_AXIS, Override, covers
+from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.sweep import RandomConfig, SearchConfig, SweepConfig
+
+__all__ = ["Case", "draw", "read_cases"]
+
+_RANGES = ("uniform", "log_uniform")
+_RANGE_RULE = "must be {uniform: [low, high]} or {log_uniform: [low, high]} with low < high, and low > 0 on a log scale"
+
+
+@dataclass(frozen=True)
+class _Range:
+    """A range of numbers to draw from.
+
+    Attributes:
+        low, high: its ends.
+        log: whether the draw is uniform in the logarithm.
+        place, shown: where it was written.
+    """
+
+    low: float
+    high: float
+    log: bool
+    place: str
+    shown: str
+
+    def at(self, share: float) -> Override:
+        """The value at a share, 0 to 1, of the way; six digits are enough and are pleasant to read."""
+        low, high = self.low, self.high
+        value = low * (high / low) ** share if self.log else low + share * (high - low)
+        return Override(min(max(float(f"{value:.6g}"), low), high), self.place, self.shown)
+
+
+Axis = list[Override] | _Range
+
+
+@dataclass(frozen=True)
+class Case:
+    """One case: what it sets, and the axes that vary in it.
+
+    Attributes:
+        index: its position in the file; 0 where the file has no cases.
+        label: what the file calls it, or None.
+        constants: dotted key to its value.
+        axes: dotted key to its values, the grid's first, then the case's own. A key of both has the case's own values.
+    """
+
+    index: int
+    label: str | None
+    constants: dict[str, Override]
+    axes: dict[str, Axis]
+
+
+def read_cases(config: SweepConfig, source: Source, *, own: bool = False) -> tuple[list[Case], list[Mistake], set[str]]:
+    """The cases of a sweep file.
+
+    Args:
+        config: the sweep.
+        source: the file.
+        own: whether an own norm is in use, whose options may be keys.
+
+    Returns:
+        The cases; the mistakes in them; and the dotted keys whose values those mistakes hide: they are not missing.
+    """
+    reader = _Reader(source, config.search, own)
+    shared = reader.axes(config.grid, ("grid",))
+    cases = []
+    for index, entries in enumerate(config.cases or ({},)):
+        path: Keys = ("cases", index)
+        grid = entries.get("grid", {})
+        if not isinstance(grid, dict):
+            reader.mistake((*path, "grid"), f"must be a mapping of keys to lists, but got {grid!r}")
+            grid = {}
+        axes = {**shared, **reader.axes(grid, (*path, "grid"))}
+        label = reader.label(entries.get(CASE), (*path, CASE))
+        settings = {key: value for key, value in entries.items() if key not in ("grid", CASE)}
+        constants = reader.constants(settings, path)
+        reader.check_overlaps(constants, axes)
+        free = {key: axis for key, axis in axes.items() if key not in constants}
+        cases.append(Case(index, label, constants, free))
+    return cases, reader.mistakes, reader.hidden
+
+
+def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Override]) -> Iterator[dict[str, Override]]:
+    """Every combination of a case's axes, or so many at random, dotted key to override, in the order they are put.
+
+    Args:
+        case: the case.
+        search: how to draw. The same seed draws the same from a case, whatever the other cases are.
+        fixed: what the command line fixes; it is varied no more.
+    """
+    free = {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
+    for chosen in _grid(free) if not isinstance(search, RandomConfig) else _random(free, search, case.index):
+        yield {**case.constants, **dict(zip(free, chosen, strict=True)), **fixed}
+
+
+def _grid(axes: Mapping[str, Axis]) -> Iterator[list[Override]]:
+    lists = [axis for axis in axes.values() if isinstance(axis, list)]
+    if len(lists) == len(axes):  # A range here is a mistake that was noted already.
+        yield from (_combination(lists, number) for number in range(math.prod(map(len, lists))))
+
+
+def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Iterator[list[Override]]:
+    generator = random.Random(f"{search.seed}/{index}")
+    lists = [axis for axis in axes.values() if isinstance(axis, list)]
+    if len(lists) < len(axes):
+        for _ in range(search.samples):
+            yield [generator.choice(a) if isinstance(a, list) else a.at(generator.random()) for a in axes.values()]
+        return
+    total = math.prod(map(len, lists))
+    numbers: set[int] = set()  # Without replacement: the same setting twice would only be found done already.
+    if total <= search.samples:
+        numbers.update(range(total))
+    while len(numbers) < min(total, search.samples):
+        numbers.add(generator.randrange(total))
+    yield from (_combination(lists, number) for number in sorted(numbers))
+
+
+def _combination(lists: list[list[Override]], number: int) -> list[Override]:
+    """The combination of this number, the last axis moving fastest: the number's digits in mixed radix."""
+    chosen = []
+    for axis in reversed(lists):
+        number, digit = divmod(number, len(axis))
+        chosen.append(axis[digit])
+    return chosen[::-1]
+
+
+class _Reader:
+    """Collects the mistakes of all cases and grids."""
+
+    def __init__(self, source: Source, search: SearchConfig, own: bool) -> None:
+        self.source = source
+        self.own = own
+        self.search = search
+        self.mistakes: list[Mistake] = []
+        self.hidden: set[str] = set()
+
+    def mistake(self, path: Keys, text: str) -> None:
+        self.mistakes.append(Mistake(self.source.place(path), dotted(path), text))
+
+    def label(self, value: Any, path: Keys) -> str | None:
+        if value is None or (isinstance(value, str) and value.strip()):
+            return value
+        self.mistake(path, f"a case's label must be a text, but got {value!r}")
+        return None
+
+    def constants(self, entries: Mapping[str, Any], path: Keys) -> dict[str, Override]:
+        found = {}
+        for key, value in entries.items():
+            inner = (*path, key)
+            if self._may_be_set(key, inner):
+                found[key] = Override(value, self.source.place(inner), dotted(inner), inner)
+        return found
+
+    def axes(self, grid: Mapping[str, Any], path: Keys) -> dict[str, Axis]:
+        axes = {}
+        for key, values in grid.items():
+            if self._may_be_set(key, (*path, key)):
+                axis = self._axis(key, values, (*path, key))
+                if axis is None:
+                    self.hidden.add(key)
+                else:
+                    axes[key] = axis
+        return axes
+
+    def check_overlaps(self, constants: dict[str, Override], axes: dict[str, Axis]) -> None:
+        for key in constants.keys() & axes.keys():
+            self.mistake(constants[key].path, "is set by the case and varied by a grid; keep one of them")
+        order = [*constants, *(key for key in axes if key not in constants)]
+        for index, key in enumerate(order):
+            section = next((later for later in order[index + 1 :] if covers(later, key)), None)
+            if section is not None:
+                item = constants.get(key) or axes[key]
+                written = item[0] if isinstance(item, list) else item
+                text = f"has no effect: {section!r} replaces the whole section after it"
+                self.mistakes.append(Mistake(written.place, written.shown, text))
+
+    def _may_be_set(self, key: str, path: Keys) -> bool:
+        if key in NOT_AN_AXIS:
+            self.mistake(path, NOT_AN_AXIS[key])
+        elif not is_key(key, own=self.own):
+            text = unknown_key(key)
+            self.mistake(path, text)
+            meant = text.partition("did you mean ")[2].strip("'?")
+            self.hidden.add(meant)
+        return is_key(key, own=self.own) and key not in NOT_AN_AXIS
+
+    def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
+        if not changes_numbers(key):
+            self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
+        elif isinstance(values, dict) and set(values) & set(_RANGES):
+            return self._range(values, path)
+        elif not isinstance(values, list) or not values:
+            self.mistake(path, f"an axis must be a list of at least one value, but got {values!r}")
+        elif any(_same(value, other) for index, value in enumerate(values) for other in values[:index]):
+            self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
+        else:
+            shown = dotted(path)
+            return [Override(v, self.source.place((*path, i)), shown, (*path, i)) for i, v in enumerate(values)]
+        return None
+
+    def _range(self, values: dict[str, Any], path: Keys) -> Axis | None:
+        kind, bounds = next(iter(values.items()))
+        log = kind == "log_uniform"
+        numbers = isinstance(bounds, list) and len(bounds) == 2 and all(type(bound) in (int, float) for bound in bounds)
+        low, high = bounds if numbers else (0, 0)
+        if len(values) > 1 or not -1e300 < low < high < 1e300 or (log and low <= 0):
+            self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
+        elif not isinstance(self.search, RandomConfig):
+            self.mistake(path, "a range needs search: {name: random, samples: N}")
+        else:
+            return _Range(float(low), float(high), log, self.source.place(path), dotted(path))
+        return None
+
+
+def _same(one: Any, other: Any) -> bool:
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)  # True == 1 in Python only

@@ -1,0 +1,192 @@
+"""Parts of a sweep: the settings that `--only` chooses, and the small ones of `--smoke`."""
+
+import json
+import math
+from dataclasses import replace
+from typing import Any
+
+from wsnet.config.errors import ConfigError, Mistake, did_you_mean
+from wsnet.config.optim import ConstantConfig, MultiStepConfig, OneCycleConfig, ScheduleConfig
+from wsnet.config.published import CASE
+from wsnet.config.reading.settings import Setting, Sweep, distinct, varying
+from wsnet.config.reading.yaml_lines import parse_value
+from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig
+from wsnet.config.trial import TrialConfig
+
+__all__ = ["only", "smoke"]
+
+_PLACE = "--only"
+
+
+def only(sweep: Sweep, pairs: list[str]) -> Sweep:
+    """Leave out all other settings.
+
+    Args:
+        sweep: any sweep.
+        pairs: `axis=value`, such as `case=ResNet-110`. Of one axis, each value is kept; of several, what fits all.
+
+    Returns:
+        The sweep with the settings that fit, along the same axes.
+
+    Raises:
+        ConfigError: an axis that the sweep does not have, or nothing fits.
+    """
+    wanted: dict[str, list[Any]] = {}
+    mistakes = []
+    known = dict.fromkeys(key for setting in sweep.settings for axes in setting.places for key in axes)
+    for pair in pairs:
+        key, equals, text = (part.strip() for part in pair.partition("="))
+        if not key or not equals or not text:
+            mistakes.append(Mistake(_PLACE, pair, "must be axis=value, such as train.batch_size=32"))
+        elif key not in known:
+            mistakes.append(Mistake(_PLACE, key, f"no axis of this sweep{did_you_mean(key, known)}"))
+        else:
+            # A label is a text, also where it looks like a number.
+            wanted.setdefault(key, []).append(text.strip("'\"") if key == CASE else parse_value(text))
+    if not mistakes:
+        mistakes = [
+            _nothing(sweep, key, values) for key, values in wanted.items() if not _fitting(sweep, {key: values})
+        ]
+    if mistakes:
+        raise ConfigError(mistakes)
+    settings = _fitting(sweep, wanted)
+    if not settings:
+        raise ConfigError([Mistake(_PLACE, ", ".join(wanted), "no setting fits all of them")])
+    return replace(sweep, settings=settings)
+
+
+def _fitting(sweep: Sweep, wanted: dict[str, list[Any]]) -> list[Setting]:
+    kept = []
+    for setting in sweep.settings:
+        places = [axes for axes in setting.places if all(axes.get(key) in values for key, values in wanted.items())]
+        if places:
+            kept.append(replace(setting, axes=places[0], also=tuple(places[1:])))
+    return kept
+
+
+def _nothing(sweep: Sweep, key: str, values: list[Any]) -> Mistake:
+    there = dict.fromkeys(str(axes[key]) for setting in sweep.settings for axes in setting.places if key in axes)
+    return Mistake(
+        _PLACE, key, f"no setting has {' or '.join(map(repr, values))} there{did_you_mean(values[0], there)}"
+    )
+
+
+_SAMPLES = 4
+_SUFFIX = "-smoke"
+
+
+def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
+    """Shrink a sweep to a test of whether it runs; its numbers mean nothing.
+
+    Kept is every case, with the first and the last value of each of its axes (of a random search: the first settings
+    drawn). A setting is trained for one epoch (with successive halving: two, with a rung after the first), with at
+    most two seeds. What counts epochs is scaled along; milestones that one epoch can not reach make the schedule
+    constant. Batches are no larger than the training set that is left. Settings that end up equal are trained once.
+
+    Args:
+        sweep: any sweep.
+        images: most training, validation and test images.
+        steps: most optimizer steps in an epoch.
+
+    Returns:
+        The small sweep, its name with the suffix `-smoke`. In its `config`, `base`, `cases` and `grid` stay as written.
+    """
+    asha = isinstance(sweep.config.scheduler, AshaConfig)
+    workers = sweep.config.resources.workers
+    small = []
+    for setting in _ends(sweep):
+        config = _shrunk(setting.config, epochs=2 if asha else 1, images=images, steps=steps, workers=workers)
+        places = [
+            {key: _moved(key, value, setting.config, config) for key, value in axes.items()} for axes in setting.places
+        ]
+        small.append(Setting(config=config, axes=places[0], case=setting.case, also=tuple(places[1:])))
+    settings = distinct(small)
+    return Sweep(config=_sweep_config(sweep.config), settings=settings, axes=varying(settings), warnings=[])
+
+
+def _ends(sweep: Sweep) -> list[Setting]:
+    """Of each case, the settings at the first and last value of every axis."""
+    kept = []
+    for case in dict.fromkeys(setting.case for setting in sweep.settings):
+        settings = [setting for setting in sweep.settings if setting.case == case]
+        if isinstance(sweep.config.search, RandomConfig):
+            kept += settings[:_SAMPLES]
+            continue
+        values: dict[str, list[str]] = {}
+        for axes in (axes for setting in settings for axes in setting.places):
+            for key, value in axes.items():
+                values.setdefault(key, []).append(json.dumps(value))
+        ends = {key: (seen[0], seen[-1]) for key, seen in values.items()}
+        for setting in settings:
+            places = [p for p in setting.places if all(json.dumps(value) in ends[key] for key, value in p.items())]
+            if places:
+                kept.append(replace(setting, axes=places[0], also=tuple(places[1:])))
+    return kept
+
+
+def _sweep_config(config: SweepConfig) -> SweepConfig:
+    changes: dict[str, Any] = {"name": config.name[: 80 - len(_SUFFIX)] + _SUFFIX}
+    changes["report"] = config.report.model_copy(update={"published": None})  # These numbers are no answer to those.
+    changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
+    if isinstance(config.search, RandomConfig):
+        changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})
+    if isinstance(config.scheduler, AshaConfig):
+        changes["scheduler"] = config.scheduler.model_copy(update={"grace": 1, "eta": 2})
+    return config.model_copy(update=changes)
+
+
+def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None, workers: int) -> TrialConfig:
+    data, train = config.data, config.train
+    limit = images if data.limit is None else min(images, data.limit)
+    share = min(1.0, limit / (data.facts.train - data.validation))
+    # At least an image of each class, so that a stratified split has them all.
+    validation = min(data.validation, max(data.facts.classes, round(data.validation * share)))
+    data = data.model_copy(update={"limit": limit, "validation": validation})
+    batch_size = min(train.batch_size, max(1, data.train_size // workers) * workers)
+    micro = train.micro_batch_size
+    if micro == train.batch_size:  # The whole batch stays the whole batch.
+        micro = batch_size
+    elif micro is not None and batch_size >= micro * workers:
+        batch_size -= batch_size % (micro * workers)
+    elif micro is not None:
+        micro = math.gcd(micro, batch_size // workers)
+    if train.steps_per_epoch is not None and steps is not None:
+        steps = min(steps, train.steps_per_epoch)
+    epochs = min(epochs, train.epochs)
+    schedule = _scaled(config.optim.schedule, epochs, train.epochs)
+    update = {
+        "data": data,
+        "optim": config.optim.model_copy(update={"schedule": schedule}),
+        "train": train.model_copy(
+            update={
+                "epochs": epochs,
+                "batch_size": batch_size,
+                "micro_batch_size": micro,
+                "steps_per_epoch": steps or train.steps_per_epoch,
+                "stop_above": None,  # A bound for trained nets; a smoke run leaves them untrained.
+            }
+        ),
+    }
+    return TrialConfig.model_validate(config.model_copy(update=update).model_dump())
+
+
+def _scaled(schedule: ScheduleConfig, epochs: int, before: int) -> ScheduleConfig:
+    if isinstance(schedule, OneCycleConfig):  # It is given in shares of the training.
+        return schedule
+    warmup = schedule.warmup_epochs * epochs / before
+    if isinstance(schedule, MultiStepConfig) and epochs < before:
+        scaled = sorted({round(milestone * epochs / before) for milestone in schedule.milestones})
+        reached = tuple(milestone for milestone in scaled if 1 <= milestone < epochs)
+        if not reached:
+            return ConstantConfig(name="constant", warmup_epochs=warmup)
+        return schedule.model_copy(update={"milestones": reached, "warmup_epochs": warmup})
+    return schedule.model_copy(update={"warmup_epochs": warmup})
+
+
+def _moved(key: str, value: Any, before: TrialConfig, after: TrialConfig) -> Any:
+    """An axis's value as it was written, unless shrinking changed what it sets."""
+    old: Any = before.model_dump(mode="json")
+    new: Any = after.model_dump(mode="json")
+    for part in key.split("."):  # A section may have gone, such as train.stop_above.
+        old, new = (tree.get(part) if isinstance(tree, dict) else None for tree in (old, new))
+    return value if old == new else new

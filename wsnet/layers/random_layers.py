@@ -1,0 +1,176 @@
+"""Layers with random numbers of their own, counted by (seed, layer, step, image): dropout and shake-shake."""
+
+import math
+from typing import Any, Literal
+
+import torch
+from torch import Tensor, nn
+
+from wsnet.config.seeding import derive_seed
+from wsnet.data.random import random_bits, uniform
+
+__all__ = ["Dropout", "LayerRandomness", "RandomLayer", "ShakeShake"]
+
+_OTHER = 0x5555555555555555
+"""Makes another key of a key."""
+
+
+class RandomLayer(nn.Module):
+    """The base of layers that draw random numbers in training.
+
+    Until a `LayerRandomness` (or `initialize`) tells it of a step, each forward draws its key from torch's generator.
+
+    Attributes:
+        key: int64, names the layer's numbers of this step. A tensor, so that a compiled model needs no new compilation.
+        first: int64, position in the whole batch of the first image that the next forward sees.
+    """
+
+    key: Tensor
+    first: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.register_buffer("first", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.is_told = False
+
+    def kept_per_element(self, x: Tensor, p: float) -> Tensor:
+        """A bool for each element of x, False with probability p; shaped and laid out like x.
+
+        32 random bits of the image and 32 of the element's place in it, mixed by the middle of the hash "lowbias32" (C.
+        Wellons, hash-prospector): a tenth of the time that 64 bits of its own for each element take.
+        """
+        key = self._key()
+        places = random_bits(key ^ _OTHER, torch.arange(math.prod(x.shape[1:]), device=x.device))
+        within = places.to(torch.int32).view(1, *x.shape[1:])
+        if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
+            within = within.contiguous(memory_format=torch.channels_last)
+        z = random_bits(key, self._images(x)).to(torch.int32) ^ within
+        z = z.mul_(0x7FEB352D)
+        z = z.bitwise_xor_(z >> 15).mul_(0x846CA68B - 2**32)
+        return z >= min(round(p * 2**32), 2**32 - 1) - 2**31
+
+    def uniform_per_image(self, x: Tensor, numbers: int) -> list[Tensor]:
+        """So many numbers in [0, 1) for each image of x: N x 1 x ... x 1 each."""
+        key, first = self._key(), self._images(x) * numbers
+        return [uniform(key, first + number) for number in range(numbers)]
+
+    def uniform_per_batch(self, x: Tensor, numbers: int) -> list[Tensor]:
+        """So many numbers in [0, 1) for all of the step's batch: 1 x 1 x ... x 1 each."""
+        key, zero = self._key(), torch.zeros([1] * x.dim(), dtype=torch.int64, device=x.device)
+        return [uniform(key, zero + number) for number in range(numbers)]
+
+    def _images(self, x: Tensor) -> Tensor:
+        """Position of each image in the whole batch: N x 1 x ... x 1."""
+        positions = self.first + torch.arange(x.shape[0], device=x.device)
+        return positions.view(-1, *[1] * (x.dim() - 1))
+
+    def _key(self) -> Tensor:
+        return self.key if self.is_told else torch.randint(2**62, (), device=self.key.device)
+
+
+class LayerRandomness:
+    """Tells a model's random layers of each step.
+
+    Args:
+        model: any; it may have no such layer.
+        seed: the trial's seed.
+    """
+
+    def __init__(self, model: nn.Module, seed: int) -> None:
+        self.seed = seed
+        self.layers = [(name, module) for name, module in model.named_modules() if isinstance(module, RandomLayer)]
+        for _, layer in self.layers:
+            layer.is_told = True
+
+    def set_step(self, step: int, first_image: int = 0) -> None:
+        """The forwards from here on are of this step.
+
+        Args:
+            step: optimizer steps of the whole training before this one.
+            first_image: position in the whole batch of the first image that the next forward sees, where micro-batches
+                or workers share it.
+        """
+        for name, layer in self.layers:
+            layer.key.fill_(derive_seed(self.seed, "layer", name, step))
+            layer.first.fill_(first_image)
+
+
+class Dropout(RandomLayer):
+    """In training sets each element to zero with probability p, and divides the others by 1 - p.
+
+    What is dropped depends on (seed, layer, step, image, element) only: see `LayerRandomness`.
+
+    Args:
+        p: probability, in [0, 1).
+    """
+
+    def __init__(self, p: float) -> None:
+        super().__init__()
+        assert 0 <= p < 1, p
+        self.p = p
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images of any shape, N x ..., to the same shape."""
+        if not self.training or not self.p:
+            return x
+        return x * self.kept_per_element(x, self.p) * (1 / (1 - self.p))
+
+    def extra_repr(self) -> str:
+        """What `print(model)` says of it."""
+        return f"p={self.p}"
+
+
+class ShakeShake(RandomLayer):
+    """alpha a + (1 - alpha) b, whose gradient is that of beta a + (1 - beta) b; in evaluation (a + b) / 2.
+
+    Args:
+        forward_mode: alpha is drawn uniformly from [0, 1) (shake) or 1/2 (even).
+        backward_mode: beta is drawn apart (shake), is 1/2 (even) or alpha (keep).
+        level: alpha and beta for each image, or for the whole batch of a step.
+    """
+
+    def __init__(
+        self,
+        forward_mode: Literal["shake", "even"] = "shake",
+        backward_mode: Literal["shake", "even", "keep"] = "shake",
+        level: Literal["image", "batch"] = "image",
+    ) -> None:
+        super().__init__()
+        self.forward_mode, self.backward_mode, self.level = forward_mode, backward_mode, level
+
+    def forward(self, a: Tensor, b: Tensor) -> Tensor:
+        """Two maps of N x C x H x W to one."""
+        if not self.training or self.forward_mode == self.backward_mode == "even":
+            return (a + b) / 2
+        alpha, beta = self._shares(a.detach())
+        mixed: Tensor = _Mix.apply(a, b, alpha, beta)  # type: ignore[no-untyped-call]
+        return mixed
+
+    def _shares(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """alpha and beta, which broadcast with x."""
+        drawn = self.uniform_per_image(x, 2) if self.level == "image" else self.uniform_per_batch(x, 2)
+        half = torch.full_like(drawn[0], 0.5)
+        alpha = drawn[0] if self.forward_mode == "shake" else half
+        beta = {"shake": drawn[1], "even": half, "keep": alpha}[self.backward_mode]
+        return alpha.to(x.dtype), beta.to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """What `print(model)` says of it."""
+        return f"forward={self.forward_mode}, backward={self.backward_mode}, level={self.level}"
+
+
+class _Mix(torch.autograd.Function):
+    @staticmethod
+    def forward(a: Tensor, b: Tensor, alpha: Tensor, beta: Tensor) -> Tensor:
+        return torch.lerp(b, a, alpha)
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        ctx.save_for_backward(inputs[3])
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Any) -> tuple[Tensor, Tensor, None, None]:
+        (beta,) = ctx.saved_tensors
+        grad: Tensor = grads[0]
+        return grad * beta, grad * (1 - beta), None, None

@@ -1,0 +1,235 @@
+"""The progress of a sweep: where its trials are, and what a terminal shows of it."""
+
+import math
+import statistics
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich.console import Console, Group, RenderableType
+from rich.live import Live
+from rich.progress_bar import ProgressBar
+from rich.table import Table
+from rich.text import Text
+
+from wsnet.storage import Status, TrialEntry
+
+__all__ = ["STOPPED", "Board", "SettingState", "Tally"]
+
+STOPPED = "stopped by the scheduler"
+"""The message of a trial that the scheduler stopped."""
+
+_DONE = ("finished", "diverged", "stopped")
+
+
+@dataclass(frozen=True, kw_only=True)
+class SettingState:
+    """How far a setting is.
+
+    Attributes:
+        name: its short name.
+        done: seeds that need no more work.
+        seeds: seeds that it has.
+        median: median over the seeds measured so far of the validation top-1 error, in percent; infinite where half of
+            them diverged, None before the first epoch and where there is no validation split.
+    """
+
+    name: str
+    done: int
+    seeds: int
+    median: float | None
+
+
+@dataclass
+class Tally:
+    """Where the trials of a sweep are, kept up to date by what is told of each.
+
+    Args:
+        trials: every trial of the sweep.
+        epochs: epochs of each trial, by trial_id.
+        concurrent: trials that run at the same time.
+    """
+
+    trials: list[TrialEntry]
+    epochs: dict[str, int]
+    concurrent: int = 1
+    statuses: dict[str, str] = field(default_factory=dict)
+    latest: dict[str, dict[str, Any]] = field(default_factory=dict)
+    began: float = field(default_factory=time.monotonic)
+
+    def __post_init__(self) -> None:
+        self._settings = {trial.trial_id: trial.setting_id for trial in self.trials}
+        self._seconds: dict[str, list[float]] = defaultdict(list)
+
+    def started(self, trial_id: str) -> None:
+        """A trial has a slot."""
+        self.statuses[trial_id] = "running"
+
+    def measured(self, trial_id: str, record: dict[str, Any]) -> None:
+        """A trial has an epoch more. What is no record, or of an epoch that is known, changes nothing."""
+        if record.get("epoch", 0) <= self.latest.get(trial_id, {}).get("epoch", 0):
+            return
+        self.latest[trial_id] = record
+        if "time/epoch_seconds" in record:
+            self._seconds[self._settings[trial_id]].append(record["time/epoch_seconds"])
+
+    def ended(self, trial_id: str, status: Status) -> None:
+        """A trial gave its slot back."""
+        self.statuses[trial_id] = status.status
+
+    def count(self, *statuses: str) -> int:
+        """How many trials are in one of these states."""
+        return sum(status in statuses for status in self.statuses.values())
+
+    @property
+    def done(self) -> int:
+        """Trials that need no more work."""
+        return self.count(*_DONE)
+
+    def seconds_left(self) -> float | None:
+        """Time left, from each setting's own epochs where it has run, else from the others'; None before the first.
+
+        No less than the longest trial needs, however many may run beside it.
+        """
+        known = {setting: statistics.median(seconds) for setting, seconds in self._seconds.items()}
+        if not known:
+            return None
+        usual = statistics.mean(known.values())
+        work: list[float] = [
+            (self.epochs[trial.trial_id] - self.latest.get(trial.trial_id, {}).get("epoch", 0))
+            * known.get(trial.setting_id, usual)
+            for trial in self.trials
+            if self.statuses.get(trial.trial_id) not in (*_DONE, "failed")
+        ]
+        return max(sum(work) / self.concurrent, max(work, default=0.0))
+
+    def best_settings(self) -> list[SettingState]:
+        """Settings by their median validation top-1 error over seeds so far, the best first."""
+        by_setting: dict[str, list[TrialEntry]] = defaultdict(list)
+        for trial in self.trials:
+            by_setting[trial.setting_id].append(trial)
+        states = []
+        for trials in by_setting.values():
+            errors = [error for error in map(self._validation_error, trials) if error is not None]
+            states.append(
+                SettingState(
+                    name=trials[0].name.rpartition("-s")[0],
+                    done=sum(self.statuses.get(trial.trial_id) in _DONE for trial in trials),
+                    seeds=len(trials),
+                    median=statistics.median(errors) if errors else None,
+                )
+            )
+        return sorted(states, key=lambda state: (state.median is None, state.median or 0.0))
+
+    def _validation_error(self, trial: TrialEntry) -> float | None:
+        if self.statuses.get(trial.trial_id) == "diverged":
+            return math.inf
+        error = self.latest.get(trial.trial_id, {}).get("validation/top1_error")
+        return None if error is None or math.isnan(error) else float(error)
+
+
+_ROWS = 12
+"""Settings shown: the best ones."""
+_EVERY = 0.25
+"""Seconds between two drawings on a terminal."""
+_LINE_EVERY = 30.0
+"""Seconds between lines where there is no terminal."""
+
+
+class Board:
+    """Draws a tally: a live table on a terminal, a line now and then elsewhere. A context manager.
+
+    Args:
+        tally: what to draw.
+        console: where.
+        trouble: asked for a line to show below, such as that tracking is down.
+    """
+
+    def __init__(self, tally: Tally, console: Console, trouble: Callable[[], str | None] = lambda: None) -> None:
+        self._tally, self._console, self._trouble = tally, console, trouble
+        self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
+        self._drawn = -math.inf
+        self._told_trouble: str | None = None
+
+    def __enter__(self) -> "Board":
+        if self._live is not None:
+            self._live.start()
+        self.refresh()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live is not None:
+            self._live.stop()
+        self._print(self._line())
+
+    def refresh(self) -> None:
+        """Draw again if it is time to."""
+        now = time.monotonic()
+        if now - self._drawn < (_EVERY if self._live else _LINE_EVERY):
+            return
+        self._drawn = now
+        if self._live is not None:
+            self._live.update(self._draw(), refresh=True)
+            return
+        self._print(self._line())
+        trouble = self._trouble()
+        if trouble and trouble != self._told_trouble:
+            self._print(trouble)
+        self._told_trouble = trouble
+
+    def say(self, text: str) -> None:
+        """Print a line above what is drawn."""
+        self._print(text, style="red")
+
+    def _print(self, text: str, style: str | None = None) -> None:
+        self._console.print(text, highlight=False, soft_wrap=True, markup=False, style=style)
+
+    def _draw(self) -> RenderableType:
+        tally = self._tally
+        bar = Table.grid(padding=(0, 1))
+        done = f"{tally.done}/{len(tally.trials)}"
+        bar.add_row("trials", ProgressBar(total=len(tally.trials), completed=tally.done, width=30), done, self._times())
+        parts: list[RenderableType] = [bar, Text(self._counts(), no_wrap=True, overflow="ellipsis")]
+        best = [state for state in tally.best_settings() if state.median is not None][:_ROWS]
+        if best:
+            table = Table(box=None, padding=(0, 2, 0, 0))
+            table.add_column("best on validation so far", no_wrap=True, overflow="ellipsis", header_style="dim")
+            table.add_column("seeds", justify="right", no_wrap=True, header_style="dim")
+            table.add_column("median top-1 error %", justify="right", header_style="dim")
+            for state in best:
+                table.add_row(Text(state.name), f"{state.done}/{state.seeds}", _percent(state.median))
+            parts.append(table)
+        trouble = self._trouble()
+        if trouble:
+            parts.append(Text(trouble, style="yellow"))
+        return Group(*parts)
+
+    def _counts(self) -> str:
+        tally = self._tally
+        words = ("running", "failed", "diverged", "stopped")
+        return ", ".join(f"{tally.count(word)} {word}" for word in words if word == "running" or tally.count(word))
+
+    def _times(self) -> str:
+        tally = self._tally
+        left = tally.seconds_left()
+        elapsed = f"{_clock(time.monotonic() - tally.began)} elapsed"
+        is_going_on = left is not None and tally.done + tally.count("failed") < len(tally.trials)
+        return f"{elapsed}, about {_clock(left)} left" if is_going_on and left is not None else elapsed
+
+    def _line(self) -> str:
+        tally = self._tally
+        text = f"trials {tally.done}/{len(tally.trials)}: {self._counts()}, {self._times()}"
+        best = tally.best_settings()[0]
+        return text if best.median is None else f"{text}; best on validation: {best.name} {_percent(best.median)} %"
+
+
+def _percent(error: float | None) -> str:
+    return "" if error is None else "diverged" if math.isinf(error) else f"{error:.2f}"
+
+
+def _clock(seconds: float) -> str:
+    minutes, second = divmod(int(seconds), 60)
+    hours, minute = divmod(minutes, 60)
+    return f"{hours}:{minute:02d}:{second:02d}" if hours else f"{minute}:{second:02d}"

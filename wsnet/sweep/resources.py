@@ -1,0 +1,60 @@
+"""What each trial gets of the cluster."""
+
+import math
+from dataclasses import dataclass
+
+from wsnet.config import ConfigError, Mistake
+from wsnet.config.sweep import ResourcesConfig
+from wsnet.sweep.ray_session import Node
+
+__all__ = ["Share", "share_of"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Share:
+    """Resources of one worker, and how many trials run at the same time."""
+
+    cpus: float
+    gpus: float
+    concurrent: int
+
+
+def share_of(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str], path: str) -> Share:
+    """Settle what `auto` means on a cluster.
+
+    Args:
+        resources: the sweep's resources.
+        nodes: machines of the cluster. A worker lies on one of them; the workers of a trial may lie on several.
+        devices: `execution.device` of the trials; `cpu` needs no GPU.
+        path: name of the sweep file, for messages.
+
+    Raises:
+        ConfigError: not even one trial fits, or trials ask for CUDA where there is none.
+    """
+    cpus, gpus = sum(node.cpus for node in nodes), sum(node.gpus for node in nodes)
+    there = f"the cluster has {_count(len(nodes), 'node')} with {cpus:g} CPUs and {gpus:g} GPUs in all"
+    asked_gpus, asked_cpus = resources.gpus_per_worker, resources.cpus_per_worker
+    each_gpu = asked_gpus if asked_gpus != "auto" else 1.0 if gpus and devices != {"cpu"} else 0.0
+    cuda = sorted(device for device in devices if device.startswith("cuda"))
+    if cuda and not each_gpu:
+        rule = f"execution.device={cuda[0]!r} needs a GPU, but {there} and a worker gets none; use 'auto' or 'cpu'"
+        raise ConfigError([Mistake(path, "execution.device", rule)])
+    # Two trials of one thread do more work than one of two threads; a GPU's trial gets the CPUs that go with its GPU.
+    beside = [_fits(node.cpus, node.gpus / each_gpu) for node in nodes if node.gpus] if each_gpu else []
+    each_cpu = asked_cpus if asked_cpus != "auto" else max(1.0, min(beside, default=1.0))
+    workers = sum(min(_fits(node.cpus, each_cpu), _fits(node.gpus, each_gpu)) for node in nodes)
+    fits = int(workers // resources.workers)
+    if fits < 1:
+        need = f"{_count(resources.workers, 'worker')} of {each_cpu:g} CPUs and {each_gpu:g} GPUs"
+        rule = f"a trial needs {need}, but {there}; ask for less, or join more nodes"
+        raise ConfigError([Mistake(path, "resources", rule)])
+    return Share(cpus=each_cpu, gpus=each_gpu, concurrent=min(fits, resources.max_concurrent or fits))
+
+
+def _fits(there: float, each: float) -> float:
+    """How often a share fits in: 10 times 0.1 in 1, though 1 // 0.1 is 9 in binary."""
+    return math.floor(there / each + 1e-6) if each else math.inf
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' if number != 1 else ''}"
