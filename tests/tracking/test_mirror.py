@@ -6,12 +6,11 @@ import sys
 import time
 from collections import Counter
 from pathlib import Path
-from shutil import copytree
 from typing import TYPE_CHECKING
 
 import pytest
 
-from tests.tracking.stores import mirror, new_store
+from tests.tracking.stores import mirror, mirrored_copy, mirrored_sweep, new_store
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.storage import Folder, Manifest, StorageError, trial_directory
 from wsnet.tracking import Mirror, default_tracking_uri
@@ -20,22 +19,6 @@ from wsnet.tracking.client import artifact_location, connect, fail_fast, reason,
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
-
-
-@pytest.fixture(scope="module")
-def shared(tmp_path_factory: pytest.TempPathFactory) -> tuple[Folder, Manifest]:
-    """A sweep whose trials ended in every way, all of it in MLflow; for reading only."""
-    folder, sweep = write_sweep(tmp_path_factory.mktemp("shared"))
-    mirror(folder, sweep, "abc")
-    return folder, sweep
-
-
-@pytest.fixture
-def own(shared: tuple[Folder, Manifest], tmp_path: Path) -> tuple[Folder, Manifest]:
-    """The same, to be changed."""
-    folder, sweep = shared
-    assert folder.local is not None
-    return Folder(copytree(folder.local, tmp_path / "own")), sweep
 
 
 def mirrored(folder: Folder, sweep: Manifest, revision: str | None = "abc") -> "tuple[MlflowClient, dict[str, Run]]":
@@ -48,8 +31,8 @@ def mirrored(folder: Folder, sweep: Manifest, revision: str | None = "abc") -> "
     return client, {run.data.tags["wsnet.trial_id"]: run for run in runs}
 
 
-def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs(shared: tuple[Folder, Manifest]) -> None:
-    folder, sweep = shared
+def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs() -> None:
+    folder, sweep = mirrored_sweep()
     client, runs = mirrored(folder, sweep)
     entry = sweep.trials[-1]
     run = runs[entry.trial_id]
@@ -84,8 +67,8 @@ def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs(shared: t
     assert run.info.artifact_uri.startswith(str(folder.local / "mlflow-artifacts"))
 
 
-def test_the_experiment_says_what_is_asked(shared: tuple[Folder, Manifest]) -> None:
-    folder, sweep = shared
+def test_the_experiment_says_what_is_asked() -> None:
+    folder, sweep = mirrored_sweep()
     client, _ = mirrored(folder, sweep)
     tags = client.get_experiment_by_name(sweep.name).tags
     assert tags["wsnet.question"] == tags["mlflow.note.content"] == sweep.question
@@ -93,8 +76,8 @@ def test_the_experiment_says_what_is_asked(shared: tuple[Folder, Manifest]) -> N
     assert json.loads(tags["wsnet.axes"]) == sweep.axes
 
 
-def test_every_way_to_end_is_told_apart(shared: tuple[Folder, Manifest]) -> None:
-    folder, sweep = shared
+def test_every_way_to_end_is_told_apart() -> None:
+    folder, sweep = mirrored_sweep()
     _, runs = mirrored(folder, sweep)
     seen = {(run.data.tags["wsnet.status"], run.info.status) for run in runs.values()}
     assert seen == {
@@ -108,8 +91,8 @@ def test_every_way_to_end_is_told_apart(shared: tuple[Folder, Manifest]) -> None
     assert not_started.isdisjoint(runs)
 
 
-def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(own: tuple[Folder, Manifest]) -> None:
-    folder, sweep = own
+def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(tmp_path: Path) -> None:
+    folder, sweep = mirrored_copy(tmp_path)
     _, before = mirrored(folder, sweep)
     for entry in sweep.trials:  # What was unfinished is trained to its end.
         status = trial_directory(folder, entry.trial_id).status()
@@ -126,8 +109,8 @@ def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(own: tupl
         assert run.info.status != "RUNNING"
 
 
-def test_a_run_that_was_cut_off_in_the_middle_is_completed(own: tuple[Folder, Manifest]) -> None:
-    folder, sweep = own
+def test_a_run_that_was_cut_off_in_the_middle_is_completed(tmp_path: Path) -> None:
+    folder, sweep = mirrored_copy(tmp_path)
     client, runs = mirrored(folder, sweep)
     run = runs[sweep.trials[0].trial_id]
     # As after a kill between the metrics and the tags: all is there but the tag that stands for it.
@@ -139,8 +122,8 @@ def test_a_run_that_was_cut_off_in_the_middle_is_completed(own: tuple[Folder, Ma
     assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 3
 
 
-def test_doubles_that_a_lost_answer_left_are_removed_and_the_fuller_one_stays(own: tuple[Folder, Manifest]) -> None:
-    folder, sweep = own
+def test_doubles_that_a_lost_answer_left_are_removed_and_the_fuller_one_stays(tmp_path: Path) -> None:
+    folder, sweep = mirrored_copy(tmp_path)
     client, runs = mirrored(folder, sweep)
     run = runs[sweep.trials[0].trial_id]
     tags = {key: run.data.tags[key] for key in ("wsnet.kind", "wsnet.trial_id")}
@@ -149,8 +132,8 @@ def test_doubles_that_a_lost_answer_left_are_removed_and_the_fuller_one_stays(ow
     assert runs[sweep.trials[0].trial_id].info.run_id == run.info.run_id
 
 
-def test_trials_that_left_the_sweep_are_marked_and_come_back(own: tuple[Folder, Manifest]) -> None:
-    folder, sweep = own
+def test_trials_that_left_the_sweep_are_marked_and_come_back(tmp_path: Path) -> None:
+    folder, sweep = mirrored_copy(tmp_path)
     fewer = Manifest(**{**vars(sweep), "trials": sweep.trials[3:]})
     _, runs = mirrored(folder, fewer)
     gone = {trial_id for trial_id, run in runs.items() if run.data.tags["wsnet.in_sweep"] == "false"}
@@ -234,8 +217,8 @@ def test_a_password_in_the_uri_is_never_shown() -> None:
     assert "secret" not in reason(uri, ConnectionError("x")) + reason(uri, ValueError(f"bad {uri}"))
 
 
-def test_the_run_table_opens_with_the_axes_and_the_reported_metric(shared: tuple[Folder, Manifest]) -> None:
-    folder, sweep = shared
+def test_the_run_table_opens_with_the_axes_and_the_reported_metric() -> None:
+    folder, sweep = mirrored_sweep()
     client, runs = mirrored(folder, sweep)
     experiment = client.get_experiment_by_name(sweep.name)
     thread = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)

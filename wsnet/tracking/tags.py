@@ -13,7 +13,6 @@ from wsnet.storage import Manifest, TrialEntry
 __all__ = [
     "experiment_tags",
     "final",
-    "flatten",
     "manifest_from_tags",
     "parameters",
     "runs_page",
@@ -98,16 +97,16 @@ def final(metric: str) -> str:
 
 def parameters(text: str) -> dict[str, str]:
     """The text of a `trial.yaml` (YAML 1.2) as parameters."""
-    return flatten(YAML(typ="safe", pure=True).load(text) or {})
+    return _flatten(YAML(typ="safe", pure=True).load(text) or {})
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, str]:
+def _flatten(tree: Any, prefix: str = "") -> dict[str, str]:
     """Nested mappings as dotted keys with text, as MLflow's parameters are: `{"model.norm.name": "group"}`."""
     if not isinstance(tree, dict) or not tree:
         return {prefix: tree if isinstance(tree, str) else _dumps(tree)} if prefix else {}
     flat: dict[str, str] = {}
     for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat
 
 
