@@ -1,4 +1,4 @@
-"""How MLflow spells a sweep."""
+"""A sweep as MLflow holds it."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""How MLflow spells a sweep: tags of the experiment and its runs, parameters, and the view of the run table."""
+"""A sweep as MLflow holds it: tags of the experiment and its runs, parameters, and the view of the run table."""
 
 import json
 import re
