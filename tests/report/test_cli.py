@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report.cli import main
 from wsnet.storage import Folder
-from wsnet.tracking import Mirror, default_tracking_uri
 
 FILES = ("table.md", "table.csv", "trials.csv", "figure.png")
 ROOT = Path(__file__).resolve().parents[2]
@@ -70,9 +70,8 @@ def test_mlflow_gives_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder, sweep = write_sweep(tmp_path)
-    uri = default_tracking_uri(folder)
-    assert Mirror(folder, sweep, uri=uri, revision=None).close(60) == []
+    folder, sweep = write_sweep(tmp_path, manifest(seeds=1))
+    uri = mirror(folder, sweep)
     assert main(["--tracking-uri", uri, "--experiment", "batches", "--metric", "train/loss"]) == 0
     assert "wrote batches-report/table.md\n" in capsys.readouterr().out
     assert main([folder.location, "--metric", "train/loss"]) == 0
@@ -81,7 +80,7 @@ def test_mlflow_gives_the_same_files(
     error = refusal(capsys, "--tracking-uri", uri, "--experiment", "btches")
     assert "no experiment 'btches'" in error
     assert "did you mean 'batches'?" in error
-    assert "is no sweep's" in refusal(capsys, "--tracking-uri", uri, "--experiment", "Default")
+    assert "is not a sweep" in refusal(capsys, "--tracking-uri", uri, "--experiment", "Default")
 
 
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -96,7 +95,7 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert not absent.exists()
     start = time.perf_counter()
     assert "can not be reached" in refusal(capsys, "--tracking-uri", "http://127.0.0.1:9", "--experiment", "x")
-    assert time.perf_counter() - start < 5
+    assert time.perf_counter() - start < 60  # With MLflow's own retries it would be 247 s.
 
 
 def test_a_database_that_is_not_mlflows_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -108,13 +107,14 @@ def test_a_database_that_is_not_mlflows_is_not_changed(tmp_path: Path, capsys: p
     assert file.read_bytes() == before
 
 
-def test_help_comes_at_once() -> None:
-    seconds = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = subprocess.run(
-            [sys.executable, ROOT / "analyze.py", "--help"], capture_output=True, text=True, check=True
-        )
-        seconds.append(time.perf_counter() - start)
+def test_help_comes_at_once_since_nothing_heavy_is_imported_for_it() -> None:
+    heavy = {"torch", "ray", "mlflow", "pyarrow", "matplotlib", "pydantic", "numpy", "rich", "ruamel"}
+    code = f"""
+import atexit, runpy, sys
+atexit.register(lambda: print("imported:", *{heavy} & set(sys.modules)))
+sys.argv = ["analyze.py", "--help"]
+runpy.run_path("analyze.py", run_name="__main__")
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "RUNS_DIR" in done.stdout
-    assert min(seconds) < 0.5
+    assert done.stdout.endswith("imported:\n")

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.report.test_cli import refusal
+from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.report.cli import main
 from wsnet.report.layers import read_layers
@@ -15,7 +16,6 @@ from wsnet.report.layers_figure import MOST_ROWS, layers_png
 from wsnet.report.read import read_directory, read_mlflow
 from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
-from wsnet.tracking import Mirror, default_tracking_uri
 from wsnet.tracking.client import connect
 
 PNG = b"\x89PNG"
@@ -98,8 +98,7 @@ def test_a_sweep_without_measurements_is_told_which_option_to_set(
 def test_layers_stay_in_the_directory_and_tables_are_the_same_from_mlflow(tmp_path: Path) -> None:
     folder, sweep = Folder(tmp_path / "batches"), manifest(seeds=1)
     write_measured(folder, sweep)
-    uri = default_tracking_uri(folder)
-    assert Mirror(folder, sweep, uri=uri, revision=None).close(60) == []
+    uri = mirror(folder, sweep)
     assert read_mlflow(uri, sweep.name) == read_directory(folder)
     client = connect(uri)
     runs = client.search_runs([client.get_experiment_by_name(sweep.name).experiment_id])

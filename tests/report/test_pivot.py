@@ -5,10 +5,11 @@ from typing import Any
 
 import pytest
 
+from wsnet.report import ReportError
 from wsnet.report.pivot import Pivot, pivot
-from wsnet.report.results import Header, ReportError, Results, Trial
+from wsnet.report.results import Header, Results, axis_text
 from wsnet.report.text import MISSING, caption, cell_text, footnote
-from wsnet.tracking.tags import dumps
+from wsnet.storage import Outcome, TrialEntry
 
 METRIC = "test/top1_error"
 
@@ -27,17 +28,19 @@ def results(
     """Settings with seeds that measure 10, 11, 12, ..."""
     header = Header(
         name="s", question="q", rows=rows, columns=columns, metric=METRIC, statistic=statistic, axes=axes, seeds=3,
-        column_values=tuple(map(dumps, column_values)),
+        column_values=tuple(map(axis_text, column_values)),
     )  # fmt: skip
-    trials = [
-        Trial(
-            trial_id=f"{setting}-{seed}", setting_id=setting, seed=seed, status=status, order=10 * index + seed,
-            epoch=9, places=[values], metrics={METRIC: 10.0 + seed, "validation/top1_error": 20.0 + seed},
-        )
-        for index, (setting, values) in enumerate(settings)
-        for seed in range(seeds)
-    ]  # fmt: skip
-    return Results.of(header, trials)
+    entries = [entry(setting, seed, values) for setting, values in settings for seed in range(seeds)]
+    return Results.of(header, entries, {trial.trial_id: outcome(trial.seed, status) for trial in entries})
+
+
+def entry(setting: str, seed: int, *places: dict[str, Any]) -> TrialEntry:
+    axes, *also = places
+    return TrialEntry(trial_id=f"{setting}-{seed}", setting_id=setting, seed=seed, name="", axes=axes, also=also)
+
+
+def outcome(seed: int, status: str) -> Outcome:
+    return Outcome(status=status, record={"epoch": 9, METRIC: 10.0 + seed, "validation/top1_error": 20.0 + seed})
 
 
 def texts(of: Results) -> list[list[str]]:
@@ -73,14 +76,11 @@ def test_n_stands_only_where_it_is_not_the_sweeps_number_of_seeds() -> None:
 def test_a_trial_of_several_places_stands_at_each_and_counts_once() -> None:
     place = {"norm": "group", "batch": 1}
     given = results([("a", place)], axes=("norm", "batch"))
-    trials = [
-        Trial(
-            trial_id=f"a-{seed}", setting_id="a", seed=seed, status=status, order=seed, epoch=9,
-            places=[place, {**place, "batch": 2}], metrics={METRIC: 10.0 + seed},
-        )
-        for seed, status in enumerate(("finished", "finished", "running"))
-    ]  # fmt: skip
-    both = Results.of(given.header, trials)
+    entries = [entry("a", seed, place, {**place, "batch": 2}) for seed in range(3)]
+    statuses = ("finished", "finished", "running")
+    both = Results.of(
+        given.header, entries, {f"a-{seed}": outcome(seed, status) for seed, status in enumerate(statuses)}
+    )
     assert texts(both) == [["10.50 [10.00, 11.00] n=2", "10.50 [10.00, 11.00] n=2"]]
     assert pivot(both).missing == {"running": 1}
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
 from wsnet.report.figure import figure_png
 from wsnet.report.pivot import pivot
 from wsnet.report.write import table_csv, table_markdown
 from wsnet.storage import Folder, Manifest
-from wsnet.tracking import Mirror
 
 LINK = {
     "where": {"system": "weight_normalization", "model": "ResNet-18"},
@@ -23,7 +23,7 @@ LINK = {
 
 def written(path: Path, link: object = LINK, **report: object) -> tuple[Folder, Manifest]:
     """A sweep whose trials have all finished."""
-    sweep = manifest()
+    sweep = manifest(seeds=1)
     sweep.report.update(report)
     if link is not None:
         sweep.report["published"] = link
@@ -132,10 +132,7 @@ def test_published_numbers_that_are_not_known_here_are_one_line(tmp_path: Path) 
 
 def test_mlflow_gives_the_same_published_numbers(tmp_path: Path) -> None:
     folder, sweep = written(tmp_path)
-    uri = f"sqlite:///{tmp_path}/mlflow.db"
-    mirror = Mirror(folder, sweep, uri=uri, revision="none")
-    mirror.close(60)
-    one, other = read_directory(folder), read_mlflow(uri, sweep.name)
+    one, other = read_directory(folder), read_mlflow(mirror(folder, sweep), sweep.name)
     assert one.header.published is not None
     assert one.header == other.header
     assert table_markdown(one, pivot(one)) == table_markdown(other, pivot(other))

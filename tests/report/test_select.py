@@ -2,7 +2,6 @@
 
 import csv
 import io
-import itertools
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,13 +11,13 @@ from rich.console import Console
 
 from wsnet.config.published import PublishedConfig
 from wsnet.config.sweep import SelectConfig
-from wsnet.report import print_table, write_report
+from wsnet.report import ReportError, print_table, write_report
 from wsnet.report.figure import figure_png
 from wsnet.report.pivot import pivot
-from wsnet.report.results import Header, ReportError, Results, Trial
+from wsnet.report.results import Header, Results, axis_text
 from wsnet.report.text import MISSING, caption, cell_text
 from wsnet.report.write import table_csv, table_markdown, trials_csv
-from wsnet.tracking.tags import dumps
+from wsnet.storage import Manifest, Outcome, TrialEntry
 
 TEST, VALIDATION = "test/top1_error", "validation/top1_error"
 Seeds = Sequence[tuple[str, float, float]]
@@ -38,21 +37,22 @@ def results(
     """Cells by norm and batch size, each with its candidates by learning rate."""
     asked: dict[str, Any] = {
         "name": "s", "question": "q", "rows": ("norm",), "columns": "batch", "metric": TEST, "statistic": "median",
-        "axes": ("norm", "batch", "lr"), "seeds": 3, "column_values": tuple(map(dumps, (8, 64))),
+        "axes": ("norm", "batch", "lr"), "seeds": 3, "column_values": tuple(map(axis_text, (8, 64))),
     }  # fmt: skip
-    order, trials = itertools.count(), []
+    entries, outcomes = [], {}
     for (norm, batch), candidates in cells.items():
         for rate, seeds in candidates.items():
             for seed, (status, validation, test) in enumerate(seeds):
                 name = f"{norm}-{batch}-{rate}"
                 metrics = {} if status == "running" else {TEST: test, VALIDATION: validation}
-                trials.append(
-                    Trial(
-                        trial_id=f"{name}-{seed}", setting_id=name, seed=seed, status=status, order=next(order),
-                        epoch=9, places=[{"norm": norm, "batch": batch, "lr": rate}], metrics=metrics,
-                    )
-                )  # fmt: skip
-    return Results.of(Header(**{**asked, "select": select, **header}), trials)
+                entries.append(entry(name, seed, {"norm": norm, "batch": batch, "lr": rate}))
+                outcomes[entries[-1].trial_id] = Outcome(status=status, record={"epoch": 9, **metrics})
+    return Results.of(Header(**{**asked, "select": select, **header}), entries, outcomes)
+
+
+def entry(setting: str, seed: int, *places: dict[str, Any]) -> TrialEntry:
+    axes, *also = places
+    return TrialEntry(trial_id=f"{setting}-{seed}", setting_id=setting, seed=seed, name="", axes=axes, also=also)
 
 
 def one(candidates: Mapping[float, Seeds], **header: Any) -> str:
@@ -154,11 +154,8 @@ def test_several_axes_may_be_chosen_over_at_once() -> None:
 
 def test_a_setting_that_stands_at_several_candidates_is_one() -> None:
     places = [{"norm": "batch", "batch": 8, "lr": rate} for rate in (0.1, 0.2)]
-    trial = Trial(
-        trial_id="a-0", setting_id="a", seed=0, status="finished", order=0, epoch=9, places=places,
-        metrics={TEST: 1.0, VALIDATION: 2.0},
-    )  # fmt: skip
-    found = Results.of(results({}).header, [trial])
+    outcome = Outcome(status="finished", record={"epoch": 9, TEST: 1.0, VALIDATION: 2.0})
+    found = Results.of(results({}).header, [entry("a", 0, *places)], {"a-0": outcome})
     (cell,) = pivot(found).cells.values()
     assert cell.choice is not None and cell.choice.among == 1
     assert cell_text(cell, found.header) == "1.00 n=1 at lr=0.1"
@@ -218,22 +215,17 @@ def test_a_report_with_a_choice_is_written(tmp_path: Path) -> None:
 
 
 def test_a_way_to_choose_that_is_not_known_here_is_one_line() -> None:
-    tag = {"wsnet.report": dumps({"metric": TEST, "select": {"over": ["lr"], "by": TEST}}), "wsnet.axes": "[]"}
+    report = {"metric": TEST, "select": {"over": ["lr"], "by": TEST}}
     with pytest.raises(ReportError, match=r"sweep 's': report\.select can not be read"):
-        Header.from_tags("s", tag)
+        Header.of(Manifest(name="s", question="", report=report, axes=[], trials=[]))
 
 
 def with_rates(rates: Sequence[float], **header: Any) -> Results:
     """One norm at learning rates of the sweep's optimizer."""
     asked = {"axes": ("norm", "batch", "optim.lr"), "select": None, **header}
-    trials = [
-        Trial(
-            trial_id=f"{rate}", setting_id=f"{rate}", seed=0, status="finished", order=order, epoch=9,
-            places=[{"norm": "batch", "batch": 8, "optim.lr": rate}], metrics={TEST: 1.0, VALIDATION: 2.0},
-        )
-        for order, rate in enumerate(rates)
-    ]  # fmt: skip
-    return Results.of(results({}, **asked).header, trials)
+    outcome = Outcome(status="finished", record={"epoch": 9, TEST: 1.0, VALIDATION: 2.0})
+    entries = [entry(f"{rate}", 0, {"norm": "batch", "batch": 8, "optim.lr": rate}) for rate in rates]
+    return Results.of(results({}, **asked).header, entries, {trial.trial_id: outcome for trial in entries})
 
 
 WARNING = "would be to select on the test set; report.select chooses on the validation split."

@@ -31,7 +31,7 @@ def test_a_folder_without_a_sweep_is_told(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"trials": [{}]}', b'{"trials": [], "name": "x"}'])
 def test_a_file_that_is_no_manifest_is_told(text: bytes, tmp_path: Path) -> None:
     Folder(tmp_path).write("sweep.json", text)
-    with pytest.raises(StorageError, match=r"sweep\.json is no manifest of a sweep"):
+    with pytest.raises(StorageError, match=r"sweep\.json is not a sweep's manifest"):
         Manifest.read(Folder(tmp_path))
 
 

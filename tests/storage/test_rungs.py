@@ -81,5 +81,5 @@ def test_a_verdict_of_another_process_is_seen_and_the_first_of_two_stands(sweep:
 
 def test_a_file_that_is_no_journal_is_told(sweep: Folder) -> None:
     sweep.write("rungs.jsonl", b'{"epoch": 1}\n')
-    with pytest.raises(StorageError, match=r"rungs.jsonl is no journal of verdicts"):
+    with pytest.raises(StorageError, match=r"rungs.jsonl is not a journal of verdicts"):
         read(sweep)

@@ -1,6 +1,7 @@
 """Sweeps on disk as run_sweep.py leaves them, with every way in which a trial can end."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,7 @@ def manifest(
     rows: tuple[str, ...] = ("model.norm.name",),
     metric: str = "test/top1_error",
     rates: tuple[float, ...] = (1e-3,),
+    batch_sizes: Sequence[int] = BATCH_SIZES,
 ) -> Manifest:
     """Three norms at three batch sizes; with several learning rates, a sweep that chooses among them."""
     trials = [
@@ -42,7 +44,7 @@ def manifest(
             axes={**axes, "train.batch_size": batch, "optim.lr": rate},
         )
         for index, (case, axes) in enumerate(_CASES.items())
-        for batch in BATCH_SIZES
+        for batch in batch_sizes
         for number, rate in enumerate(rates)
         for seed in range(seeds)
     ]

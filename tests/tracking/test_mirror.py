@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from tests.tracking.stores import mirror, mirrored_copy, mirrored_sweep, new_store
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.storage import Folder, Manifest, StorageError, trial_directory
 from wsnet.tracking import Mirror, default_tracking_uri
-from wsnet.tracking.client import artifact_location, connect, impatient, reason, sqlite_file
+from wsnet.tracking.client import artifact_location, connect, fail_fast, reason, sqlite_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -22,17 +23,16 @@ if TYPE_CHECKING:
 
 def mirrored(folder: Folder, sweep: Manifest, revision: str | None = "abc") -> "tuple[MlflowClient, dict[str, Run]]":
     """Mirror until done; the runs by trial."""
-    uri = default_tracking_uri(folder)
-    assert Mirror(folder, sweep, uri=uri, revision=revision).close(60) == []
-    with impatient():
+    uri = mirror(folder, sweep, revision)
+    with fail_fast():
         client = connect(uri)
         runs = client.search_runs([client.get_experiment_by_name(sweep.name).experiment_id], max_results=1000)
     assert Counter(run.data.tags["wsnet.trial_id"] for run in runs).most_common(1)[0][1] == 1
     return client, {run.data.tags["wsnet.trial_id"]: run for run in runs}
 
 
-def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs() -> None:
+    folder, sweep = mirrored_sweep()
     client, runs = mirrored(folder, sweep)
     entry = sweep.trials[-1]
     run = runs[entry.trial_id]
@@ -67,8 +67,8 @@ def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs(tmp_path:
     assert run.info.artifact_uri.startswith(str(folder.local / "mlflow-artifacts"))
 
 
-def test_the_experiment_says_what_is_asked(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+def test_the_experiment_says_what_is_asked() -> None:
+    folder, sweep = mirrored_sweep()
     client, _ = mirrored(folder, sweep)
     tags = client.get_experiment_by_name(sweep.name).tags
     assert tags["wsnet.question"] == tags["mlflow.note.content"] == sweep.question
@@ -76,8 +76,8 @@ def test_the_experiment_says_what_is_asked(tmp_path: Path) -> None:
     assert json.loads(tags["wsnet.axes"]) == sweep.axes
 
 
-def test_every_way_to_end_is_told_apart(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+def test_every_way_to_end_is_told_apart() -> None:
+    folder, sweep = mirrored_sweep()
     _, runs = mirrored(folder, sweep)
     seen = {(run.data.tags["wsnet.status"], run.info.status) for run in runs.values()}
     assert seen == {
@@ -92,7 +92,7 @@ def test_every_way_to_end_is_told_apart(tmp_path: Path) -> None:
 
 
 def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+    folder, sweep = mirrored_copy(tmp_path)
     _, before = mirrored(folder, sweep)
     for entry in sweep.trials:  # What was unfinished is trained to its end.
         status = trial_directory(folder, entry.trial_id).status()
@@ -110,7 +110,7 @@ def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(tmp_path:
 
 
 def test_a_run_that_was_cut_off_in_the_middle_is_completed(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+    folder, sweep = mirrored_copy(tmp_path)
     client, runs = mirrored(folder, sweep)
     run = runs[sweep.trials[0].trial_id]
     # As after a kill between the metrics and the tags: all is there but the tag that stands for it.
@@ -123,7 +123,7 @@ def test_a_run_that_was_cut_off_in_the_middle_is_completed(tmp_path: Path) -> No
 
 
 def test_doubles_that_a_lost_answer_left_are_removed_and_the_fuller_one_stays(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+    folder, sweep = mirrored_copy(tmp_path)
     client, runs = mirrored(folder, sweep)
     run = runs[sweep.trials[0].trial_id]
     tags = {key: run.data.tags[key] for key in ("wsnet.kind", "wsnet.trial_id")}
@@ -133,8 +133,7 @@ def test_doubles_that_a_lost_answer_left_are_removed_and_the_fuller_one_stays(tm
 
 
 def test_trials_that_left_the_sweep_are_marked_and_come_back(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
-    mirrored(folder, sweep)
+    folder, sweep = mirrored_copy(tmp_path)
     fewer = Manifest(**{**vars(sweep), "trials": sweep.trials[3:]})
     _, runs = mirrored(folder, fewer)
     gone = {trial_id for trial_id, run in runs.items() if run.data.tags["wsnet.in_sweep"] == "false"}
@@ -147,29 +146,27 @@ def test_trials_that_left_the_sweep_are_marked_and_come_back(tmp_path: Path) -> 
 def test_changes_come_up_while_the_sweep_runs(tmp_path: Path) -> None:
     folder, sweep = Folder(tmp_path), manifest(seeds=1)
     entry = sweep.trials[0]
-    mirror = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
+    thread = Mirror(folder, sweep, uri=new_store(folder), revision=None)
     for epochs in (1, 2, 3):
         train(folder, entry, "running", epochs)
-        start = time.perf_counter()
-        mirror.changed(entry.trial_id)
-        assert time.perf_counter() - start < 0.1
+        thread.changed(entry.trial_id)
     train(folder, entry)
-    mirror.changed(entry.trial_id)
-    assert mirror.close(60) == []
-    assert mirror.trouble is None
+    thread.changed(entry.trial_id)
+    assert thread.close(60) == []
+    assert thread.trouble is None
     client, runs = mirrored(folder, sweep)
     history = client.get_metric_history(runs[entry.trial_id].info.run_id, "train/loss")
     assert [point.step for point in history] == [1, 2, 3]
 
 
 def test_a_trial_that_can_not_be_read_keeps_no_other_from_mlflow(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+    folder, sweep = write_sweep(tmp_path, manifest(seeds=1))
     broken = sweep.trials[4].trial_id
     trial_directory(folder, broken).folder.write("records.jsonl", b"not json\n")
-    mirror = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
-    assert mirror.close(60) == [broken]
-    assert mirror.trouble is not None
-    assert mirror.trouble.endswith("1 trial waits")
+    thread = Mirror(folder, sweep, uri=new_store(folder), revision=None)
+    assert thread.close(60) == [broken]
+    assert thread.trouble is not None
+    assert thread.trouble.endswith("1 trial waits")
 
 
 def test_many_epochs_go_up_in_calls_of_allowed_size(tmp_path: Path) -> None:
@@ -189,10 +186,9 @@ def test_the_mirror_is_quiet_and_leaves_the_environment_as_it_was(tmp_path: Path
     code = f"""
 import os
 from pathlib import Path
-from tests.tracking.sweeps import write_sweep
+from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.tracking import Mirror, default_tracking_uri
-before = dict(os.environ)
-folder, sweep = write_sweep(Path({str(tmp_path)!r}))
+folder, sweep = write_sweep(Path({str(tmp_path)!r}), manifest(seeds=1))
 assert Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None).close(60) == []
 assert {{k: v for k, v in os.environ.items() if k.startswith("MLFLOW_HTTP")}} == {{}}, os.environ
 """
@@ -221,14 +217,14 @@ def test_a_password_in_the_uri_is_never_shown() -> None:
     assert "secret" not in reason(uri, ConnectionError("x")) + reason(uri, ValueError(f"bad {uri}"))
 
 
-def test_the_run_table_opens_with_the_axes_and_the_reported_metric(tmp_path: Path) -> None:
-    folder, sweep = write_sweep(tmp_path)
+def test_the_run_table_opens_with_the_axes_and_the_reported_metric() -> None:
+    folder, sweep = mirrored_sweep()
     client, runs = mirrored(folder, sweep)
     experiment = client.get_experiment_by_name(sweep.name)
-    mirror = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
-    assert mirror.close(60) == []
+    thread = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
+    assert thread.close(60) == []
     page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey=wsnet"
-    assert mirror.page == page
+    assert thread.page == page
     columns = json.loads(experiment.tags["mlflow.sharedViewState.wsnet"])["selectedColumns"]
     there = {f"params.`{key}`" for run in runs.values() for key in run.data.params}
     there |= {f"metrics.`{key}`" for run in runs.values() for key in run.data.metrics}
@@ -238,9 +234,9 @@ def test_the_run_table_opens_with_the_axes_and_the_reported_metric(tmp_path: Pat
 
 _CREATE = """
 import sys, time
-from wsnet.tracking.client import connect, impatient
+from wsnet.tracking.client import connect, fail_fast
 time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
-with impatient():
+with fail_fast():
     connect(sys.argv[1], create=True).search_experiments()
 """
 

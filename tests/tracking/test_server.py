@@ -18,7 +18,11 @@ from wsnet.report import read_directory, read_mlflow
 from wsnet.report.write import trials_csv
 from wsnet.storage import Folder, trial_directory
 from wsnet.tracking import Mirror
-from wsnet.tracking.client import connect, impatient
+from wsnet.tracking.client import connect, fail_fast
+
+SOON = 9.0
+"""Seconds: more than a busy machine needs, and less than one request to a server that hangs (10), or than MLflow's own
+retries of a server that is down (247)."""
 
 
 def free_port() -> int:
@@ -75,15 +79,12 @@ def test_a_dead_server_holds_nobody_up_and_what_is_missing_is_told(tmp_path: Pat
     folder, sweep = write_sweep(tmp_path)
     port = free_port()
     mirror = Mirror(folder, sweep, uri=f"http://127.0.0.1:{port}", revision=None)
-    start = time.perf_counter()
     mirror.changed(sweep.trials[0].trial_id)
-    mirror.sync_all()
-    assert time.perf_counter() - start < 0.1
     wait_until(lambda: mirror.trouble is not None)
     assert mirror.trouble == f"MLflow at http://127.0.0.1:{port} can not be reached; {len(started(folder))} trials wait"
     start = time.perf_counter()
     missing = mirror.close(5.0)
-    assert time.perf_counter() - start < 6
+    assert time.perf_counter() - start < SOON
     assert missing == sorted(started(folder))
 
 
@@ -98,15 +99,21 @@ from tests.tracking.sweeps import write_sweep
 from wsnet.tracking import Mirror
 folder, sweep = write_sweep(Path({str(tmp_path)!r}))
 mirror = Mirror(folder, sweep, uri="http://127.0.0.1:{listener.getsockname()[1]}", revision=None)
-time.sleep(3)
+input()
 start = time.perf_counter()
+mirror.changed(sweep.trials[0].trial_id)
 assert mirror.close(1.0)
-assert time.perf_counter() - start < 1.5
+assert time.perf_counter() - start < {SOON}
 """
-        start = time.perf_counter()
-        done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False, timeout=60)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert time.perf_counter() - start < 9
+        command = [sys.executable, "-c", code]
+        child = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        listener.settimeout(60)
+        connection, _ = listener.accept()  # From now on the mirror waits for an answer.
+        with connection:
+            start = time.perf_counter()
+            _, error = child.communicate("\n", timeout=60)
+        assert (child.returncode, error) == (0, "")
+        assert time.perf_counter() - start < SOON
 
 
 @pytest.mark.slow
@@ -126,7 +133,7 @@ def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_
     with server(tmp_path, port):
         wait_until(lambda: again.trouble is None)  # It finds the server by itself.
         assert again.close(60) == []
-        with impatient():
+        with fail_fast():
             client = connect(uri)
             experiment = client.get_experiment_by_name(sweep.name)
             runs = client.search_runs([experiment.experiment_id], max_results=1000)
@@ -141,7 +148,7 @@ def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_
 
 def wait_for_runs(uri: str, name: str, at_least: int) -> None:
     """Wait until the server has so many runs."""
-    with impatient():
+    with fail_fast():
         client = connect(uri)
 
         def enough() -> bool:

@@ -1,11 +1,12 @@
-"""From what was measured to tables and figures: pure functions on Arrow tables. Knows no torch, no ray."""
+"""From what was measured to tables and figures, by pure functions. Knows no torch, no ray."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsnet.report.errors import ReportError
     from wsnet.report.read import read_directory, read_mlflow
-    from wsnet.report.results import Header, ReportError, Results
+    from wsnet.report.results import Header, Results
     from wsnet.report.terminal import print_table
     from wsnet.report.write import conclude, write_report
 
@@ -22,7 +23,7 @@ __all__ = [
 
 _HOMES = {
     "Header": "results",
-    "ReportError": "results",
+    "ReportError": "errors",
     "Results": "results",
     "conclude": "write",
     "print_table": "terminal",

@@ -1,36 +1,18 @@
 """`python analyze.py`: tables and a figure of a sweep, from its folder or from MLflow."""
 
+# What takes long to import is imported in the functions that use it: `--help` needs none of it.
 import argparse
 import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsnet.report.results import ReportError
+from wsnet.report.errors import ReportError
 
 if TYPE_CHECKING:
     from wsnet.report.results import Results
 
 __all__ = ["find_sweep", "main", "sweeps_in"]
-
-
-def sweeps_in(folder: str) -> list[str]:
-    """Sweeps right below a local folder, the newest first; nothing where it is absent or remote."""
-    manifests = Path(folder).glob("*/sweep.json") if "://" not in folder else ()
-    newest_first = sorted(manifests, key=lambda path: (-path.stat().st_mtime, path))
-    return [os.path.normpath(path.parent) for path in newest_first]
-
-
-def find_sweep(folder: str) -> str:
-    """The newest sweep right below a local folder.
-
-    Raises:
-        ReportError: there is none.
-    """
-    sweeps = sweeps_in(folder)
-    if not sweeps:
-        raise ReportError(f"no sweep below ./{folder}; give the folder of a sweep that run_sweep.py wrote")
-    return sweeps[0]
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -39,14 +21,13 @@ def main(argv: list[str] | None = None) -> int:
     Returns:
         the exit status: 0, or 2 for a mistake of the user's, told in one line on stderr.
     """
-    parser = _parser()
-    arguments = parser.parse_args(argv)
-    from wsnet.report.results import ReportError
+    arguments = _parser().parse_args(argv)
     from wsnet.storage import StorageError
+    from wsnet.tracking import TrackingError
 
     try:
         return _analyze(arguments)
-    except (ReportError, StorageError, OSError) as error:
+    except (ReportError, StorageError, TrackingError, OSError) as error:
         print(f"analyze.py: {error}", file=sys.stderr)
         return 2
 
@@ -73,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _analyze(arguments: argparse.Namespace) -> int:
     if arguments.layers and _is_of_trials(arguments):
-        return _draw_layers(arguments.runs, arguments.out or arguments.runs)
+        return _write_layers(arguments.runs, arguments.out or arguments.runs)
     results, place = _read(arguments)
     if arguments.metric is not None:
         results = results.with_metric(arguments.metric)
@@ -86,13 +67,12 @@ def _analyze(arguments: argparse.Namespace) -> int:
     print_table(results, Console())
     for path in paths:
         print(f"wrote {path}")
-    return _draw_layers(place, arguments.out or place) if arguments.layers else 0
+    return _write_layers(place, arguments.out or place) if arguments.layers else 0
 
 
 def _is_of_trials(arguments: argparse.Namespace) -> bool:
     """Whether layers are asked for of trials that belong to no sweep."""
     from wsnet.report.layers import trials_in
-    from wsnet.report.results import ReportError
     from wsnet.storage import Folder
 
     if arguments.tracking_uri is not None or arguments.experiment is not None:
@@ -104,7 +84,7 @@ def _is_of_trials(arguments: argparse.Namespace) -> bool:
     return True
 
 
-def _draw_layers(place: str, out: str) -> int:
+def _write_layers(place: str, out: str) -> int:
     from wsnet.report.layers import layers_csv, read_layers
     from wsnet.report.layers_figure import MOST_ROWS, layers_png
     from wsnet.storage import Folder
@@ -120,7 +100,8 @@ def _draw_layers(place: str, out: str) -> int:
 
 def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
     """The results, and where a report on them goes by default."""
-    from wsnet.report.results import ReportError
+    from wsnet.report.read import read_directory, read_mlflow
+    from wsnet.storage import Folder
 
     mlflow = arguments.tracking_uri is not None or arguments.experiment is not None
     if mlflow and arguments.runs is not None:
@@ -129,26 +110,38 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
         missing = "--experiment" if arguments.experiment is None else "--tracking-uri"
         raise ReportError(f"--tracking-uri and --experiment go together, but {missing} is missing")
     if mlflow:
-        from wsnet.report.read import read_mlflow
-
         return read_mlflow(arguments.tracking_uri, arguments.experiment), f"{arguments.experiment}-report"
-    from wsnet.report.cli import find_sweep
-    from wsnet.report.read import read_directory
-    from wsnet.storage import Folder
-
     if arguments.runs is None:
         place = find_sweep("runs")
         print(f"newest sweep: {place}")
     else:
         place = arguments.runs
-        _explain_if_absent(place)
+        _check_is_sweep(place)
     return read_directory(Folder(place)), place
 
 
-def _explain_if_absent(place: str) -> None:
+def find_sweep(folder: str) -> str:
+    """The newest sweep right below a local folder.
+
+    Raises:
+        ReportError: there is none.
+    """
+    sweeps = sweeps_in(folder)
+    if not sweeps:
+        raise ReportError(f"no sweep below ./{folder}; give the folder of a sweep that run_sweep.py wrote")
+    return sweeps[0]
+
+
+def sweeps_in(folder: str) -> list[str]:
+    """Sweeps right below a local folder, the newest first; nothing where it is absent or remote."""
+    manifests = Path(folder).glob("*/sweep.json") if "://" not in folder else ()
+    newest_first = sorted(manifests, key=lambda path: (-path.stat().st_mtime, path))
+    return [os.path.normpath(path.parent) for path in newest_first]
+
+
+def _check_is_sweep(place: str) -> None:
+    """Raise where a folder holds no sweep, with what the user may have meant."""
     from wsnet.config.errors import did_you_mean
-    from wsnet.report.cli import sweeps_in
-    from wsnet.report.results import ReportError
     from wsnet.storage import Folder
 
     folder = Folder(place)

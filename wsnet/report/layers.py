@@ -7,15 +7,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from wsnet.report.results import ReportError
+from wsnet.report.errors import ReportError
+from wsnet.report.results import axes_as_text
 from wsnet.report.text import label_text
 from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import LAYERS, Record
-from wsnet.tracking import tags
 
 __all__ = ["LayersOfSetting", "layers_csv", "read_layers", "trials_in"]
 
-Place = tuple[str, str, int]
+LayerKey = tuple[str, str, int]
 """(quantity, layer, epoch)"""
 
 
@@ -34,8 +34,8 @@ class LayersOfSetting:
     name: str
     label: str
     layers: dict[str, list[str]]
-    medians: dict[Place, float]
-    seeds: dict[Place, int]
+    medians: dict[LayerKey, float]
+    seeds: dict[LayerKey, int]
 
     @property
     def epochs(self) -> int:
@@ -87,8 +87,8 @@ def _of_sweep(folder: Folder) -> list[LayersOfSetting]:
     records: dict[str, list[list[Record]]] = {}
     labels: dict[str, str] = {}
     for entry in manifest.trials:
-        axes = tuple(tags.dumps(entry.axes[axis]) if axis in entry.axes else None for axis in manifest.axes)
-        labels.setdefault(entry.setting_id, label_text(axes, tuple(manifest.axes)))
+        axes = axes_as_text(entry.axes, manifest.axes)
+        labels.setdefault(entry.setting_id, label_text(tuple(axes.values()), tuple(axes)))
         seeds = records.setdefault(entry.setting_id, [])
         if entry.trial_id in started:
             seeds.append(trial_directory(folder, entry.trial_id).records())
@@ -103,22 +103,19 @@ def _of_trials(folder: Folder) -> list[LayersOfSetting]:
 
 
 def _medians(name: str, label: str, seeds: list[list[Record]]) -> LayersOfSetting:
-    layers: dict[str, list[str]] = {}
-    values: dict[Place, list[float]] = {}
+    layers: dict[str, dict[str, None]] = {}  # Ordered sets.
+    values: dict[LayerKey, list[float]] = {}
     for record in (record for records in seeds for record in records):
         for key, value in record.items():
             if key.startswith(LAYERS):
                 layer, _, quantity = key.removeprefix(LAYERS).rpartition("/")
-                place = quantity, layer, int(record[tags.EPOCH])
-                if place not in values:
-                    values[place] = []
-                    known = layers.setdefault(quantity, [])
-                    known += [layer] * (layer not in known)
-                values[place].append(value if math.isfinite(value) else math.inf)
+                layers.setdefault(quantity, {})[layer] = None
+                measured = values.setdefault((quantity, layer, int(record["epoch"])), [])
+                measured.append(value if math.isfinite(value) else math.inf)
     return LayersOfSetting(
         name=name,
         label=label,
-        layers=layers,
-        medians={place: median(found) for place, found in values.items()},
-        seeds={place: len(found) for place, found in values.items()},
+        layers={quantity: list(names) for quantity, names in layers.items()},
+        medians={key: median(seen) for key, seen in values.items()},
+        seeds={key: len(seen) for key, seen in values.items()},
     )

@@ -1,16 +1,14 @@
 """The published numbers beside a cell: whose they are, what they are of their runs, how far the cell is from them."""
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from wsnet.config.published import PublishedConfig, rows_of
+from wsnet.report.results import Axes
+from wsnet.report.statistics import Summary
 
-if TYPE_CHECKING:
-    from wsnet.report.statistics import Summary
-
-__all__ = ["CSV_COLUMNS", "Published", "csv_fields", "published_caption", "published_of", "published_text"]
+__all__ = ["CSV_COLUMNS", "PublishedNumber", "csv_fields", "published_caption", "published_numbers", "published_text"]
 
 CSV_COLUMNS = (
     "published",
@@ -33,7 +31,7 @@ _STATISTICS = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Published:
+class PublishedNumber:
     """A published number, as the metric of a table.
 
     Attributes:
@@ -64,19 +62,19 @@ class Published:
         return word if self.runs is None or self.statistic in ("single", "") else f"{word} of {self.runs}"
 
 
-def published_of(link: PublishedConfig | None, axes: Mapping[str, str | None], metric: str) -> tuple[Published, ...]:
+def published_numbers(link: PublishedConfig | None, axes: Axes, metric: str) -> tuple[PublishedNumber, ...]:
     """The published numbers of a cell.
 
     Args:
         link: of the sweep, or None.
-        axes: dotted key to JSON text; None where the cell does not have the key.
+        axes: of the cell.
         metric: what the table shows.
     """
     if link is None:
         return ()
     values = {key: json.loads(text) for key, text in axes.items() if text is not None}
     return tuple(
-        Published(
+        PublishedNumber(
             id=row.id,
             text=str(error),
             source=row.source,
@@ -89,7 +87,7 @@ def published_of(link: PublishedConfig | None, axes: Mapping[str, str | None], m
     )
 
 
-def published_text(published: Iterable[Published], summary: "Summary | None") -> str:
+def published_text(published: Iterable[PublishedNumber], summary: Summary | None) -> str:
     """What stands in a cell behind its own value, such as ` (README 6.52 median of 3, -0.21)`; mostly nothing."""
     parts = []
     for each in published:
@@ -99,7 +97,7 @@ def published_text(published: Iterable[Published], summary: "Summary | None") ->
     return "".join(parts)
 
 
-def published_caption(link: PublishedConfig | None, published: Iterable[Published], metric: str) -> list[str]:
+def published_caption(link: PublishedConfig | None, published: Iterable[PublishedNumber], metric: str) -> list[str]:
     """What the parentheses of the cells are, in sentences."""
     found = list(published)
     if link is None:
@@ -120,7 +118,7 @@ def published_caption(link: PublishedConfig | None, published: Iterable[Publishe
     return lines
 
 
-def csv_fields(published: Iterable[Published], summary: "Summary | None") -> list[str]:
+def csv_fields(published: Iterable[PublishedNumber], summary: Summary | None) -> list[str]:
     """Of a cell, in the order of `CSV_COLUMNS`."""
     found = list(published)
     differences = [_difference(each, summary) for each in found]
@@ -135,5 +133,5 @@ def csv_fields(published: Iterable[Published], summary: "Summary | None") -> lis
     return [";".join(row) for row in rows]
 
 
-def _difference(published: Published, summary: "Summary | None") -> float | None:
+def _difference(published: PublishedNumber, summary: Summary | None) -> float | None:
     return None if summary is None or summary.diverged else summary.median - published.value

@@ -1,26 +1,24 @@
-"""A sweep's outcome, wherever it was read from: what was asked, and one row for each trial that has started."""
+"""A sweep's results, wherever they were read from: what was asked, and every trial that has started."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-import pyarrow as pa
 from pydantic import ValidationError
 
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
 from wsnet.config.sweep import SelectConfig
-from wsnet.storage.trial_directory import LAYERS
-from wsnet.tracking import tags
+from wsnet.report.errors import ReportError
+from wsnet.storage import Manifest, Outcome, TrialEntry
+from wsnet.storage.trial_directory import LAYERS, TIME, Record
 
-__all__ = ["Header", "ReportError", "Results", "Trial", "last_values"]
+__all__ = ["Axes", "Header", "PlacedTrial", "Results", "axes_as_text", "axis_text"]
 
-_FIXED = ("trial_id", "setting_id", "seed", "status", "order", "epoch")
-
-
-class ReportError(ValueError):
-    """A report that can not be made; the message is one line for a person."""
+Axes = Mapping[str, str | None]
+"""Dotted key to the value's JSON text, which can be compared and hashed whatever the value is; None where the setting
+does not have the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +39,8 @@ class Header:
         learning_rate: how it follows the batch size, or None where that does not vary.
         published: which published numbers stand beside which cells, or None.
         select: what is chosen for each cell, or None.
-        settings: of the whole sweep, also those that have not started; known where there is `select`.
+        settings: number of settings of the whole sweep, with those that have not started; known where there is
+            `select`.
     """
 
     name: str
@@ -60,96 +59,92 @@ class Header:
     settings: int | None = None
 
     @classmethod
-    def from_tags(cls, name: str, tag: Mapping[str, str]) -> "Header":
-        """From the tags that the experiment of a sweep has, or would have.
+    def of(cls, manifest: Manifest) -> "Header":
+        """From a sweep's manifest.
 
         Raises:
             ReportError: the published numbers that the sweep names, or its way to choose, are not known here.
         """
-        report, axes = json.loads(tag[tags.REPORT]), json.loads(tag[tags.AXES])
+        report, axes = manifest.report, manifest.axes
         columns, rows = report.get("columns"), report.get("rows")
-        select, settings = _select(name, report.get("select"))
+        select, settings = _select(manifest.name, report.get("select"))
         apart = [axis for axis in axes if axis != columns and (select is None or axis not in select.over)]
         return cls(
-            name=name,
-            question=tag.get(tags.QUESTION, ""),
+            name=manifest.name,
+            question=manifest.question,
             rows=tuple(apart if rows is None else rows),
             columns=columns,
             metric=report["metric"],
             statistic=report.get("statistic", "median"),
             axes=tuple(axes),
-            seeds=int(tag[tags.SEEDS]),
-            column_values=tuple(tags.dumps(value) for value in json.loads(tag[tags.COLUMN_VALUES])),
+            seeds=manifest.seeds,
+            column_values=tuple(map(axis_text, manifest.column_values)),
             learning_rate=report.get("learning_rate"),
             evaluation_statistics=report.get("evaluation_statistics"),
-            published=_published(name, report.get("published")),
+            published=_published(manifest.name, report.get("published")),
             select=select,
             settings=settings,
         )
 
 
 @dataclass(frozen=True, kw_only=True)
-class Trial:
-    """One trial.
+class PlacedTrial:
+    """A trial at one of its places in the sweep (see `TrialEntry.also`).
 
     Attributes:
         trial_id: identity of the setting with its seed.
         setting_id: identity of the setting.
         seed: the seed.
         status: of `wsnet.storage.Status`.
-        order: place in the manifest.
         epoch: last whole epoch; 0 where there is none.
-        places: axes (dotted key to value) of each combination that is this trial; mostly there is one.
-        metrics: last-epoch metrics.
+        axes: every axis of the sweep, at this place.
+        metrics: of the last epoch; NaN where not finite, absent where not measured.
     """
 
     trial_id: str
     setting_id: str
     seed: int
     status: str
-    order: int
     epoch: int
-    places: Sequence[Mapping[str, Any]]
+    axes: Axes
     metrics: Mapping[str, float]
 
 
 @dataclass(frozen=True)
 class Results:
-    """A sweep's outcome.
+    """A sweep's results.
 
     Attributes:
         header: what was asked.
-        trials: a row for each trial, by trial_id, or several where it is that of several combinations in the sweep (see
-            `Trial.places`); columns trial_id, setting_id, seed, status, order (place in the sweep), epoch (the last),
-            one per axis (JSON text; null where the trial does not have that key), and one per last-epoch metric (NaN
-            where not finite, null where it was not measured).
+        trials: those that have started, in the order of the sweep file, each once for each of its places.
     """
 
     header: Header
-    trials: pa.Table
+    trials: tuple[PlacedTrial, ...]
 
     @classmethod
-    def of(cls, header: Header, trials: Iterable[Trial]) -> "Results":
-        """Build the table."""
-        placed = [(trial, axes) for trial in sorted(trials, key=lambda trial: trial.trial_id) for axes in trial.places]
-        rows = [trial for trial, _ in placed]
-        metrics = sorted({key for row in rows for key in row.metrics})
-        columns: dict[str, pa.Array] = {}
-        for name in _FIXED:
-            kind = pa.int64() if name in ("seed", "order", "epoch") else pa.string()
-            columns[name] = pa.array([getattr(row, name) for row in rows], kind)
-        for axis in header.axes:
-            values = [tags.dumps(axes[axis]) if axis in axes else None for _, axes in placed]
-            columns[axis] = pa.array(values, pa.string())
-        for metric in metrics:
-            columns[metric] = pa.array([row.metrics.get(metric) for row in rows], pa.float64(), from_pandas=False)
-        return cls(header, pa.table(columns))
+    def of(cls, header: Header, entries: Sequence[TrialEntry], outcomes: Mapping[str, Outcome]) -> "Results":
+        """Join what was asked with what came out.
+
+        Args:
+            header: of the sweep.
+            entries: the manifest's trials.
+            outcomes: by trial_id, of those that have started.
+        """
+        started = [entry for entry in entries if entry.trial_id in outcomes]
+        return cls(
+            header,
+            tuple(
+                _placed(entry, axes_as_text(axes, header.axes), outcomes[entry.trial_id])
+                for entry in started
+                for axes in entry.places
+            ),
+        )
 
     @property
     def metrics(self) -> list[str]:
-        """Last-epoch metrics that there are."""
-        names: list[str] = self.trials.column_names
-        return names[len(_FIXED) + len(self.header.axes) :]
+        """The last-epoch metrics that any trial has, sorted."""
+        return sorted({name for trial in self.trials for name in trial.metrics})
 
     def with_metric(self, metric: str) -> "Results":
         """The same with another metric in the cells.
@@ -163,6 +158,34 @@ class Results:
             there = ", ".join(known) if known else "none, since no trial has finished an epoch"
             raise ReportError(f"metric must be one that was measured, but got {metric!r}{hint}; there are: {there}")
         return replace(self, header=replace(self.header, metric=metric))
+
+
+def axes_as_text(values: Mapping[str, Any], axes: Sequence[str]) -> Axes:
+    """Every axis, with the JSON text of its value among `values`."""
+    return {axis: axis_text(values[axis]) if axis in values else None for axis in axes}
+
+
+def axis_text(value: Any) -> str:
+    """JSON text of a value on an axis."""
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _placed(entry: TrialEntry, axes: Axes, outcome: Outcome) -> PlacedTrial:
+    return PlacedTrial(
+        trial_id=entry.trial_id,
+        setting_id=entry.setting_id,
+        seed=entry.seed,
+        status=outcome.status,
+        epoch=int(outcome.record.get("epoch", 0)),
+        axes=axes,
+        metrics=_metrics(outcome.record),
+    )
+
+
+def _metrics(record: Record) -> dict[str, float]:
+    """Everything in a record but the epoch's number, the speed and the layers."""
+    left_out = (TIME, LAYERS)
+    return {key: float(value) for key, value in record.items() if key != "epoch" and not key.startswith(left_out)}
 
 
 def _published(name: str, link: Any) -> PublishedConfig | None:
@@ -186,9 +209,3 @@ def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
     except ValidationError as error:
         raise ReportError(f"sweep {name!r}: report.select can not be read: {error.errors()[0]['msg']}") from None
     return found, select.get("settings")
-
-
-def last_values(record: Mapping[str, float]) -> dict[str, float]:
-    """What a report keeps of a trial's last record: everything but the epoch's number, the speed and the layers."""
-    skip = (tags.TIME, tags.FINAL, LAYERS)
-    return {key: float(value) for key, value in record.items() if key != tags.EPOCH and not key.startswith(skip)}

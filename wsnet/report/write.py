@@ -1,4 +1,4 @@
-"""`table.md`, `table.csv`, `trials.csv` and the rest of a report, written into a folder."""
+"""The files of a report: `table.md`, `table.csv`, `trials.csv` and `figure.png`, written into a folder."""
 
 import csv
 import io
@@ -23,6 +23,40 @@ if TYPE_CHECKING:
 __all__ = ["conclude", "table_csv", "table_markdown", "trials_csv", "write_report"]
 
 
+def conclude(sweep: Folder, console: "Console") -> None:
+    """Print a sweep's table and write its report beside its trials.
+
+    Raises:
+        StorageError: the folder holds no sweep, or can not be written to.
+    """
+    results = read_directory(sweep)
+    print_table(results, console)
+    written = write_report(results, sweep)
+    console.print(f"Report: {', '.join(written)}", highlight=False, soft_wrap=True)
+
+
+def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list[str]:
+    """Write `table.md`, `table.csv`, `trials.csv` and `figure.png`.
+
+    Returns:
+        where each of them is.
+
+    Raises:
+        ReportError: the sweep asks for an unknown statistic.
+    """
+    folder = out if isinstance(out, Folder) else Folder(out)
+    cells = pivot(results)
+    files = {
+        "table.md": table_markdown(results, cells).encode(),
+        "table.csv": table_csv(results, cells).encode(),
+        "trials.csv": trials_csv(results).encode(),
+        "figure.png": figure_png(results, cells),
+    }
+    for name, data in files.items():
+        folder.write(name, data)
+    return [(folder / name).location for name in files]
+
+
 def table_markdown(results: Results, pivot: Pivot) -> str:
     """The table as Markdown, with its caption."""
     header = results.header
@@ -39,6 +73,14 @@ def table_markdown(results: Results, pivot: Pivot) -> str:
         lines.append(_line([*(label or ["all"]), *cells]))
     note = footnote(pivot)
     return "\n".join([*lines, *(["", note] if note else []), ""])
+
+
+def _line(cells: Iterable[str]) -> str:
+    return "| " + " | ".join(map(_escape, cells)) + " |"
+
+
+def _escape(text: str) -> str:
+    return " ".join(text.replace("|", "\\|").split())
 
 
 def table_csv(results: Results, pivot: Pivot) -> str:
@@ -61,15 +103,8 @@ def table_csv(results: Results, pivot: Pivot) -> str:
     return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
 
 
-def trials_csv(results: Results) -> str:
-    """One row a trial, by trial_id: its axes and last-epoch metrics at full precision."""
-    axes = set(results.header.axes)
-    names = [name for name in results.trials.column_names if name != "order"]
-    rows = [
-        [_plain(trial[name]) if name in axes else _number(trial[name]) for name in names]
-        for trial in results.trials.to_pylist()
-    ]
-    return _csv(names, rows)
+def _axis(cell: Cell, axis: str) -> str:
+    return cell.setting_id if axis == SETTING else _plain(cell.axes[axis])
 
 
 def _summary(cell: Cell) -> list[str]:
@@ -89,8 +124,18 @@ def _measured(value: float) -> str:
     return repr(value) if math.isfinite(value) else DIVERGED
 
 
-def _axis(cell: Cell, axis: str) -> str:
-    return cell.setting_id if axis == SETTING else _plain(cell.axes[axis])
+def trials_csv(results: Results) -> str:
+    """One row a trial and place, by trial_id: its axes and last-epoch metrics at full precision."""
+    axes, metrics = results.header.axes, results.metrics
+    rows = [
+        [
+            *(trial.trial_id, trial.setting_id, str(trial.seed), trial.status, str(trial.epoch)),
+            *(_plain(trial.axes[axis]) for axis in axes),
+            *(repr(trial.metrics[name]) if name in trial.metrics else "" for name in metrics),
+        ]
+        for trial in sorted(results.trials, key=lambda trial: trial.trial_id)
+    ]
+    return _csv(["trial_id", "setting_id", "seed", "status", "epoch", *axes, *metrics], rows)
 
 
 def _plain(value: str | None) -> str:
@@ -101,55 +146,9 @@ def _plain(value: str | None) -> str:
     return plain if isinstance(plain, str) else value
 
 
-def _number(value: str | int | float | None) -> str:
-    return "" if value is None else value if isinstance(value, str) else repr(value)
-
-
 def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
     return stream.getvalue()
-
-
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(map(_escape, cells)) + " |"
-
-
-def _escape(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list[str]:
-    """Write `table.md`, `table.csv`, `trials.csv` and `figure.png`.
-
-    Returns:
-        where each of them is.
-
-    Raises:
-        ReportError: the sweep asks for a statistic that there is not.
-    """
-    folder = out if isinstance(out, Folder) else Folder(out)
-    cells = pivot(results)
-    files = {
-        "table.md": table_markdown(results, cells).encode(),
-        "table.csv": table_csv(results, cells).encode(),
-        "trials.csv": trials_csv(results).encode(),
-        "figure.png": figure_png(results, cells),
-    }
-    for name, data in files.items():
-        folder.write(name, data)
-    return [(folder / name).location for name in files]
-
-
-def conclude(sweep: Folder, console: "Console") -> None:
-    """Print a sweep's table and write its report beside its trials.
-
-    Raises:
-        StorageError: the folder holds no sweep, or can not be written to.
-    """
-    results = read_directory(sweep)
-    print_table(results, console)
-    written = write_report(results, sweep)
-    console.print(f"Report: {', '.join(written)}", highlight=False, soft_wrap=True)

@@ -3,11 +3,12 @@
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
 from wsnet.storage.rungs import RungJournal, Verdict
-from wsnet.storage.trial_directory import Status, TrialDirectory
+from wsnet.storage.trial_directory import Outcome, Status, TrialDirectory
 
 __all__ = [
     "Folder",
     "Manifest",
+    "Outcome",
     "RungJournal",
     "Status",
     "StorageError",

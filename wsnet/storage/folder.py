@@ -1,4 +1,4 @@
-"""A folder of any pyarrow filesystem (local, NFS, S3, ...), with writes that are whole or absent."""
+"""A folder on any pyarrow filesystem (local, NFS, S3, ...), with writes that are complete or absent."""
 
 import os
 import tempfile
@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from filelock import FileLock
 from pyarrow import fs
 
 __all__ = ["Folder", "StorageError"]
@@ -61,7 +62,7 @@ class Folder:
         return bool(self._info(name).type == fs.FileType.File)
 
     def existing(self, names: list[str]) -> list[bool]:
-        """Whether each file is there; one call for many files."""
+        """Whether each file is there, in one call to the filesystem."""
         infos = self._fs.get_file_info([f"{self._path}/{name}" for name in names]) if names else []
         return [info.type == fs.FileType.File for info in infos]
 
@@ -86,7 +87,7 @@ class Folder:
             return bytes(stream.read())
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file so that a reader sees the old one or the whole new one, whatever dies in between."""
+        """Write a file so that readers see the old one or all of the new one, even after a crash."""
         local = self.local
         if local is None:
             self._write_remote(name, data)
@@ -105,12 +106,12 @@ class Folder:
             raise
 
     def append(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Add to the end of a file. A crash may leave a part of `data`: a reader must know what is whole.
+        """Add to the end of a file. A crash may leave a part of `data`: readers must be able to tell.
 
         Args:
             name: the file.
             data: what is added.
-            durable: return only when it is on the disk, and no loss of power takes it away.
+            durable: return only when it is on the disk, safe from a loss of power.
         """
         local = self.local
         if local is None:
@@ -130,7 +131,7 @@ class Folder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder for this process alone; waits for a process that holds it, and a dead one holds nothing.
+        """Hold the folder exclusively; waits while another process holds it, and is released when the holder dies.
 
         Only local folders are locked: object stores have no locks that die with their holder.
         """
@@ -138,15 +139,9 @@ class Folder:
         if local is None:
             yield
             return
-        import fcntl
-
         local.mkdir(parents=True, exist_ok=True)
-        with open(local / ".lock", "w") as file:
-            fcntl.flock(file, fcntl.LOCK_EX)
-            try:
-                yield
-            finally:  # Closing is not enough: a forked child may still have the file open.
-                fcntl.flock(file, fcntl.LOCK_UN)
+        with FileLock(local / ".lock"):
+            yield
 
     def _write_remote(self, name: str, data: bytes) -> None:
         if self._fs.type_name in _OBJECT_STORES:

@@ -1,6 +1,7 @@
 """A sweep's manifest, `sweep.json`: which trials belong to it, along which axes, and how they are to be reported."""
 
 import json
+from collections import Counter
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -58,6 +59,18 @@ class Manifest:
     axes: list[str]
     trials: list[TrialEntry]
 
+    @property
+    def seeds(self) -> int:
+        """Seeds of a setting; the largest number where settings differ."""
+        return max(Counter(entry.setting_id for entry in self.trials).values(), default=0)
+
+    @property
+    def column_values(self) -> list[AxisValue]:
+        """The distinct values on the column axis, in the order of the sweep file."""
+        columns = self.report.get("columns")
+        values = [axes[columns] for entry in self.trials for axes in entry.places if columns in axes]
+        return list({json.dumps(value): value for value in values}.values())  # A value may be a list: not hashable.
+
     def write(self, folder: Folder) -> None:
         """Write `sweep.json` into the sweep's folder."""
         folder.write("sweep.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
@@ -77,7 +90,7 @@ class Manifest:
             fields = json.loads(data)
             return cls(**{**fields, "trials": [TrialEntry(**trial) for trial in fields["trials"]]})
         except (ValueError, KeyError, TypeError) as error:
-            raise StorageError(f"{folder.location}/sweep.json is no manifest of a sweep: {error!r}") from None
+            raise StorageError(f"{folder.location}/sweep.json is not a sweep's manifest: {error!r}") from None
 
 
 def trial_directory(sweep: Folder, trial_id: str) -> TrialDirectory:

@@ -1,4 +1,4 @@
-"""A sweep's journal of verdicts, `rungs.jsonl`: what its scheduler decided, about which trial, at which rung."""
+"""A sweep's journal of verdicts, `rungs.jsonl`: what its scheduler decided about which trial at which rung."""
 
 import json
 import math
@@ -34,7 +34,7 @@ class Verdict:
 
 
 class RungJournal:
-    """Reads and extends a sweep's journal, one JSON line for each verdict, in the order in which they were taken.
+    """Reads and extends a sweep's journal: one JSON line per verdict, in the order in which they were taken.
 
     Args:
         sweep: the sweep's folder.
@@ -43,39 +43,39 @@ class RungJournal:
     def __init__(self, sweep: Folder) -> None:
         self._sweep = sweep
         self._verdicts: dict[tuple[str, int], Verdict] = {}
-        self._bytes = 0  # Of the file's whole lines, as far as they are in `_verdicts`.
+        self._bytes = 0  # How much of the file has been read, in complete lines.
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Keep other processes from the journal, and know of what they have written: verdicts are taken inside.
+        """Lock the journal and read what other processes have added. Verdicts are taken inside.
 
         Raises:
-            StorageError: the file is no journal.
+            StorageError: the file is not a journal.
         """
         with self._sweep.lock():
             self.refresh()
             yield
 
     def refresh(self) -> None:
-        """Read what was added since the last time.
+        """Read what has been added since the last time.
 
         Raises:
-            StorageError: the file is no journal.
+            StorageError: the file is not a journal.
         """
         data = self._sweep.read(_NAME) or b""
-        # What stands behind the last newline is the torn end of a write that was cut off.
+        # Anything after the last newline was left by a write that was cut off.
         new = data[self._bytes : data.rfind(b"\n") + 1]
         try:
             for line in new.splitlines():
                 verdict = Verdict(**json.loads(line))
-                # A verdict once taken stands.
+                # A verdict that has been taken stands.
                 self._verdicts.setdefault((verdict.trial_id, verdict.rung), verdict)
         except (ValueError, TypeError) as error:
-            raise StorageError(f"{self._sweep.location}/{_NAME} is no journal of verdicts: {error!r}") from None
+            raise StorageError(f"{self._sweep.location}/{_NAME} is not a journal of verdicts: {error!r}") from None
         self._bytes += len(new)
 
     def verdicts(self) -> list[Verdict]:
-        """What is known, in the order in which it was decided."""
+        """Every verdict read so far, in the order in which they were taken."""
         return list(self._verdicts.values())
 
     def verdict(self, trial_id: str, rung: int) -> Verdict | None:
@@ -87,11 +87,11 @@ class RungJournal:
         return {verdict.trial_id: verdict.rung for verdict in self._verdicts.values() if verdict.verdict == "stop"}
 
     def add(self, verdicts: list[Verdict]) -> None:
-        """Write verdicts down; they are on the disk when this returns. Only while the journal is held."""
+        """Append verdicts; they are on the disk when this returns. Only while the journal is held."""
         if not verdicts:
             return
         data = b"".join(map(_line, verdicts))
-        if self._sweep.size(_NAME) > self._bytes:  # A torn end.
+        if self._sweep.size(_NAME) > self._bytes:  # The file ends with a part of a line.
             self._sweep.write(_NAME, (self._sweep.read(_NAME) or b"")[: self._bytes] + data)
         else:
             self._sweep.append(_NAME, data, durable=True)

@@ -1,4 +1,4 @@
-"""A trial's directory: what was asked, how it ran, what came out, and how it ended."""
+"""A trial's directory: what was asked, how it ran, what was measured, and how it ended."""
 
 import json
 import math
@@ -7,13 +7,16 @@ from typing import Any, Literal
 
 from wsnet.storage.folder import Folder
 
-__all__ = ["LAYERS", "Record", "Status", "TrialDirectory"]
+__all__ = ["LAYERS", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
 
 Record = dict[str, float]
 """One epoch's measurements: `epoch` (from 1), `lr`, `train/loss`, `test/top1_error` (percent), `time/...`, ..."""
 
+TIME = "time/"
+"""Prefix of the measurements of speed."""
+
 LAYERS = "layers/"
-"""Begins the keys of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds an epoch, and only in the directory."""
+"""Prefix of the measurements of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds an epoch, kept only here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +40,21 @@ class Status:
         return self.status in ("finished", "diverged", "stopped")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Outcome:
+    """What a report needs of a trial that has started.
+
+    Attributes:
+        status: as in `Status`.
+        record: of the last whole epoch; empty before the first.
+    """
+
+    status: str
+    record: Record
+
+
 class TrialDirectory:
-    """Reads and writes the small files of one trial; every file is whole or absent.
+    """Reads and writes the small files of one trial; every file is complete or absent.
 
     Args:
         folder: the trial's folder.
@@ -57,22 +73,30 @@ class TrialDirectory:
         self._write_json("status.json", asdict(status))
 
     def records(self) -> list[Record]:
-        """Whole records, by epoch. Non-finite values come back as NaN."""
+        """Complete records, by epoch. Non-finite values come back as NaN."""
         lines = (self.folder.read("records.jsonl") or b"").split(b"\n")
-        # What stands behind the last newline is the torn end of a write that was cut off.
-        whole = [json.loads(line) for line in lines[:-1]]
-        return [{key: math.nan if value is None else value for key, value in record.items()} for record in whole]
+        # Anything after the last newline was left by a write that was cut off.
+        complete = [json.loads(line) for line in lines[:-1]]
+        return [{key: math.nan if value is None else value for key, value in record.items()} for record in complete]
 
     def write_records(self, records: list[Record]) -> None:
         """Replace all records."""
         self.folder.write("records.jsonl", b"".join(map(_record_line, records)))
 
     def append_record(self, record: Record) -> None:
-        """Add one epoch; the torn end that a crash may have left is cut off first."""
+        """Add one epoch, after removing the partial line that a crash may have left."""
         written = self.folder.read("records.jsonl") or b""
         if written and not written.endswith(b"\n"):
             self.folder.write("records.jsonl", written[: written.rfind(b"\n") + 1])
         self.folder.append("records.jsonl", _record_line(record))
+
+    def outcome(self) -> Outcome | None:
+        """What a report needs; None where the trial was never started."""
+        status = self.status()
+        if status is None:
+            return None
+        records = self.records()
+        return Outcome(status=status.status, record=records[-1] if records else {})
 
     def execution(self) -> dict[str, Any] | None:
         """The execution record; None before the first step."""
@@ -91,6 +115,6 @@ class TrialDirectory:
 
 
 def _record_line(record: Record) -> bytes:
-    # JSON has no NaN and no infinity; a reader only has to know that the value was not finite.
+    # JSON has no NaN and no infinity; readers only need to know that the value was not finite.
     finite = {key: value if math.isfinite(value) else None for key, value in record.items()}
     return (json.dumps(finite, allow_nan=False) + "\n").encode()

@@ -2,5 +2,6 @@
 
 from wsnet.tracking.client import default_tracking_uri
 from wsnet.tracking.mirror import Mirror
+from wsnet.tracking.read import MirroredSweep, TrackingError, read_sweep
 
-__all__ = ["Mirror", "default_tracking_uri"]
+__all__ = ["Mirror", "MirroredSweep", "TrackingError", "default_tracking_uri", "read_sweep"]

@@ -1,4 +1,4 @@
-"""Reaching MLflow: where it is by default, quietly, and without its minutes of retries."""
+"""Connecting to MLflow: its default place, without its log messages and without its minutes of retries."""
 
 import logging
 import os
@@ -13,7 +13,7 @@ from wsnet.storage import Folder, StorageError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["artifact_location", "connect", "default_tracking_uri", "impatient", "reason", "sqlite_file"]
+__all__ = ["artifact_location", "connect", "default_tracking_uri", "fail_fast", "reason", "sqlite_file"]
 
 _SETTINGS = {
     # With its defaults MLflow 3.17 blocks for 247 s on a server that is down.
@@ -48,15 +48,15 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def artifact_location(uri: str) -> str | None:
-    """Where a new experiment's artifacts go: beside the SQLite file (MLflow would take the working directory); else the
-    server decides, by None."""
+    """Where a new experiment's artifacts go: beside the SQLite file, since MLflow would take the working
+    directory; None leaves it to the server."""
     file = sqlite_file(uri)
     return None if file is None else str(file.parent / "mlflow-artifacts")
 
 
 @contextmanager
-def impatient() -> Iterator[None]:
-    """Let MLflow fail at once rather than in minutes, within; what the user has set stays."""
+def fail_fast() -> Iterator[None]:
+    """A context in which MLflow fails at once, not after minutes of retries; what the user has set stays."""
     ours = {key: value for key, value in _SETTINGS.items() if key not in os.environ}
     os.environ.update(ours)
     try:
@@ -67,12 +67,12 @@ def impatient() -> Iterator[None]:
 
 
 def connect(uri: str, *, create: bool = False) -> "MlflowClient":
-    """A client that logs nothing. Imports mlflow (about one second); use it within `impatient`.
+    """A client whose library logs nothing. Imports mlflow (about one second); use it within `fail_fast`.
 
     Args:
         uri: tracking URI.
-        create: make the database where it is absent. Two processes that make one SQLite database at the same moment can
-            leave it broken for good, so they take turns.
+        create: make the database where it is absent. Two processes that make the same SQLite database at once can
+            corrupt it, so they take turns.
     """
     file = sqlite_file(uri)
     if file is not None:  # MLflow tries for 100 s to open a file in a folder that is absent.
@@ -90,7 +90,7 @@ def connect(uri: str, *, create: bool = False) -> "MlflowClient":
 
 
 def reason(uri: str, error: BaseException) -> str:
-    """Why MLflow can not be used, in a few words and without the password of the URI."""
+    """Why MLflow can not be used, in a few words and without the password in the URI."""
     parts = urlsplit(uri)
     place = uri if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     text = str(error).strip() or type(error).__name__

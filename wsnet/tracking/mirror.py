@@ -1,15 +1,15 @@
-"""The thread that keeps MLflow like the sweep's directories. Nobody ever waits for it."""
+"""The thread that copies a sweep's directories to MLflow. No trial ever waits for it."""
 
 import threading
 
 from wsnet.storage import Folder, Manifest
-from wsnet.tracking.client import connect, impatient, reason
-from wsnet.tracking.runs import Experiment
+from wsnet.tracking.client import connect, fail_fast, reason
+from wsnet.tracking.runs import SweepRuns
 
 __all__ = ["Mirror"]
 
 _PAUSE = 0.5
-"""Least seconds between two rounds: changes that come close together go up together."""
+"""Least seconds between two rounds: changes that come close together are uploaded together."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 """Back-off after a failure, doubled each time, in seconds."""
@@ -18,13 +18,13 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 class Mirror:
     """Mirrors a sweep into MLflow from a daemon thread.
 
-    What is missing in MLflow is found by comparing: a mirror that starts anew fills the gaps of earlier ones and makes
-    no doubles. All trials that have a directory are looked at when it starts.
+    What is missing in MLflow is found by comparing, so a new mirror fills the gaps that earlier ones left, without
+    duplicates. It begins with all trials that have a directory.
 
     Args:
         sweep: the sweep's folder.
         manifest: the sweep's trials.
-        uri: tracking URI: `http://...`, `sqlite:///...`, or what else MLflow takes.
+        uri: tracking URI: `http://...`, `sqlite:///...`, or whatever else MLflow takes.
         revision: source revision, for the tag `wsnet.revision` of new runs.
     """
 
@@ -32,8 +32,8 @@ class Mirror:
         self._sweep, self._manifest, self._uri, self._revision = sweep, manifest, uri, revision
         self._known = {entry.trial_id for entry in manifest.trials}
         self._wake = threading.Condition()
-        self._dirty: dict[str, int] = {}  # Trial to a count that tells a change during its upload from none.
-        self._list_all = True
+        self._dirty: dict[str, int] = {}  # By trial, the number of changes: tells whether one came during an upload.
+        self._listed = False  # Whether the trials that were there at the start are among the dirty ones.
         self._closing = self._abandoned = False
         self._trouble: str | None = None
         self._page: str | None = None
@@ -47,7 +47,7 @@ class Mirror:
 
     @property
     def page(self) -> str | None:
-        """The page of the runs, to be put behind the UI's address; None before MLflow answered."""
+        """The page of the runs, to be appended to the UI's address; None before MLflow has answered."""
         return self._page
 
     def changed(self, trial_id: str) -> None:
@@ -57,17 +57,11 @@ class Mirror:
             self._dirty[trial_id] = self._dirty.get(trial_id, 0) + 1
             self._wake.notify()
 
-    def sync_all(self) -> None:
-        """Look at every trial that has a directory. Returns at once."""
-        with self._wake:
-            self._list_all = True
-            self._wake.notify()
-
     def close(self, timeout: float = 5.0) -> list[str]:
-        """Bring up what is left, but for no longer than `timeout` seconds.
+        """Upload what is left, but for no longer than `timeout` seconds.
 
         Returns:
-            trial ids that are not mirrored as they now are; the next mirror will find them.
+            ids of the trials whose last state is not in MLflow; the next mirror will find them.
         """
         with self._wake:
             self._closing = True
@@ -75,22 +69,22 @@ class Mirror:
         self._thread.join(timeout)
         with self._wake:
             self._abandoned = True
-            return sorted(self._known if self._list_all else self._dirty)
+            return sorted(self._dirty if self._listed else self._known)
 
     def _run(self) -> None:
-        with impatient():
-            experiment: Experiment | None = None
+        with fail_fast():
+            runs: SweepRuns | None = None
             wait = 0.0
             while self._rest(wait):
                 try:
                     self._list()
-                    if self._dirty or experiment is None:
-                        experiment = experiment or self._connect()
-                        self._round(experiment)
+                    if self._dirty or runs is None:
+                        runs = runs or self._connect()
+                        self._upload_changed(runs)
                     self._trouble, wait = None, 0.0
                 except Exception as error:
-                    # Whatever it is, training goes on; what MLflow has is asked anew once it answers again.
-                    self._trouble, experiment = self._describe(error), None
+                    # Whatever it is, training goes on; once MLflow answers again it is asked anew what it has.
+                    self._trouble, runs = self._describe(error), None
                     if self._closing:
                         return
                     wait = min(max(2 * wait, _FIRST_WAIT), _LONGEST_WAIT)
@@ -100,35 +94,35 @@ class Mirror:
         with self._wake:
             if wait:
                 self._wake.wait_for(lambda: self._closing, wait)
-            elif not self._list_all:
+            elif self._listed:
                 self._wake.wait_for(lambda: self._closing, _PAUSE)
-                self._wake.wait_for(lambda: self._closing or self._dirty or self._list_all)
-            return not self._abandoned and (not self._closing or bool(self._dirty) or self._list_all)
+                self._wake.wait_for(lambda: self._closing or self._dirty)
+            return not self._abandoned and (not self._closing or bool(self._dirty) or not self._listed)
 
     def _list(self) -> None:
-        if not self._list_all:
+        if self._listed:
             return
         there = self._known.intersection((self._sweep / "trials").names())
         with self._wake:
-            self._list_all = False
+            self._listed = True
             self._dirty |= {trial_id: self._dirty.get(trial_id, 0) + 1 for trial_id in there}
 
-    def _connect(self) -> Experiment:
+    def _connect(self) -> SweepRuns:
         client = connect(self._uri, create=True)
-        experiment = Experiment(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
-        self._page = experiment.page
-        return experiment
+        runs = SweepRuns(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
+        self._page = runs.page
+        return runs
 
-    def _round(self, experiment: Experiment) -> None:
-        """Upload every trial that has changed; one that can not be read keeps no other from it."""
+    def _upload_changed(self, runs: SweepRuns) -> None:
+        """Upload every trial that has changed; one that can not be read does not hold up the others."""
         failure: Exception | None = None
         for trial_id, count in sorted(self._dirty.copy().items()):
             if self._abandoned:
                 return
             try:
-                experiment.upload(trial_id)
+                runs.upload(trial_id)
             except Exception as error:
-                experiment.check()
+                runs.check()
                 failure = error
                 continue
             with self._wake:
@@ -138,5 +132,5 @@ class Mirror:
             raise failure
 
     def _describe(self, error: Exception) -> str:
-        waiting = len(self._known) if self._list_all else len(self._dirty)
+        waiting = len(self._dirty if self._listed else self._known)
         return f"{reason(self._uri, error)}; {waiting} trial{'s wait' if waiting != 1 else ' waits'}"

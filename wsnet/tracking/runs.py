@@ -1,4 +1,4 @@
-"""One sweep's experiment in MLflow, its runs, and what is still missing in it."""
+"""One sweep's experiment in MLflow: what its runs already hold, and uploading what they lack."""
 
 import math
 import time
@@ -7,40 +7,16 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
-from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.storage.trial_directory import LAYERS, TIME, Record
 from wsnet.tracking import tags
 from wsnet.tracking.client import artifact_location
-from wsnet.tracking.tags import parameters, runs_page, view_tag
+from wsnet.tracking.read import runs_by_trial
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
-__all__ = ["Experiment", "trial_runs"]
-
-
-def trial_runs(client: "MlflowClient", experiment_id: str) -> tuple[dict[str, "Run"], list["Run"]]:
-    """An experiment's runs by trial, the fullest of each; and doubles of those."""
-    runs: dict[str, Run] = {}
-    doubles: list[Run] = []
-    for run in _search(client, experiment_id):
-        trial_id = run.data.tags[tags.TRIAL_ID]
-        other = runs.setdefault(trial_id, run)
-        if other is not run:
-            worse, runs[trial_id] = sorted((other, run), key=lambda each: each.data.metrics.get(tags.EPOCH, 0))
-            doubles.append(worse)
-    return runs, doubles
-
-
-def _search(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], f"tags.`{tags.KIND}` = 'trial'", max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
-
+__all__ = ["SweepRuns"]
 
 _RUN_STATUS = {
     "running": "RUNNING",
@@ -52,30 +28,10 @@ _RUN_STATUS = {
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # MLflow's own limits.
 
 
-@dataclass
-class _Mirrored:
-    """What MLflow has of one trial."""
+class SweepRuns:
+    """The runs of one sweep's experiment.
 
-    run_id: str
-    name: str
-    start: int
-    status: str
-    epoch: int = 0
-    tags: dict[str, str] = field(default_factory=dict)
-    params: set[str] = field(default_factory=set)
-    finals: set[str] = field(default_factory=set)
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing of the trial can change any more; the status tag is written after all that it stands for."""
-        status = self.tags.get(tags.STATUS)
-        return status in ("finished", "diverged", "stopped") and self.status == _RUN_STATUS[status]
-
-
-class Experiment:
-    """The mirror image of one sweep.
-
-    Creates the experiment (and the database) where absent, and looks up with one search which runs are there.
+    Creates the experiment (and the database) where absent, and finds with one search which runs are there.
 
     Args:
         client: of a server that answers.
@@ -90,18 +46,18 @@ class Experiment:
     ) -> None:
         self._client, self._sweep, self._manifest, self._revision = client, sweep, manifest, revision
         self._entries = {entry.trial_id: (order, entry) for order, entry in enumerate(manifest.trials)}
-        self._id = self._experiment(uri)
-        runs, doubles = trial_runs(client, self._id)
-        for double in doubles:  # From a call that was repeated because its answer was lost.
-            client.delete_run(double.info.run_id)
+        self._id = self._find_or_create_experiment(uri)
+        runs, duplicates = runs_by_trial(client, self._id)
+        for duplicate in duplicates:  # From a call that was repeated because its answer was lost.
+            client.delete_run(duplicate.info.run_id)
         self._mirrored = {trial_id: _mirrored(run) for trial_id, run in runs.items()}
         for trial_id, mirrored in self._mirrored.items():
-            self._place(trial_id, mirrored)
+            self._update_place(trial_id, mirrored)
 
     @property
     def page(self) -> str:
-        """The page of its runs, to be put behind the UI's address."""
-        return runs_page(self._id)
+        """The page of the runs, to be appended to the UI's address."""
+        return tags.runs_page(self._id)
 
     def check(self) -> None:
         """Raise where the server does not answer."""
@@ -114,36 +70,36 @@ class Experiment:
             return
         order, entry = self._entries[trial_id]
         directory = trial_directory(self._sweep, trial_id)
-        status = directory.status()  # Before the records: so a final status never comes with only a part of them.
+        status = directory.status()  # Before the records, so that a final status never comes with a part of them.
         if status is None:
             return
         records = directory.records()
         if mirrored is None:
-            mirrored = self._mirrored[trial_id] = self._create(order, entry, records)
+            mirrored = self._mirrored[trial_id] = self._create_run(order, entry, records)
         if tags.STATUS not in mirrored.tags:
-            self._describe(mirrored, directory.folder)
+            self._log_config(mirrored, directory.folder)
         self._log_epochs(mirrored, records)
         if status.is_final and records:
             self._log_finals(mirrored, records[-1])
         self._set_tags(mirrored, {tags.STATUS: status.status, tags.MESSAGE: status.message})
         self._set_status(mirrored, status, records)
 
-    def _experiment(self, uri: str) -> str:
+    def _find_or_create_experiment(self, uri: str) -> str:
         name, wanted = self._manifest.name, tags.experiment_tags(self._manifest)
         wanted["mlflow.note.content"] = self._manifest.question  # The UI shows it as a banner.
-        wanted |= view_tag(self._manifest)
+        wanted |= tags.view_tag(self._manifest)
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return str(self._client.create_experiment(name, artifact_location=artifact_location(uri), tags=wanted))
-        if experiment.lifecycle_stage == "deleted":  # Its name can not be given again.
+        if experiment.lifecycle_stage == "deleted":  # No other experiment can have its name.
             self._client.restore_experiment(experiment.experiment_id)
         for key, value in wanted.items():
             if experiment.tags.get(key) != value:
                 self._client.set_experiment_tag(experiment.experiment_id, key, value)
         return str(experiment.experiment_id)
 
-    def _place(self, trial_id: str, mirrored: _Mirrored) -> None:
-        """Say of a run that was there before whether and where it belongs to the sweep as it now is."""
+    def _update_place(self, trial_id: str, mirrored: "_MirroredRun") -> None:
+        """Tag an existing run with its place in the sweep as it now is, or as no longer part of it."""
         if trial_id not in self._entries:
             self._set_tags(mirrored, {tags.IN_SWEEP: "false"})
             return
@@ -153,20 +109,19 @@ class Experiment:
             self._client.update_run(mirrored.run_id, name=entry.name)
             mirrored.name = entry.name
 
-    def _create(self, order: int, entry: TrialEntry, records: list[Record]) -> _Mirrored:
+    def _create_run(self, order: int, entry: TrialEntry, records: list[Record]) -> "_MirroredRun":
         wanted = {key: value for key, value in tags.trial_tags(self._manifest, entry, order).items() if value}
         if self._revision is not None:
             wanted[tags.REVISION] = self._revision
         start = int(1000 * (time.time() - sum(map(_seconds, records))))
         return _mirrored(self._client.create_run(self._id, start_time=start, tags=wanted, run_name=entry.name))
 
-    def _describe(self, mirrored: _Mirrored, folder: Folder) -> None:
+    def _log_config(self, mirrored: "_MirroredRun", folder: Folder) -> None:
         """The resolved configuration, as parameters and as a file."""
         from mlflow.entities import Param
 
         text = (folder.read("trial.yaml") or b"").decode()
-        params = parameters(text)
-        missing = [Param(key, value) for key, value in params.items() if key not in mirrored.params]
+        missing = [Param(key, value) for key, value in tags.parameters(text).items() if key not in mirrored.params]
         for start in range(0, len(missing), _PARAMS_PER_CALL):
             chunk = missing[start : start + _PARAMS_PER_CALL]
             self._client.log_batch(mirrored.run_id, params=chunk)
@@ -174,17 +129,18 @@ class Experiment:
         if text:
             self._client.log_text(mirrored.run_id, text, "trial.yaml")
 
-    def _log_epochs(self, mirrored: _Mirrored, records: list[Record]) -> None:
-        """Every epoch behind the last one there, whole epochs a call."""
+    def _log_epochs(self, mirrored: "_MirroredRun", records: list[Record]) -> None:
+        """Every epoch after the last one there; a call holds whole epochs only."""
         from mlflow.entities import Metric
 
         batch: list[Metric] = []
         for stamp, record in _stamped(mirrored.start, records):
-            epoch = int(record[tags.EPOCH])
+            epoch = int(record["epoch"])
             if epoch <= mirrored.epoch:
                 continue
-            # MLflow drops a metric that it has with the same time stamp: so the stamp depends on the records alone.
-            # Layers stay in the directory: hundreds of charts would bury the others, and slow the mirror down.
+            # MLflow drops a metric that it already has with the same time stamp, so a repeated call adds nothing only
+            # if the stamp depends on the records alone. Layers stay in the directory: hundreds of charts would hide
+            # the others and slow the uploads down.
             shown = {key: value for key, value in record.items() if not key.startswith(LAYERS)}
             metrics = [Metric(key, float(value), stamp, epoch) for key, value in shown.items()]
             if len(batch) + len(metrics) > _METRICS_PER_CALL:
@@ -194,16 +150,16 @@ class Experiment:
         if batch:
             self._log(mirrored, batch)
 
-    def _log(self, mirrored: _Mirrored, batch: list[Any]) -> None:
+    def _log(self, mirrored: "_MirroredRun", batch: list[Any]) -> None:
         self._client.log_batch(mirrored.run_id, metrics=batch)
         mirrored.epoch = max(metric.step for metric in batch)
 
-    def _log_finals(self, mirrored: _Mirrored, record: Record) -> None:
+    def _log_finals(self, mirrored: "_MirroredRun", record: Record) -> None:
         from mlflow.entities import Metric
 
-        # Rounded, since the UI prints up to 17 digits; the full value stands at its epoch.
         finals = {tags.final(key): value for key, value in record.items() if _is_result(key)}
         missing = [
+            # Rounded, since the UI prints up to 17 digits; the full value is logged at its epoch.
             Metric(key, float(f"{value:.5g}"), mirrored.start, 0)
             for key, value in finals.items()
             if key not in mirrored.finals
@@ -212,7 +168,7 @@ class Experiment:
             self._client.log_batch(mirrored.run_id, metrics=missing)
             mirrored.finals.update(finals)
 
-    def _set_tags(self, mirrored: _Mirrored, wanted: dict[str, str]) -> None:
+    def _set_tags(self, mirrored: "_MirroredRun", wanted: dict[str, str]) -> None:
         from mlflow.entities import RunTag
 
         changed = {key: value for key, value in wanted.items() if mirrored.tags.get(key, "") != value}
@@ -220,7 +176,7 @@ class Experiment:
             self._client.log_batch(mirrored.run_id, tags=[RunTag(key, value) for key, value in changed.items()])
             mirrored.tags.update(changed)
 
-    def _set_status(self, mirrored: _Mirrored, status: Status, records: list[Record]) -> None:
+    def _set_status(self, mirrored: "_MirroredRun", status: Status, records: list[Record]) -> None:
         wanted = _RUN_STATUS[status.status]
         if mirrored.status == wanted:
             return
@@ -232,9 +188,29 @@ class Experiment:
         mirrored.status = wanted
 
 
-def _mirrored(run: "Run") -> _Mirrored:
+@dataclass
+class _MirroredRun:
+    """What MLflow has of one trial."""
+
+    run_id: str
+    name: str
+    start: int
+    status: str
+    epoch: int = 0
+    tags: dict[str, str] = field(default_factory=dict)
+    params: set[str] = field(default_factory=set)
+    finals: set[str] = field(default_factory=set)
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing of the trial can change any more; the status tag is written after everything else."""
+        status = self.tags.get(tags.STATUS)
+        return status in ("finished", "diverged", "stopped") and self.status == _RUN_STATUS[status]
+
+
+def _mirrored(run: "Run") -> _MirroredRun:
     data = run.data
-    return _Mirrored(
+    return _MirroredRun(
         run_id=run.info.run_id,
         name=run.info.run_name,
         start=run.info.start_time,
@@ -260,4 +236,4 @@ def _seconds(record: Record) -> float:
 
 
 def _is_result(key: str) -> bool:
-    return "/" in key and not key.startswith((tags.TIME, LAYERS))
+    return "/" in key and not key.startswith((TIME, LAYERS))

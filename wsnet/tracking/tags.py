@@ -1,16 +1,25 @@
-"""What a sweep and its trials are called in MLflow: tags, parameters, and the view of the run table."""
+"""A sweep as MLflow holds it: tags of the experiment and its runs, parameters, and the view of the run table."""
 
 import json
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from ruamel.yaml import YAML
 
 from wsnet.config.published import CASE
 from wsnet.storage import Manifest, TrialEntry
-from wsnet.tracking import tags
 
-__all__ = ["experiment_tags", "flatten", "parameters", "runs_page", "trial_tags", "view_tag"]
+__all__ = [
+    "experiment_tags",
+    "final",
+    "manifest_from_tags",
+    "parameters",
+    "runs_page",
+    "trial_from_tags",
+    "trial_tags",
+    "view_tag",
+]
 
 KIND, TRIAL_ID, SETTING_ID, SEED = "wsnet.kind", "wsnet.trial_id", "wsnet.setting_id", "wsnet.seed"
 SWEEP, REVISION, STATUS, MESSAGE = "wsnet.sweep", "wsnet.revision", "wsnet.status", "wsnet.message"
@@ -18,26 +27,24 @@ AXES, ALSO, ORDER, IN_SWEEP, GROUP = "wsnet.axes", "wsnet.also", "wsnet.order", 
 QUESTION, REPORT, SEEDS, COLUMN_VALUES = "wsnet.question", "wsnet.report", "wsnet.seeds", "wsnet.column_values"
 
 EPOCH = "epoch"
-"""The metric whose value is its own step: how far a run is mirrored."""
+"""The metric whose value is its own step: the last epoch that a run has."""
 
-TIME, FINAL = "time/", "final/"
-"""Metrics of speed; and a trial's last values once more at step 0, where MLflow's charts draw them as bars."""
+FINAL = "final/"
+"""Prefix of a trial's last values, logged once more at step 0, where MLflow's charts draw them as bars."""
 
 
 def experiment_tags(manifest: Manifest) -> dict[str, str]:
-    """What a report needs to know of a sweep beside its trials."""
-    seeds: dict[str, int] = {}
-    for entry in manifest.trials:
-        seeds[entry.setting_id] = seeds.get(entry.setting_id, 0) + 1
-    columns = manifest.report.get("columns")
-    values = {dumps(at[columns]): None for entry in manifest.trials for at in entry.places if columns in at}
+    """What a report needs to know of a sweep beside its trials.
+
+    The number of seeds and the values on the column axis follow from the manifest, but not from the runs, which exist
+    only of trials that have started.
+    """
     return {
         QUESTION: manifest.question,
-        REPORT: dumps(manifest.report),
-        AXES: dumps(manifest.axes),
-        SEEDS: str(max(seeds.values(), default=0)),
-        # A column whose first trial has not started must still stand where the sweep file has it.
-        COLUMN_VALUES: dumps([json.loads(value) for value in values]),
+        REPORT: _dumps(manifest.report),
+        AXES: _dumps(manifest.axes),
+        SEEDS: str(manifest.seeds),
+        COLUMN_VALUES: _dumps(manifest.column_values),
     }
 
 
@@ -49,15 +56,38 @@ def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, s
         SETTING_ID: entry.setting_id,
         SEED: str(entry.seed),
         SWEEP: manifest.name,
-        AXES: dumps(entry.axes),
-        ALSO: dumps(entry.also) if entry.also else "",
+        AXES: _dumps(entry.axes),
+        ALSO: _dumps(entry.also) if entry.also else "",
         ORDER: str(order),
         IN_SWEEP: "true",
-        # MLflow's table groups by one short tag legibly, by several parameters not.
+        # Runs are grouped by this one short tag: groups of several parameters are hard to read in MLflow's table.
         GROUP: re.sub(rf"-s{entry.seed}$", "", entry.name),
-        # A label is no parameter, and a chart can group by it.
+        # A label is no parameter; as a tag, charts can group by it.
         **({CASE: str(entry.axes[CASE])} if CASE in entry.axes else {}),
     }
+
+
+def manifest_from_tags(name: str, tags: Mapping[str, str], trials: list[TrialEntry]) -> Manifest:
+    """The inverse of `experiment_tags`, with the trials that MLflow knows."""
+    return Manifest(
+        name=name,
+        question=tags.get(QUESTION, ""),
+        report=json.loads(tags[REPORT]),
+        axes=json.loads(tags[AXES]),
+        trials=trials,
+    )
+
+
+def trial_from_tags(name: str, tags: Mapping[str, str]) -> TrialEntry:
+    """The inverse of `trial_tags`."""
+    return TrialEntry(
+        trial_id=tags[TRIAL_ID],
+        setting_id=tags[SETTING_ID],
+        seed=int(tags[SEED]),
+        name=name,
+        axes=json.loads(tags[AXES]),
+        also=json.loads(tags.get(ALSO) or "[]"),
+    )
 
 
 def final(metric: str) -> str:
@@ -65,33 +95,30 @@ def final(metric: str) -> str:
     return FINAL + metric.replace("/", "_")
 
 
-def dumps(value: Any) -> str:
-    """JSON text, the same for the same value wherever it comes from."""
-    return json.dumps(value, ensure_ascii=False)
-
-
 def parameters(text: str) -> dict[str, str]:
     """The text of a `trial.yaml` (YAML 1.2) as parameters."""
-    return flatten(YAML(typ="safe", pure=True).load(text) or {})
+    return _flatten(YAML(typ="safe", pure=True).load(text) or {})
 
 
-def flatten(tree: Any, prefix: str = "") -> dict[str, str]:
+def _flatten(tree: Any, prefix: str = "") -> dict[str, str]:
     """Nested mappings as dotted keys with text, as MLflow's parameters are: `{"model.norm.name": "group"}`."""
     if not isinstance(tree, dict) or not tree:
-        return {prefix: tree if isinstance(tree, str) else tags.dumps(tree)} if prefix else {}
+        return {prefix: tree if isinstance(tree, str) else _dumps(tree)} if prefix else {}
     flat: dict[str, str] = {}
     for key, value in tree.items():
-        flat |= flatten(value, f"{prefix}.{key}" if prefix else str(key))
+        flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat
 
 
-_KEY = "wsnet"
+_VIEW = "wsnet"
+"""Name of the view in its tag and in the address of its page."""
+
 _PARAMETER_WIDTH, _METRIC_WIDTH = 130, 180
 """Pixels of a column: MLflow's own 100 cut `final/test_top1_error` off."""
 
 
 def view_tag(manifest: Manifest) -> dict[str, str]:
-    """The experiment tag that holds the view."""
+    """The experiment tag that holds the view of the run table: the axes and the reported metric, sorted by that."""
     metric = f"metrics.`{final(manifest.report['metric'])}`"
     shown = [metric, *(f"metrics.`{final(name)}`" for name in ("validation/top1_error", "train/loss"))]
     axes = (f"tags.`{key}`" if key == CASE else f"params.`{key}`" for key in manifest.axes)
@@ -104,9 +131,13 @@ def view_tag(manifest: Manifest) -> dict[str, str]:
         "orderByAsc": not manifest.report["metric"].endswith("accuracy"),
         "searchFilter": "",
     }
-    return {f"mlflow.sharedViewState.{_KEY}": dumps(state)}
+    return {f"mlflow.sharedViewState.{_VIEW}": _dumps(state)}
 
 
 def runs_page(experiment_id: str) -> str:
-    """The page of that view, to be put behind the UI's address."""
-    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_KEY}"
+    """The page of that view, to be appended to the UI's address."""
+    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_VIEW}"
+
+
+def _dumps(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,30 @@
+"""A sweep as MLflow holds it."""
+
+from dataclasses import replace
+
+from tests.tracking.sweeps import BATCH_SIZES, manifest
+from wsnet.tracking.tags import experiment_tags, manifest_from_tags, trial_from_tags, trial_tags, view_tag
+
+
+def test_a_manifest_comes_back_from_its_tags() -> None:
+    plain = manifest()
+    last = plain.trials[-1]
+    also = replace(last, also=[{**last.axes, "train.batch_size": 64}])
+    sweep = replace(plain, trials=[*plain.trials[:-1], also])
+    trials = [trial_from_tags(entry.name, trial_tags(sweep, entry, order)) for order, entry in enumerate(sweep.trials)]
+    assert manifest_from_tags(sweep.name, experiment_tags(sweep), trials) == sweep
+
+
+def test_the_experiment_has_the_seeds_and_the_columns_of_trials_that_have_not_started() -> None:
+    tags = experiment_tags(manifest())
+    assert (tags["wsnet.seeds"], tags["wsnet.column_values"]) == ("3", str(BATCH_SIZES))
+
+
+def test_a_label_is_a_tag_that_the_table_of_runs_shows() -> None:
+    plain = manifest()
+    entry = replace(plain.trials[0], axes={"case": "ResNet-110", **plain.trials[0].axes})
+    labelled = replace(plain, axes=["case", *plain.axes], trials=[entry])
+    assert trial_tags(labelled, entry, 0)["case"] == "ResNet-110"
+    assert "case" not in trial_tags(plain, plain.trials[0], 0)
+    (view,) = view_tag(labelled).values()
+    assert "tags.`case`" in view and "params.`case`" not in view

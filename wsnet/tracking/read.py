@@ -1,0 +1,128 @@
+"""Reading a sweep back from MLflow: its manifest, and the outcome of every trial that has started."""
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wsnet.config.errors import did_you_mean
+from wsnet.storage import Manifest, Outcome
+from wsnet.tracking import tags
+from wsnet.tracking.client import connect, fail_fast, reason, sqlite_file
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+    from mlflow.entities import Experiment, Run
+
+__all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial"]
+
+
+class TrackingError(ValueError):
+    """A sweep that can not be read from MLflow; the message is one line for a person."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MirroredSweep:
+    """What MLflow has of a sweep.
+
+    Attributes:
+        manifest: with the trials that have started, in the order of the sweep file; MLflow knows of no others.
+        seeds: `Manifest.seeds` of the whole sweep.
+        column_values: `Manifest.column_values` of the whole sweep.
+        outcomes: by trial_id, of the manifest's trials.
+    """
+
+    manifest: Manifest
+    seeds: int
+    column_values: list[Any]
+    outcomes: dict[str, Outcome]
+
+
+def read_sweep(uri: str, experiment: str) -> MirroredSweep:
+    """Read a sweep's experiment.
+
+    Raises:
+        TrackingError: nothing answers at the URI, it has no such experiment, or that is not a sweep's.
+    """
+    file = sqlite_file(uri)
+    if file is not None and not _is_mlflow(file):  # MLflow would create it, or its tables in it.
+        raise TrackingError(f"tracking URI must name an existing MLflow database, but got {uri!r}")
+    with fail_fast():
+        try:
+            client = connect(uri)
+            found = client.get_experiment_by_name(experiment)
+            names = [] if found is not None else _sweep_names(client)
+            runs = runs_by_trial(client, found.experiment_id)[0] if found is not None else {}
+        except Exception as error:
+            raise TrackingError(reason(uri, error)) from error
+    if found is None:
+        hint = did_you_mean(experiment, names) or "; there are no sweeps"
+        raise TrackingError(f"no experiment {experiment!r} in {uri}{hint}")
+    if tags.REPORT not in found.tags:
+        raise TrackingError(f"experiment {experiment!r} in {uri} is not a sweep: it has no tag {tags.REPORT!r}")
+    return _sweep(found, runs)
+
+
+def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str, "Run"], list["Run"]]:
+    """An experiment's runs by trial, the one with most epochs of each; and the duplicates of those."""
+    runs: dict[str, Run] = {}
+    duplicates: list[Run] = []
+    for run in _search(client, experiment_id):
+        trial_id = run.data.tags[tags.TRIAL_ID]
+        other = runs.setdefault(trial_id, run)
+        if other is not run:
+            worse, runs[trial_id] = sorted((other, run), key=lambda each: each.data.metrics.get(tags.EPOCH, 0))
+            duplicates.append(worse)
+    return runs, duplicates
+
+
+def _search(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], f"tags.`{tags.KIND}` = 'trial'", max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
+
+
+def _sweep(experiment: "Experiment", runs: "dict[str, Run]") -> MirroredSweep:
+    # The status tag is written last, so a run without one is not complete yet.
+    complete = [
+        run for run in runs.values() if tags.STATUS in run.data.tags and run.data.tags.get(tags.IN_SWEEP) == "true"
+    ]
+    complete.sort(key=lambda run: int(run.data.tags[tags.ORDER]))
+    trials = [tags.trial_from_tags(run.info.run_name, run.data.tags) for run in complete]
+    return MirroredSweep(
+        manifest=tags.manifest_from_tags(experiment.name, experiment.tags, trials),
+        seeds=int(experiment.tags[tags.SEEDS]),
+        column_values=json.loads(experiment.tags[tags.COLUMN_VALUES]),
+        outcomes={run.data.tags[tags.TRIAL_ID]: _outcome(run) for run in complete},
+    )
+
+
+def _outcome(run: "Run") -> Outcome:
+    epoch = int(run.data.metrics.get(tags.EPOCH, 0))
+    # Only the protocol buffer tells at which step a metric was last logged.
+    last = {metric.key: metric.value for metric in run.data.to_proto().metrics if metric.step == epoch}
+    return Outcome(
+        status=run.data.tags[tags.STATUS],
+        record={key: value for key, value in last.items() if not key.startswith(tags.FINAL)},
+    )
+
+
+def _sweep_names(client: "MlflowClient") -> list[str]:
+    return sorted(experiment.name for experiment in client.search_experiments() if tags.REPORT in experiment.tags)
+
+
+def _is_mlflow(file: Path) -> bool:
+    """Whether a file is an MLflow database; opens it read-only."""
+    try:
+        with closing(sqlite3.connect(f"{file.as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("select 1 from sqlite_master where name = 'experiments'").fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None
