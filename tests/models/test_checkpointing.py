@@ -73,8 +73,8 @@ def test_without_a_seed_dropout_is_repeated_too() -> None:
     for on in (False, True):
         model = network(config("wrn", checkpointing=on, **options), classes=10, shape=(3, 8, 8))
         for module in model.modules():
-            if hasattr(module, "is_told"):
-                module.is_told = False
+            if hasattr(module, "has_step"):
+                module.has_step = False
         torch.manual_seed(0)
         model(torch.ones(2, 3, 8, 8)).square().sum().backward()
         grads.append([p.grad for p in model.parameters()])

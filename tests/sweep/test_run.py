@@ -54,7 +54,7 @@ def test_failing_and_diverging_trials_end_no_other_and_only_the_failed_are_tried
     ran = train(path, tmp_path)
     failed, diverged, finished = ran.trial_ids
     assert [status.status for status in ran.statuses().values()] == ["failed", "diverged", "finished"]
-    assert (ran.outcome.progress.count("failed"), ran.outcome.tally.done) == (1, 2)
+    assert (ran.outcome.progress.count("failed"), ran.outcome.progress.done) == (1, 2)
     message = ran.directory(failed).status().message  # type: ignore[union-attr]
     assert "batch" in message
     assert f"failed: {message}" in ran.printed and ran.printed.count("failed:") == 1
@@ -75,7 +75,7 @@ def test_a_trial_that_can_not_even_say_so_counts_as_failed(tmp_path: Path, capsy
     (tmp_path / "tiny" / "trials").mkdir(parents=True)
     (tmp_path / "tiny" / "trials" / blocked).write_text("a file where the trial's directory would be")
     ran = train(path, tmp_path)
-    assert (ran.outcome.progress.count("failed"), ran.outcome.tally.done) == (1, 1)
+    assert (ran.outcome.progress.count("failed"), ran.outcome.progress.done) == (1, 1)
     assert "failed: " in ran.printed and "Error: [Errno" in ran.printed
     assert "Error" in capsys.readouterr().err, "what goes wrong in the driver is shown"
 
