@@ -66,9 +66,9 @@ def block_positions(blocks: Sequence[int], size: Size) -> Iterator[Position]:
             size = position.size_out
 
 
-# The two blocks are written out, signatures too, as in torchvision: published weights load by the names of their layers,
-# and `act2` ends one of them but not the other, so that a common base would have to compute names. The same holds for
-# the blocks of `pyramidnet`.
+# The two blocks are written out, signatures too, as in torchvision: published weights load by the names of the layers,
+# and `act2` ends one block but not the other, so that a common base would have to compute names. The same holds for the
+# blocks of `pyramidnet`.
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions: in_channels -> width -> out_channels (He et al. 2016, figure 5 left).
 

@@ -41,8 +41,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "shake_shake": ShakeShakeNet,
     "torchvision": torchvision_net,
 }
-"""Architectures by name. The options in the configuration are their keyword arguments, which is why signatures of related
-architectures repeat each other: each says in full what it takes, and a missing or unknown option is an error."""
+"""Architectures by name. The options in the configuration are their keyword arguments: signatures of related networks
+repeat each other, since each says in full what it takes."""
 
 
 def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> nn.Module:
