@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wsnet.config import Sweep
-    from wsnet.storage import Folder
+    from wsnet.storage import Folder, Manifest
     from wsnet.sweep.run import SweepOutcome
 
 __all__ = ["main"]
@@ -142,13 +142,13 @@ def _train(
     command: str,
     console: "Console",
 ) -> int:
-    """Train the settings of `sweep`, which may be some of the `whole` sweep's; the manifest is always of the whole."""
+    """Train the settings of `sweep`, which are some or all of the `whole` sweep's."""
     from wsnet.sweep.ray_session import check_address
 
     if arguments.address is not None:
         check_address(arguments.address)
     with console.status("reading images, building models"):
-        from wsnet.storage import Folder, StorageError
+        from wsnet.storage import Folder
         from wsnet.sweep.plan import make_plan
         from wsnet.sweep.revision import source_revision
         from wsnet.sweep.run import run
@@ -157,13 +157,8 @@ def _train(
         plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
-        manifest, plan = plan.manifest, plan.of(sweep)
-        try:
-            folder.write("sweep.yaml", _as_written(arguments).encode())
-            manifest.write(folder)
-        except OSError as error:
-            rule = "--storage must be a place that can be written to"
-            raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
+        manifest, plan = plan.manifest, plan.of(sweep)  # The manifest is the whole sweep's in any case.
+        _write(manifest, folder, arguments)
     console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
     patience = _PATIENCE[uri.startswith("sqlite:")]
@@ -186,6 +181,18 @@ def _train(
         print(f"tracking: {trouble}; {rest}", file=sys.stderr)
     conclude(folder, console)
     return _finish(outcome, command, uri, mirror.page, folder, console)
+
+
+def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> None:
+    """Write the manifest and the sweep file to the sweep's folder."""
+    from wsnet.storage import StorageError
+
+    try:
+        folder.write("sweep.yaml", _as_written(arguments).encode())
+        manifest.write(folder)
+    except OSError as error:
+        rule = "--storage must be a place that can be written to"
+        raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
 
 
 def _finish(
