@@ -6,7 +6,6 @@ from datetime import timedelta
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.config.norm import NoNormConfig, SyncBatchNormConfig
 from wsnet.layers import Layers, initialize, initialize_from_data
@@ -47,10 +46,10 @@ def weights() -> Tensor:
     return torch.randn(sum(SHARES), 3, 5, 4, generator=generator, dtype=torch.float64)
 
 
-def result(model: nn.Module, forward: nn.Module, x: Tensor, g: Tensor, scale: float) -> dict[str, Tensor]:
+def result(model: nn.Module, x: Tensor, g: Tensor, scale: float) -> dict[str, Tensor]:
     """Output, gradients and state after one training step's backward."""
     x = x.clone().requires_grad_()
-    y = forward(x)
+    y = model(x)
     ((y * g).sum() * scale).backward()
     assert x.grad is not None
     gradients = {f"grad.{name}": value.grad for name, value in model.named_parameters() if value.grad is not None}
@@ -66,10 +65,12 @@ def worker(rank: int, store: str) -> dict[str, Tensor]:
     try:
         first = sum(SHARES[:rank])
         mine = slice(first, first + SHARES[rank])
-        model = network()
-        forward = DistributedDataParallel(model, broadcast_buffers=False)
         # As the training loop weighs: the mean over workers is the mean over the batch.
-        found = result(model, forward, batch()[mine], weights()[mine], world / sum(SHARES))
+        found = result(network(), batch()[mine], weights()[mine], world / sum(SHARES))
+        for name, value in found.items():
+            if name.startswith("grad."):  # As DistributedDataParallel, whose first use in a process takes seconds.
+                dist.all_reduce(value)
+                value /= world
         initialized = normalized()
         initialize_from_data(initialized, batch()[mine])
         dist.barrier()

@@ -36,7 +36,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]
 
 def test_two_workers_find_what_one_finds_with_the_whole_batch(workers: list[dict[str, Tensor]]) -> None:
     model, batch = sync_child.network(), sync_child.batch()
-    alone = sync_child.result(model, model, batch, sync_child.weights(), 1 / len(batch))
+    alone = sync_child.result(model, batch, sync_child.weights(), 1 / len(batch))
     first, second = workers
     torch.testing.assert_close(torch.cat([first.pop("y"), second.pop("y")]), alone.pop("y"))
     # Each worker's loss is twice its share of the mean loss.
