@@ -6,16 +6,16 @@ import pytest
 from rich.console import Console
 
 from wsnet.storage import Status, TrialEntry
-from wsnet.sweep.progress import Progress, ProgressDisplay
+from wsnet.sweep.progress import ProgressDisplay, SweepProgress
 
 
-def tally(*, settings: int = 2, seeds: int = 2, epochs: int = 10) -> Progress:
+def tally(*, settings: int = 2, seeds: int = 2, epochs: int = 10) -> SweepProgress:
     trials = [
         TrialEntry(trial_id=f"{n}-{s}", setting_id=str(n), seed=s, name=f"bn-b{2**n}-lr0.0001-wd0.0005-s{s}", axes={})
         for n in range(settings)
         for s in range(seeds)
     ]
-    return Progress(trials, {trial.trial_id: epochs for trial in trials})
+    return SweepProgress(trials, {trial.trial_id: epochs for trial in trials})
 
 
 def record(epoch: int, error: float = 50.0, seconds: float = 2.0) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import Folder, Status, trial_directory
-from wsnet.sweep.progress import STOPPED, Progress, ProgressDisplay
+from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
 __all__ = ["SweepCallback"]
 
@@ -27,7 +27,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
     """
 
     def __init__(
-        self, folder: Folder, progress: Progress, display: ProgressDisplay, changed: Callable[[str], None]
+        self, folder: Folder, progress: SweepProgress, display: ProgressDisplay, changed: Callable[[str], None]
     ) -> None:
         super().__init__()
         self._folder, self._progress, self._display, self._changed = folder, progress, display, changed

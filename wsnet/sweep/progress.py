@@ -16,7 +16,7 @@ from rich.text import Text
 
 from wsnet.storage import Status, TrialEntry
 
-__all__ = ["STOPPED", "Progress", "ProgressDisplay", "SettingState"]
+__all__ = ["STOPPED", "ProgressDisplay", "SettingState", "SweepProgress"]
 
 STOPPED = "stopped by the scheduler"
 """The message of a trial that the scheduler stopped."""
@@ -52,7 +52,7 @@ class SettingState:
 
 
 @dataclass
-class Progress:
+class SweepProgress:
     """How far the trials of a sweep are, kept up to date by `started`, `measured` and `ended`.
 
     Attributes:
@@ -151,7 +151,9 @@ class ProgressDisplay:
         trouble: asked for a line to show below, such as that tracking is down.
     """
 
-    def __init__(self, progress: Progress, console: Console, trouble: Callable[[], str | None] = lambda: None) -> None:
+    def __init__(
+        self, progress: SweepProgress, console: Console, trouble: Callable[[], str | None] = lambda: None
+    ) -> None:
         self._progress, self._console, self._trouble = progress, console, trouble
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = -math.inf

@@ -6,7 +6,7 @@ from typing import Literal
 from wsnet.storage import Folder, Status, trial_directory
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import Plan, PlannedTrial
-from wsnet.sweep.progress import Progress
+from wsnet.sweep.progress import SweepProgress
 
 __all__ = ["TrialState", "progress_so_far", "read_states", "unfinished"]
 
@@ -65,10 +65,10 @@ def _state(trial: PlannedTrial, folder: Folder, has_started: bool) -> TrialState
     return TrialState(trial=trial, status=status, records=directory.records() if status is not None else [])
 
 
-def progress_so_far(states: list[TrialState]) -> Progress:
+def progress_so_far(states: list[TrialState]) -> SweepProgress:
     """The progress that a start of the sweep begins with."""
     trials = [state.trial for state in states]
-    progress = Progress([t.entry for t in trials], {t.entry.trial_id: t.config.train.epochs for t in trials})
+    progress = SweepProgress([t.entry for t in trials], {t.entry.trial_id: t.config.train.epochs for t in trials})
     for state in states:
         if state.records:
             progress.measured(state.trial_id, state.records[-1])

@@ -11,7 +11,7 @@ from rich.console import Console
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.sweep.plan import Plan
-from wsnet.sweep.progress import STOPPED, Progress, ProgressDisplay
+from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, interruptible, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
@@ -33,7 +33,7 @@ class SweepOutcome:
         interrupted: whether it was stopped from outside.
     """
 
-    progress: Progress
+    progress: SweepProgress
     interrupted: bool
 
 
@@ -115,7 +115,7 @@ def _without_stopped(
     missing: list[TrialState],
     scheduler: "JournaledAsha",
     folder: Folder,
-    progress: Progress,
+    progress: SweepProgress,
     changed: Callable[[str], None],
 ) -> list[TrialState]:
     """Mark the trials whose stop at a rung an earlier start did not live to write down; returns the others."""
