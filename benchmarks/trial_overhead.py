@@ -25,7 +25,7 @@ from wsnet.storage import Folder
 from wsnet.sweep.plan import Plan, make_plan
 from wsnet.sweep.ray_session import ray_session
 from wsnet.sweep.run import run
-from wsnet.sweep.trainable import Jobs, train_job, train_on_workers
+from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
 Span = tuple[float, float]
 
@@ -63,16 +63,16 @@ def show(name: str, trials: list[Span], began: float) -> float:
     return overhead
 
 
-def tuned(function: Any, plan: Plan, count: int, need: dict[str, float], jobs: Jobs, slots: int) -> None:
+def tuned(function: Any, plan: Plan, count: int, need: dict[str, float], context: SweepContext, slots: int) -> None:
     """Run the first `count` trials of the plan through Tune without reused actors."""
     from ray import tune
 
     ids = [trial.entry.trial_id for trial in plan.trials[:count]]
     tune.Tuner(
-        tune.with_resources(tune.with_parameters(function, jobs=jobs), need),
+        tune.with_resources(tune.with_parameters(function, context=context), need),
         param_space={"trial_id": tune.grid_search(ids)},
         tune_config=tune.TuneConfig(reuse_actors=False, max_concurrent_trials=slots),
-        run_config=tune.RunConfig(storage_path=jobs.scratch, verbose=0),
+        run_config=tune.RunConfig(storage_path=context.scratch, verbose=0),
     ).fit()
 
 
@@ -91,10 +91,10 @@ def main() -> None:
             reused = Folder(Path(work) / "reused")
             plan.manifest.write(reused)
             quiet = Console(file=open(os.devnull, "w"))  # noqa: SIM115
-            run(plan, sweep=reused, data_root=data_root(), address=None, console=quiet, changed=lambda trial_id: None)
+            run(plan, folder=reused, data_root=data_root(), address=None, console=quiet, changed=lambda trial_id: None)
             overhead = show("wsnet (Tune, reused actors)", spans(reused, ids), started)
-            jobs = Jobs(
-                sweep="",
+            context = SweepContext(
+                folder="",
                 data_root=str(data_root().absolute()),
                 configs={trial.entry.trial_id: trial.config.model_dump_json() for trial in plan.trials},
                 workers=1,
@@ -112,7 +112,7 @@ def main() -> None:
                 folder = Folder(Path(work) / name)
                 began = time.time()
                 slots = int(sum(node.cpus for node in session.nodes))
-                tuned(function, plan, arguments.compared, need, replace(jobs, sweep=str(folder.local)), slots)
+                tuned(function, plan, arguments.compared, need, replace(context, folder=str(folder.local)), slots)
                 ratios[name] = show(name, spans(folder, ids[: arguments.compared]), began) / overhead
     print(f"outside fit: {overhead:.3f} s a trial (bar: 0.15)")
     for name, ratio in ratios.items():

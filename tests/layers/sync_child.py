@@ -1,11 +1,11 @@
-"""One of several processes that share a batch: `python sync_child.py rank world store result`; see the test."""
+"""The second of two processes that share a batch: `python sync_child.py store result`; the first is the test's own."""
 
 import sys
+from datetime import timedelta
 
 import torch
 from torch import Tensor, nn
 from torch import distributed as dist
-from torch.nn.parallel import DistributedDataParallel
 
 from wsnet.config.norm import NoNormConfig, SyncBatchNormConfig
 from wsnet.layers import Layers, initialize, initialize_from_data
@@ -46,33 +46,39 @@ def weights() -> Tensor:
     return torch.randn(sum(SHARES), 3, 5, 4, generator=generator, dtype=torch.float64)
 
 
-def result(model: nn.Module, forward: nn.Module, x: Tensor, g: Tensor, scale: float) -> dict[str, Tensor]:
+def result(model: nn.Module, x: Tensor, g: Tensor, scale: float) -> dict[str, Tensor]:
     """Output, gradients and state after one training step's backward."""
     x = x.clone().requires_grad_()
-    y = forward(x)
+    y = model(x)
     ((y * g).sum() * scale).backward()
     assert x.grad is not None
     gradients = {f"grad.{name}": value.grad for name, value in model.named_parameters() if value.grad is not None}
     return {"y": y.detach(), "x": x.grad, **gradients, **model.state_dict()}
 
 
-def main() -> None:
-    torch.set_num_threads(1)
-    rank, world = int(sys.argv[1]), int(sys.argv[2])
-    dist.init_process_group("gloo", init_method=f"file://{sys.argv[3]}", rank=rank, world_size=world)
-    first = sum(SHARES[:rank])
-    mine = slice(first, first + SHARES[rank])
-    model = network()
-    forward = DistributedDataParallel(model, broadcast_buffers=False)
-    # As the training loop weighs: the mean over workers is the mean over the batch.
-    found = result(model, forward, batch()[mine], weights()[mine], world / sum(SHARES))
-    initialized = normalized()
-    initialize_from_data(initialized, batch()[mine])
-    found |= {f"initialized.{name}": value for name, value in initialized.state_dict().items()}
-    torch.save(found, f"{sys.argv[4]}.{rank}")
-    dist.barrier()
-    dist.destroy_process_group()
+def worker(rank: int, store: str) -> dict[str, Tensor]:
+    """What one of the processes finds; they meet at the file `store`."""
+    world = len(SHARES)
+    dist.init_process_group(
+        "gloo", init_method=f"file://{store}", rank=rank, world_size=world, timeout=timedelta(seconds=120)
+    )
+    try:
+        first = sum(SHARES[:rank])
+        mine = slice(first, first + SHARES[rank])
+        # As the training loop weighs: the mean over workers is the mean over the batch.
+        found = result(network(), batch()[mine], weights()[mine], world / sum(SHARES))
+        for name, value in found.items():
+            if name.startswith("grad."):  # As DistributedDataParallel, whose first use in a process takes seconds.
+                dist.all_reduce(value)
+                value /= world
+        initialized = normalized()
+        initialize_from_data(initialized, batch()[mine])
+        dist.barrier()
+    finally:
+        dist.destroy_process_group()
+    return found | {f"initialized.{name}": value for name, value in initialized.state_dict().items()}
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)
+    torch.save(worker(1, sys.argv[1]), sys.argv[2])

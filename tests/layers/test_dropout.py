@@ -114,7 +114,7 @@ def test_an_initialized_model_draws_from_its_seed_before_the_first_step() -> Non
     assert torch.equal(model(x), model(x))
     model[0].reset_parameters()
     initialize(model, 6)
-    assert model[1].is_told
+    assert model[1].has_step
 
 
 def test_without_a_seed_every_forward_draws_anew_from_torchs_generator() -> None:

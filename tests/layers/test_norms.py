@@ -1,10 +1,11 @@
 """Every norm against its plain formula in float64."""
 
+import sys
 from typing import Any
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from wsnet.config.norm import (
     BatchNormConfig,
@@ -19,7 +20,7 @@ from wsnet.config.norm import (
     NormConfig,
     SyncBatchNormConfig,
 )
-from wsnet.layers import Layers, uses_batch_statistics
+from wsnet.layers import Layers
 
 N, C, H, W = 5, 8, 6, 7
 
@@ -135,6 +136,21 @@ def test_statistics_over_a_single_element_are_refused(config: NormConfig) -> Non
         made(config, size=(1, 1))
 
 
+def test_every_public_layer_is_imported_from_the_package() -> None:
+    import wsnet.layers
+
+    public = {
+        name
+        for module in sys.modules.values()
+        if module.__name__.startswith("wsnet.layers.")
+        for name in getattr(module, "__all__", ())
+        if isinstance(kind := getattr(module, name), type) and issubclass(kind, nn.Module)
+    }
+    bases = {"OnlineNorm", "ReparametrizedConv2d"}
+    assert {"OnlineNorm1d", "OnlineNorm2d", "StandardizedConv2d"} <= public
+    assert public - bases <= set(wsnet.layers.__all__)
+
+
 EVERY: list[NormConfig] = [
     BatchNormConfig(name="batch"),
     SyncBatchNormConfig(name="sync_batch"),
@@ -153,7 +169,7 @@ EVERY: list[NormConfig] = [
 def test_images_of_a_batch_mix_just_where_it_is_said(config: NormConfig) -> None:
     norm, x = made(config), images()
     alone, together = norm(x[:1]), norm(x)[:1]
-    assert uses_batch_statistics(config) is not torch.allclose(alone, together)
+    assert config.over_batch is not torch.allclose(alone, together)
 
 
 @pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)

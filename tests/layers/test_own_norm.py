@@ -97,8 +97,8 @@ def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
         ("class N(\n", "mine.py:1: SyntaxError: '(' was never closed"),
         ("def f():\n    raise KeyError('k')\n\nf()\n", "mine.py:2: KeyError: 'k'"),
         ("import not_there\n", "mine.py:1: ModuleNotFoundError: No module named 'not_there'"),
-        ("import helper\n", "an own norm is one file, so that its hash tells all of it: put both into one"),
-        ("x = 1\n", "has no class 'N'; it has no class at all"),
+        ("import helper\n", "an own norm must be one file, since only that file is hashed: put both into one"),
+        ("x = 1\n", "has no class 'N'; it defines no class"),
         ("N = 3\n", "N must be a class derived from torch.nn.Module, but is a int"),
     ],
 )

@@ -19,26 +19,24 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture(scope="module")
 def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]:
-    """What each of two processes found."""
+    """What each of two processes, this one and a child, found."""
     folder = tmp_path_factory.mktemp("sync")
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
-    places = [str(folder / "store"), str(folder / "result")]
-    children = [
-        subprocess.Popen(
-            [sys.executable, sync_child.__file__, str(rank), "2", *places],
-            cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True,
-        )
-        for rank in (0, 1)
-    ]  # fmt: skip
-    for child in children:
+    store, result = str(folder / "store"), str(folder / "result")
+    command = [sys.executable, sync_child.__file__, store, result]
+    child = subprocess.Popen(command, cwd=ROOT, env=environment, stderr=subprocess.PIPE, text=True)
+    try:
+        first = sync_child.worker(0, store)
         _, errors = child.communicate(timeout=120)
-        assert child.returncode == 0, errors
-    return [torch.load(f"{places[1]}.{rank}") for rank in (0, 1)]
+    finally:
+        child.kill()
+    assert child.returncode == 0, errors
+    return [first, torch.load(result)]
 
 
 def test_two_workers_find_what_one_finds_with_the_whole_batch(workers: list[dict[str, Tensor]]) -> None:
     model, batch = sync_child.network(), sync_child.batch()
-    alone = sync_child.result(model, model, batch, sync_child.weights(), 1 / len(batch))
+    alone = sync_child.result(model, batch, sync_child.weights(), 1 / len(batch))
     first, second = workers
     torch.testing.assert_close(torch.cat([first.pop("y"), second.pop("y")]), alone.pop("y"))
     # Each worker's loss is twice its share of the mean loss.

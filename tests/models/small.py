@@ -1,5 +1,7 @@
 """Every architecture at a size that trains in milliseconds, and which norms and weights it is tried with."""
 
+import itertools
+from collections.abc import Iterable
 from typing import Any
 
 from tests.models.configs import NORMS
@@ -65,13 +67,24 @@ HUGE: dict[str, tuple[dict[str, Any], Shape]] = {
 WEIGHTS = ("none", "standardized", "normalized")
 ALL = SMALL | LARGE | HUGE
 
-TRIPLES = [
-    *((architecture, norm, weight) for architecture in SMALL for norm in NORMS for weight in WEIGHTS),
-    *(
+
+def with_one_weight(architectures: Iterable[str]) -> list[tuple[str, str, str]]:
+    """Each architecture with each norm, and one kind of weight that changes from one to the next."""
+    return [
         (architecture, norm, WEIGHTS[(number + shift) % 3])
-        for shift, architecture in enumerate(LARGE)
+        for shift, architecture in enumerate(architectures)
         for number, norm in enumerate(NORMS)
-    ),
+    ]
+
+
+TRIPLES = [
+    *with_one_weight(SMALL),
+    *with_one_weight(LARGE),
     *((architecture, "batch", weight) for architecture in HUGE for weight in WEIGHTS),
 ]
-"""(architecture, norm, weight)."""
+"""(architecture, norm, weight): any two of them meet."""
+
+OTHER_TRIPLES = [
+    triple for triple in itertools.product(SMALL, NORMS, WEIGHTS) if triple not in set(with_one_weight(SMALL))
+]
+"""What is left of the small nets."""

@@ -30,7 +30,7 @@ def test_halving_stops_trials_at_rungs_and_a_second_run_changes_nothing(tmp_path
     stopped = [status for status in ends if status.status == "stopped"]
     assert len(stopped) >= 2
     assert all(status.epoch in (1, 2) and status.message == "stopped by the scheduler" for status in stopped)
-    assert ran.outcome.tally.done == len(LRS)
+    assert ran.outcome.progress.done == len(LRS)
     assert all(len(ran.directory(i).records()) == s.epoch for i, s in zip(ran.trial_ids, ends, strict=True))
 
     again = halving(tmp_path)

@@ -14,7 +14,7 @@ from ray import tune
 from tests.sweep.tiny import ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
 from wsnet.sweep import trainable
-from wsnet.sweep.trainable import Jobs, train_and_log
+from wsnet.sweep.trainable import SweepContext, train_and_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -101,20 +101,20 @@ def killed_once(tmp_path: Path, expected: Ran, workers: int = 1) -> Ran:
     return ran
 
 
-def _dying(told: dict[str, Any], jobs: Jobs) -> None:
+def _dying(told: dict[str, Any], context: SweepContext) -> None:
     """Ends the process before Tune is told of a rung, once: `die` in the sweep's folder says at which."""
-    mark = Path(jobs.sweep) / "die"
+    mark = Path(context.folder) / "die"
     if mark.exists() and json.loads(mark.read_text()) == [told["trial"], told["epoch"]]:
         mark.unlink()
         os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _dying_job(config: dict[str, Any], *, jobs: Jobs) -> None:
+def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
     def tell(told: dict[str, Any]) -> None:
-        _dying(told, jobs)
+        _dying(told, context)
         tune.report(told)
 
-    train_and_log(config["trial_id"], jobs, tell)
+    train_and_log(config["trial_id"], context, tell)
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -136,16 +136,16 @@ def _dying_worker(config: dict[str, Any]) -> None:
 
     def tell(told: dict[str, Any]) -> None:
         if ray.train.get_context().get_world_rank() == 0:
-            _dying(told, config["jobs"])
+            _dying(told, config["context"])
         report(told)
 
     ray.train.report = tell
     _worker(config)
 
 
-def _on_dying_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
+def _on_dying_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     trainable._worker = _dying_worker
-    _train_on_workers(config, jobs=jobs)
+    _train_on_workers(config, context=context)
 
 
 @pytest.mark.usefixtures("shared_ray")
@@ -155,5 +155,5 @@ def test_workers_of_one_trial_wait_for_its_verdict_also_when_one_is_killed_befor
     expected = undisturbed(tmp_path, workers=2)
     ends = zip(expected.trial_ids, expected.statuses().values(), strict=True)
     assert all(len(expected.directory(trial_id).records()) == status.epoch for trial_id, status in ends)
-    monkeypatch.setattr("wsnet.sweep.trainable.train_on_workers", _on_dying_workers)
+    monkeypatch.setattr("wsnet.sweep.run.train_on_workers", _on_dying_workers)
     assert_the_same(killed_once(tmp_path, expected, workers=2), expected)

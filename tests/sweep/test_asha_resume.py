@@ -12,7 +12,7 @@ from wsnet.config.sweep import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, Verdict
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import PlannedTrial, make_plan
-from wsnet.sweep.resume import Left
+from wsnet.sweep.resume import TrialState
 from wsnet.sweep.scheduler import JournaledAsha, rungs_of
 
 TRIALS = 5
@@ -32,22 +32,22 @@ def sweep(tmp_path: Path) -> Folder:
     return Folder(tmp_path / "sweep")
 
 
-def left(trial: PlannedTrial, *errors: float, status: str | None = "running") -> Left:
+def left(trial: PlannedTrial, *errors: float, status: str | None = "running") -> TrialState:
     """A trial with a validation error for each epoch done."""
     records: list[Record] = [
         {"epoch": float(epoch), "train/loss": 1.0, "validation/top1_error": error}
         for epoch, error in enumerate(errors, 1)
     ]
     known = Status(status=status, epoch=len(records)) if status else None  # type: ignore[arg-type]
-    return Left(trial=trial, status=known, records=records)
+    return TrialState(trial=trial, status=known, records=records)
 
 
-def scheduler(sweep: Folder, *trials: Left, metric: str = "validation/top1_error") -> JournaledAsha:
+def scheduler(sweep: Folder, *trials: TrialState, metric: str = "validation/top1_error") -> JournaledAsha:
     config = AshaConfig.model_validate({"name": "asha", "grace": 1, "eta": 2, "metric": metric})
-    return JournaledAsha(config, max_t=EPOCHS, journal=RungJournal(sweep), left=list(trials))
+    return JournaledAsha(config, max_t=EPOCHS, journal=RungJournal(sweep), states=list(trials))
 
 
-def told(asha: JournaledAsha, trial: Left, epoch: int, error: float) -> str:
+def told(asha: JournaledAsha, trial: TrialState, epoch: int, error: float) -> str:
     """What becomes of a trial that tells of an epoch."""
     result = {"epoch": epoch, "validation/top1_error": error}
     return asha.on_trial_result(None, SimpleNamespace(config={"trial_id": trial.trial_id}), result)
@@ -62,7 +62,7 @@ def journal(sweep: Folder) -> list[tuple[str, int, float | None, str]]:
 def test_the_rungs_are_those_of_ray() -> None:
     for grace, eta, epochs in [(1, 2, 8), (10, 3, 90), (1, 4, 100), (5, 2, 5), (1, 3, 243)]:
         config = AshaConfig(name="asha", grace=grace, eta=eta)
-        asha = JournaledAsha(config, max_t=epochs, journal=RungJournal(Folder("mock://runs")), left=[])
+        asha = JournaledAsha(config, max_t=epochs, journal=RungJournal(Folder("mock://runs")), states=[])
         milestones = sorted(rung for rung, _ in asha._brackets[0]._rungs if rung < epochs)
         assert list(rungs_of(config, epochs)) == milestones
 

@@ -6,16 +6,16 @@ import pytest
 from rich.console import Console
 
 from wsnet.storage import Status, TrialEntry
-from wsnet.sweep.progress import Board, Tally
+from wsnet.sweep.progress import ProgressDisplay, SweepProgress
 
 
-def tally(*, settings: int = 2, seeds: int = 2, epochs: int = 10) -> Tally:
+def tally(*, settings: int = 2, seeds: int = 2, epochs: int = 10) -> SweepProgress:
     trials = [
         TrialEntry(trial_id=f"{n}-{s}", setting_id=str(n), seed=s, name=f"bn-b{2**n}-lr0.0001-wd0.0005-s{s}", axes={})
         for n in range(settings)
         for s in range(seeds)
     ]
-    return Tally(trials, {trial.trial_id: epochs for trial in trials})
+    return SweepProgress(trials, {trial.trial_id: epochs for trial in trials})
 
 
 def record(epoch: int, error: float = 50.0, seconds: float = 2.0) -> dict[str, Any]:
@@ -74,7 +74,7 @@ def test_no_line_is_longer_than_the_terminal(width: int) -> None:
     for n in range(20):
         drawn.measured(f"{n}-0", record(1, 50.0 + n))
     drawn.ended("0-0", Status(status="diverged"))
-    board = Board(drawn, console, trouble=lambda: "MLflow at [http://x] is down")
+    board = ProgressDisplay(drawn, console, trouble=lambda: "MLflow at [http://x] is down")
     console.print(board._draw())
     lines = file.getvalue().splitlines()
     assert max(map(len, lines)) <= width
@@ -86,7 +86,7 @@ def test_no_line_is_longer_than_the_terminal(width: int) -> None:
 
 def test_without_a_terminal_a_line_is_printed_now_and_then() -> None:
     file = io.StringIO()
-    with Board(tally(), Console(file=file, width=80), trouble=lambda: "tracking [is] down") as board:
+    with ProgressDisplay(tally(), Console(file=file, width=80), trouble=lambda: "tracking [is] down") as board:
         for _ in range(100):
             board.refresh()
     assert file.getvalue().count("trials 0/4") == 2, "at the start and at the end"

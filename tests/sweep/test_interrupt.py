@@ -98,7 +98,7 @@ def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(
         os.killpg(process.pid, sent) if whole_group else process.send_signal(sent)
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "")
-    assert "Interrupted with " in stdout and "to go. The same command goes on: python run_sweep.py " in stdout
+    assert "Interrupted with " in stdout and "to go. To continue, run the same command: python run_sweep.py " in stdout
     assert "Traceback" not in stdout
     until(lambda: not processes(tmp_path), seconds=10)
     if sent is signal.SIGINT:

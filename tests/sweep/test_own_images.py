@@ -14,7 +14,7 @@ from wsnet.data import file_index, own_images
 from wsnet.data.listing import listed
 from wsnet.sweep import cli
 from wsnet.sweep.plan import Plan, make_plan
-from wsnet.sweep.trainable import Jobs, prepared
+from wsnet.sweep.trainable import SweepContext, prepare_trial
 
 
 @pytest.fixture(autouse=True)
@@ -66,10 +66,10 @@ def test_a_smoke_run_of_a_streamed_folder_is_small(tmp_path: Path) -> None:
     assert config.data.train_size == 9 and config.data.streams and config.data.facts.shape == (3, 24, 24)
 
 
-def jobs(planned: Plan, folder: Path) -> Jobs:
+def context(planned: Plan, folder: Path) -> SweepContext:
     configs = {trial.entry.trial_id: trial.config.model_dump_json() for trial in planned.trials}
     options = {"workers": 1, "cpus": 1, "gpus": 0, "max_failures": 0, "scratch": str(folder)}
-    return Jobs(sweep=str(folder), data_root=str(folder), configs=configs, **options)
+    return SweepContext(folder=str(folder), data_root=str(folder), configs=configs, **options)
 
 
 def written_over(file: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_trial_looks_at_no_file_of_a_streamed_set_that_its_plan_looked_at(
     planned = plan(sweep_file(tmp_path, grid={"data.stream": [True]}))
     trial_id = planned.trials[0].entry.trial_id
     monkeypatch.setattr(file_index, "listed", None)  # To call it would be an error.
-    assert prepared(trial_id, jobs(planned, tmp_path)).trial_id == trial_id
+    assert prepare_trial(trial_id, context(planned, tmp_path)).trial_id == trial_id
 
 
 def test_a_plan_and_a_trial_with_an_older_index_notice_a_streamed_file_that_was_written_over(
@@ -103,11 +103,11 @@ def test_a_plan_and_a_trial_with_an_older_index_notice_a_streamed_file_that_was_
     trial_id = planned.trials[0].entry.trial_id
     assert trial_id != before
     monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "another machine"))
-    assert prepared(trial_id, jobs(planned, tmp_path)).trial_id == trial_id
+    assert prepare_trial(trial_id, context(planned, tmp_path)).trial_id == trial_id
     written_over(file)
     plan(path)  # Another sweep begins.
     with pytest.raises(AssertionError, match="the images have changed since the sweep was planned"):
-        prepared(trial_id, jobs(planned, tmp_path))
+        prepare_trial(trial_id, context(planned, tmp_path))
 
 
 def test_damaged_images_end_a_dry_run_with_status_2(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

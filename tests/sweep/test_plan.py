@@ -104,7 +104,7 @@ def test_a_micro_batch_that_does_not_divide_a_workers_share_is_a_mistake_of_the_
         return str(error.value)
 
     assert "divide train.batch_size, but got train.micro_batch_size=3" in mistake("batch", 3)
-    assert "'sync_batch' of several workers takes no train.micro_batch_size" in mistake("sync_batch", 2)
+    assert "'sync_batch' takes no train.micro_batch_size with several workers" in mistake("sync_batch", 2)
     train = {"batch_size": 12, "micro_batch_size": 4}
     with pytest.raises(ConfigError, match=r"train\.micro_batch_size=4 with 12 / 2 images"):
         plan(tmp_path, train=train, cases=[{"model.norm.name": "batch"}], resources={"workers": 2})

@@ -22,7 +22,7 @@ def test_a_grid_trains_every_trial_to_the_same_bits_as_fit_alone(tmp_path: Path)
     assert {name: (s.status, s.epoch) for name, s in ran.statuses().items()} == dict.fromkeys(
         ["bn-b8-s0", "bn-b32-s0", "gn-g2-b8-s0", "gn-g2-b32-s0"], ("finished", 2)
     )
-    assert ran.outcome.tally.done == 4 and not ran.outcome.interrupted
+    assert ran.outcome.progress.done == 4 and not ran.outcome.interrupted
     for trial_id in ran.trial_ids:
         directory = ran.directory(trial_id)
         assert records(directory) == alone(directory, tmp_path)
@@ -54,7 +54,7 @@ def test_failing_and_diverging_trials_end_no_other_and_only_the_failed_are_tried
     ran = train(path, tmp_path)
     failed, diverged, finished = ran.trial_ids
     assert [status.status for status in ran.statuses().values()] == ["failed", "diverged", "finished"]
-    assert (ran.outcome.tally.count("failed"), ran.outcome.tally.done) == (1, 2)
+    assert (ran.outcome.progress.count("failed"), ran.outcome.progress.done) == (1, 2)
     message = ran.directory(failed).status().message  # type: ignore[union-attr]
     assert "batch" in message
     assert f"failed: {message}" in ran.printed and ran.printed.count("failed:") == 1
@@ -66,7 +66,7 @@ def test_failing_and_diverging_trials_end_no_other_and_only_the_failed_are_tried
     again = train(path, tmp_path)
     assert again.touched() == ran.touched()
     assert (again.directory(failed).folder.local or tmp_path).joinpath("error.txt").stat().st_mtime_ns > before
-    assert again.outcome.tally.count("failed") == 1
+    assert again.outcome.progress.count("failed") == 1
 
 
 def test_a_trial_that_can_not_even_say_so_counts_as_failed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +75,7 @@ def test_a_trial_that_can_not_even_say_so_counts_as_failed(tmp_path: Path, capsy
     (tmp_path / "tiny" / "trials").mkdir(parents=True)
     (tmp_path / "tiny" / "trials" / blocked).write_text("a file where the trial's directory would be")
     ran = train(path, tmp_path)
-    assert (ran.outcome.tally.count("failed"), ran.outcome.tally.done) == (1, 1)
+    assert (ran.outcome.progress.count("failed"), ran.outcome.progress.done) == (1, 1)
     assert "failed: " in ran.printed and "Error: [Errno" in ran.printed
     assert "Error" in capsys.readouterr().err, "what goes wrong in the driver is shown"
 
@@ -117,5 +117,5 @@ def test_a_killed_actor_is_started_again_from_its_checkpoint_as_often_as_it_may(
         assert (status.status, status.message) == ("failed", "its process died; see error.txt")
         assert status.epoch >= 5 and b"died" in (directory.folder.read("error.txt") or b"")
         again = train(path, tmp_path)
-        assert (again.outcome.tally.done, "error.txt" in directory.folder.names()) == (1, False)
+        assert (again.outcome.progress.done, "error.txt" in directory.folder.names()) == (1, False)
         assert records(directory) == alone(directory, tmp_path)

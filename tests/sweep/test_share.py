@@ -3,26 +3,26 @@ import pytest
 from wsnet.config import ConfigError
 from wsnet.config.sweep import ResourcesConfig
 from wsnet.sweep.ray_session import Node
-from wsnet.sweep.resources import Share, share_of
+from wsnet.sweep.resources import Allocation, allocate
 
 
-def share(*nodes: Node, device: str = "auto", **resources: float) -> Share:
-    return share_of(ResourcesConfig.model_validate(resources), list(nodes), devices={device}, path="sweep.yaml")
+def share(*nodes: Node, device: str = "auto", **resources: float) -> Allocation:
+    return allocate(ResourcesConfig.model_validate(resources), list(nodes), devices={device}, path="sweep.yaml")
 
 
 CPUS, GPU, TWO_GPUS = Node(cpus=2), Node(cpus=16, gpus=1), Node(cpus=16, gpus=2)
 
 
 def test_without_a_gpu_each_trial_gets_one_cpu() -> None:
-    assert share(CPUS) == Share(cpus=1, gpus=0, concurrent=2)
+    assert share(CPUS) == Allocation(cpus=1, gpus=0, concurrent=2)
 
 
 def test_with_gpus_each_trial_gets_one_and_the_cpus_that_go_with_it() -> None:
-    assert share(TWO_GPUS) == Share(cpus=8, gpus=1, concurrent=2)
+    assert share(TWO_GPUS) == Allocation(cpus=8, gpus=1, concurrent=2)
 
 
 def test_a_gpu_may_be_shared() -> None:
-    assert share(GPU, gpus_per_worker=0.25) == Share(cpus=4, gpus=0.25, concurrent=4)
+    assert share(GPU, gpus_per_worker=0.25) == Allocation(cpus=4, gpus=0.25, concurrent=4)
 
 
 @pytest.mark.parametrize(("each", "fits"), [(0.1, 20), (0.2, 10), (0.3, 6), (0.5, 4)])
@@ -36,11 +36,11 @@ def test_fractions_of_a_gpu_too(each: float, fits: int) -> None:
 
 
 def test_trials_on_the_cpu_leave_the_gpus_alone() -> None:
-    assert share(GPU, device="cpu") == Share(cpus=1, gpus=0, concurrent=16)
+    assert share(GPU, device="cpu") == Allocation(cpus=1, gpus=0, concurrent=16)
 
 
 def test_a_machine_without_gpus_beside_one_with_them_does_not_inflate_the_share() -> None:
-    assert share(Node(cpus=64), GPU) == Share(cpus=16, gpus=1, concurrent=1)
+    assert share(Node(cpus=64), GPU) == Allocation(cpus=16, gpus=1, concurrent=1)
 
 
 def test_a_worker_lies_on_one_machine_and_a_trial_on_several() -> None:

@@ -45,7 +45,7 @@ def test_a_trial_that_fails_on_its_workers_ends_no_other(tmp_path: Path) -> None
     failed = ran.directory(ran.trial_ids[0])
     assert "two images per batch and worker" in failed.status().message  # type: ignore[union-attr]
     assert {"error.txt", "log.txt"} <= set(failed.folder.names())
-    assert ran.outcome.tally.count("failed") == 1
+    assert ran.outcome.progress.count("failed") == 1
 
 
 def test_the_message_is_a_workers_own_where_the_leader_could_not_tell() -> None:

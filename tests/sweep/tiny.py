@@ -17,7 +17,7 @@ from wsnet.config import read_sweep, read_trial
 from wsnet.storage import Folder, Status, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import Plan, make_plan
-from wsnet.sweep.run import Outcome, run
+from wsnet.sweep.run import SweepOutcome, run
 from wsnet.training import Trial, fit
 
 __all__ = ["Ran", "alone", "command", "environment", "kill", "records", "train", "until", "write", "writers"]
@@ -46,7 +46,7 @@ def write(folder: Path, *, train: dict[str, Any] | None = None, **changes: Any) 
 class Ran:
     """A sweep that has been run in this process, on the Ray that the tests share."""
 
-    def __init__(self, plan: Plan, outcome: Outcome, folder: Folder, printed: str) -> None:
+    def __init__(self, plan: Plan, outcome: SweepOutcome, folder: Folder, printed: str) -> None:
         self.plan, self.outcome, self.folder, self.printed = plan, outcome, folder, printed
         self.trial_ids = [trial.entry.trial_id for trial in plan.trials]
 
@@ -72,7 +72,7 @@ def train(path: Path, storage: Path) -> Ran:
     plan.manifest.write(folder)
     console = Console(file=io.StringIO(), width=200)
     changed: list[str] = []
-    outcome = run(plan, sweep=folder, data_root=storage, address=None, console=console, changed=changed.append)
+    outcome = run(plan, folder=folder, data_root=storage, address=None, console=console, changed=changed.append)
     return Ran(plan, outcome, folder, console.file.getvalue())  # type: ignore[attr-defined]
 
 

@@ -1,13 +1,15 @@
-"""Normalizations, weight reparametrizations, and the `Layers` maker that hands them to the models."""
+"""Normalizations and weight reparametrizations, one file each, and `Layers`, which hands them to the models."""
 
 from wsnet.layers.batch_renorm import BatchRenorm2d
+from wsnet.layers.convolution import Conv2d
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
-from wsnet.layers.factory import Layers, mark_norm, norms_of
+from wsnet.layers.factory import Layers, norms_of
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.initialize import initialize
 from wsnet.layers.layer_norm import LayerNorm2d
-from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
+from wsnet.layers.norms import NORMS, Size, make_norm
+from wsnet.layers.online_norm import OnlineNorm1d, OnlineNorm2d
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
 from wsnet.layers.random_layers import Dropout, LayerRandomness, RandomLayer, ShakeShake
@@ -25,6 +27,7 @@ __all__ = [
     "NORMS",
     "BatchRenorm2d",
     "ChannelAffine",
+    "Conv2d",
     "Dropout",
     "EvoNormS0",
     "FilterResponseNorm2d",
@@ -33,6 +36,8 @@ __all__ = [
     "LayerRandomness",
     "Layers",
     "NormalizedConv2d",
+    "OnlineNorm1d",
+    "OnlineNorm2d",
     "OwnNormError",
     "RandomLayer",
     "ShakeShake",
@@ -45,12 +50,10 @@ __all__ = [
     "initialize_from_data",
     "load_own_norm",
     "make_norm",
-    "mark_norm",
     "normalize",
     "norms_of",
     "once_per_step",
     "recompute_statistics",
     "recomputed_statistics",
     "standardize",
-    "uses_batch_statistics",
 ]

@@ -1,4 +1,4 @@
-"""`python -m wsnet.layers check NORM`: try out a norm, one of yours or one of wsnet's, and print a report card."""
+"""`python -m wsnet.layers check NORM`: check a norm, one of yours or one of wsnet's, and print a report card."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""The factory that hands layers to the models: convolutions, norms, activations, linear layers."""
+"""`Layers`, the factory from which models get their convolutions, norms, activations and linear layers."""
 
 from typing import Literal
 
@@ -10,21 +10,10 @@ from wsnet.layers.initialize import ClassifierInit, ConvInit, draw_as, start_at_
 from wsnet.layers.norms import After, Before, Size, make_activation, make_norm
 from wsnet.layers.weights import NormalizedConv2d, StandardizedConv2d
 
-__all__ = ["CONVS", "Layers", "mark_norm", "norms_of"]
+__all__ = ["Layers", "norms_of"]
 
 
-def mark_norm(module: nn.Module) -> nn.Module:
-    """The module, marked as one in a norm's place."""
-    module.is_in_norms_place = True  # type: ignore[assignment]
-    return module
-
-
-def norms_of(model: nn.Module) -> dict[str, nn.Module]:
-    """The marked modules of a network by name, in the order in which it was built."""
-    return {name: module for name, module in model.named_modules() if hasattr(module, "is_in_norms_place")}
-
-
-CONVS: dict[str, type[nn.Conv2d]] = {
+_CONVS: dict[str, type[nn.Conv2d]] = {
     "none": Conv2d,
     "standardized": StandardizedConv2d,
     "normalized": NormalizedConv2d,
@@ -56,7 +45,7 @@ class Layers:
             classifier_init: distribution of the linear layers' initial weights.
         """
         self._norm = norm
-        self._conv = CONVS[weight]
+        self._conv = _CONVS[weight]
         self._bias = weight_init == "data_dependent"
         self._zero = residual_init == "zero"
         self._init: ConvInit = init
@@ -104,29 +93,31 @@ class Layers:
         Raises:
             ValueError: the norm can not normalize maps of this shape.
         """
-        return mark_norm(make_norm(self._norm, channels, size, before))
+        norm = make_norm(self._norm, channels, size, before)
+        norm.is_in_norms_place = True  # type: ignore[assignment]
+        return norm
 
     def activation(self, channels: int, *, after: After = "norm", input_is_shared: bool = False) -> nn.Module:
         """The activation for maps of N x channels x height x width: a ReLU unless the norm has another; in place.
 
         Args:
             after: what comes before it, the `norm` or the `sum` that ends a residual block.
-            input_is_shared: whether what goes into the norm before it (or, after a sum, into the activation itself) is
-                used elsewhere too, by the shortcut of a pre-activation block: without a norm the activation must then
-                not write into it.
+            input_is_shared: whether the input of the norm before it (or, after a sum, its own input) is used elsewhere
+                too, as by the shortcut of a pre-activation block. The activation then must not write into that input,
+                which without a norm is its own.
         """
         in_place = not (input_is_shared and (self._norm.name == "none" or after == "sum"))
         return make_activation(self._norm, channels, after, in_place=in_place)
 
     def end_branch(self, conv: nn.Conv2d, norm: nn.Module | None) -> None:
-        """Tell the maker of the last layers of a residual branch, which may have to begin at zero.
+        """Have a residual branch begin at zero, if `residual_init` asks for it: call it with the branch's last layers.
 
         Args:
             conv: its last convolution.
             norm: the norm after it, if any.
 
         Raises:
-            ValueError: the branch is to begin at zero, and nothing in it could be zero.
+            ValueError: the branch should begin at zero, and has no parameter that could make it zero.
         """
         if not self._zero:
             return
@@ -151,3 +142,8 @@ class Layers:
         linear = nn.Linear(in_features, out_features)
         draw_as(linear, self._classifier_init)
         return linear
+
+
+def norms_of(model: nn.Module) -> dict[str, nn.Module]:
+    """What `Layers.norm` made of a network, by name, in the order in which the network was built."""
+    return {name: module for name, module in model.named_modules() if hasattr(module, "is_in_norms_place")}

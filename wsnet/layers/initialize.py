@@ -1,4 +1,4 @@
-"""Initial weights: from the seed and the parameter's name alone."""
+"""Initial weights, which depend on the seed and the parameter's name alone."""
 
 import math
 from typing import Any, Literal
@@ -34,8 +34,8 @@ def initialize(model: nn.Module, seed: int) -> None:
       deviation 0.01, biases 0 (Simonyan & Zisserman 2015, section 3.1).
     * Norms: weight 1, bias 0; `reset_running_stats()` where the norm has it.
     * The gain of a normalized filter: its norm, so that it begins as the plain filter does.
-    * Parameters in a module's own `initial_values` (name to number): that number, before any other rule.
-    * An own norm's: what its constructor gave them, after its `reset_parameters()` where it has one.
+    * Parameters in a module's `initial_values` (name to number): that number, before any other rule.
+    * Parameters of an own norm: what its constructor gave them, then its `reset_parameters()` if it has one.
     * A model with a function `drawn_anew` from a seed to a state (torchvision's networks): that state, and no rule.
 
     Args:
@@ -59,13 +59,18 @@ def initialize(model: nn.Module, seed: int) -> None:
             module.reset_running_stats()
 
 
+def draw_as(module: nn.Module, init: ConvInit | ClassifierInit) -> None:
+    """Have `initialize` draw a convolution's or a linear layer's weights from this distribution."""
+    module.init = init  # type: ignore[assignment]
+
+
 def start_at_zero(module: nn.Module, name: str) -> None:
     """Have `initialize` begin a module's parameter at zero."""
     module.initial_values = {**getattr(module, "initial_values", {}), name: 0.0}  # type: ignore[assignment]
 
 
 def _reset_own(path: str, module: Any, seed: int) -> None:
-    """Begin an own norm, or a layer inside of one, as it says itself: with the random numbers of its seed and place."""
+    """Have an own norm, or a layer inside one, set its initial values, with random numbers of its seed and place."""
     if hasattr(module, "reset_parameters"):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init", path))
@@ -76,17 +81,12 @@ def _reset_own(path: str, module: Any, seed: int) -> None:
         module.get_parameter(name).fill_(value)
 
 
-def draw_as(module: nn.Module, init: ConvInit | ClassifierInit) -> None:
-    """Have `initialize` draw a convolution's or a linear layer's weights from this distribution."""
-    module.init = init  # type: ignore[assignment]
-
-
 def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator) -> Tensor:
     value = torch.zeros(parameter.shape)
     initial_values = getattr(module, "initial_values", {})
     if name in initial_values:
         return value.fill_(initial_values[name])
-    if isinstance(module, NormalizedConv2d) and name == "g":  # Named after `weight`, which is drawn by now.
+    if isinstance(module, NormalizedConv2d) and name == "g":  # `weight` comes before `g` and has been drawn by now.
         return filter_norms(module.weight).cpu()
     if isinstance(module, nn.Conv2d):
         init: ConvInit = getattr(module, "init", "fan_out")
@@ -97,7 +97,7 @@ def _draw(module: nn.Module, name: str, parameter: Tensor, generator: Generator)
         if getattr(module, "init", "uniform") == "uniform":
             return _uniform(value, module.in_features, generator)
         return value.normal_(0, 0.01, generator=generator) if name == "weight" else value
-    # What is left are norms; a parameter of another name has no rule, and no rule must not pass for zero.
+    # Only norms are left. A parameter of another name has no rule, and must not silently begin at zero.
     assert name in ("weight", "bias"), f"no rule for the initial value of {name!r} in {type(module).__name__}"
     return value.fill_(1) if name == "weight" else value
 

@@ -66,7 +66,7 @@ def load_own_norm(config: OwnNormConfig) -> type[nn.Module]:
     found = getattr(module, config.class_name, None)
     if found is None:
         classes = [name for name, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
-        near = did_you_mean(config.class_name, classes) or "; it has no class at all"
+        near = did_you_mean(config.class_name, classes) or "; it defines no class"
         raise OwnNormError(f"{config.source_file} has no class {config.class_name!r}{near}")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
         what = f"a {found.__mro__[1].__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
@@ -115,5 +115,5 @@ def _module(file: str, source: bytes) -> types.ModuleType:
 def _hint(error: BaseException, file: str) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and (Path(file).parent / f"{missing.partition('.')[0]}.py").exists():
-        return "; an own norm is one file, so that its hash tells all of it: put both into one"
+        return "; an own norm must be one file, since only that file is hashed: put both into one"
     return ""

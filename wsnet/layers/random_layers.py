@@ -1,4 +1,4 @@
-"""Layers with random numbers of their own, counted by (seed, layer, step, image): dropout and shake-shake."""
+"""Layers that draw random numbers, a function of (seed, layer, step, image) alone: dropout and shake-shake."""
 
 import math
 from typing import Any, Literal
@@ -12,16 +12,16 @@ from wsnet.data.random import random_bits, uniform
 __all__ = ["Dropout", "LayerRandomness", "RandomLayer", "ShakeShake"]
 
 _OTHER = 0x5555555555555555
-"""Makes another key of a key."""
+"""Turns a key into a second one, for the numbers of an element's place."""
 
 
 class RandomLayer(nn.Module):
     """The base of layers that draw random numbers in training.
 
-    Until a `LayerRandomness` (or `initialize`) tells it of a step, each forward draws its key from torch's generator.
+    Until a `LayerRandomness` (or `initialize`) sets its step, each forward draws its key from torch's generator.
 
     Attributes:
-        key: int64, names the layer's numbers of this step. A tensor, so that a compiled model needs no new compilation.
+        key: int64, selects the layer's numbers of this step. A tensor, so that a compiled model is not compiled anew.
         first: int64, position in the whole batch of the first image that the next forward sees.
     """
 
@@ -32,13 +32,13 @@ class RandomLayer(nn.Module):
         super().__init__()
         self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
         self.register_buffer("first", torch.zeros((), dtype=torch.int64), persistent=False)
-        self.is_told = False
+        self.has_step = False
 
     def kept_per_element(self, x: Tensor, p: float) -> Tensor:
         """A bool for each element of x, False with probability p; shaped and laid out like x.
 
-        32 random bits of the image and 32 of the element's place in it, mixed by the middle of the hash "lowbias32" (C.
-        Wellons, hash-prospector): a tenth of the time that 64 bits of its own for each element take.
+        32 random bits of the image and 32 of the element's place in it, mixed by the middle of the hash "lowbias32"
+        (C. Wellons, hash-prospector). That takes a tenth of the time of drawing 64 bits for each element.
         """
         key = self._key()
         places = random_bits(key ^ _OTHER, torch.arange(math.prod(x.shape[1:]), device=x.device))
@@ -51,12 +51,12 @@ class RandomLayer(nn.Module):
         return z >= min(round(p * 2**32), 2**32 - 1) - 2**31
 
     def uniform_per_image(self, x: Tensor, numbers: int) -> list[Tensor]:
-        """So many numbers in [0, 1) for each image of x: N x 1 x ... x 1 each."""
+        """A list of `numbers` tensors with a number in [0, 1) for each image of x: N x 1 x ... x 1 each."""
         key, first = self._key(), self._images(x) * numbers
         return [uniform(key, first + number) for number in range(numbers)]
 
     def uniform_per_batch(self, x: Tensor, numbers: int) -> list[Tensor]:
-        """So many numbers in [0, 1) for all of the step's batch: 1 x 1 x ... x 1 each."""
+        """A list of `numbers` tensors with one number in [0, 1) for the step's whole batch: 1 x 1 x ... x 1 each."""
         key, zero = self._key(), torch.zeros([1] * x.dim(), dtype=torch.int64, device=x.device)
         return [uniform(key, zero + number) for number in range(numbers)]
 
@@ -66,11 +66,11 @@ class RandomLayer(nn.Module):
         return positions.view(-1, *[1] * (x.dim() - 1))
 
     def _key(self) -> Tensor:
-        return self.key if self.is_told else torch.randint(2**62, (), device=self.key.device)
+        return self.key if self.has_step else torch.randint(2**62, (), device=self.key.device)
 
 
 class LayerRandomness:
-    """Tells a model's random layers of each step.
+    """Sets the step of a model's random layers.
 
     Args:
         model: any; it may have no such layer.
@@ -81,10 +81,10 @@ class LayerRandomness:
         self.seed = seed
         self.layers = [(name, module) for name, module in model.named_modules() if isinstance(module, RandomLayer)]
         for _, layer in self.layers:
-            layer.is_told = True
+            layer.has_step = True
 
     def set_step(self, step: int, first_image: int = 0) -> None:
-        """The forwards from here on are of this step.
+        """Have the forward passes from here on belong to this step.
 
         Args:
             step: optimizer steps of the whole training before this one.
@@ -126,7 +126,7 @@ class ShakeShake(RandomLayer):
 
     Args:
         forward_mode: alpha is drawn uniformly from [0, 1) (shake) or 1/2 (even).
-        backward_mode: beta is drawn apart (shake), is 1/2 (even) or alpha (keep).
+        backward_mode: beta is drawn independently (shake), is 1/2 (even) or alpha (keep).
         level: alpha and beta for each image, or for the whole batch of a step.
     """
 

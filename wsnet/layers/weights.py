@@ -1,4 +1,4 @@
-"""Weight standardization (Qiao et al. 2019) and weight normalization (Salimans & Kingma 2016)."""
+"""Reparametrized filters: weight standardization (Qiao et al. 2019), weight normalization (Salimans & Kingma 2016)."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -23,11 +23,15 @@ __all__ = [
 ]
 
 
+_EPS = 1e-5
+"""Added to the standard deviation, outside the root, as in the authors' code."""
+
+
 class ReparametrizedConv2d(Conv2d, ABC):
-    """A convolution with filters that are a function of its parameters.
+    """A convolution whose filters are a function of its parameters.
 
     Attributes:
-        held: filters to use instead of computing them anew; see `once_per_step`.
+        held: filters to use instead of computing them; set by `once_per_step`.
     """
 
     held: Tensor | None = None
@@ -40,10 +44,6 @@ class ReparametrizedConv2d(Conv2d, ABC):
         """Convolve N x C x H x W."""
         out: Tensor = self._conv_forward(input, self.filters() if self.held is None else self.held, self.bias)
         return out
-
-
-EPS = 1e-5
-"""Added to the standard deviation, outside the root, as in the authors' code."""
 
 
 class StandardizedConv2d(ReparametrizedConv2d):
@@ -107,7 +107,7 @@ class _Standardize(torch.autograd.Function):
         y, _, reciprocal = torch.native_layer_norm(weight, (n,), None, None, 1e-30)
         biased_std = reciprocal.reciprocal()
         std = biased_std * (n / (n - 1)) ** 0.5
-        k = (std + EPS).reciprocal()
+        k = (std + _EPS).reciprocal()
         y.mul_(biased_std * k)
         ctx.save_for_backward(y, std, k)
         return y
@@ -171,10 +171,10 @@ def filter_norms(v: Tensor) -> Tensor:
 def initialize_from_data(model: nn.Module, images: Tensor) -> None:
     """Set gain and bias of each normalized convolution from a batch (section 3, equations 5 and 6), in place.
 
-    With m and s the mean and standard deviation of what a channel's filter gives for the batch, g becomes g / s and the
-    bias -m / s, so that the channel leaves with mean 0 and variance 1. In the order of the forward pass: each
-    convolution sees what those before it give after their own initialization. Where several workers share the batch,
-    the statistics are of all of it. A gain of zero (`residual_init`) stays zero.
+    With m and s the mean and standard deviation of a channel's output over the batch, g becomes g / s and the bias
+    -m / s, so that the output has mean 0 and variance 1. This is done in the order of the forward pass: a convolution's
+    input comes from convolutions that are initialized already. Where several workers share the batch, the statistics
+    are those of the whole batch. A gain of zero (`residual_init`) stays zero.
 
     Args:
         model: a model, just initialized; its normalized convolutions have a bias.
@@ -185,7 +185,7 @@ def initialize_from_data(model: nn.Module, images: Tensor) -> None:
         assert isinstance(conv, NormalizedConv2d) and conv.bias is not None
         _, mean, var = moments(output)
         std = var.sqrt()
-        # A filter that gives nothing or the same everywhere has no scale to set.
+        # An output that is constant has no scale to set.
         scale = torch.where(std > 0, std.reciprocal(), 1)
         conv.g.mul_(scale)
         conv.bias.sub_(mean).mul_(scale)
@@ -208,13 +208,13 @@ def once_per_step(model: nn.Module) -> Iterator[None]:
                 loss(model(images), labels).backward()
         optimizer.step()
 
-    Inside, the filters are leaves, which collect their gradients; at the end these go back to the parameters at once.
-    The result is that of every pass on its own, up to rounding, since the gradient of a sum is the sum of gradients.
-    Until then `weight.grad` is not there yet: step the optimizer, and clip gradients, after the end. Parameters must
-    not change inside. DistributedDataParallel must not wrap the model: it would look for the gradients too early.
+    Inside, the filters are leaves that accumulate gradients; at the end, one backward pass takes those to the
+    parameters. The result equals that of separate passes up to rounding, since the gradient of a sum is the sum of
+    gradients. `weight.grad` is complete only after the end: clip gradients and step the optimizer there. Parameters
+    must not change inside. DistributedDataParallel must not wrap the model: it would look for gradients too early.
 
     Args:
-        model: any; what it has of convolutions with plain weights is left alone.
+        model: any; convolutions with plain weights are left alone.
     """
     convs = [module for module in model.modules() if isinstance(module, ReparametrizedConv2d)]
     computed = [conv.filters() for conv in convs]

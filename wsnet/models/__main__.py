@@ -101,15 +101,17 @@ def _bytes(size: float) -> str:
 
 
 def _shape(text: str) -> tuple[int, int, int]:
-    channels, height, width = (_positive(part) for part in text.split("x"))
+    parts = text.split("x")
+    if len(parts) != 3:
+        raise argparse.ArgumentTypeError(f"must be CxHxW, such as 3x32x32, but got {text!r}")
+    channels, height, width = map(_positive, parts)
     return channels, height, width
 
 
 def _positive(text: str) -> int:
-    value = int(text)
-    if value < 1:
-        raise ValueError(f"must be at least 1, but got {value}")
-    return value
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
+    return int(text)
 
 
 if __name__ == "__main__":

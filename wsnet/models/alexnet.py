@@ -30,7 +30,7 @@ def alexnet(
     """Five convolutions, and three linear layers (layout imagenet) or one (cifar).
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         layout: paddings, pools and classifier for large or for small images.
         classes: number of classes.
         shape: (channels, height, width) of one image.

@@ -1,6 +1,7 @@
-"""Residual blocks (He et al. 2016, arXiv:1512.03385), their shortcuts, and squeeze-and-excitation in them."""
+"""Residual blocks (He et al. 2016, arXiv:1512.03385): where they lie, their shortcuts, and squeeze-and-excitation."""
 
-from typing import Literal
+from collections.abc import Iterator, Sequence
+from typing import Literal, NamedTuple
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -10,47 +11,15 @@ from wsnet.layers import Layers, Size
 __all__ = [
     "BasicBlock",
     "Bottleneck",
+    "Position",
     "Shortcut",
     "SqueezeExcitation",
     "ZeroPadShortcut",
+    "block_positions",
     "make_shortcut",
     "squeeze_excitation",
     "strided",
 ]
-
-
-class SqueezeExcitation(nn.Module):
-    """Multiplies each channel by a number in (0, 1) that two linear layers find from all channels' means.
-
-    Its weights are a classifier's more than a filter's, so they are never reparametrized.
-
-    Args:
-        channels: C.
-        reduction: the layer between has C // reduction features.
-
-    Raises:
-        ValueError: nothing would be left between.
-    """
-
-    def __init__(self, channels: int, reduction: int) -> None:
-        super().__init__()
-        if reduction > channels:
-            raise ValueError(
-                "se_reduction must not exceed the channels of any block, "
-                f"but got se_reduction={reduction}, channels={channels}"
-            )
-        self.fc1 = nn.Linear(channels, channels // reduction)
-        self.fc2 = nn.Linear(channels // reduction, channels)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """N x channels x H x W to the same shape."""
-        scale: Tensor = self.fc2(F.relu(self.fc1(x.mean((2, 3))))).sigmoid()
-        return x * scale[:, :, None, None]
-
-
-def squeeze_excitation(channels: int, reduction: int | None) -> nn.Module:
-    """The end of a residual branch, before the sum: nothing where reduction is None."""
-    return nn.Identity() if reduction is None else SqueezeExcitation(channels, reduction)
 
 
 Shortcut = Literal["A", "B"]
@@ -62,6 +31,44 @@ def strided(size: Size, stride: int) -> Size:
     return (size[0] - 1) // stride + 1, (size[1] - 1) // stride + 1
 
 
+class Position(NamedTuple):
+    """Where a block lies in a network of several stages.
+
+    Attributes:
+        stage: which stage, from 0.
+        block: which block of the stage, from 0.
+        stride: 2 in the first block of each stage but the first, else 1.
+        size: (height, width) of the block's input.
+    """
+
+    stage: int
+    block: int
+    stride: int
+    size: Size
+
+    @property
+    def size_out(self) -> Size:
+        """(height, width) of the block's output."""
+        return strided(self.size, self.stride)
+
+
+def block_positions(blocks: Sequence[int], size: Size) -> Iterator[Position]:
+    """The position of every block of a network, in the order of the forward pass.
+
+    Args:
+        blocks: number of blocks in each stage.
+        size: (height, width) of what goes into the first block.
+    """
+    for stage, count in enumerate(blocks):
+        for block in range(count):
+            position = Position(stage, block, 2 if stage and not block else 1, size)
+            yield position
+            size = position.size_out
+
+
+# The two blocks are written out, signatures too, as in torchvision: published weights load by the names of the layers,
+# and `act2` ends one block but not the other, so that a common base would have to compute names. The same holds for the
+# blocks of `pyramidnet`.
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions: in_channels -> width -> out_channels (He et al. 2016, figure 5 left).
 
@@ -189,3 +196,37 @@ def make_shortcut(
     if norm:
         projection.append(layers.norm(out_channels, size=size_out, before="sum"))
     return projection
+
+
+class SqueezeExcitation(nn.Module):
+    """Multiplies each channel by a number in (0, 1) that two linear layers find from all channels' means.
+
+    Its weights are a classifier's more than a filter's, so they are never reparametrized.
+
+    Args:
+        channels: C.
+        reduction: the layer between has C // reduction features.
+
+    Raises:
+        ValueError: nothing would be left between.
+    """
+
+    def __init__(self, channels: int, reduction: int) -> None:
+        super().__init__()
+        if reduction > channels:
+            raise ValueError(
+                "se_reduction must not exceed the channels of any block, "
+                f"but got se_reduction={reduction}, channels={channels}"
+            )
+        self.fc1 = nn.Linear(channels, channels // reduction)
+        self.fc2 = nn.Linear(channels // reduction, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """N x channels x H x W to the same shape."""
+        scale: Tensor = self.fc2(F.relu(self.fc1(x.mean((2, 3))))).sigmoid()
+        return x * scale[:, :, None, None]
+
+
+def squeeze_excitation(channels: int, reduction: int | None) -> nn.Module:
+    """The end of a residual branch, before the sum: nothing where reduction is None."""
+    return nn.Identity() if reduction is None else SqueezeExcitation(channels, reduction)

@@ -41,7 +41,8 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "shake_shake": ShakeShakeNet,
     "torchvision": torchvision_net,
 }
-"""Architectures by name. The options in the configuration are their keyword arguments."""
+"""Architectures by name. The options in the configuration are their keyword arguments: signatures of related networks
+repeat each other, since each says in full what it takes."""
 
 
 def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> nn.Module:

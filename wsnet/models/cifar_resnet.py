@@ -82,7 +82,7 @@ def cifar_resnet(
     """Three stages of n blocks; the second and third halve the map and double the channels.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
         block: kind of block.
         width: channels of the stem and inside the blocks of the first stage.

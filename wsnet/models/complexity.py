@@ -1,4 +1,7 @@
-"""Parameters, multiply-accumulates and activation memory of a model."""
+"""Parameters, multiply-accumulates and activation memory of a model.
+
+The functions take a model's configuration, the number of classes and the shape (channels, height, width) of an image.
+"""
 
 from collections.abc import Callable
 from typing import Any
@@ -36,11 +39,6 @@ _Shape = tuple[int, ...]
 def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
     """Number of trained values of a model (norms' scales and shifts too, running statistics not).
 
-    Args:
-        model: the model's configuration.
-        classes: number of classes.
-        shape: (channels, height, width) of one image.
-
     Raises:
         ValueError: as `build`.
     """
@@ -53,11 +51,6 @@ def multiply_accumulates(model: ModelConfig, classes: int, shape: tuple[int, int
 
     Norms, activations, pooling, additions and biases are not counted.
 
-    Args:
-        model: the model's configuration.
-        classes: number of classes.
-        shape: (channels, height, width) of one image.
-
     Raises:
         ValueError: as `build`, or the images are too small.
     """
@@ -67,11 +60,6 @@ def multiply_accumulates(model: ModelConfig, classes: int, shape: tuple[int, int
 def thop_operations(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
     """Cost of one image's forward pass in thop's convention.
 
-    Args:
-        model: the model's configuration.
-        classes: number of classes.
-        shape: (channels, height, width) of one image.
-
     Raises:
         ValueError: as `build`, or the images are too small.
     """
@@ -80,7 +68,7 @@ def thop_operations(model: ModelConfig, classes: int, shape: tuple[int, int, int
 
 
 def counting_device(model: ModelConfig) -> str:
-    """torch's meta device computes shapes only. That is more than can be asked of a norm from a user's file."""
+    """The meta device, which computes shapes only; the CPU for a norm from a user's file, which may need values."""
     return "cpu" if isinstance(model.norm, OwnNormConfig) else "meta"
 
 
@@ -145,7 +133,7 @@ _THOP: dict[Any, Callable[..., int]] = {
     _aten.avg_pool2d: _average_pool,
     _aten.addmm: _linear,
 }
-"""What thop counts otherwise than two operations for a multiply-accumulate."""
+"""Operators that thop counts in another way than as two operations per multiply-accumulate."""
 
 
 def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
@@ -154,11 +142,6 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     The difference between three images and two, so that what a batch has once (running statistics, their copies) does
     not count. Parameters, their gradients and the optimizer's state come on top; so does, with `checkpointing`, what
     one block needs while it is computed again.
-
-    Args:
-        model: the model's configuration.
-        classes: number of classes.
-        shape: (channels, height, width) of one image.
 
     Raises:
         ValueError: as `build`.

@@ -104,7 +104,7 @@ class DenseNet(nn.Module):
         """Build the network.
 
         Args:
-            layers: the maker of convolutions and norms.
+            layers: the factory of convolutions, norms and activations.
             blocks: dense layers in each block.
             growth_rate: channels that each adds.
             channels: of the first convolution.
@@ -165,7 +165,7 @@ def densenet(layers: Layers, *, depth: int, dropout: float, classes: int, shape:
     """DenseNet-121, -161, -169 or -201: with bottlenecks and compression 0.5.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers.
         dropout: its probability, after each convolution but the first.
         classes: number of classes.
@@ -206,7 +206,7 @@ def cifar_densenet(
     """DenseNet for small images: three blocks of (depth - 4) / 3 layers, or half as many with bottlenecks.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers.
         growth_rate: channels that each dense layer adds.
         bottleneck: whether dense layers have a 1x1 convolution before the 3x3.

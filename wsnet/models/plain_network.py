@@ -11,7 +11,7 @@ class Row:
     """Layers in a row, and the channels and the size of the map that leaves the last of them.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         shape: (channels, height, width) of one image.
         bias: whether convolutions have biases.
     """

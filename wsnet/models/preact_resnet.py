@@ -8,7 +8,7 @@ from typing import Literal
 from torch import Tensor, nn
 
 from wsnet.layers import Dropout, Layers, Size
-from wsnet.models.blocks import Shortcut, make_shortcut, squeeze_excitation, strided
+from wsnet.models.blocks import Shortcut, block_positions, make_shortcut, squeeze_excitation, strided
 from wsnet.models.cifar_resnet import FirstStage, cifar_stages
 from wsnet.models.resnet import Stage
 
@@ -141,7 +141,7 @@ class PreActResNet(nn.Module):
         """Build the network.
 
         Args:
-            layers: the maker of convolutions and norms.
+            layers: the factory of convolutions, norms and activations.
             block: makes a block from (layers, in_channels, width, out_channels, size=, stride=, is_shared=).
             stages: three; all but the first halve the map.
             stem_channels: channels of the first convolution.
@@ -152,15 +152,13 @@ class PreActResNet(nn.Module):
         super().__init__()
         size: Size = (shape[1], shape[2])
         self.conv1 = layers.conv(shape[0], stem_channels, 3)
-        made: list[nn.Sequential] = []
+        made = [nn.Sequential() for _ in stages]
         in_channels = stem_channels
-        for number, (stage, is_shared) in enumerate(zip(stages, preact_stage, strict=True)):
-            made.append(nn.Sequential())
-            for index in range(stage.blocks):
-                stride = 2 if number and not index else 1
-                options = {"size": size, "stride": stride, "is_shared": is_shared and not index}
-                made[-1].append(block(layers, in_channels, stage.width, stage.channels, **options))
-                in_channels, size = stage.channels, strided(size, stride)
+        for at in block_positions([stage.blocks for stage in stages], size):
+            stage, is_shared = stages[at.stage], preact_stage[at.stage] and at.block == 0
+            options = {"size": at.size, "stride": at.stride, "is_shared": is_shared}
+            made[at.stage].append(block(layers, in_channels, stage.width, stage.channels, **options))
+            in_channels, size = stage.channels, at.size_out
         self.layer1, self.layer2, self.layer3 = made
         self.bn = layers.norm(in_channels, size=size)
         self.act = layers.activation(in_channels)
@@ -191,7 +189,7 @@ def preact_resnet(
     """Three stages of n pre-activation blocks; the second and third halve the map and double the channels.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
         block: kind of block.
         width: channels of the stem and inside the blocks of the first stage.

@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
-from wsnet.models.blocks import strided
+from wsnet.models.blocks import block_positions, strided
 
 __all__ = ["PyramidBasic", "PyramidBottleneck", "PyramidNet"]
 
@@ -115,7 +115,7 @@ class PyramidNet(nn.Module):
         """Build the network.
 
         Args:
-            layers: the maker of convolutions and norms.
+            layers: the factory of convolutions, norms and activations.
             depth: weighted layers, 6n + 2 (basic) or 9n + 2 (bottleneck).
             alpha: channels added over all blocks together.
             block: which kind.
@@ -136,15 +136,11 @@ class PyramidNet(nn.Module):
         channels = stem_width or width
         self.conv1 = layers.conv(shape[0], channels, 3)
         self.bn1 = layers.norm(channels, size=size, before="sum")
-        stages = []
-        for stage in range(3):
-            blocks = nn.Sequential()
-            for index in range(n):
-                stride = 2 if stage and not index else 1
-                inner = round(width + alpha * (stage * n + index + 1) / (3 * n))
-                blocks.append(make(layers, channels, inner, size=size, stride=stride))
-                channels, size = make.expansion * inner, strided(size, stride)
-            stages.append(blocks)
+        stages = [nn.Sequential() for _ in range(3)]
+        for at in block_positions((n, n, n), size):
+            inner = round(width + alpha * (at.stage * n + at.block + 1) / (3 * n))
+            stages[at.stage].append(make(layers, channels, inner, size=at.size, stride=at.stride))
+            channels, size = make.expansion * inner, at.size_out
         self.layer1, self.layer2, self.layer3 = stages
         self.bn2 = layers.norm(channels, size=size)
         self.act2 = layers.activation(channels)

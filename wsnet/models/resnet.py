@@ -19,7 +19,7 @@ from typing import Literal, NamedTuple
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, Size
-from wsnet.models.blocks import BasicBlock, Bottleneck, strided
+from wsnet.models.blocks import BasicBlock, Bottleneck, block_positions, strided
 
 __all__ = ["ResNet", "Stage", "doubling", "resnet"]
 
@@ -59,7 +59,7 @@ class ResNet(nn.Module):
         """Build the network.
 
         Args:
-            layers: the maker of convolutions and norms.
+            layers: the factory of convolutions, norms and activations.
             block: makes a block from (layers, in_channels, width, out_channels, size=, stride=).
             stages: three or four; all but the first halve the map.
             stem: 7x7 stride 2 and a max-pool, or 3x3 stride 1.
@@ -81,14 +81,14 @@ class ResNet(nn.Module):
             self.maxpool = nn.Identity()
         self.act1 = layers.activation(stem_channels)
 
-        made: list[nn.Sequential] = []
+        made = [nn.Sequential() for _ in stages]
         in_channels = stem_channels
-        for number, stage in enumerate(stages):
-            made.append(nn.Sequential())
-            for index in range(stage.blocks):
-                stride = 2 if number and not index else 1
-                made[-1].append(block(layers, in_channels, stage.width, stage.channels, size=size, stride=stride))
-                in_channels, size = stage.channels, strided(size, stride)
+        for at in block_positions([stage.blocks for stage in stages], size):
+            stage = stages[at.stage]
+            made[at.stage].append(
+                block(layers, in_channels, stage.width, stage.channels, size=at.size, stride=at.stride)
+            )
+            in_channels = stage.channels
         self.layer1, self.layer2, self.layer3 = made[:3]
         self.layer4 = made[3] if len(made) == 4 else nn.Identity()
         self.fc = layers.linear(in_channels, classes)
@@ -123,7 +123,7 @@ def resnet(
     """ResNet-18, -34, -50, -101 or -152.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers.
         stem: 7x7 stride 2 and a max-pool, or (for small images) 3x3 stride 1.
         se_reduction: squeeze-and-excitation in each block (SE-ResNet, Hu et al. 2018, table 1).

@@ -45,7 +45,7 @@ def resnext(
     """ResNeXt-50, -101 or -152: a ResNet whose bottlenecks have wider, grouped 3x3 convolutions.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers.
         cardinality: groups of the 3x3 convolutions.
         group_width: channels per group in the first stage; doubled in each further one.
@@ -79,7 +79,7 @@ def cifar_resnext(
     """ResNeXt for small images, in three stages.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers, 9n + 2.
         cardinality: groups of the 3x3 convolutions.
         group_width: channels per group in the first stage; doubled in each further one.

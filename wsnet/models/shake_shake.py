@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.layers import Layers, ShakeShake, Size
-from wsnet.models.blocks import strided
+from wsnet.models.blocks import block_positions, strided
 
 __all__ = ["ShakeBlock", "ShakeShakeNet", "ShiftedShortcut"]
 
@@ -54,7 +54,7 @@ class ShakeBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
-        a: Tensor = self.act(x)  # All begin with the same ReLU; only a shortcut that changes nothing goes past it.
+        a: Tensor = self.act(x)  # Both branches and the shortcut begin with this ReLU, an identity shortcut does not.
         mixed: Tensor = self.mix(self.branch1(a), self.branch2(a))
         return mixed + (x if self.shortcut is None else self.shortcut(a))
 
@@ -96,7 +96,7 @@ class ShakeShakeNet(nn.Module):
         """Build the network.
 
         Args:
-            layers: the maker of convolutions and norms.
+            layers: the factory of convolutions, norms and activations.
             depth: weighted layers, 6n + 2.
             width: channels of the first stage.
             stem_width: channels of the first convolution.
@@ -117,15 +117,11 @@ class ShakeShakeNet(nn.Module):
         channels = stem_width
         self.conv1 = layers.conv(shape[0], channels, 3)
         self.bn1 = layers.norm(channels, size=size, before="sum")
-        stages = []
-        for stage in range(3):
-            blocks = nn.Sequential()
-            for index in range(n):
-                stride = 2 if stage and not index else 1
-                mix = ShakeShake(forward, backward, level)
-                blocks.append(ShakeBlock(layers, channels, width << stage, mix, size=size, stride=stride))
-                channels, size = width << stage, strided(size, stride)
-            stages.append(blocks)
+        stages = [nn.Sequential() for _ in range(3)]
+        for at in block_positions((n, n, n), size):
+            mix, out_channels = ShakeShake(forward, backward, level), width << at.stage
+            stages[at.stage].append(ShakeBlock(layers, channels, out_channels, mix, size=at.size, stride=at.stride))
+            channels = out_channels
         self.layer1, self.layer2, self.layer3 = stages
         self.act = layers.activation(channels, after="sum")
         self.fc = layers.linear(channels, classes)

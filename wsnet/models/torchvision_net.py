@@ -14,45 +14,17 @@ from wsnet.layers import Dropout, Layers, RandomLayer
 
 __all__ = ["StochasticDepth", "classification_networks", "loss_and_logits", "torchvision_net", "with_auxiliary"]
 
-_WEIGHTS = {"GoogLeNetOutputs": 0.3, "InceptionOutputs": 0.4}
-"""Weight of each auxiliary loss, by the type of what the network gives: its logits first, then the others."""
-
-
-def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """The loss with all auxiliary ones, and the logits that count.
-
-    Args:
-        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
-        loss: of one set of logits.
-    """
-    if isinstance(output, Tensor):
-        return loss(output), output
-    logits, *others = output
-    total = loss(logits)
-    for other in others:
-        total = total + _WEIGHTS[type(output).__name__] * loss(other)
-    return total, logits
-
-
-def loss_and_logits(output: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cross entropy with all auxiliary ones, and the logits that count.
-
-    Args:
-        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
-        labels: N.
-    """
-    return with_auxiliary(output, lambda logits: F.cross_entropy(logits, labels))
-
-
 _OPTIONS: dict[str, dict[str, Any]] = {
     "googlenet": {"aux_logits": True, "init_weights": True},
     "inception_v3": {"aux_logits": True, "init_weights": True},
 }
-"""Options that have to be said for a network to be what its paper describes."""
-
+"""Options without which a network is not what its paper describes."""
 
 _LEAST_SIZES = {"inception_v3": (299, 299)}
-"""Least (height, width), where training needs larger images than torchvision's evaluation (`min_size`) does."""
+"""Smallest (height, width), where training needs larger images than evaluation (torchvision's `min_size`) does."""
+
+_AUXILIARY_WEIGHTS = {"GoogLeNetOutputs": 0.3, "InceptionOutputs": 0.4}
+"""Weight of each auxiliary loss, by the type of the network's output: its logits first, then the auxiliary ones."""
 
 
 def classification_networks() -> list[str]:
@@ -89,23 +61,21 @@ def torchvision_net(layers: Layers, *, architecture: str, classes: int, shape: t
     return model
 
 
-class StochasticDepth(RandomLayer):
-    """Leaves out a residual branch with probability p, for each image or for the batch (Huang et al. 2016)."""
+def _check_shape(architecture: str, shape: tuple[int, int, int]) -> None:
+    import torchvision
 
-    def __init__(self, p: float, mode: str) -> None:
-        super().__init__()
-        self.p, self.mode = p, mode
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Images of any shape, N x ..., to the same shape; what is kept is divided by 1 - p."""
-        if not self.training or not self.p:
-            return x
-        drawn = self.uniform_per_image(x, 1) if self.mode == "row" else self.uniform_per_batch(x, 1)
-        return x * ((drawn[0] >= self.p) / (1 - self.p)).to(x.dtype)
-
-    def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
-        return f"p={self.p}, mode={self.mode}"
+    channels, height, width = shape
+    if channels != 3:
+        raise ValueError(
+            f"torchvision's networks take images with 3 channels, but got {channels}; use an architecture of wsnet"
+        )
+    weights = list(torchvision.models.get_model_weights(architecture))
+    least = _LEAST_SIZES.get(architecture) or (weights[0].meta["min_size"] if weights else (1, 1))
+    if height < least[0] or width < least[1]:
+        raise ValueError(
+            f"torchvision's {architecture} needs images of at least {least[0]}x{least[1]} pixels, "
+            f"but got {height}x{width}; use larger images or another architecture"
+        )
 
 
 def _made(architecture: str, classes: int, shape: tuple[int, int, int]) -> nn.Module:
@@ -132,18 +102,46 @@ def _drawn_anew(architecture: str, classes: int, shape: tuple[int, int, int], se
     return state
 
 
-def _check_shape(architecture: str, shape: tuple[int, int, int]) -> None:
-    import torchvision
+class StochasticDepth(RandomLayer):
+    """Leaves out a residual branch with probability p, for each image or for the batch (Huang et al. 2016)."""
 
-    channels, height, width = shape
-    if channels != 3:
-        raise ValueError(
-            f"torchvision's networks take images with 3 channels, but got {channels}; use an architecture of wsnet"
-        )
-    weights = list(torchvision.models.get_model_weights(architecture))
-    least = _LEAST_SIZES.get(architecture) or (weights[0].meta["min_size"] if weights else (1, 1))
-    if height < least[0] or width < least[1]:
-        raise ValueError(
-            f"torchvision's {architecture} needs images of at least {least[0]}x{least[1]} pixels, "
-            f"but got {height}x{width}; use larger images or another architecture"
-        )
+    def __init__(self, p: float, mode: str) -> None:
+        super().__init__()
+        self.p, self.mode = p, mode
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Images of any shape, N x ..., to the same shape; what is kept is divided by 1 - p."""
+        if not self.training or not self.p:
+            return x
+        drawn = self.uniform_per_image(x, 1) if self.mode == "row" else self.uniform_per_batch(x, 1)
+        return x * ((drawn[0] >= self.p) / (1 - self.p)).to(x.dtype)
+
+    def extra_repr(self) -> str:
+        """What `print(model)` says of it."""
+        return f"p={self.p}, mode={self.mode}"
+
+
+def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
+    """The loss with all auxiliary ones, and the logits that count.
+
+    Args:
+        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
+        loss: of one set of logits.
+    """
+    if isinstance(output, Tensor):
+        return loss(output), output
+    logits, *others = output
+    total = loss(logits)
+    for other in others:
+        total = total + _AUXILIARY_WEIGHTS[type(output).__name__] * loss(other)
+    return total, logits
+
+
+def loss_and_logits(output: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cross entropy with all auxiliary ones, and the logits that count.
+
+    Args:
+        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
+        labels: N.
+    """
+    return with_auxiliary(output, lambda logits: F.cross_entropy(logits, labels))

@@ -34,7 +34,7 @@ def vgg(
     """VGG-11, -13, -16 or -19.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: weighted layers, of which three are linear.
         layout: imagenet ends with three linear layers, cifar with one.
         conv_bias: whether convolutions have biases, as in all published code, also before a norm.

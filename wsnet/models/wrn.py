@@ -32,7 +32,7 @@ def wrn(
     """WRN-depth-widening: a pre-activation ResNet that is shallow and wide.
 
     Args:
-        layers: the maker of convolutions and norms.
+        layers: the factory of convolutions, norms and activations.
         depth: convolutions, 6N + 4.
         widening: k, how many times as many channels as ResNet has.
         dropout: probability of dropping an element before each block's second convolution.

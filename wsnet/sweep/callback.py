@@ -1,90 +1,93 @@
-"""What the driver does when Tune tells it something: tally, mirror, mark how trials ended."""
+"""What the driver does at each event of Tune: update the progress and the tracking, write down how trials ended."""
 
 import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import Folder, Status, trial_directory
-from wsnet.sweep.progress import STOPPED, Board, Tally
+from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
-__all__ = ["Follower"]
+__all__ = ["SweepCallback"]
 
 
-class Follower(TrialProgressCallback):  # type: ignore[misc]
-    """Keeps the tally, the board and the tracking mirror up to date. Nothing that goes wrong here may stop the sweep.
+class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
+    """Keeps the progress, its display and the tracking mirror up to date. No error in here may stop the sweep.
 
-    It stands in for the callback that Tune adds when it finds none of this class, and which prints to the terminal.
+    It derives from the callback that Tune would otherwise add, and which prints to the terminal.
 
     Args:
-        sweep: the sweep's folder.
-        tally: where the trials are.
-        board: what is drawn.
-        changed: told of each trial that has something new.
+        folder: the sweep's folder.
+        progress: where the trials are.
+        display: what the terminal shows of it.
+        changed: called with the trial_id whenever a trial has something new.
     """
 
-    def __init__(self, sweep: Folder, tally: Tally, board: Board, changed: Callable[[str], None]) -> None:
+    def __init__(
+        self, folder: Folder, progress: SweepProgress, display: ProgressDisplay, changed: Callable[[str], None]
+    ) -> None:
         super().__init__()
-        self._sweep, self._tally, self._board, self._changed = sweep, tally, board, changed
-        self._names = {trial.trial_id: trial.name for trial in tally.trials}
-        self._troubles: set[str] = set()
+        self._folder, self._progress, self._display, self._changed = folder, progress, display, changed
+        self._names = {trial.trial_id: trial.name for trial in progress.trials}
+        self._errors_shown: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks with its own state, which is never used.
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune went round its loop."""
-        self._safely(self._board.refresh)
+        """Tune has gone once round its event loop."""
+        self._safely(self._display.refresh)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial got a slot."""
-        self._safely(self._tally.started, _id(trial))
+        """A trial has started."""
+        self._safely(self._progress.started, _id(trial))
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
-        """A trial has an epoch more."""
-        self._safely(self._tally.measured, _id(trial), result)
+        """A trial has reported an epoch."""
+        self._safely(self._progress.measured, _id(trial), result)
         self._safely(self._changed, _id(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial came to its end, or the scheduler stopped it."""
-        self._safely(self._ended, trial, "stopped", STOPPED)
+        self._safely(self._ended, trial, "stopped")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial crashed as often as it may."""
-        self._safely(self._ended, trial, "failed", "")
+        """A trial crashed, and has no retry left."""
+        self._safely(self._ended, trial, "failed")
 
-    def _ended(self, trial: Any, otherwise: str, message: str) -> None:
-        """Note how a trial ended: as its status says, and `otherwise` where it could not say so itself."""
+    def _ended(self, trial: Any, how: Literal["stopped", "failed"]) -> None:
+        """Note how a trial ended: as its own status says or, where it was cut off before it could say so, `how`."""
         trial_id = _id(trial)
-        directory = trial_directory(self._sweep, trial_id)
+        directory = trial_directory(self._folder, trial_id)
         status, records = directory.status() or Status(status="running"), directory.records()
-        error = _error(trial) if otherwise == "failed" else ""
+        error = _error(trial) if how == "failed" else ""
         was_cut_off = status.status == "running"
         if was_cut_off:
-            status = Status(status=otherwise, epoch=len(records), message=message or _last_line(error))  # type: ignore[arg-type]
+            message = STOPPED if how == "stopped" else _last_line(error)
+            status = Status(status=how, epoch=len(records), message=message)
         if records:
-            self._tally.measured(trial_id, records[-1])
-        self._tally.ended(trial_id, status)
+            self._progress.measured(trial_id, records[-1])
+        self._progress.ended(trial_id, status)
         if status.status == "failed":
-            self._board.say(f"{self._names[trial_id]} failed: {status.message}  ({directory.folder.location})")
-        if was_cut_off:  # Behind the tally: where the disk is full, this fails too.
+            self._display.say(f"{self._names[trial_id]} failed: {status.message}  ({directory.folder.location})")
+        if was_cut_off:  # After the progress is updated: where the disk is full, this fails.
             if error:
                 directory.folder.write("error.txt", error.encode())
             directory.write_status(status)
         self._changed(trial_id)
 
     def _safely(self, call: Callable[..., None], *arguments: Any) -> None:
-        """An exception in a Tune callback ends the sweep, and nothing done here is worth that. Each is shown once."""
+        """Call without raising, since an exception in a Tune callback ends the sweep. Each error is printed once."""
         try:
             call(*arguments)
         except Exception as error:
-            if repr(error) not in self._troubles:
-                self._troubles.add(repr(error))
+            if repr(error) not in self._errors_shown:
+                self._errors_shown.add(repr(error))
                 traceback.print_exc(file=sys.stderr)
 
 
@@ -95,7 +98,7 @@ def _id(trial: Any) -> str:
 def _error(trial: Any) -> str:
     """What Ray knows of a trial's crash."""
     text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace") if trial.error_file else ""
-    return text or "It crashed, and Ray knows no more.\n"
+    return text or "The trial crashed, and Ray has no further information.\n"
 
 
 def _last_line(error: str) -> str:

@@ -1,4 +1,4 @@
-"""The command line of `run_sweep.py`. Everything heavy is imported when it is needed: help and typos cost no torch."""
+"""The command line of `run_sweep.py`. Help and typos must not wait for torch: heavy imports are in the functions."""
 
 import argparse
 import shlex
@@ -11,21 +11,21 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wsnet.config import Sweep
-    from wsnet.storage import Folder
-    from wsnet.sweep.run import Outcome
+    from wsnet.storage import Folder, Manifest
+    from wsnet.sweep.run import SweepOutcome
 
 __all__ = ["main"]
 
 _PATIENCE = {True: 60.0, False: 5.0}
-"""Seconds that the end of a sweep waits for MLflow: for a database on this machine, and for anything else."""
+"""Seconds that the end of a sweep waits for MLflow, by whether it is a database on this machine."""
 
 Conclude = Callable[["Folder", "Console"], None]
 
 _PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
-"""How a line is printed as it is."""
+"""Options with which rich prints a line as it is."""
 
 _EPILOG = """\
-The same command again runs only what is missing and continues what is unfinished. Start with these two:
+Run again, the same command continues what is unfinished and starts only what is missing. To begin with:
 
   python run_sweep.py sweeps/quickstart.yaml
   python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
@@ -51,7 +51,7 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
     try:
         return _run(arguments, conclude, [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])])
     except KeyboardInterrupt:
-        print("\nInterrupted. The same command goes on from here.", file=sys.stderr)
+        print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
         return 130
     except (ConfigError, ConnectionError) as error:
         print(error, file=sys.stderr)
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--smoke",
         action="store_true",
-        help="run the file small, in a folder of its own: proves it before it costs days",
+        help="run a small version in a folder of its own, to see that the sweep works before it takes days",
     )
     add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 512)")
     add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
@@ -90,7 +90,7 @@ def _parser() -> argparse.ArgumentParser:
         action="append",
         default=[],
         metavar="AXIS=VALUE",
-        help="leave out all other settings, such as case=ResNet-110; repeatable",
+        help="run only the settings with this value, such as case=ResNet-110; repeatable",
     )
     add(
         "--storage",
@@ -108,7 +108,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, but got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
     return int(text)
 
 
@@ -142,13 +142,13 @@ def _train(
     command: str,
     console: "Console",
 ) -> int:
-    """Train a sweep, or of a whole one the settings of `sweep`: the manifest is the whole one's in any case."""
+    """Train the settings of `sweep`, which are some or all of the `whole` sweep's."""
     from wsnet.sweep.ray_session import check_address
 
     if arguments.address is not None:
         check_address(arguments.address)
     with console.status("reading images, building models"):
-        from wsnet.storage import Folder, StorageError
+        from wsnet.storage import Folder
         from wsnet.sweep.plan import make_plan
         from wsnet.sweep.revision import source_revision
         from wsnet.sweep.run import run
@@ -157,20 +157,15 @@ def _train(
         plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
-        manifest, plan = plan.manifest, plan.of(sweep)
-        try:
-            folder.write("sweep.yaml", _as_written(arguments).encode())
-            manifest.write(folder)
-        except OSError as error:
-            rule = "--storage must be a place that can be written to"
-            raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
+        manifest, plan = plan.manifest, plan.of(sweep)  # The manifest is the whole sweep's in any case.
+        _write(manifest, folder, arguments)
     console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
     patience = _PATIENCE[uri.startswith("sqlite:")]
     try:
         outcome = run(
             plan,
-            sweep=folder,
+            folder=folder,
             data_root=_data_root(arguments),
             address=arguments.address,
             console=console,
@@ -182,15 +177,28 @@ def _train(
         unmirrored = mirror.close(patience)
     if unmirrored:
         trouble = mirror.trouble or f"{len(unmirrored)} trials are not in {uri} yet"
-        print(
-            f"tracking: {trouble}; the results here are whole, and the next start brings it up to date", file=sys.stderr
-        )
+        rest = "the results here are complete, and the next start brings MLflow up to date"
+        print(f"tracking: {trouble}; {rest}", file=sys.stderr)
     conclude(folder, console)
-    return _close(outcome, command, uri, mirror.page, folder, console)
+    return _finish(outcome, command, uri, mirror.page, folder, console)
 
 
-def _close(outcome: "Outcome", command: str, uri: str, page: str | None, folder: "Folder", console: "Console") -> int:
-    """Say where everything is and how to go on; returns the exit status."""
+def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> None:
+    """Write the manifest and the sweep file to the sweep's folder."""
+    from wsnet.storage import StorageError
+
+    try:
+        folder.write("sweep.yaml", _as_written(arguments).encode())
+        manifest.write(folder)
+    except OSError as error:
+        rule = "--storage must be a place that can be written to"
+        raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
+
+
+def _finish(
+    outcome: "SweepOutcome", command: str, uri: str, page: str | None, folder: "Folder", console: "Console"
+) -> int:
+    """Say where everything is and how to continue; returns the exit status."""
 
     def say(text: str) -> None:
         console.print(text, **_PLAIN)
@@ -201,14 +209,15 @@ def _close(outcome: "Outcome", command: str, uri: str, page: str | None, folder:
     else:
         say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
         say(f"              then open http://127.0.0.1:5000/{page or ''}")
-    tally = outcome.tally
-    left = len(tally.trials) - tally.done
+    progress = outcome.progress
+    left = len(progress.trials) - progress.done
     if outcome.interrupted:
-        say(f"Interrupted with {tally.done} trials done and {left} to go. The same command goes on: {command}")
+        where = f"{progress.done} trials done and {left} to go"
+        say(f"Interrupted with {where}. To continue, run the same command: {command}")
         return 130
     if left:
         trials = "1 trial" if left == 1 else f"{left} trials"
-        say(f"{trials} failed: error.txt and log.txt tell why. The same command tries again: {command}")
+        say(f"{trials} failed: see error.txt and log.txt. To try again, run the same command: {command}")
         return 1
     return 0
 
@@ -220,7 +229,7 @@ def _data_root(arguments: argparse.Namespace) -> Path:
 
 
 def _as_written(arguments: argparse.Namespace) -> str:
-    """The sweep file, below the options that changed it."""
+    """The sweep file, with the options that changed it in comments above."""
     options = [f"--set {item}" for item in arguments.set] + [f"--only {item}" for item in arguments.only]
     if arguments.smoke:
         options.append(

@@ -1,4 +1,4 @@
-"""`--dry-run`: what a sweep file asks for, and what it would cost. Starts nothing."""
+"""`--dry-run`: what a sweep file asks for, and what it would cost."""
 
 import os
 from pathlib import Path
@@ -23,9 +23,9 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
     console.print(f"{len(sweep.settings)} settings x {seeds} seeds = {trials} trials ({escape(path)})", highlight=False)
     combinations = sum(len(setting.places) for setting in sweep.settings)
     if combinations > len(sweep.settings):
-        text = f"{combinations} combinations are {len(sweep.settings)} settings, since some keys change nothing in some"
-        console.print(f"{text}: each setting is trained once and shown at all its places", highlight=False)
-    console.print("\nEvery setting, before what varies (defaults left out):", highlight=False)
+        text = f"{combinations} combinations make {len(sweep.settings)} settings, as some keys have no effect in some"
+        console.print(f"{text}: each setting is trained once and shown in all its places", highlight=False)
+    console.print("\nWhat all settings share (defaults left out):", highlight=False)
     console.print(escape(dump_yaml(_shared(sweep))), highlight=False, soft_wrap=True)
     for line in _scalings(sweep):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
@@ -43,17 +43,17 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     from wsnet.sweep.estimate import estimate, settled_device
     from wsnet.sweep.plan import make_plan
     from wsnet.sweep.ray_session import Node
-    from wsnet.sweep.resources import share_of
+    from wsnet.sweep.resources import allocate
     from wsnet.training.micro_batches import plan_micro_batches
 
     plan = make_plan(sweep, path, root=root)
     execution = sweep.settings[0].config.execution
     here = Node(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
     devices = {setting.config.execution.device for setting in sweep.settings}
-    share = share_of(sweep.config.resources, [here], devices=devices, path=path)
-    device = settled_device(execution, share.gpus)
+    allocation = allocate(sweep.config.resources, [here], devices=devices, path=path)
+    device = settled_device(execution, allocation.gpus)
     with console.status("timing a few steps of every model"):
-        cost = estimate(plan, threads=max(1, int(share.cpus)), device=device, concurrent=share.concurrent)
+        cost = estimate(plan, threads=max(1, int(allocation.cpus)), device=device, concurrent=allocation.concurrent)
     table = Table(box=None, padding=(0, 1))
     has_micro_batches = any(setting.config.train.micro_batch_size for setting in sweep.settings)
     reasons: dict[str, str] = {}
@@ -79,8 +79,8 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     for what, why in reasons.items() if has_micro_batches else ():
         console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
     console.print(
-        f"\nAbout {_duration(cost.total)} on this machine ({share.concurrent} trials at a time on {device}), "
-        f"from a few steps timed now; checkpoints in the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
+        f"\nAbout {_duration(cost.total)} on this machine ({allocation.concurrent} trials at a time on {device}), "
+        f"from a few steps timed now; checkpoints at the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
         highlight=False,
         soft_wrap=True,
     )

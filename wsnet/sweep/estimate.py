@@ -1,4 +1,7 @@
-"""How long a plan takes: a few steps of every model, timed here, times the steps that the plan asks for."""
+"""How long a plan takes: a few steps of every model, timed here, times the steps that the plan asks for.
+
+Apart from `dry_run`, which prints the settings before anything waits for torch.
+"""
 
 import time
 from dataclasses import dataclass

@@ -218,7 +218,7 @@ def _split_mistakes(config: TrialConfig, path: str, workers: int) -> list[Mistak
     elif not config.micro_batch_counts or micro is None or workers == 1:
         return []
     elif norm.over_workers:
-        rule = f"norm {norm.name!r} of several workers takes no train.micro_batch_size; use norm 'batch', or 1 worker"
+        rule = f"norm {norm.name!r} takes no train.micro_batch_size with several workers; use norm 'batch', or 1 worker"
     elif batch // workers % micro:
         rule = (
             "train.micro_batch_size must divide each worker's share of a batch, but got "
@@ -233,5 +233,5 @@ def _rung_mistakes(sweep: Sweep, path: str) -> list[Mistake]:
     scheduler, longest = sweep.config.scheduler, max(setting.config.train.epochs for setting in sweep.settings)
     if not isinstance(scheduler, AshaConfig) or scheduler.grace <= longest:
         return []
-    rule = f"the first rung must not lie beyond train.epochs, but got grace={scheduler.grace} and epochs={longest}"
+    rule = f"the first rung must not come after train.epochs, but got grace={scheduler.grace} and epochs={longest}"
     return [Mistake(path, "scheduler.grace", rule)]

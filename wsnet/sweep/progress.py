@@ -1,4 +1,4 @@
-"""The progress of a sweep: where its trials are, and what a terminal shows of it."""
+"""The progress of a sweep: how far its trials are, and what a terminal shows of it."""
 
 import math
 import statistics
@@ -16,12 +16,21 @@ from rich.text import Text
 
 from wsnet.storage import Status, TrialEntry
 
-__all__ = ["STOPPED", "Board", "SettingState", "Tally"]
+__all__ = ["STOPPED", "ProgressDisplay", "SettingState", "SweepProgress"]
 
 STOPPED = "stopped by the scheduler"
 """The message of a trial that the scheduler stopped."""
 
 _DONE = ("finished", "diverged", "stopped")
+
+_ROWS = 12
+"""Settings shown: the best ones."""
+
+_REDRAW_SECONDS = 0.25
+"""Time between two drawings on a terminal."""
+
+_LINE_SECONDS = 30.0
+"""Time between two lines where there is no terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,13 +52,16 @@ class SettingState:
 
 
 @dataclass
-class Tally:
-    """Where the trials of a sweep are, kept up to date by what is told of each.
+class SweepProgress:
+    """How far the trials of a sweep are, kept up to date by `started`, `measured` and `ended`.
 
-    Args:
+    Attributes:
         trials: every trial of the sweep.
         epochs: epochs of each trial, by trial_id.
         concurrent: trials that run at the same time.
+        statuses: status of each trial that has started, by trial_id.
+        latest: record of each trial's last epoch, by trial_id.
+        began: when the progress began, by the monotonic clock, in seconds.
     """
 
     trials: list[TrialEntry]
@@ -64,11 +76,11 @@ class Tally:
         self._seconds: dict[str, list[float]] = defaultdict(list)
 
     def started(self, trial_id: str) -> None:
-        """A trial has a slot."""
+        """Count a trial as running."""
         self.statuses[trial_id] = "running"
 
     def measured(self, trial_id: str, record: dict[str, Any]) -> None:
-        """A trial has an epoch more. What is no record, or of an epoch that is known, changes nothing."""
+        """Take in the record of an epoch; anything that is not one, or of an epoch that is known, is ignored."""
         if record.get("epoch", 0) <= self.latest.get(trial_id, {}).get("epoch", 0):
             return
         self.latest[trial_id] = record
@@ -76,7 +88,7 @@ class Tally:
             self._seconds[self._settings[trial_id]].append(record["time/epoch_seconds"])
 
     def ended(self, trial_id: str, status: Status) -> None:
-        """A trial gave its slot back."""
+        """Count a trial as ended."""
         self.statuses[trial_id] = status.status
 
     def count(self, *statuses: str) -> int:
@@ -89,9 +101,9 @@ class Tally:
         return self.count(*_DONE)
 
     def seconds_left(self) -> float | None:
-        """Time left, from each setting's own epochs where it has run, else from the others'; None before the first.
+        """Time left, from each setting's own epochs where it has run, else from other settings'; None before any.
 
-        No less than the longest trial needs, however many may run beside it.
+        Never less than the longest trial needs, however many run at the same time.
         """
         known = {setting: statistics.median(seconds) for setting, seconds in self._seconds.items()}
         if not known:
@@ -130,30 +142,24 @@ class Tally:
         return None if error is None or math.isnan(error) else float(error)
 
 
-_ROWS = 12
-"""Settings shown: the best ones."""
-_EVERY = 0.25
-"""Seconds between two drawings on a terminal."""
-_LINE_EVERY = 30.0
-"""Seconds between lines where there is no terminal."""
-
-
-class Board:
-    """Draws a tally: a live table on a terminal, a line now and then elsewhere. A context manager.
+class ProgressDisplay:
+    """A context manager that shows the progress: a live table on a terminal, a line now and then elsewhere.
 
     Args:
-        tally: what to draw.
+        progress: what to show.
         console: where.
         trouble: asked for a line to show below, such as that tracking is down.
     """
 
-    def __init__(self, tally: Tally, console: Console, trouble: Callable[[], str | None] = lambda: None) -> None:
-        self._tally, self._console, self._trouble = tally, console, trouble
+    def __init__(
+        self, progress: SweepProgress, console: Console, trouble: Callable[[], str | None] = lambda: None
+    ) -> None:
+        self._progress, self._console, self._trouble = progress, console, trouble
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = -math.inf
-        self._told_trouble: str | None = None
+        self._shown_trouble: str | None = None
 
-    def __enter__(self) -> "Board":
+    def __enter__(self) -> "ProgressDisplay":
         if self._live is not None:
             self._live.start()
         self.refresh()
@@ -165,9 +171,9 @@ class Board:
         self._print(self._line())
 
     def refresh(self) -> None:
-        """Draw again if it is time to."""
+        """Draw again if enough time has passed."""
         now = time.monotonic()
-        if now - self._drawn < (_EVERY if self._live else _LINE_EVERY):
+        if now - self._drawn < (_REDRAW_SECONDS if self._live else _LINE_SECONDS):
             return
         self._drawn = now
         if self._live is not None:
@@ -175,9 +181,9 @@ class Board:
             return
         self._print(self._line())
         trouble = self._trouble()
-        if trouble and trouble != self._told_trouble:
+        if trouble and trouble != self._shown_trouble:
             self._print(trouble)
-        self._told_trouble = trouble
+        self._shown_trouble = trouble
 
     def say(self, text: str) -> None:
         """Print a line above what is drawn."""
@@ -187,12 +193,13 @@ class Board:
         self._console.print(text, highlight=False, soft_wrap=True, markup=False, style=style)
 
     def _draw(self) -> RenderableType:
-        tally = self._tally
+        progress = self._progress
         bar = Table.grid(padding=(0, 1))
-        done = f"{tally.done}/{len(tally.trials)}"
-        bar.add_row("trials", ProgressBar(total=len(tally.trials), completed=tally.done, width=30), done, self._times())
+        done = f"{progress.done}/{len(progress.trials)}"
+        drawn = ProgressBar(total=len(progress.trials), completed=progress.done, width=30)
+        bar.add_row("trials", drawn, done, self._times())
         parts: list[RenderableType] = [bar, Text(self._counts(), no_wrap=True, overflow="ellipsis")]
-        best = [state for state in tally.best_settings() if state.median is not None][:_ROWS]
+        best = [state for state in progress.best_settings() if state.median is not None][:_ROWS]
         if best:
             table = Table(box=None, padding=(0, 2, 0, 0))
             table.add_column("best on validation so far", no_wrap=True, overflow="ellipsis", header_style="dim")
@@ -207,21 +214,21 @@ class Board:
         return Group(*parts)
 
     def _counts(self) -> str:
-        tally = self._tally
-        words = ("running", "failed", "diverged", "stopped")
-        return ", ".join(f"{tally.count(word)} {word}" for word in words if word == "running" or tally.count(word))
+        progress = self._progress
+        counts = {word: progress.count(word) for word in ("running", "failed", "diverged", "stopped")}
+        return ", ".join(f"{count} {word}" for word, count in counts.items() if word == "running" or count)
 
     def _times(self) -> str:
-        tally = self._tally
-        left = tally.seconds_left()
-        elapsed = f"{_clock(time.monotonic() - tally.began)} elapsed"
-        is_going_on = left is not None and tally.done + tally.count("failed") < len(tally.trials)
+        progress = self._progress
+        left = progress.seconds_left()
+        elapsed = f"{_clock(time.monotonic() - progress.began)} elapsed"
+        is_going_on = left is not None and progress.done + progress.count("failed") < len(progress.trials)
         return f"{elapsed}, about {_clock(left)} left" if is_going_on and left is not None else elapsed
 
     def _line(self) -> str:
-        tally = self._tally
-        text = f"trials {tally.done}/{len(tally.trials)}: {self._counts()}, {self._times()}"
-        best = tally.best_settings()[0]
+        progress = self._progress
+        text = f"trials {progress.done}/{len(progress.trials)}: {self._counts()}, {self._times()}"
+        best = progress.best_settings()[0]
         return text if best.median is None else f"{text}; best on validation: {best.name} {_percent(best.median)} %"
 
 

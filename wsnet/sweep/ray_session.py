@@ -1,6 +1,5 @@
-"""Ray, started quietly and stopped cleanly: its own noise goes to its own log files."""
+"""A Ray session that starts quietly and stops cleanly: what Ray prints goes to its own log files."""
 
-import contextlib
 import logging
 import os
 import signal
@@ -15,55 +14,20 @@ from typing import Any
 __all__ = ["Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt in what runs within, once, for Ctrl-C and for a termination (`kill`, a batch system).
-
-    Enter it after Ray has started: Ray sets a handler for terminations, which exits at once.
-    """
-
-    def once(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    with _handled(once, signal.SIGINT, signal.SIGTERM):
-        yield
-
-
-@contextmanager
-def shielded() -> Iterator[None]:
-    """Ignore Ctrl-C in what runs within. For seconds only: to shut Ray down half-way leaves its processes behind."""
-    with _handled(signal.SIG_IGN, signal.SIGINT):
-        yield
-
-
-@contextmanager
-def _handled(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
-    try:
-        before = [(number, signal.signal(number, handler)) for number in numbers]
-    except ValueError:  # Not in the main thread: nobody sends signals here.
-        before = []
-    try:
-        yield
-    finally:
-        for number, old in before:
-            signal.signal(number, old)
-
-
-_QUIET = {
+_ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
-    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Else Train passes on one report every 2 seconds.
+    "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Otherwise Train passes on one report every 2 seconds.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # Ctrl-C is ours: nothing of Tune's own state is needed to go on.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # We handle Ctrl-C: nothing of Tune's own state is needed to resume.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
+"""Variables that keep Ray quiet, where the user has not set them."""
 
-_ANSWER = 5.0
-"""Seconds in which a cluster has to answer. Ray itself tries for more than 3 minutes, line by line."""
+_ANSWER_SECONDS = 5.0
+"""Seconds within which a cluster has to answer. Ray itself tries for more than 3 minutes, with a line for each try."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +51,9 @@ class Session:
     nodes: list[Node]
 
 
-@contextlib.contextmanager
+@contextmanager
 def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Session]:
-    """Start Ray on this machine, or join a cluster; a Ray that is running already in this process is used as it is.
+    """Start Ray on this machine, or join a cluster; a Ray that already runs in this process is used as it is.
 
     Args:
         address: a cluster to join; None starts one here.
@@ -98,7 +62,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     Raises:
         ConnectionError: there is no cluster at the address.
     """
-    for key, value in _QUIET.items():
+    for key, value in _ENVIRONMENT.items():
         os.environ.setdefault(key, value)
     import ray
 
@@ -111,8 +75,8 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
             address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
         )
     else:
-        context = _joined(address)
-    # Tune prints a traceback of each failed trial; a trial's own error.txt has it, and the progress says it in a line.
+        context = _join(address)
+    # Tune prints a traceback of each failed trial; a trial's error.txt has it, and the display shows it in one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         yield _session(context)
@@ -121,30 +85,31 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
             ray.shutdown()
 
 
-def _joined(address: str) -> Any:
+def _session(context: Any) -> Session:
+    import ray
+
+    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    nodes = [Node(cpus=there.get("CPU", 0.0), gpus=there.get("GPU", 0.0)) for there in resources]
+    url = context.dashboard_url if context is not None else None
+    return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)
+
+
+def _join(address: str) -> Any:
     check_address(address)
     import ray
 
     with tempfile.TemporaryFile() as said:
         try:
-            with _stderr_into(said.fileno()):  # A line a second of what went wrong: the last one will do.
+            with _stderr_into(said.fileno()):  # Ray prints a line a second; the last one is enough.
                 return ray.init(address=address, log_to_driver=False, logging_level="error")
         except Exception as error:  # Whatever Ray raises: no cluster, another version, a token that is not its own.
             said.seek(0)
             lines = [*str(error).strip().splitlines()[:1], *said.read().decode(errors="replace").splitlines()[-1:]]
-            hint = "its token belongs into ~/.ray/auth_token or RAY_AUTH_TOKEN"
-            raise ConnectionError(
-                f"no Ray cluster could be joined at {address!r}: {'; '.join(lines)}; {hint}"
-            ) from None
+            hint = "if it needs a token, put that into ~/.ray/auth_token or RAY_AUTH_TOKEN"
+            raise ConnectionError(f"could not join a Ray cluster at {address!r}: {'; '.join(lines)}; {hint}") from None
 
 
-def _has_token() -> bool:
-    """Whether a token lies where Ray looks for one."""
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
-
-
-@contextlib.contextmanager
+@contextmanager
 def _stderr_into(handle: int) -> Iterator[None]:
     """Send what this process writes to its standard error elsewhere, C++ too."""
     before = os.dup(2)
@@ -157,12 +122,12 @@ def _stderr_into(handle: int) -> Iterator[None]:
 
 
 def check_address(address: str) -> None:
-    """Knock at `host:port`, before Ray does. `auto` has no port: Ray looks it up on this machine.
+    """See whether anything answers at `host:port`, before Ray tries. (`auto`, which Ray looks up here, has no port.)
 
     Call it before anything imports ray, which reads its environment then.
 
     Raises:
-        ConnectionError: nobody answers there.
+        ConnectionError: nothing answers there.
     """
     if "RAY_AUTH_MODE" not in os.environ and _has_token():
         # `ray start` asks for the token that it finds; `ray.init` does not send it unless it is told to.
@@ -170,20 +135,53 @@ def check_address(address: str) -> None:
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
         if address != "auto":
-            raise ConnectionError(f"a Ray cluster is named 'auto' or host:port, but got {address!r}")
+            raise ConnectionError(f"the address of a Ray cluster must be 'auto' or host:port, but got {address!r}")
         return
     try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER).close()
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
     except (OSError, OverflowError) as error:
         raise ConnectionError(
             f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or give no address"
         ) from None
 
 
-def _session(context: Any) -> Session:
-    import ray
+def _has_token() -> bool:
+    """Whether there is a token where Ray looks for one."""
+    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
+    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
 
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    nodes = [Node(cpus=there.get("CPU", 0.0), gpus=there.get("GPU", 0.0)) for there in resources]
-    url = context.dashboard_url if context is not None else None
-    return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Raise KeyboardInterrupt in what runs within, once, for SIGINT (Ctrl-C) and SIGTERM (`kill`, a batch system).
+
+    Enter it after Ray has started: Ray sets a handler of SIGTERM that exits at once.
+    """
+
+    def once(*_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    with _handled(once, signal.SIGINT, signal.SIGTERM):
+        yield
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Ignore Ctrl-C in what runs within, for a few seconds: a shutdown of Ray that is interrupted leaves processes."""
+    with _handled(signal.SIG_IGN, signal.SIGINT):
+        yield
+
+
+@contextmanager
+def _handled(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
+    try:
+        before = [(number, signal.signal(number, handler)) for number in numbers]
+    except ValueError:  # Not in the main thread, which alone receives signals.
+        before = []
+    try:
+        yield
+    finally:
+        for number, old in before:
+            signal.signal(number, old)

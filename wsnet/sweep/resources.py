@@ -1,4 +1,4 @@
-"""What each trial gets of the cluster."""
+"""The resources that each trial gets: what `auto` means on this cluster, and how many trials run at a time."""
 
 import math
 from dataclasses import dataclass
@@ -7,24 +7,30 @@ from wsnet.config import ConfigError, Mistake
 from wsnet.config.sweep import ResourcesConfig
 from wsnet.sweep.ray_session import Node
 
-__all__ = ["Share", "share_of"]
+__all__ = ["Allocation", "allocate"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
-    """Resources of one worker, and how many trials run at the same time."""
+class Allocation:
+    """Resources of one worker, and how many trials run at the same time.
+
+    Attributes:
+        cpus: CPUs of one worker, possibly a fraction.
+        gpus: GPUs of one worker, possibly a fraction.
+        concurrent: trials that run at the same time.
+    """
 
     cpus: float
     gpus: float
     concurrent: int
 
 
-def share_of(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str], path: str) -> Share:
-    """Settle what `auto` means on a cluster.
+def allocate(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str], path: str) -> Allocation:
+    """Divide a cluster between the trials of a sweep.
 
     Args:
         resources: the sweep's resources.
-        nodes: machines of the cluster. A worker lies on one of them; the workers of a trial may lie on several.
+        nodes: machines of the cluster. A worker runs on one of them; the workers of a trial may run on several.
         devices: `execution.device` of the trials; `cpu` needs no GPU.
         path: name of the sweep file, for messages.
 
@@ -48,11 +54,11 @@ def share_of(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str]
         need = f"{_count(resources.workers, 'worker')} of {each_cpu:g} CPUs and {each_gpu:g} GPUs"
         rule = f"a trial needs {need}, but {there}; ask for less, or join more nodes"
         raise ConfigError([Mistake(path, "resources", rule)])
-    return Share(cpus=each_cpu, gpus=each_gpu, concurrent=min(fits, resources.max_concurrent or fits))
+    return Allocation(cpus=each_cpu, gpus=each_gpu, concurrent=min(fits, resources.max_concurrent or fits))
 
 
 def _fits(there: float, each: float) -> float:
-    """How often a share fits in: 10 times 0.1 in 1, though 1 // 0.1 is 9 in binary."""
+    """How often `each` fits: 0.1 fits 10 times in 1, though 1 // 0.1 is 9 in binary."""
     return math.floor(there / each + 1e-6) if each else math.inf
 
 

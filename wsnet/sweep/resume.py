@@ -1,4 +1,4 @@
-"""What a start of a sweep finds: what earlier ones did of each trial, and what is missing."""
+"""What a start of a sweep finds: how far earlier starts brought each trial, and what is still to be trained."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -6,12 +6,13 @@ from typing import Literal
 from wsnet.storage import Folder, Status, trial_directory
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import Plan, PlannedTrial
+from wsnet.sweep.progress import SweepProgress
 
-__all__ = ["Left", "left_of"]
+__all__ = ["TrialState", "progress_so_far", "read_states", "unfinished"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Left:
+class TrialState:
     """A trial as earlier starts left it.
 
     Attributes:
@@ -34,7 +35,7 @@ class Left:
         """Whether it is never run again."""
         return self.status is not None and self.status.is_final
 
-    def shown(self, rung: int) -> Literal["stop", "continue"] | None:
+    def implied_verdict(self, rung: int) -> Literal["stop", "continue"] | None:
         """What a scheduler must have decided at a rung that the records hold; None where it was cut off before."""
         from wsnet.training.fit import ending
 
@@ -47,13 +48,39 @@ class Left:
         return "continue" if is_at_its_end else None
 
 
-def left_of(plan: Plan, sweep: Folder) -> list[Left]:
-    """Every trial of a plan as earlier starts left it, in the plan's order."""
-    started = (sweep / "trials").existing([f"{trial.entry.trial_id}/status.json" for trial in plan.trials])
-    return [_left(trial, sweep, has_started) for trial, has_started in zip(plan.trials, started, strict=True)]
+def read_states(plan: Plan, folder: Folder) -> list[TrialState]:
+    """Every trial of a plan as earlier starts left it, in the plan's order.
+
+    Args:
+        plan: the plan.
+        folder: the sweep's folder.
+    """
+    started = (folder / "trials").existing([f"{trial.entry.trial_id}/status.json" for trial in plan.trials])
+    return [_state(trial, folder, has_started) for trial, has_started in zip(plan.trials, started, strict=True)]
 
 
-def _left(trial: PlannedTrial, sweep: Folder, has_started: bool) -> Left:
-    directory = trial_directory(sweep, trial.entry.trial_id)
+def _state(trial: PlannedTrial, folder: Folder, has_started: bool) -> TrialState:
+    directory = trial_directory(folder, trial.entry.trial_id)
     status = directory.status() if has_started else None
-    return Left(trial=trial, status=status, records=directory.records() if status is not None else [])
+    return TrialState(trial=trial, status=status, records=directory.records() if status is not None else [])
+
+
+def progress_so_far(states: list[TrialState]) -> SweepProgress:
+    """The progress that a start of the sweep begins with."""
+    trials = [state.trial for state in states]
+    progress = SweepProgress([t.entry for t in trials], {t.entry.trial_id: t.config.train.epochs for t in trials})
+    for state in states:
+        if state.records:
+            progress.measured(state.trial_id, state.records[-1])
+        if state.status is not None and state.is_done:
+            progress.ended(state.trial_id, state.status)
+    return progress
+
+
+def unfinished(states: list[TrialState]) -> list[TrialState]:
+    """The trials to run, in the order of their start; failed ones get another chance.
+
+    What is begun goes on first; then every setting is started once, then every setting again.
+    """
+    missing = [state for state in states if not state.is_done]
+    return sorted(missing, key=lambda state: (not state.records, state.trial.entry.seed))

@@ -1,4 +1,4 @@
-"""Successive halving whose verdicts are written down, and stand in every later start of the sweep."""
+"""Successive halving (ASHA) with a journal of its verdicts, which hold for every later start of the sweep."""
 
 import math
 from dataclasses import dataclass
@@ -9,13 +9,13 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import RungJournal, Verdict
-from wsnet.sweep.resume import Left
+from wsnet.sweep.resume import TrialState
 
 __all__ = ["JournaledAsha", "rungs_of"]
 
 
 def rungs_of(config: AshaConfig, max_t: int) -> tuple[int, ...]:
-    """The rungs of a sweep: `grace` epochs, times `eta`, times `eta` again, ... below `max_t`, where nothing is left.
+    """The rungs of a sweep: `grace` epochs, times `eta`, times `eta` again, ... as long as they are below `max_t`.
 
     Args:
         config: first rung, and the factor between rungs.
@@ -31,25 +31,26 @@ def rungs_of(config: AshaConfig, max_t: int) -> tuple[int, ...]:
 _ACTIONS = {"stop": TrialScheduler.STOP, "continue": TrialScheduler.CONTINUE}
 
 _WORST = 1e300
-"""Stands for a value that is not finite, in Ray's percentile: NaN would be left out, infinity makes the cutoff NaN."""
+"""Given to Ray for a value that is not finite: its percentile leaves NaN out, and infinity makes the cutoff NaN."""
 
 
 class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
-    """Ray's ASHA (Li et al. 2020) with a journal: no verdict is acted on before it is written down, or taken twice.
+    """Ray's ASHA (Li et al. 2020) with a journal: a verdict is written down before it is acted on, and taken only once.
 
-    It starts out with what the journal holds. Rungs that records hold and the journal does not get their verdict at
-    once: first those that show in what the trial did, then, in the order of `left`, those that were cut off between the
-    record and the verdict. (Tune's own way to go on restores a snapshot, which is older than the last epochs.)
+    It starts with what the journal holds. A rung that a trial's records have reached, but that has no verdict in the
+    journal, gets one at once: first where the trial's later epochs or its end imply the verdict, then, in the order of
+    `states`, where the sweep was cut off between the record and the verdict. (Tune's own way to resume restores a
+    snapshot, which is older than the last epochs.)
 
     Args:
         config: rungs and metric.
         max_t: epochs of the longest trial.
         journal: the sweep's journal.
-        left: the trials of the plan as they were left, in its order. Only they count: verdicts about others are not
-            looked at, and what was measured of them decides nothing.
+        states: the trials of the plan as earlier starts left them, in its order. Verdicts and values of any other
+            trial are ignored.
     """
 
-    def __init__(self, config: AshaConfig, *, max_t: int, journal: RungJournal, left: list[Left]) -> None:
+    def __init__(self, config: AshaConfig, *, max_t: int, journal: RungJournal, states: list[TrialState]) -> None:
         super().__init__(
             time_attr="epoch",
             metric=config.metric,
@@ -58,27 +59,27 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
             grace_period=config.grace,
             reduction_factor=config.eta,
         )
-        self._journal, self._rungs = journal, rungs_of(config, max_t)
-        self._members = {trial.trial_id: SimpleNamespace(trial_id=trial.trial_id) for trial in left}
+        self._journal, self.rungs = journal, rungs_of(config, max_t)
+        self._members = {trial.trial_id: SimpleNamespace(trial_id=trial.trial_id) for trial in states}
         for member in self._members.values():
             super().on_trial_add(None, member)
-        self._told: set[tuple[str, int]] = set()
-        self._measured = {arrival.key: arrival.value for trial in left for arrival in self._arrivals(trial)}
+        self._ranked: set[tuple[str, int]] = set()
+        self._measured = {arrival.key: arrival.value for trial in states for arrival in self._arrivals(trial)}
         with journal.held():
             self._catch_up()
-            self._settle(left)
+            self._settle(states)
 
-    def stopped(self, trials: list[Left]) -> dict[str, int]:
-        """Those of the trials that were stopped, as far as their records reach, and at which rung."""
+    def stopped(self, trials: list[TrialState]) -> dict[str, int]:
+        """The trials that were stopped at a rung that their records have reached, and that rung."""
         last = {trial.trial_id: trial.records[-1]["epoch"] for trial in trials if trial.records}
         return {trial_id: rung for trial_id, rung in self._journal.stops().items() if rung <= last.get(trial_id, 0)}
 
     def on_trial_add(self, tune_controller: Any, trial: Any) -> None:
-        """A trial joins, or is started again: every trial of the plan is known from the start."""
+        """Nothing to do when a trial starts: every trial of the plan is known from the start."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """A trial has an epoch more, or tells its last one again. `fit` ends it after its own last epoch."""
-        if result.get("epoch") not in self._rungs or self._metric not in result:
+        """A trial reports an epoch, or its last one again after a restart. `fit` ends it after its own last epoch."""
+        if result.get("epoch") not in self.rungs or self._metric not in result:
             return str(TrialScheduler.CONTINUE)
         arrival = _Arrival(str(trial.config["trial_id"]), result["epoch"], result[self._metric])
         with self._journal.held():
@@ -87,34 +88,34 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         return str(_ACTIONS[verdict.verdict])
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """A trial ended; its values stay."""
+        """Nothing to do when a trial ends: its values stay."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        """A trial ended before it began; its values stay."""
+        """Nothing to do when a trial is removed: its values stay."""
 
     def _catch_up(self) -> None:
-        """Tell Ray's ASHA what the journal holds: of earlier starts, or of another one that runs now."""
+        """Tell Ray's ASHA what the journal holds, from earlier starts or from another one that is running now."""
         for verdict in self._journal.verdicts():
             key = (verdict.trial_id, verdict.rung)
-            if key in self._told or verdict.trial_id not in self._members or verdict.rung not in self._rungs:
+            if key in self._ranked or verdict.trial_id not in self._members or verdict.rung not in self.rungs:
                 continue
             if verdict.metric == self._metric:
                 self._rank(_Arrival(*key, verdict.value))
-            elif key in self._measured:  # The sweep file's metric is another one since.
+            elif key in self._measured:  # The sweep file's metric has changed since.
                 self._rank(_Arrival(*key, self._measured[key]))
 
-    def _settle(self, left: list[Left]) -> None:
-        """Take the verdicts that the journal lacks."""
+    def _settle(self, states: list[TrialState]) -> None:
+        """Reach the verdicts that the journal lacks."""
         missing = [
             (trial, arrival)
-            for trial in left
+            for trial in states
             for arrival in self._arrivals(trial)
             if self._journal.verdict(*arrival.key) is None
         ]
-        shown = [(arrival, trial.shown(arrival.rung)) for trial, arrival in missing]
-        self._journal.add([self._verdict(arrival, verdict) for arrival, verdict in shown if verdict is not None])
+        implied = [(arrival, trial.implied_verdict(arrival.rung)) for trial, arrival in missing]
+        self._journal.add([self._verdict(arrival, verdict) for arrival, verdict in implied if verdict is not None])
         self._catch_up()
-        for arrival, verdict in shown:
+        for arrival, verdict in implied:
             if verdict is None:
                 self._decide(arrival)
 
@@ -126,8 +127,8 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         return verdict
 
     def _rank(self, arrival: "_Arrival") -> str:
-        """Put a value into its rung, once: told again, Ray would take it for a lower rung."""
-        self._told.add(arrival.key)
+        """Add a value to its rung, once: Ray would count a second report towards a lower rung."""
+        self._ranked.add(arrival.key)
         value = _WORST if arrival.finite is None else arrival.finite
         result = {"epoch": arrival.rung, self._metric: value}
         return str(super().on_trial_result(None, self._members[arrival.trial_id], result))
@@ -141,12 +142,12 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
             verdict=verdict,
         )
 
-    def _arrivals(self, trial: Left) -> list["_Arrival"]:
+    def _arrivals(self, trial: TrialState) -> list["_Arrival"]:
         """The rungs that a trial's records hold."""
         return [
             _Arrival(trial.trial_id, int(record["epoch"]), record[self._metric])
             for record in trial.records
-            if record["epoch"] in self._rungs and self._metric in record
+            if record["epoch"] in self.rungs and self._metric in record
         ]
 
 

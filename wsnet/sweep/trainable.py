@@ -17,17 +17,21 @@ from wsnet.storage.trial_directory import LAYERS, Record
 if TYPE_CHECKING:
     from wsnet.training import Trial
 
-__all__ = ["Jobs", "prepared", "train_job", "train_on_workers"]
+__all__ = ["SweepContext", "prepare_trial", "train_and_log", "train_job", "train_on_workers"]
 
-_TEST = ("test/", "test_ema/")
+_FOR_THE_REPORT = ("test/", "test_ema/", LAYERS)
+"""Metrics that Tune is not told: nothing may be selected by the test set, and layers have too many values."""
+
+_POLL_SECONDS = 0.1
+"""Time between two looks at the journal of verdicts."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jobs:
+class SweepContext:
     """What every actor of a sweep needs to know. Travels once through Ray's object store.
 
     Attributes:
-        sweep: location of the sweep's folder.
+        folder: location of the sweep's folder.
         data_root: folder of the image sets.
         configs: configuration of each trial as JSON, by trial_id. (Tune's grid goes over the ids alone: a grid over
             configurations copies all of them for each of them.)
@@ -39,7 +43,7 @@ class Jobs:
         rungs: epochs at which the scheduler decides.
     """
 
-    sweep: str
+    folder: str
     data_root: str
     configs: dict[str, str]
     workers: int
@@ -50,111 +54,35 @@ class Jobs:
     rungs: tuple[int, ...] = ()
 
     def config(self, trial_id: str) -> TrialConfig:
-        """Configuration of a trial; on a device that it was given."""
+        """Configuration of a trial, on the kind of device that it was given."""
         config = TrialConfig.model_validate_json(self.configs[trial_id])
         if self.gpus or config.execution.device != "auto":
             return config
         # Ray leaves the GPUs visible to an actor that asked for none.
         return config.model_copy(update={"execution": config.execution.model_copy(update={"device": "cpu"})})
 
-    def folder(self, trial_id: str) -> Folder:
-        """The trial's folder."""
-        return trial_directory(Folder(self.sweep), trial_id).folder
+    def directory(self, trial_id: str) -> TrialDirectory:
+        """The trial's directory."""
+        return trial_directory(Folder(self.folder), trial_id)
+
+    def journal(self) -> RungJournal:
+        """The scheduler's verdicts so far."""
+        journal = RungJournal(Folder(self.folder))
+        journal.refresh()
+        return journal
 
 
-def train_job(config: dict[str, Any], *, jobs: Jobs) -> None:
+# Ray's dashboard shows the names of the two functions that follow.
+def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     """The Tune function of a trial with one worker."""
     from ray import tune
 
     with contextlib.suppress(ValueError):
         # A ValueError is a setting that can not be trained: its status says so, and to start it again would repeat it.
-        train_and_log(config["trial_id"], jobs, tune.report)
+        train_and_log(config["trial_id"], context, tune.report)
 
 
-def train_and_log(trial_id: str, jobs: Jobs, tell: Callable[[dict[str, Any]], None], *, leader: bool = True) -> None:
-    """Train a trial in its directory, with what it prints in `log.txt` there, and a crash in `error.txt`.
-
-    Args:
-        trial_id: which trial.
-        jobs: the sweep's jobs.
-        tell: told of each epoch as Tune is: `epoch` and the metrics but the test set's and the layers', which are for
-            the report.
-        leader: whether this worker writes.
-    """
-    from wsnet.training import fit
-
-    folder = jobs.folder(trial_id)
-    directory = trial_directory(Folder(jobs.sweep), trial_id)
-    with _log(folder if leader else None):
-        try:
-            if leader:
-                folder.delete("error.txt")  # Of an earlier start.
-            trial = prepared(trial_id, jobs)
-
-            def report(record: Record) -> None:
-                tell(_told(trial_id, record))
-
-            # The scheduler may not have heard of the last epoch: its verdict on it comes before the next one.
-            fit(trial, report=report, checkpoint_dir=folder, resumed=report if jobs.rungs else None)
-        except Exception as error:
-            if leader:
-                folder.write("error.txt", traceback.format_exc().encode())
-                message = f"{type(error).__name__}: {error}".splitlines()[0]
-                directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
-            raise
-
-
-def prepared(trial_id: str, jobs: Jobs) -> "Trial":
-    """A trial with its images, which must be those that it was planned with.
-
-    Whoever planned it has looked at every file of a streamed set. Here the index in the cache will do, unless it is of
-    other files: on another machine it may be from before a file was written over.
-    """
-    from wsnet.training import Trial
-
-    config, cpus = jobs.config(trial_id), max(1, int(jobs.cpus))
-    for check in (False, True):
-        trial = Trial.prepare(config, root=Path(jobs.data_root), cpus=cpus, workers=jobs.workers, check=check)
-        if trial.trial_id == trial_id:
-            break
-    assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
-    return trial
-
-
-def _told(trial_id: str, record: Record) -> dict[str, Any]:
-    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith((*_TEST, LAYERS))}
-    return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
-
-
-@contextlib.contextmanager
-def _log(folder: Folder | None) -> Iterator[None]:
-    """Send what Python prints to the trial's `log.txt`."""
-    if folder is None:
-        yield
-        return
-    local = folder.local
-    if local is None:
-        text = io.StringIO()
-        try:
-            with contextlib.redirect_stdout(text), contextlib.redirect_stderr(text):
-                yield
-        finally:
-            folder.append("log.txt", text.getvalue().encode())
-        return
-    local.mkdir(parents=True, exist_ok=True)
-    with (
-        open(local / "log.txt", "a", buffering=1) as file,
-        contextlib.redirect_stdout(file),
-        contextlib.redirect_stderr(file),
-    ):
-        yield
-
-
-_POLL_SECONDS = 0.1
-"""Between two looks at the journal."""
-
-
-def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
+def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     """The Tune function of a trial with several workers. It only starts them: it must not hold a CPU that they need."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
@@ -163,37 +91,126 @@ def train_on_workers(config: dict[str, Any], *, jobs: Jobs) -> None:
     trial_id = config["trial_id"]
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"trial_id": trial_id, "jobs": jobs},
+        train_loop_config={"trial_id": trial_id, "context": context},
         scaling_config=ScalingConfig(
-            num_workers=jobs.workers,
-            use_gpu=jobs.gpus > 0,
-            resources_per_worker={"CPU": jobs.cpus, **({"GPU": jobs.gpus} if jobs.gpus else {})},
+            num_workers=context.workers,
+            use_gpu=context.gpus > 0,
+            resources_per_worker={"CPU": context.cpus, **({"GPU": context.gpus} if context.gpus else {})},
         ),
         run_config=RunConfig(
-            name=f"{trial_id}-{uuid.uuid4().hex[:8]}",  # Train's own state is never gone on from.
-            storage_path=jobs.scratch,  # Checkpoints lie in the trial's own directory.
-            failure_config=FailureConfig(max_failures=jobs.max_failures),
+            name=f"{trial_id}-{uuid.uuid4().hex[:8]}",  # New every time: Train's own state is never resumed from.
+            storage_path=context.scratch,  # Checkpoints lie in the trial's own directory.
+            failure_config=FailureConfig(max_failures=context.max_failures),
             callbacks=[TuneReportCallback()],
         ),
     )
-    directory = TrialDirectory(jobs.folder(trial_id))
     try:
         trainer.fit()
     except Exception as error:
-        if _is_stopped(jobs, trial_id):
+        if _is_stopped(context, trial_id):
             return  # Tune takes the workers of a trial that it stops away, before or after they have come to their end.
-        # Train has started the workers again as often as it may. To raise here would have Tune start it all over.
+        # Train has restarted the workers as often as it may. To raise here would have Tune start over.
+        directory = context.directory(trial_id)
         status = directory.status()
         if status is None or status.status != "failed":
-            directory.folder.write("error.txt", traceback.format_exc().encode())
-            directory.write_status(Status(status="failed", epoch=len(directory.records()), message=_message(error)))
+            _write_failure(directory, traceback.format_exc(), _message(error))
 
 
-def _is_stopped(jobs: Jobs, trial_id: str) -> bool:
-    journal = RungJournal(Folder(jobs.sweep))
-    journal.refresh()
-    rung = journal.stops().get(trial_id)
-    return rung in jobs.rungs and rung <= len(TrialDirectory(jobs.folder(trial_id)).records())
+def _worker(config: dict[str, Any]) -> None:
+    """What each worker of a TorchTrainer runs."""
+    import ray.train
+
+    context: SweepContext = config["context"]
+    if context.gpus:
+        import torch
+
+        torch.cuda.set_device(ray.train.torch.get_device())
+    trial_id = config["trial_id"]
+
+    def tell(metrics: dict[str, Any]) -> None:
+        ray.train.report(metrics)
+        if metrics["epoch"] in context.rungs:
+            _await_verdict(context, trial_id, metrics["epoch"])
+
+    with contextlib.suppress(_Stopped):
+        train_and_log(trial_id, context, tell, leader=ray.train.get_context().get_world_rank() == 0)
+
+
+def train_and_log(
+    trial_id: str, context: SweepContext, tell: Callable[[dict[str, Any]], None], *, leader: bool = True
+) -> None:
+    """Train a trial in its directory, with what it prints in `log.txt` there, and a crash in `error.txt`.
+
+    Args:
+        trial_id: which trial.
+        context: the sweep that it belongs to.
+        tell: called with each epoch's metrics for Tune.
+        leader: whether this worker writes.
+    """
+    from wsnet.training import fit
+
+    directory = context.directory(trial_id)
+    with _log(directory.folder if leader else None):
+        try:
+            if leader:
+                directory.folder.delete("error.txt")  # Of an earlier start.
+            trial = prepare_trial(trial_id, context)
+
+            def report(record: Record) -> None:
+                tell(_for_tune(trial_id, record))
+
+            # The scheduler may not have heard of the last epoch: its verdict on it comes before the next one.
+            fit(trial, report=report, checkpoint_dir=directory.folder, resumed=report if context.rungs else None)
+        except Exception as error:
+            if leader:
+                _write_failure(directory, traceback.format_exc(), f"{type(error).__name__}: {error}".splitlines()[0])
+            raise
+
+
+def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
+    """A trial with its images, which must be those that it was planned with.
+
+    The plan has looked at every file of a streamed set. Here the index in the cache will do, unless it describes other
+    files: on another machine it may be older than a file that was overwritten.
+    """
+    from wsnet.training import Trial
+
+    config, cpus = context.config(trial_id), max(1, int(context.cpus))
+    for check in (False, True):
+        trial = Trial.prepare(config, root=Path(context.data_root), cpus=cpus, workers=context.workers, check=check)
+        if trial.trial_id == trial_id:
+            break
+    assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
+    return trial
+
+
+def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:
+    """What Tune is told of an epoch."""
+    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith(_FOR_THE_REPORT)}
+    return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
+
+
+@contextlib.contextmanager
+def _log(folder: Folder | None) -> Iterator[None]:
+    """Send what Python prints to `log.txt` in a trial's folder, if given."""
+    if folder is None:
+        yield
+        return
+    if folder.local is not None:
+        folder.local.mkdir(parents=True, exist_ok=True)
+    file = io.StringIO() if folder.local is None else open(folder.local / "log.txt", "a", buffering=1)  # noqa: SIM115
+    try:
+        with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
+            yield
+    finally:
+        if isinstance(file, io.StringIO):  # Object stores have no files that grow.
+            folder.append("log.txt", file.getvalue().encode())
+        file.close()
+
+
+def _write_failure(directory: TrialDirectory, error: str, message: str) -> None:
+    directory.folder.write("error.txt", error.encode())
+    directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
 
 
 def _message(error: Exception) -> str:
@@ -206,42 +223,27 @@ def _message(error: Exception) -> str:
     return f"{kind.rpartition('.')[2]}{colon}{text}"
 
 
-def _worker(config: dict[str, Any]) -> None:
-    import ray.train
-
-    context = ray.train.get_context()
-    jobs: Jobs = config["jobs"]
-    if jobs.gpus:
-        import torch
-
-        torch.cuda.set_device(ray.train.torch.get_device())
-    trial_id = config["trial_id"]
-
-    def tell(told: dict[str, Any]) -> None:
-        ray.train.report(told)
-        if told["epoch"] in jobs.rungs:
-            _await_verdict(jobs, trial_id, told["epoch"])
-
-    with contextlib.suppress(_Stopped):
-        train_and_log(trial_id, jobs, tell, leader=context.get_world_rank() == 0)
-
-
 class _Stopped(BaseException):
-    """The scheduler stopped the trial. No `Exception`: nothing has failed."""
+    """The scheduler stopped the trial. Not an `Exception`, since nothing has failed."""
 
 
-def _await_verdict(jobs: Jobs, trial_id: str, rung: int) -> None:
-    """Wait until a trial may go on past a rung: Train, unlike Tune, lets workers go on while the scheduler decides.
+def _await_verdict(context: SweepContext, trial_id: str, rung: int) -> None:
+    """Wait for the verdict at a rung: Train, unlike Tune, lets workers go on while the scheduler decides.
 
     Raises:
-        _Stopped: it may not, on any of its workers.
+        _Stopped: the trial must not go on; raised on each of its workers.
     """
-    status = TrialDirectory(jobs.folder(trial_id)).status()
+    status = context.directory(trial_id).status()
     if status is not None and status.status in ("finished", "diverged"):
         return
-    journal = RungJournal(Folder(jobs.sweep))
+    journal = context.journal()
     while (verdict := journal.verdict(trial_id, rung)) is None:
         time.sleep(_POLL_SECONDS)
         journal.refresh()
     if verdict.verdict == "stop":
         raise _Stopped
+
+
+def _is_stopped(context: SweepContext, trial_id: str) -> bool:
+    rung = context.journal().stops().get(trial_id)
+    return rung in context.rungs and rung <= len(context.directory(trial_id).records())

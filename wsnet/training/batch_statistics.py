@@ -4,7 +4,6 @@ import torch
 
 from wsnet.config import TrialConfig
 from wsnet.config.norm import GhostBatchNormConfig, OwnNormConfig
-from wsnet.layers import uses_batch_statistics
 from wsnet.models import build
 from wsnet.training.errors import TrialError
 
@@ -26,7 +25,7 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
         TrialError: some statistics are of one image, and the model normalizes a 1x1 map; or a worker has no image.
     """
     norm = config.model.norm
-    if not uses_batch_statistics(norm) or isinstance(norm, OwnNormConfig):  # Which has to refuse it by itself.
+    if not norm.over_batch or isinstance(norm, OwnNormConfig):  # Which has to refuse it by itself.
         return
     images, batch = config.data.train_size, config.train.batch_size
     for size in dict.fromkeys((batch, config.last_batch_size)):

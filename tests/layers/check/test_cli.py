@@ -1,6 +1,6 @@
 """`python -m wsnet.layers check`."""
 
-import subprocess
+import runpy
 import sys
 from pathlib import Path
 
@@ -13,12 +13,18 @@ OWN = ROOT / "tests" / "own_norms.py"
 FAST = [text for name in ("gradients", "batch of 1", "micro-batches") for text in ("--only", name)]
 
 
-def test_a_report_card_is_printed_and_exits_0() -> None:
-    command = [sys.executable, "-m", "wsnet.layers", "check", f"{OWN.relative_to(ROOT)}:PowerNorm", "--channels", "8"]
+def test_a_report_card_is_printed_and_exits_0(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["wsnet.layers", "check", f"{OWN.relative_to(ROOT)}:PowerNorm", "--channels", "8"]
     command += ["--option", "power=0.5", "--option", "batch_statistics=false", *FAST]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(sys, "argv", command)
+    with pytest.raises(SystemExit) as done:
+        runpy.run_module("wsnet.layers", run_name="__main__")
+    printed = capsys.readouterr()
+    assert (done.value.code, printed.err) == (0, "")
+    lines = printed.out.splitlines()
     assert lines[0].endswith("own_norms.py:PowerNorm, 8 channels, maps of 8x8")
     assert [line.split()[0] for line in lines[1:] if line[:2].strip()] == ["gradients", "batch", "micro-batches", "3"]
     assert lines[-1] == "3 pass"

@@ -1,4 +1,4 @@
-"""`python -m wsnet.layers check NORM`: what a norm has to do to be trusted in a sweep, tried out and printed."""
+"""`python -m wsnet.layers check NORM`: checks what a norm has to do to be trusted in a sweep."""
 
 from wsnet.layers.check.cli import CHECKS, check
 from wsnet.layers.check.subject import Finding, Line, Subject

@@ -1,4 +1,4 @@
-"""The command line of `python -m wsnet.layers`: runs the checks and prints the report card."""
+"""The command line of `python -m wsnet.layers check`: runs the checks and prints a report card."""
 
 import argparse
 import sys
@@ -41,17 +41,24 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
 }
 
 
+_STYLES = {"pass": "green", "fail": "bold red", "note": "yellow"}
+
+_EXAMPLES = """\
+Exit status: 0 nothing failed, 1 a check failed, 2 the norm can not be made.
+
+  python -m wsnet.layers check mynorm.py:MyNorm --option alpha=0.5
+  python -m wsnet.layers check group --option groups=8 --channels 64 --size 16
+"""
+
+
 def check(subject: Subject, name: str) -> Line:
-    """Run one check; what the norm raises is its finding."""
+    """Run one check; an exception of the norm's is a failure."""
     try:
         return Line(name, CHECKS[name](subject))
     except Exception as error:
         config = subject.config
         file = config.source_file if isinstance(config, OwnNormConfig) else ""
         return Line(name, failed(f"raised {where(error, file)}"))
-
-
-_STYLES = {"pass": "green", "fail": "bold red", "note": "yellow"}
 
 
 def show(subject: Subject, console: Console | None = None, only: list[str] | None = None) -> int:
@@ -84,18 +91,6 @@ def show(subject: Subject, console: Console | None = None, only: list[str] | Non
     return 1 if count["fail"] else 0
 
 
-_EXAMPLES = """\
-Exit status: 0 nothing failed, 1 a check failed, 2 the norm can not be made.
-
-  python -m wsnet.layers check mynorm.py:MyNorm --option alpha=0.5
-  python -m wsnet.layers check group --option groups=8 --channels 64 --size 16
-"""
-
-
-class _Checked(Config):
-    norm: NormConfig
-
-
 def main(argv: list[str] | None = None) -> int:
     """Check a norm and print its report card; returns the exit status."""
     arguments = _parser().parse_args(argv)
@@ -117,8 +112,8 @@ def _parser() -> argparse.ArgumentParser:
     kinds = parser.add_subparsers(required=True, metavar="COMMAND")
     check = kinds.add_parser(
         "check",
-        help="try out a norm and print a report card",
-        description=__doc__,
+        help="check a norm and print a report card",
+        description="Check what a norm has to do to be trusted in a sweep, and print a report card.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -128,6 +123,10 @@ def _parser() -> argparse.ArgumentParser:
     check.add_argument("--size", type=_positive, default=8, metavar="S", help="height and width (default: 8)")
     check.add_argument("--only", action="append", metavar="CHECK", help="run this check only; repeatable")
     return parser
+
+
+class _Checked(Config):
+    norm: NormConfig
 
 
 def _config(name: str, pairs: list[str]) -> Any:
@@ -157,5 +156,5 @@ def _config(name: str, pairs: list[str]) -> Any:
 
 def _positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number from 1 on, but got {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
     return int(text)

@@ -1,4 +1,4 @@
-"""What a norm costs, and whether torch.compile takes it whole."""
+"""Checks of speed: what a norm costs, and whether torch.compile makes one graph of it."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ __all__ = ["compiled", "cost"]
 
 REPEATS = 50
 SECONDS = 3.0
-"""Enough of them, on a machine that is slow or has other things to do."""
+"""Time after which the measurement ends before `REPEATS`, on a slow or busy machine."""
 
 
 def cost(subject: Subject, *, images: int = 32) -> Finding:
-    """Forward and backward over that of nn.BatchNorm2d on the same maps: medians, measured in turns."""
+    """Time of forward and backward over nn.BatchNorm2d's on the same maps: medians, measured in turns."""
     norms = (subject.made(), nn.BatchNorm2d(subject.channels))
     x = subject.maps(images).requires_grad_()
     grad = torch.ones_like(x)
@@ -45,7 +45,7 @@ TOLERANCE = 1e-3
 
 
 def compiled(subject: Subject, *, backend: str = "inductor") -> Finding:
-    """torch.compile(fullgraph=True), against the norm as it is.
+    """The norm under torch.compile(fullgraph=True), against the norm uncompiled.
 
     Args:
         subject: the norm.
@@ -67,7 +67,7 @@ def compiled(subject: Subject, *, backend: str = "inductor") -> Finding:
         torch._dynamo.reset()
     where, off = largest(Step(y=found.y, grads=_unwrapped(found.grads), state=_unwrapped(found.state)), expected)
     if off > TOLERANCE:
-        return failed(f"compiled, the {where} is {off:.1e} off; do not move state or choose by value in Python")
+        return failed(f"compiled, the {where} differs by {off:.1e}; do not update state or branch on values in Python")
     return passed(f"one graph ({backend}), same numbers (to {off:.0e})")
 
 

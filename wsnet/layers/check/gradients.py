@@ -21,9 +21,9 @@ class _Differences:
     """Central differences.
 
     Attributes:
-        width: of a difference. A short one has the smaller error, unless rounding is divided by it.
-        tolerance: of a gradient, over its length.
-        name: of the arithmetic, for people.
+        width: step of a difference. A small one is more exact, until rounding errors, which are divided by it, show.
+        tolerance: error allowed in a gradient, relative to its norm.
+        name: of the arithmetic, for the message.
     """
 
     width: float
@@ -39,27 +39,27 @@ ROUNDED = _Differences(1e-2, 1e-2, "its statistics are float32")
 def gradients(subject: Subject) -> Finding:
     """Compare each gradient with central differences along random directions, in float64.
 
-    A norm whose backward is something else on purpose says why in a class attribute, `surrogate_gradient`.
+    A norm whose backward differs on purpose says why in a class attribute, `surrogate_gradient`.
     """
     x = subject.maps(dtype=torch.float64)
     differences = ROUNDED if _rounds(subject, x) else EXACT
     analytic = step(subject.trained(torch.float64), x).grads
     errors = {name: _error(subject, x, name, grad, differences.width) for name, grad in analytic.items()}
     worst = max(errors, key=lambda name: errors[name])
-    seen = f"that of {worst} is {errors[worst]:.1e} of its length off the finite differences ({differences.name})"
+    seen = f"{errors[worst]:.1e} of its norm from finite differences ({differences.name})"
     why = getattr(subject.made(), "surrogate_gradient", None)
     if errors[worst] <= differences.tolerance:
-        return passed(f"each gradient is the derivative: at worst, {seen}")
+        return passed(f"every gradient is the derivative of forward; the worst, of {worst}, differs by {seen}")
     if why:
-        return noted(f"no derivative, as declared: {why} ({seen})")
+        return noted(f"not the derivative, as declared: {why} (that of {worst} differs by {seen})")
     return failed(
-        f"a gradient is not the derivative: {seen}; correct the backward, or where it is so on purpose, "
-        "say why in a class attribute surrogate_gradient = '...'"
+        f"a gradient is not the derivative of forward: that of {worst} differs by {seen}; correct the backward or, "
+        "if it is meant to differ, give the reason in a class attribute surrogate_gradient = '...'"
     )
 
 
 class _Dtypes(TorchDispatchMode):
-    """Notes the dtypes of everything that is computed."""
+    """Records the dtypes of everything that is computed."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ class _Dtypes(TorchDispatchMode):
 
 @torch.no_grad()
 def _rounds(subject: Subject, x: Tensor) -> bool:
-    """Whether a norm in float64 computes anything in fewer bits."""
+    """Whether a norm computes anything in fewer bits although its input is float64."""
     norm = subject.made(torch.float64)
     with _Dtypes() as dtypes:
         norm(x)
@@ -81,7 +81,7 @@ def _rounds(subject: Subject, x: Tensor) -> bool:
 
 
 def _error(subject: Subject, x: Tensor, name: str, grad: Tensor, width: float) -> float:
-    """Largest error along a direction, over the gradient's length: what a random direction sees of it is about that."""
+    """Largest error along a few random directions, relative to the gradient's norm."""
     scale = max(float(grad.norm()), 1e-6)
     errors: list[float] = []
     for seed in range(DIRECTIONS):
@@ -105,7 +105,7 @@ def _loss(subject: Subject, x: Tensor, name: str, shift: Tensor) -> float:
 
 
 def activation_in_place(subject: Subject) -> Finding:
-    """A ReLU that overwrites the norm's output, as in every network here."""
+    """An in-place ReLU overwrites the norm's output, as in every network of wsnet."""
 
     def gradient(in_place: bool) -> Tensor:
         norm: nn.Module = subject.trained()

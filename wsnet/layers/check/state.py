@@ -1,4 +1,4 @@
-"""What a norm remembers and shares: images of a batch that influence each other, evaluation, state_dict."""
+"""Checks of state: whether images of a batch influence each other, evaluation, copies and state_dict."""
 
 import copy
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from wsnet.layers.check.subject import (
 __all__ = ["copies", "frozen_evaluation", "micro_batches"]
 
 TOLERANCE = 1e-5
-"""In float64, with statistics in float32 or better; what another image changes is thousands of times more."""
+"""For float64 maps with statistics in float32 or better. The influence of another image is thousands of times that."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +51,7 @@ def micro_batches(subject: Subject) -> Finding:
     sizes: tuple[int, ...] = (1, 3, subject.images - 4)
     try:
         seen = _seen(subject, sizes)
-    except Exception:  # Of single images; that has a line of its own.
+    except Exception:  # A norm that can not take a single image, which `batch_of_1` reports.
         sizes = (2, subject.images - 2)
         seen = _seen(subject, sizes)
     shown = f"micro-batches of {', '.join(map(str, sizes))}"
@@ -59,16 +59,16 @@ def micro_batches(subject: Subject) -> Finding:
     said = subject.config.over_batch
     option = "batch_statistics" if isinstance(subject.config, OwnNormConfig) else "over_batch"
     if seen.kind == "batch":
-        how = "statistics over the batch" if seen.alone[1] > TOLERANCE else "state that moves once a batch"
+        how = "statistics over the batch" if seen.alone[1] > TOLERANCE else "state that is updated once per batch"
         text = f"{how}: {shown} change the {where} by {off:.1e}"
-        out = f"but {option} is false, so that it would be run as if it had none; leave that out"
+        out = f"but {option} is false, so it would be run as if it had none; leave that option out"
         return passed(text) if said else failed(f"{text}, {out}")
     if seen.kind == "stream":
         text = f"a stream: a batch equals its {shown} one after the other (to {seen.streamed[1]:.0e})"
         if not isinstance(subject.config, OwnNormConfig):
             return passed(text)
         lets = f"{option}: false lets it run whole batches, but use one worker" if said else "use one worker"
-        return noted(f"{text}; {lets}: several have a stream each")
+        return noted(f"{text}; {lets}, since several have a stream each")
     text = f"images do not influence each other: a batch equals its {shown} (to {off:.0e})"
     return noted(f"{text}; {option}: false lets it run whole batches") if said else passed(text)
 
@@ -96,7 +96,7 @@ def _together(steps: list[Step]) -> Step:
 
 
 def frozen_evaluation(subject: Subject) -> Finding:
-    """Evaluation moves no state, and an image's output depends on that image alone."""
+    """Evaluation changes no state, and an image's output depends on that image alone."""
     norm = subject.trained(torch.float64).eval()
     x = subject.maps(dtype=torch.float64)
     before = state(norm)
@@ -104,10 +104,13 @@ def frozen_evaluation(subject: Subject) -> Finding:
     moved = {name: difference(value, before[name]) for name, value in state(norm).items()}
     for name, off in moved.items():
         if off:
-            return failed(f"evaluation moves {name} by {off:.1e}; move state only if self.training")
+            return failed(f"evaluation changes {name} by {off:.1e}; update state only if self.training")
     off = difference(first.y, second.y)
     if off:
-        return failed(f"the same images give {off:.1e} else the second time; no state and no chance in evaluation")
+        return failed(
+            f"in evaluation the output for the same images differs by {off:.1e} the second time; "
+            "neither update state nor draw random numbers there"
+        )
     with torch.no_grad():
         off = difference(norm(x.flip(0)).flip(0), first.y)
         if off > TOLERANCE:
@@ -117,13 +120,13 @@ def frozen_evaluation(subject: Subject) -> Finding:
         off = difference(torch.cat([norm(image) for image in x.split(1)]), first.y)
     if off > TOLERANCE:
         return failed(
-            f"an image alone differs by {off:.1e} from itself in a batch; use running statistics in evaluation"
+            f"an image's output differs by {off:.1e} between alone and in a batch; use running statistics in evaluation"
         )
-    return passed("evaluation moves no state, and an image's output depends on that image alone")
+    return passed("evaluation changes no state, and an image's output depends on that image alone")
 
 
 def copies(subject: Subject) -> Finding:
-    """A checkpoint and a deepcopy go on as the norm itself does, and a copy shares nothing."""
+    """A loaded state_dict and a deepcopy continue as the norm itself does, and a copy shares nothing."""
     x = subject.maps()
     loaded, kept = subject.made(), subject.trained()
     step(loaded, subject.maps(seed=50))  # What it has seen must be forgotten.
@@ -131,13 +134,13 @@ def copies(subject: Subject) -> Finding:
     expected = step(subject.trained(), x)
     where, off = largest(step(loaded, x), expected)
     if off > TOLERANCE:
-        text = f"after load_state_dict the {where} of the next step is {off:.1e} off"
+        text = f"after load_state_dict the {where} of the next step differs by {off:.1e}"
         return failed(f"{text}; keep all state in parameters and buffers (register_buffer)")
     copied, before = copy.deepcopy(kept), state(kept)
     where, off = largest(step(copied, x), expected)
     if off > TOLERANCE:
-        return failed(f"a deepcopy's {where} is {off:.1e} off; keep all state in parameters and buffers")
+        return failed(f"a deepcopy's {where} differs by {off:.1e}; keep all state in parameters and buffers")
     for name, value in state(kept).items():
         if difference(value, before[name]):
-            return failed(f"a deepcopy shares {name} with the norm it was made from; make state in __init__")
-    return passed("a state_dict and a deepcopy go on to the same numbers")
+            return failed(f"a deepcopy shares {name} with the norm it was made from; create state in __init__")
+    return passed("a loaded state_dict and a deepcopy continue with the same numbers")

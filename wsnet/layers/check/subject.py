@@ -1,4 +1,4 @@
-"""The norm that is checked, made anew for every trial of it, one step of it, and what a check finds."""
+"""What every check needs: the norm under test, a training step of it, comparisons, and the finding."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -26,44 +26,8 @@ __all__ = [
 ]
 
 
-@dataclass(frozen=True)
-class Finding:
-    """One check's verdict.
-
-    Attributes:
-        verdict: `fail` is a fault, `note` something to know.
-        text: a sentence with the number seen, and for a fault the way out.
-    """
-
-    verdict: Literal["pass", "fail", "note"]
-    text: str
-
-
-@dataclass(frozen=True)
-class Line:
-    """One line of a report card: the check's name and its finding."""
-
-    check: str
-    finding: Finding
-
-
-def passed(text: str) -> Finding:
-    """All is well."""
-    return Finding("pass", text)
-
-
-def failed(text: str) -> Finding:
-    """A fault."""
-    return Finding("fail", text)
-
-
-def noted(text: str) -> Finding:
-    """Neither."""
-    return Finding("note", text)
-
-
-WARM = 3
-"""Steps before a check begins, so that running statistics are not at their start."""
+WARM_UP_STEPS = 3
+"""Steps before a check begins, so that running statistics have left their initial values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -83,7 +47,7 @@ class Subject:
     images: int = 8
 
     def made(self, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """The norm, new, in training mode, its parameters a little off where they begin; the same at every call."""
+        """A new norm in training mode, its parameters a little off their initial values; the same at every call."""
         norm = make_norm(self.config, self.channels, self.size)
         initialize(norm, 0)
         generator = torch.Generator().manual_seed(1)
@@ -95,7 +59,7 @@ class Subject:
     def trained(self, dtype: torch.dtype = torch.float32) -> nn.Module:
         """The norm after a few steps; the same at every call."""
         norm = self.made(dtype)
-        for seed in range(WARM):
+        for seed in range(WARM_UP_STEPS):
             step(norm, self.maps(seed=100 + seed, dtype=dtype))
         return norm
 
@@ -114,7 +78,7 @@ class Subject:
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """What one step gave.
+    """The results of one step.
 
     Attributes:
         y: the output, N x C x H x W.
@@ -181,6 +145,42 @@ def largest(one: Step, other: Step, *, states: bool = True) -> tuple[str, float]
 
 
 def first_nonfinite(found: Step) -> str | None:
-    """What in a step is not finite, if anything."""
+    """The name of the first result of a step that is not finite, if any."""
     values = {"output": found.y, **{f"gradient of {name}": grad for name, grad in found.grads.items()}, **found.state}
     return next((name for name, value in values.items() if not value.isfinite().all()), None)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One check's verdict.
+
+    Attributes:
+        verdict: `fail` is a fault, `note` something to know.
+        text: a sentence with the number measured, and for a fault what to do.
+    """
+
+    verdict: Literal["pass", "fail", "note"]
+    text: str
+
+
+@dataclass(frozen=True)
+class Line:
+    """One line of a report card: the check's name and its finding."""
+
+    check: str
+    finding: Finding
+
+
+def passed(text: str) -> Finding:
+    """A finding that all is well."""
+    return Finding("pass", text)
+
+
+def failed(text: str) -> Finding:
+    """A finding of a fault."""
+    return Finding("fail", text)
+
+
+def noted(text: str) -> Finding:
+    """A finding that is worth knowing, and no fault."""
+    return Finding("note", text)
