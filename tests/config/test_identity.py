@@ -7,7 +7,7 @@ import pytest
 from wsnet.config import TrialConfig, canonical, identity, setting_id, trial_id
 from wsnet.config.identity import changes_numbers
 from wsnet.config.reading.keys import dotted_keys
-from wsnet.config.reading.overrides import merge
+from wsnet.config.reading.located import Located
 
 
 def trial(**changes: Any) -> TrialConfig:
@@ -18,7 +18,8 @@ def trial(**changes: Any) -> TrialConfig:
         "optim": {"name": "sgd", "lr": 0.1},
         "train": {"epochs": 3, "batch_size": 16},
     }
-    return TrialConfig.model_validate(merge(data, {tuple(key.split("__")): value for key, value in changes.items()}))
+    values = {tuple(key.split("__")): Located.of(value, "") for key, value in changes.items()}
+    return TrialConfig.model_validate(Located.of(data, "").merged(values).plain())
 
 
 def ids(config: TrialConfig, **more: Any) -> tuple[str, str]:
