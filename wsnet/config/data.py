@@ -58,7 +58,7 @@ class DataConfig(Config):
 
     @property
     def facts(self) -> SetFacts:
-        """What is known of the set before it is decoded; of a set of one's own, not its mean and deviation."""
+        """What is known of the set before it is decoded; for a user's own set, not its mean and deviation."""
         if self.name not in OWN_SETS:
             known = IMAGE_SETS[self.name]
             return known if self.size is None else replace(known, shape=(known.shape[0], self.size, self.size))

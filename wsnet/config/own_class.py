@@ -1,7 +1,7 @@
 """A class from a Python file of the user's, `mynorm.py:MyNorm`: its name, its options, and the hash of its source.
 
 Nothing is imported here, and no disk is read to validate it. A class is identified by its name, its options and the
-SHA-256 of its file's bytes; where the file lies does not count.
+SHA-256 of its file's bytes; where the file is does not count.
 """
 
 import hashlib

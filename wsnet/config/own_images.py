@@ -1,4 +1,4 @@
-"""What is known of an image set of one's own once its files were looked at: counts, classes, a shape."""
+"""What the files of a user's own image set say before anything is decoded: counts, classes, a shape."""
 
 import io
 from pathlib import Path

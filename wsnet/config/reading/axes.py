@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wsnet.config.errors import Keys, Mistake
-from wsnet.config.identity import changes_numbers
+from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers
 from wsnet.config.reading.located import Located, Spot
@@ -185,7 +185,7 @@ class _Reader:
         return True
 
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
-        if not changes_numbers(key):
+        if not affects_identity(key):
             self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
         elif isinstance(values, dict) and set(values) & set(_RANGES):
             return self._range(values, path)

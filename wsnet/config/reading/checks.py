@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from wsnet.config.errors import Keys, Mistake, did_you_mean, dotted
-from wsnet.config.identity import changes_numbers
+from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE, misnamed, rows_of
 from wsnet.config.reading.keys import covers
 from wsnet.config.reading.sweep_file import SweepFile
@@ -44,7 +44,7 @@ def mistakes_of_validation(file: SweepFile) -> list[Mistake]:
 
 
 def mistakes_of_averages(file: SweepFile, trials: Iterable[TrialConfig]) -> list[Mistake]:
-    """What is said to be of averaged weights, where some setting does not average any."""
+    """Metrics of averaged weights, in a sweep of which some setting does not average them."""
     if all(trial.train.ema is not None for trial in trials):
         return []
     needs = "needs averaged weights in every setting; set base.train.ema.decay, such as 0.999"
@@ -88,7 +88,7 @@ def unlinked(file: SweepFile) -> tuple[SweepConfig, list[str]]:
     if found := [key for key in fixed if any(covers(key, other) or covers(other, key) for other in keys)]:
         config = config.model_copy(update={"report": config.report.model_copy(update={"published": None})})
         text = f"published numbers are left out, since --set fixes {', '.join(found)}"
-    elif found := [key for key in fixed if changes_numbers(key) and not key.startswith("seed")]:
+    elif found := [key for key in fixed if affects_identity(key) and not key.startswith("seed")]:
         text = f"published numbers are of another recipe, since --set fixes {', '.join(found)}"
     return config, [str(file.mistake(_PUBLISHED, text))] if found else []
 

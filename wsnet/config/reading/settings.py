@@ -1,6 +1,6 @@
 """From a sweep file to its settings: cases x grid, each one a whole, checked configuration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -53,6 +53,11 @@ class Setting:
     def places(self) -> tuple[dict[str, Any], ...]:
         """`axes` and `also`."""
         return (self.axes, *self.also)
+
+    def where(self, fits: Callable[[dict[str, Any]], bool]) -> "Setting | None":
+        """The setting at those of its places that fit; None where none does."""
+        places = [axes for axes in self.places if fits(axes)]
+        return replace(self, axes=places[0], also=tuple(places[1:])) if places else None
 
 
 @dataclass(frozen=True, kw_only=True)
