@@ -45,7 +45,7 @@ Pair = tuple[float, float]
 
 
 def trial(seed: int, options: dict[str, Any], root: Path | None = None) -> Trial:
-    changes = {tuple(key.split(".")): Located.of(value, "") for key, value in {**options, "seed": seed}.items()}
+    changes = {key: Located.of(value, "") for key, value in {**options, "seed": seed}.items()}
     data = Located.of(BASE, "").merged(changes).plain()
     return Trial.prepare(TrialConfig.model_validate(data), root=root)
 

@@ -18,7 +18,7 @@ def trial(**changes: Any) -> TrialConfig:
         "optim": {"name": "sgd", "lr": 0.1},
         "train": {"epochs": 3, "batch_size": 16},
     }
-    values = {tuple(key.split("__")): Located.of(value, "") for key, value in changes.items()}
+    values = {key.replace("__", "."): Located.of(value, "") for key, value in changes.items()}
     return TrialConfig.model_validate(Located.of(data, "").merged(values).plain())
 
 

@@ -1,8 +1,9 @@
 """The axes of a sweep file: what its cases and grids set and vary, every mistake in that, and what is drawn from it."""
 
+import itertools
 import math
 import random
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -95,14 +96,14 @@ def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iter
         fixed: what the command line fixes, so that it no longer varies.
     """
     free = {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
-    for chosen in _grid(free) if not isinstance(search, RandomConfig) else _random(free, search, case.index):
+    lists = [axis for axis in free.values() if isinstance(axis, list)]
+    combinations: Iterable[Sequence[Located]] = []
+    if isinstance(search, RandomConfig):
+        combinations = _random(free, search, case.index)
+    elif len(lists) == len(free):  # A range in a grid is a mistake that was noted already.
+        combinations = itertools.product(*lists)
+    for chosen in combinations:
         yield {**case.constants, **dict(zip(free, chosen, strict=True)), **fixed}
-
-
-def _grid(axes: Mapping[str, Axis]) -> Iterator[list[Located]]:
-    lists = [axis for axis in axes.values() if isinstance(axis, list)]
-    if len(lists) == len(axes):  # A range here is a mistake that was noted already.
-        yield from (_combination(lists, number) for number in range(math.prod(map(len, lists))))
 
 
 def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Iterator[list[Located]]:

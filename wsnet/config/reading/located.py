@@ -80,11 +80,11 @@ class Located:
         inner = section.get(first) or Located(None, self.place)
         return replace(self, value={**section, first: inner.put(rest, value)})
 
-    def merged(self, overrides: Mapping[Keys, "Located"]) -> "Located":
-        """The same with all of these put at their paths, in their order."""
+    def merged(self, overrides: Mapping[str, "Located"]) -> "Located":
+        """The same with all of these put at their dotted keys, in their order."""
         tree = self
-        for path, value in overrides.items():
-            tree = tree.put(path, value)
+        for key, value in overrides.items():
+            tree = tree.put(tuple(key.split(".")), value)
         return tree
 
     def plain(self) -> Any:

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
@@ -12,8 +12,9 @@ from wsnet.config.errors import Keys, Mistake, did_you_mean
 from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
 from wsnet.config.reading.located import Located
 
-__all__ = ["Violation", "explain", "variants", "violations_of"]
+__all__ = ["Violation", "explain", "validated", "variants"]
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _KINDS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -58,18 +59,21 @@ class _Rule:
     hint: str = ""
 
 
-def violations_of(model: type[BaseModel], data: dict[str, Any]) -> list[Violation]:
-    """Every rule that data breaks; those over several keys, too, which pydantic checks once no unknown key is left."""
+def validated(model: type[_Model], data: dict[str, Any]) -> tuple[_Model | None, list[Violation]]:
+    """The data as a model, or None and every rule that it breaks.
+
+    pydantic checks rules over several keys only where no key is unknown, so the data is looked at once more without
+    its unknown keys where nothing else is wrong.
+    """
     try:
-        model.model_validate(data)
-        return []
+        return model.model_validate(data), []
     except ValidationError as error:
         found = explain(error, model, data)
-    if any(violation.kind != "unknown" for violation in found):
-        return found
-    for violation in found:
-        data = _without(data, violation.paths[0])
-    return found + violations_of(model, data)
+    if all(violation.kind == "unknown" for violation in found):
+        for violation in found:
+            data = _without(data, violation.paths[0])
+        found = found + validated(model, data)[1]
+    return None, found
 
 
 def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Violation]:

@@ -5,9 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from wsnet.config.errors import ConfigError, Keys, Mistake, in_order
+from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.identity import canonical_text
 from wsnet.config.published import CASE
 from wsnet.config.reading.axes import Case, draw, read_cases
@@ -22,7 +20,7 @@ from wsnet.config.reading.checks import (
 from wsnet.config.reading.command_line import read_command_line
 from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
-from wsnet.config.reading.messages import Violation, violations_of
+from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files
 from wsnet.config.reading.sweep_file import SweepFile, read_sections
 from wsnet.config.reading.yaml_lines import YamlFile
@@ -121,8 +119,8 @@ def trial_of(yaml: YamlFile, overrides: list[str] | None = None) -> TrialConfig:
     """The trial of a parsed file; see `read_trial`."""
     keys = TrialKeys.of(yaml.data, overrides or [])
     command_line = read_command_line(overrides or [], keys, of_sweep=False)
-    tree = yaml.tree.merged(_by_path(command_line.trial))
-    config, _, violations = _validated(tree, Path(yaml.name).parent)
+    tree = yaml.tree.merged(command_line.trial)
+    config, violations = validated(TrialConfig, with_files(resolve_paths(tree, Path(yaml.name).parent)))
     mistakes = [violation.located_in(tree) for violation in violations]
     mistakes += yaml.mistakes + command_line.mistakes
     if config is None or mistakes:
@@ -161,8 +159,9 @@ def _settings(
     all_have_validation = True
     for case in cases if file.has_base else ():
         for combination in draw(case, file.config.search, file.fixed):
-            tree = file.base.merged(_by_path(combination))
-            config, data, violations = _validated(tree, folder)
+            tree = file.base.merged(combination)
+            data = with_files(resolve_paths(tree, folder))
+            config, violations = validated(TrialConfig, data)
             if config is None:
                 known = [violation for violation in violations if not _hidden(violation, hidden, file.has_axes)]
                 mistakes += [violation.located_in(tree) for violation in known]
@@ -173,28 +172,10 @@ def _settings(
     return settings, mistakes if all_have_validation else mistakes + mistakes_of_validation(file)
 
 
-def _validated(trial: Located, folder: Path) -> tuple[TrialConfig | None, dict[str, Any], list[Violation]]:
-    """A trial's configuration, or None; its data; and what is wrong with that.
-
-    Args:
-        trial: what a file and its overrides say.
-        folder: of the file.
-    """
-    data = with_files(resolve_paths(trial, folder))
-    try:
-        return TrialConfig.model_validate(data), data, []
-    except ValidationError:
-        return None, data, violations_of(TrialConfig, data)
-
-
 def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Located]) -> dict[str, Any]:
     """What tells a setting from the others: its case's label, and what the case or a grid sets."""
     label = {CASE: case.label} if case.label is not None else {}
     return label | {key: value.plain() for key, value in combination.items() if key not in fixed}
-
-
-def _by_path(overrides: Mapping[str, Located]) -> dict[Keys, Located]:
-    return {tuple(key.split(".")): value for key, value in overrides.items()}
 
 
 def _hidden(violation: Violation, hidden: set[str], has_axes: bool) -> bool:

@@ -4,13 +4,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from pydantic import ValidationError
-
 from wsnet.config.errors import Keys, Mistake
 from wsnet.config.reading.command_line import read_command_line
 from wsnet.config.reading.keys import NOT_AN_AXIS, TrialKeys
 from wsnet.config.reading.located import Located
-from wsnet.config.reading.messages import Violation, explain
+from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.config.sweep import SweepConfig
 
@@ -61,19 +59,18 @@ def read_sections(file: YamlFile, pairs: list[str]) -> SweepFile:
     """
     keys = TrialKeys.of(file.data, pairs)
     command_line = read_command_line(pairs, keys, of_sweep=True)
-    tree = file.tree.merged(command_line.sweep)
+    tree = file.tree
+    for path, value in command_line.sweep.items():
+        tree = tree.put(path, value)
     mistakes = file.mistakes + command_line.mistakes
     left_out: set[str | int] = set()
     data = tree.plain()
-    while True:
-        try:
-            config = SweepConfig.model_validate(data)
-            break
-        except ValidationError as error:
-            violations = explain(error, SweepConfig, data)
-        mistakes += [violation.located_in(tree) for violation in violations]
-        data = _without(data, violations)
-        left_out |= {violation.paths[0][0] for violation in violations}
+    config, wrong = validated(SweepConfig, data)
+    while config is None:
+        mistakes += [violation.located_in(tree) for violation in wrong]
+        left_out |= {violation.paths[0][0] for violation in wrong}
+        data = _without(data, wrong)
+        config, wrong = validated(SweepConfig, data)
     mistakes += [tree.spot(("base", key)).mistake(NOT_AN_AXIS[key]) for key in NOT_AN_AXIS if key in config.base]
     return SweepFile(
         config=config,
