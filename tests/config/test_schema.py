@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -37,6 +38,7 @@ report: {rows: [model.norm.name, model.weight], columns: train.batch_size, metri
 """
 
 
+@cache
 def printed_schema(*more: str) -> Any:
     command = [sys.executable, "-m", "wsnet.config", "schema", *more]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])

@@ -151,6 +151,6 @@ def test_set_tells_its_mistakes() -> None:
 def test_two_thousand_settings_are_checked_in_well_under_two_seconds() -> None:
     rates = ", ".join(str(i / 1000) for i in range(1, 501))
     source = YamlFile.parse(SWEEP.replace("grid:", f"grid:\n  optim.lr: [{rates}]"), "s.yaml")
-    start = time.perf_counter()
+    start = time.process_time()  # Of this process: whatever else the machine does meanwhile does not count.
     assert len(sweep_of(source).settings) == 2000
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -1,7 +1,7 @@
 """Values that know where they were written, and still know it once they are merged."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from wsnet.config.errors import Keys, Mistake, dotted
@@ -78,7 +78,7 @@ class Located:
             return self
         first, rest = path[0], path[1:]
         inner = section.get(first) or Located(None, self.place)
-        return replace(self, value={**section, first: inner.put(rest, value)})
+        return Located({**section, first: inner.put(rest, value)}, self.place, self.key)
 
     def merged(self, overrides: Mapping[str, "Located"]) -> "Located":
         """The same with all of these put at their dotted keys, in their order."""
