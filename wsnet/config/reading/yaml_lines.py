@@ -140,11 +140,13 @@ class _Reader:
         if not isinstance(node, _Node):
             return Located(self._scalar(node, place, path), place)
         if id(node) in self._around:
-            return Located(self._mistake(place, path, "must not hold itself"), place)
+            self._mistake(place, path, "must not hold itself")
+            return Located(None, place)
         self._around.append(id(node))
         try:
-            read = self._mapping if isinstance(node, CommentedMap) else self._list
-            return Located(read(node, place, path), place)
+            if isinstance(node, CommentedMap):
+                return Located(self._mapping(node, place, path), place)
+            return Located(self._list(node, place, path), place)
         finally:
             self._around.pop()
 
@@ -169,8 +171,8 @@ class _Reader:
             return node.isoformat()
         if node is None or type(node) in (bool, int, float, str):
             return node
-        rule = "must be a number, a text, true, false, a list or a mapping, without a YAML tag"
-        return self._mistake(place, path, rule)
+        self._mistake(place, path, "must be a number, a text, true, false, a list or a mapping, without a YAML tag")
+        return None
 
     def _place(self, node: _Node, key: Any, around: str) -> str:
         """`file:line` of a key or an item; what came with a YAML merge has no line of its own."""
