@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from wsnet.config import TrialConfig
-from wsnet.config.reading.overrides import merge
+from wsnet.config.reading.located import Located
 from wsnet.data import DataError
 from wsnet.data.augment import Augment
 from wsnet.data.cache import data_root
@@ -45,8 +45,9 @@ Pair = tuple[float, float]
 
 
 def trial(seed: int, options: dict[str, Any], root: Path | None = None) -> Trial:
-    changes = {tuple(key.split(".")): value for key, value in {**options, "seed": seed}.items()}
-    return Trial.prepare(TrialConfig.model_validate(merge(BASE, changes)), root=root)
+    changes = {key: Located.of(value, "") for key, value in {**options, "seed": seed}.items()}
+    data = Located.of(BASE, "").merged(changes).plain()
+    return Trial.prepare(TrialConfig.model_validate(data), root=root)
 
 
 def train(of: Trial) -> tuple[Result, Checkpoint]:

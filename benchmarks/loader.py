@@ -32,7 +32,8 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
-from wsnet.config.data import AugmentConfig, DataConfig
+from wsnet.config.data import AugmentConfig
+from wsnet.config.reading.own_files import data_config
 from wsnet.data import ImageFiles, load, training_batches
 
 BATCH, CLASSES = 128, 8
@@ -60,7 +61,7 @@ def main() -> int:
 
 def wsnet(folder: Path, workers: int) -> Steps:
     """Batches of `StreamedBatches`, epoch after epoch."""
-    images = load(DataConfig(name="folder", path=str(folder), stream=True))
+    images = load(data_config(name="folder", path=str(folder), stream=True))
     assert isinstance(images.train, ImageFiles)
     augment = AugmentConfig(flip=True)
     options = {"mean": MEAN, "std": STD, "augment": augment, "seed": 0, "drop_last": True, "workers": workers}

@@ -11,7 +11,7 @@ from tests.shared import SHARED
 from wsnet.config import read_sweep
 from wsnet.config.reading.select import only
 from wsnet.config.reading.settings import sweep_of
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
 from wsnet.report.cli import _parser as report_parser
@@ -42,9 +42,11 @@ def test_the_example_of_an_own_norm_passes_its_check(tmp_path: Path, capsys: pyt
 def test_the_readme_quotes_the_sweep_file_as_it_is_and_counts_its_trials() -> None:
     readme, file = ROOT / "README.md", ROOT / "sweeps" / "cifar_batchsize.yaml"
     (quoted,) = re.findall(r"```yaml\n(.*?)```", readme.read_text(encoding="utf-8"), re.DOTALL)
-    written = Source.read(str(file)).data
+    written = YamlFile.read(str(file)).data
     left_out = {"scheduler", "resources"}  # They are at their defaults.
-    assert Source.parse(quoted, "README").data == {key: value for key, value in written.items() if key not in left_out}
+    assert YamlFile.parse(quoted, "README").data == {
+        key: value for key, value in written.items() if key not in left_out
+    }
     sweep = read_sweep(str(file))
     trials = f"{len(sweep.settings) * len(sweep.config.seed_list)} trials"
     assert f", {trials} of 90 epochs" in readme.read_text(encoding="utf-8")
@@ -55,7 +57,7 @@ def test_the_example_of_a_choice_is_part_of_a_sweep_file() -> None:
     (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
     example = example.replace("base:\n", "name: s\nbase:\n  model: {name: cifar_resnet, depth: 8}\n")
     example = example.replace("grid:\n", "  optim: {name: sgd}\n  train: {epochs: 1}\ngrid:\n")
-    select = sweep_of(Source.parse(example, "reports.md")).config.report.select
+    select = sweep_of(YamlFile.parse(example, "reports.md")).config.report.select
     assert select is not None and select.over == ("optim.lr",)
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from wsnet.config import ConfigError, Sweep
 from wsnet.config.reading.settings import sweep_of
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.yaml_lines import YamlFile
 
 __all__ = ["SWEEP", "mistakes_of", "sweep"]
 
@@ -34,7 +34,7 @@ def _text(changes: dict[str, str]) -> str:
 
 def sweep(changes: dict[str, str] | None = None, *, overrides: list[str] | None = None) -> Sweep:
     """The sweep, with pieces of its text replaced."""
-    return sweep_of(Source.parse(_text(changes or {}), "s.yaml"), overrides)
+    return sweep_of(YamlFile.parse(_text(changes or {}), "s.yaml"), overrides)
 
 
 def mistakes_of(changes: dict[str, str], *, overrides: list[str] | None = None) -> list[str]:

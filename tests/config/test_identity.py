@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from wsnet.config import TrialConfig, canonical, identity, setting_id, trial_id
-from wsnet.config.identity import changes_numbers
+from wsnet.config.identity import affects_identity
 from wsnet.config.reading.keys import dotted_keys
-from wsnet.config.reading.overrides import merge
+from wsnet.config.reading.located import Located
 
 
 def trial(**changes: Any) -> TrialConfig:
@@ -18,7 +18,8 @@ def trial(**changes: Any) -> TrialConfig:
         "optim": {"name": "sgd", "lr": 0.1},
         "train": {"epochs": 3, "batch_size": 16},
     }
-    return TrialConfig.model_validate(merge(data, {tuple(key.split("__")): value for key, value in changes.items()}))
+    values = {key.replace("__", "."): Located.of(value, "") for key, value in changes.items()}
+    return TrialConfig.model_validate(Located.of(data, "").merged(values).plain())
 
 
 def ids(config: TrialConfig, **more: Any) -> tuple[str, str]:
@@ -67,7 +68,7 @@ def test_defaults_do_not_count() -> None:
 )
 def test_what_changes_no_numbers_does_not_count(change: dict[str, Any]) -> None:
     assert ids(trial(**change)) == ids(trial())
-    assert not changes_numbers(next(iter(change)).replace("__", "."))
+    assert not affects_identity(next(iter(change)).replace("__", "."))
 
 
 @pytest.mark.parametrize(
@@ -90,7 +91,7 @@ def test_what_changes_no_numbers_does_not_count(change: dict[str, Any]) -> None:
 )
 def test_what_changes_numbers_counts(change: dict[str, Any]) -> None:
     assert ids(trial(**change))[0] != ids(trial())[0]
-    assert changes_numbers(next(iter(change)).replace("__", "."))
+    assert affects_identity(next(iter(change)).replace("__", "."))
 
 
 def test_1_and_1_0_are_the_same_learning_rate() -> None:
@@ -121,7 +122,7 @@ def test_workers_count_only_where_each_has_its_own_batch_statistics() -> None:
 
 
 def test_every_key_either_changes_numbers_or_is_known_not_to() -> None:
-    silent = {key for key in dotted_keys() if not changes_numbers(key)}
+    silent = {key for key in dotted_keys() if not affects_identity(key)}
     sections = {"execution"} | {key for key in dotted_keys() if key.startswith("execution.")}
     sections |= {key for key in dotted_keys() if key == "data.found" or key.startswith("data.found.")}
     others = {"train.keep", "train.checkpoint_steps", "train.tensorboard", "train.diagnostics", "model.checkpointing"}

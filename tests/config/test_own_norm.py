@@ -11,6 +11,7 @@ import pytest
 from tests.config.files import SWEEP
 from wsnet.config import ConfigError, Sweep, TrialConfig, canonical, read_sweep, read_trial, trial_id
 from wsnet.config.norm import OwnNormConfig
+from wsnet.config.reading.own_files import with_files
 from wsnet.config.reading.yaml_lines import dump_yaml
 
 CASE = "{model.norm.name: batch}"
@@ -51,7 +52,7 @@ def identity(file: str | Path, **options: Any) -> str:
         "optim": {"name": "sgd", "lr": 0.1},
         "train": {"epochs": 1, "batch_size": 4},
     }
-    return trial_id(TrialConfig.model_validate(sections), data_hash="x")
+    return trial_id(TrialConfig.model_validate(with_files(sections)), data_hash="x")
 
 
 def test_a_class_is_taken_with_its_options_and_the_hash_of_its_file(folder: Path) -> None:
@@ -173,12 +174,12 @@ def test_nothing_is_imported_to_read_it(folder: Path) -> None:
 def test_the_schema_for_editors_takes_it(folder: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
     from wsnet.config.reading.schema import sweep_schema, trial_schema
-    from wsnet.config.reading.yaml_lines import Source
+    from wsnet.config.reading.yaml_lines import YamlFile
 
     config = read(folder, {CASE: OWN}).settings[0].config
     validator = jsonschema.Draft202012Validator(sweep_schema())
-    validator.validate(Source.read(folder / "s.yaml").data)
+    validator.validate(YamlFile.read(folder / "s.yaml").data)
     jsonschema.Draft202012Validator(trial_schema()).validate(config.model_dump(mode="json"))
-    data = Source.read(folder / "s.yaml").data
+    data = YamlFile.read(folder / "s.yaml").data
     data["base"]["model"]["norm"] = {"name": "batch", "alpha": 3}
     assert not validator.is_valid(data)

@@ -11,8 +11,9 @@ from tests.config.files import mistakes_of
 from tests.data.made_up import image_bytes, write_folder, write_table
 from wsnet.config import ConfigError, TrialConfig, read_sweep, read_trial, setting_id
 from wsnet.config.data import DataConfig
+from wsnet.config.reading.own_files import data_config
 from wsnet.config.reading.settings import sweep_of
-from wsnet.config.reading.yaml_lines import Source, dump_yaml
+from wsnet.config.reading.yaml_lines import YamlFile, dump_yaml
 
 SWEEP: dict[str, Any] = {
     "name": "own",
@@ -32,24 +33,24 @@ def write_sweep(folder: Path, data: dict[str, Any] | None = None) -> str:
 
 
 def test_a_folder_says_how_many_images_and_classes_it_has(tmp_path: Path) -> None:
-    data = DataConfig(name="folder", path=str(write_folder(tmp_path)), size=32)
+    data = data_config(name="folder", path=str(write_folder(tmp_path)), size=32)
     assert (data.facts.train, data.facts.test, data.facts.classes) == (12, 6, 3)
     assert data.facts.shape == (3, 32, 32) and data.train_size == 12 and not data.streams
 
 
 def test_without_a_size_the_first_image_gives_the_shape(tmp_path: Path) -> None:
     folder = write_folder(tmp_path, same_size=True)
-    assert DataConfig(name="folder", path=str(folder)).facts.shape == (3, 40, 50)
+    assert data_config(name="folder", path=str(folder)).facts.shape == (3, 40, 50)
     (folder / "train" / "cat" / "0000.jpg").write_bytes(image_bytes(0, mode="L"))
-    assert DataConfig(name="folder", path=str(folder)).facts.shape == (1, 40, 50)
-    assert DataConfig(name="folder", path=str(folder), channels=3).facts.shape == (3, 40, 50)
+    assert data_config(name="folder", path=str(folder)).facts.shape == (1, 40, 50)
+    assert data_config(name="folder", path=str(folder), channels=3).facts.shape == (3, 40, 50)
 
 
 @pytest.mark.parametrize("names", [None, ["a", "b", "c", "d"]])
 def test_a_table_says_its_rows_and_classes(tmp_path: Path, names: list[str] | None) -> None:
     for split in ("train", "test"):
         write_table(tmp_path / f"{split}.parquet", [image_bytes(n) for n in range(3)], [2, 0, 1], names=names)
-    facts = DataConfig(name="parquet", path=str(tmp_path)).facts
+    facts = data_config(name="parquet", path=str(tmp_path)).facts
     assert (facts.train, facts.test, facts.classes, facts.shape) == (3, 3, 4 if names else 3, (3, 40, 50))
 
 
@@ -57,11 +58,11 @@ def test_numbered_tables_of_the_hub_are_found_and_a_missing_one_is_missed(tmp_pa
     for part in range(2):
         write_table(tmp_path / "data" / f"train-0000{part}-of-00002.parquet", [image_bytes(part)], [part])
     write_table(tmp_path / "data" / "validation-00000-of-00001.parquet", [image_bytes(5)], [0])
-    facts = DataConfig(name="parquet", path=str(tmp_path)).facts
+    facts = data_config(name="parquet", path=str(tmp_path)).facts
     assert (facts.train, facts.test, facts.classes) == (2, 1, 2)
     (tmp_path / "data" / "train-00000-of-00002.parquet").unlink()
     with pytest.raises(ValidationError, match="must have 2 files train"):
-        DataConfig(name="parquet", path=str(tmp_path))
+        data_config(name="parquet", path=str(tmp_path))
 
 
 def test_imagenet_is_known_without_its_files() -> None:
@@ -98,7 +99,7 @@ def test_the_place_of_the_images_is_no_part_of_the_identity_but_tells_settings_a
     for name in ("one", "two"):
         write_folder(tmp_path / name)
     text = {**SWEEP, "grid": {"data.path": [str(tmp_path / "one"), str(tmp_path / "two")]}}
-    one, two = sweep_of(Source.parse(json.dumps(text), "s.yaml")).settings
+    one, two = sweep_of(YamlFile.parse(json.dumps(text), "s.yaml")).settings
     assert setting_id(one.config, data_hash="x") == setting_id(two.config, data_hash="x")
     assert setting_id(one.config, data_hash="x") != setting_id(two.config, data_hash="y")
 
@@ -117,7 +118,7 @@ def test_the_place_of_the_images_is_no_part_of_the_identity_but_tells_settings_a
 )
 def test_an_option_without_effect_is_a_mistake(data: dict[str, Any], message: str) -> None:
     with pytest.raises(ValidationError) as caught:
-        DataConfig.model_validate(data)
+        data_config(**data)
     assert message in str(caught.value)
 
 
@@ -173,7 +174,7 @@ def test_the_unsorted_validation_images_of_imagenet_come_with_two_ways_to_sort_t
     for number in range(3):
         (tmp_path / "val" / f"ILSVRC2012_val_0000000{number}.JPEG").write_bytes(image_bytes(number))
     with pytest.raises(ValidationError) as caught:
-        DataConfig(name="folder", path=str(tmp_path), stream=True)
+        data_config(name="folder", path=str(tmp_path), stream=True)
     for part in ("3 lie right in it", "valprep.sh", "ILSVRC2012_devkit_t12.tar.gz", "split='val'"):
         assert part in str(caught.value)
 
@@ -181,7 +182,7 @@ def test_the_unsorted_validation_images_of_imagenet_come_with_two_ways_to_sort_t
 def test_tars_that_are_not_unpacked_come_with_the_way_to_unpack_them(tmp_path: Path) -> None:
     (tmp_path / "ILSVRC2012_img_train.tar").touch()
     with pytest.raises(ValidationError) as caught:
-        DataConfig(name="folder", path=str(tmp_path), stream=True)
+        data_config(name="folder", path=str(tmp_path), stream=True)
     for part in ("not unpacked and sorted", "also needed: ILSVRC2012_img_val.tar", "split='train'"):
         assert part in str(caught.value)
 
@@ -192,4 +193,4 @@ def test_a_cut_table_is_named(tmp_path: Path) -> None:
     whole = (tmp_path / "train.parquet").read_bytes()
     (tmp_path / "train.parquet").write_bytes(whole[: len(whole) // 2])
     with pytest.raises(ValidationError, match=r"train\.parquet: not a readable Parquet file"):
-        DataConfig(name="parquet", path=str(tmp_path))
+        data_config(name="parquet", path=str(tmp_path))

@@ -8,9 +8,10 @@ from typing import Any
 
 from tests.config.files import SWEEP
 from wsnet.config import ConfigError
+from wsnet.config.reading.located import Located
 from wsnet.config.reading.select import smoke
 from wsnet.config.reading.settings import sweep_of
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.yaml_lines import YamlFile
 
 RANDOM = "search: {name: random, samples: 7}\ngrid:\n  optim.lr: {log_uniform: [1e-4, 1]}\n"
 FILES = [
@@ -60,7 +61,7 @@ def mutate(data: dict[str, Any], generator: random.Random) -> None:
 
 def test_changed_data_gives_settings_or_mistakes() -> None:
     generator = random.Random(0)
-    sources = [Source.parse(text, "s.yaml") for text in FILES]
+    sources = [YamlFile.parse(text, "s.yaml") for text in FILES]
     good = 0
     for _ in range(2000):
         source = generator.choice(sources)
@@ -68,7 +69,7 @@ def test_changed_data_gives_settings_or_mistakes() -> None:
         for _ in range(generator.choice([1, 1, 2])):
             mutate(data, generator)
         try:
-            assert smoke(sweep_of(Source("s.yaml", data, source.lines))).settings
+            assert smoke(sweep_of(YamlFile("s.yaml", Located.of(data, "s.yaml:1")))).settings
             good += 1
         except ConfigError as error:
             assert all(len(str(mistake).splitlines()) == 1 for mistake in error.mistakes)
@@ -83,6 +84,6 @@ def test_changed_text_gives_settings_or_mistakes() -> None:
         for _ in range(generator.choice([1, 2, 5])):
             text[generator.randrange(len(text))] = generator.choice(CHARACTERS)
         try:
-            sweep_of(Source.parse("".join(text), "s.yaml"))
+            sweep_of(YamlFile.parse("".join(text), "s.yaml"))
         except ConfigError as error:
             assert all(len(str(mistake).splitlines()) == 1 for mistake in error.mistakes)

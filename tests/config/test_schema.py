@@ -4,6 +4,7 @@ import copy
 import json
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from wsnet.config import read_sweep
 from wsnet.config.reading.settings import sweep_of
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.yaml_lines import YamlFile
 
 jsonschema = pytest.importorskip("jsonschema")
 SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
@@ -37,6 +38,7 @@ report: {rows: [model.norm.name, model.weight], columns: train.batch_size, metri
 """
 
 
+@cache
 def printed_schema(*more: str) -> Any:
     command = [sys.executable, "-m", "wsnet.config", "schema", *more]
     done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=Path(__file__).parents[2])
@@ -55,18 +57,18 @@ def test_the_printed_schemas_are_json_schemas() -> None:
 
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
 def test_every_sweep_that_comes_with_the_code_is_valid(path: Path, validator: Any) -> None:
-    validator.validate(Source.read(path).data)
+    validator.validate(YamlFile.read(path).data)
     assert read_sweep(str(path)).settings
 
 
 def test_the_sweep_of_the_design_loads(validator: Any) -> None:
-    source = Source.parse(DESIGN, "design.yaml")
+    source = YamlFile.parse(DESIGN, "design.yaml")
     validator.validate(source.data)
     assert len(sweep_of(source).settings) == (1 + 1 + 2) * 9 - 0
 
 
 def test_a_base_that_a_case_completes_is_valid(validator: Any) -> None:
-    data = Source.parse(DESIGN, "design.yaml").data
+    data = YamlFile.parse(DESIGN, "design.yaml").data
     data["base"]["model"]["norm"] = {"eps": 1e-3}
     assert list(validator.iter_errors(data)) == []
 
@@ -83,7 +85,7 @@ def test_a_base_that_a_case_completes_is_valid(validator: Any) -> None:
     ],
 )
 def test_an_unknown_key_is_rejected(path: tuple[str, ...], validator: Any) -> None:
-    data = copy.deepcopy(Source.parse(DESIGN, "design.yaml").data)
+    data = copy.deepcopy(YamlFile.parse(DESIGN, "design.yaml").data)
     section = data
     for name in path[:-1]:
         section = section[name]

@@ -4,8 +4,8 @@ import pytest
 
 from tests.config.files import mistakes_of, sweep
 from wsnet.config import Sweep
-from wsnet.config.reading.learning_rate import learning_rate_rule
 from wsnet.config.reading.select import smoke
+from wsnet.config.scaling import learning_rate_rule
 
 GRID = "train.batch_size: [8, 32]"
 RATES = f"{GRID}\n  optim.lr: [0.1, 0.2, 0.4]"

@@ -7,7 +7,7 @@ import pytest
 
 from tests.config.files import SWEEP, sweep
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.yaml_lines import YamlFile
 
 
 def test_a_file_nested_beyond_all_bounds_is_told_in_one_line() -> None:
@@ -15,7 +15,7 @@ def test_a_file_nested_beyond_all_bounds_is_told_in_one_line() -> None:
     sys.setrecursionlimit(1000)  # torch.compile, in another test, may have raised it.
     try:
         with pytest.raises(ConfigError, match=r"^f\.yaml:1: not valid YAML: nested too deeply$"):
-            Source.parse("[" * 800, "f.yaml")
+            YamlFile.parse("[" * 800, "f.yaml")
     finally:
         sys.setrecursionlimit(before)
 
@@ -36,7 +36,7 @@ def test_a_file_nested_beyond_all_bounds_is_told_in_one_line() -> None:
 )
 def test_a_file_that_is_no_mapping_is_told_in_one_line(text: str, said: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        Source.parse(text, "f.yaml")
+        YamlFile.parse(text, "f.yaml")
     assert str(caught.value) == said
 
 

@@ -5,7 +5,7 @@ import time
 from tests.config.files import SWEEP, mistakes_of, sweep
 from wsnet.config import Sweep
 from wsnet.config.reading.settings import sweep_of
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.yaml_lines import YamlFile
 
 RANDOM = "seeds: 2\nsearch: {name: random, samples: 5, seed: 3}"
 
@@ -29,7 +29,7 @@ def test_settings_are_cases_times_grid() -> None:
 
 def test_a_file_without_cases_or_grid_is_one_setting() -> None:
     text = SWEEP[: SWEEP.index("cases")]
-    found = sweep_of(Source.parse(text, "s.yaml"))
+    found = sweep_of(YamlFile.parse(text, "s.yaml"))
     assert len(found.settings) == 1
     assert found.axes == []
 
@@ -150,7 +150,7 @@ def test_set_tells_its_mistakes() -> None:
 
 def test_two_thousand_settings_are_checked_in_well_under_two_seconds() -> None:
     rates = ", ".join(str(i / 1000) for i in range(1, 501))
-    source = Source.parse(SWEEP.replace("grid:", f"grid:\n  optim.lr: [{rates}]"), "s.yaml")
-    start = time.perf_counter()
+    source = YamlFile.parse(SWEEP.replace("grid:", f"grid:\n  optim.lr: [{rates}]"), "s.yaml")
+    start = time.process_time()  # Of this process: whatever else the machine does meanwhile does not count.
     assert len(sweep_of(source).settings) == 2000
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2

@@ -11,8 +11,8 @@ import pyarrow as pa
 import pytest
 
 from tests.data.made_up import image_bytes, write_folder
-from wsnet.config.data import DataConfig
 from wsnet.config.image_folder import find_layout
+from wsnet.config.reading.own_files import data_config
 from wsnet.data import DataError, ImageSplits, cache_folder, content, file_index, load
 from wsnet.data.content import Progress
 from wsnet.data.listing import listed
@@ -35,7 +35,7 @@ def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def streamed(path: Path, size: int = 24, check: bool = True) -> ImageSplits:
     """Load a folder as a process does that has just begun."""
     listed.cache_clear()
-    return load(DataConfig(name="folder", path=str(path), stream=True, size=size), check=check)
+    return load(data_config(name="folder", path=str(path), stream=True, size=size), check=check)
 
 
 def rewrite(file: Path) -> None:
@@ -235,11 +235,11 @@ def test_of_two_processes_at_once_one_reads_the_files(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "images", train=20)
     program = (
         "import sys\n"
-        "from wsnet.config.data import DataConfig\n"
+        "from wsnet.config.reading.own_files import data_config\n"
         "from wsnet.data import content, load\n"
         "read, known = [], content._hash_file\n"
         "content._hash_file = lambda path: read.append(path) or known(path)\n"
-        "images = load(DataConfig(name='folder', path=sys.argv[1], stream=True, size=24))\n"
+        "images = load(data_config(name='folder', path=sys.argv[1], stream=True, size=24))\n"
         "print(images.hash, len(read))\n"
     )
     both = [

@@ -12,6 +12,7 @@ import pytest
 
 from tests.data.made_up import image_bytes, picture, write_folder, write_table
 from wsnet.config.data import DataConfig
+from wsnet.config.reading.own_files import data_config
 from wsnet.data import DataError, ImageSet, ImageSplits, cache_folder, load, own_images
 from wsnet.data.decode import check_memory, resized
 
@@ -24,7 +25,7 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def folder(path: Path, **options: Any) -> DataConfig:
-    return DataConfig(name="folder", path=str(path), **options)
+    return data_config(name="folder", path=str(path), **options)
 
 
 def train_of(images: ImageSplits) -> ImageSet:
@@ -103,7 +104,7 @@ def test_a_table_is_decoded_with_the_names_in_its_metadata(tmp_path: Path, plain
     for split in ("train", "test"):
         files: list[bytes | None] = [image_bytes(seed, file_format="PNG") for seed in range(3)]
         write_table(tmp_path / f"{split}.parquet", files, [1, 0, 1], names=["no", "yes"], plain=plain)
-    images = load(DataConfig(name="parquet", path=str(tmp_path)))
+    images = load(data_config(name="parquet", path=str(tmp_path)))
     assert images.classes == ("no", "yes") and images.train.labels.tolist() == [1, 0, 1]
     assert np.array_equal(train_of(images).images[2], np.asarray(picture(2)))
 
@@ -112,7 +113,7 @@ def test_numbered_tables_are_one_set(tmp_path: Path) -> None:
     for part in range(2):
         write_table(tmp_path / f"train-0000{part}-of-00002.parquet", [image_bytes(part)], [part])
     write_table(tmp_path / "test.parquet", [image_bytes(5)], [0])
-    assert load(DataConfig(name="parquet", path=str(tmp_path))).train.labels.tolist() == [0, 1]
+    assert load(data_config(name="parquet", path=str(tmp_path))).train.labels.tolist() == [0, 1]
 
 
 @pytest.mark.parametrize(
@@ -132,7 +133,7 @@ def test_what_is_wrong_with_a_table_is_named_with_its_row(
     write_table(tmp_path / "train.parquet", files, labels, names=["a", "b", "c"])
     write_table(tmp_path / "test.parquet", [image_bytes(0)], [0], names=["a", "b", "c"])
     with pytest.raises(DataError) as caught:
-        load(DataConfig(name="parquet", path=str(tmp_path), size=32))
+        load(data_config(name="parquet", path=str(tmp_path), size=32))
     assert f"{tmp_path / 'train.parquet'}: {message}" in str(caught.value)
 
 
@@ -140,14 +141,14 @@ def test_a_test_table_that_names_other_classes_is_refused(tmp_path: Path) -> Non
     write_table(tmp_path / "train.parquet", [image_bytes(0), image_bytes(1)], [0, 1], names=["a", "b"])
     write_table(tmp_path / "test.parquet", [image_bytes(0)], [0], names=["b", "a"])
     with pytest.raises(DataError, match=r"test\.parquet: the classes must be those of"):
-        load(DataConfig(name="parquet", path=str(tmp_path)))
+        load(data_config(name="parquet", path=str(tmp_path)))
 
 
 def test_ten_processes_that_start_at_once_decode_a_folder_once(tmp_path: Path) -> None:
     program = (
         "import json, multiprocessing, sys\n"
-        "from wsnet.config.data import DataConfig; from wsnet.data import load, sources\n"
-        "data = DataConfig(name='folder', path=sys.argv[1], size=32)\n"
+        "from wsnet.config.reading.own_files import data_config; from wsnet.data import load, sources\n"
+        "data = data_config(name='folder', path=sys.argv[1], size=32)\n"
         "decode, calls = sources.Source.decode, []\n"
         "sources.Source.decode = lambda self: calls.append(1) or decode(self)\n"
         "fork = multiprocessing.get_context('fork'); together = fork.Barrier(10); results = fork.SimpleQueue()\n"

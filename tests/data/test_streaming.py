@@ -13,6 +13,7 @@ from tests.data.made_up import image_bytes, write_folder
 from tests.training.trials import assert_same_checkpoint, config, last, trained
 from wsnet.config.data import AugmentConfig, DataConfig
 from wsnet.config.image_folder import FolderLayout
+from wsnet.config.reading.own_files import data_config
 from wsnet.data import Batch, DataError, ImageFiles, ImageSplits, evaluation_batches, load, training_batches
 from wsnet.data import file_index as index
 from wsnet.data.jpeg import evaluation_images
@@ -28,7 +29,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSplits:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("WSNET_CACHE", str(tmp_path_factory.mktemp("cache")))
         path = write_folder(tmp_path_factory.mktemp("images"), train=15, test=5)
-        return load(DataConfig(name="folder", path=str(path), stream=True, size=24))
+        return load(data_config(name="folder", path=str(path), stream=True, size=24))
 
 
 def batches(images: ImageSplits, **options: Any) -> StreamedBatches:

@@ -7,13 +7,14 @@ import pytest
 import torch
 
 from wsnet.config.norm import OwnNormConfig
+from wsnet.config.reading.own_files import with_source
 from wsnet.layers import Layers, OwnNormError, initialize, load_own_norm, make_norm
 
 OWN = Path(__file__).parents[1] / "own_norms.py"
 
 
 def config(name: str, file: Path = OWN, **options: Any) -> OwnNormConfig:
-    return OwnNormConfig.model_validate({"name": f"{file}:{name}", **options})
+    return OwnNormConfig.model_validate(with_source({"name": f"{file}:{name}", **options}))
 
 
 def made(name: str, seed: int | None = 0, **options: Any) -> Any:

@@ -10,6 +10,7 @@ from PIL import Image
 
 from wsnet.config import ExecutionConfig, TrialConfig, read_sweep
 from wsnet.config.architectures import ModelConfig
+from wsnet.config.reading.own_files import with_files
 from wsnet.config.reading.select import smoke
 from wsnet.data import ImageSet, ImageSplits
 from wsnet.models import multiply_accumulates
@@ -73,7 +74,7 @@ def streamed(config: TrialConfig, folder: Path) -> Trial:
             Image.fromarray(generator.integers(0, 256, (80, 100, 3), dtype=np.uint8)).save(path)
     data = config.data.model_dump(exclude_unset=True) | {"name": "folder", "path": str(folder), "size": 64}
     whole = {**config.model_dump(), "data": {**data, "stream": True}, "execution": EXECUTION}
-    return Trial.prepare(TrialConfig.model_validate(whole))
+    return Trial.prepare(TrialConfig.model_validate(with_files(whole)))
 
 
 @pytest.mark.slow

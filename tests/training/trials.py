@@ -10,6 +10,7 @@ from typing import Any
 import torch
 
 from wsnet.config import TrialConfig
+from wsnet.config.reading.own_files import with_files
 from wsnet.storage import Folder
 from wsnet.storage.trial_directory import Record
 from wsnet.training import Checkpoint, Result, Trial, fit
@@ -29,7 +30,7 @@ def config(**sections: Any) -> TrialConfig:
     }
     for name, options in sections.items():
         data[name] = {**data[name], **options} if isinstance(options, dict) else options
-    return TrialConfig.model_validate(data)
+    return TrialConfig.model_validate(with_files(data))
 
 
 def trial(**sections: Any) -> Trial:

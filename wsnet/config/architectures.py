@@ -1,14 +1,17 @@
 """`model`: the architecture, its normalization and its weight reparametrization. One class per architecture."""
 
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from wsnet.config.base import Config, Fraction, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.base import Config, Fraction, Positive, PositiveInt, absolute, as_tuple, conflict
 from wsnet.config.norm import BatchNormConfig, NoNormConfig, NormConfig
 
 __all__ = [
+    "DENSE_DEPTH",
+    "RESIDUAL_DEPTH",
+    "WIDE_DEPTH",
     "AlexNetConfig",
     "CifarDenseNetConfig",
     "CifarResNeXtConfig",
@@ -16,6 +19,7 @@ __all__ = [
     "ClassifierInit",
     "ConvInit",
     "DenseNetConfig",
+    "DepthRule",
     "ModelConfig",
     "NetworkConfig",
     "PreActResNetConfig",
@@ -28,16 +32,64 @@ __all__ = [
     "TorchvisionConfig",
     "VGGConfig",
     "WRNConfig",
-    "check_depth",
 ]
 
 ConvInit = Literal["fan_out", "fan_in", "uniform"]
 ClassifierInit = Literal["uniform", "normal"]
 
 
-def _absolute(value: bool | str) -> bool | str:
-    """A worker on the same machine may run in another folder."""
-    return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
+@dataclass(frozen=True)
+class DepthRule:
+    """The depths, `step * n + others`, of a network for small images with n blocks in each of its three stages.
+
+    Attributes:
+        step: weighted layers that one more block in each stage adds.
+        others: weighted layers outside the blocks.
+    """
+
+    step: int
+    others: int
+
+    def __str__(self) -> str:
+        return f"{self.step}n + {self.others}"
+
+    def blocks(self, depth: int) -> int:
+        """n, the blocks in each stage.
+
+        Raises:
+            ValueError: no whole number of blocks gives this depth.
+        """
+        n, rest = divmod(depth - self.others, self.step)
+        if n < 1 or rest:
+            raise ValueError(f"depth must be {self} with n >= 1, but got depth={depth}")
+        return n
+
+    def near(self, depth: int) -> int | None:
+        """The nearest depth, where this one is none; None where it is."""
+        n = (depth - self.others + self.step // 2) // self.step
+        near = self.step * max(1, n) + self.others
+        return None if near == depth else near
+
+
+RESIDUAL_DEPTH = {"basic": DepthRule(6, 2), "bottleneck": DepthRule(9, 2)}
+"""Residual networks for small images, by their kind of block (two or three layers): ResNet, ResNeXt, PyramidNet, ..."""
+WIDE_DEPTH = DepthRule(6, 4)
+"""Wide ResNet, which counts the convolutions of its three shortcuts."""
+DENSE_DEPTH = {True: DepthRule(6, 4), False: DepthRule(3, 4)}
+"""DenseNet for small images, with bottlenecks and without."""
+
+
+def _check_depth(depth: int, rule: DepthRule, examples: str, where: str = "") -> int:
+    near = rule.near(depth)
+    if near is not None:
+        raise ValueError(f"depth must be {rule}{where} ({examples}, ...), but got {depth}; near it: {near}")
+    return depth
+
+
+def _depth_conflict(depth: int, rule: DepthRule, where: str, keys: tuple[str, ...]) -> None:
+    near = rule.near(depth)
+    if near is not None:
+        raise conflict((f"depth must be {rule}{where}, but got depth={depth}; near it: {near}", ("depth", *keys)))
 
 
 class NetworkConfig(Config):
@@ -62,7 +114,7 @@ class NetworkConfig(Config):
     """Initial weights of the classifier: torch's default, weights and biases uniform in +-1 / sqrt(fan_in); or normal
     with standard deviation 0.01, biases 0."""
 
-    pretrained: Annotated[bool | str, AfterValidator(_absolute)] = False
+    pretrained: Annotated[bool | str, AfterValidator(absolute)] = False
     """Weights to begin from instead: true for torchvision's (where it has this network), or the path of a file of
     weights by the same names. A last linear layer for another number of classes is left out. The file's content is
     part of a trial's identity, its path is not."""
@@ -116,14 +168,6 @@ class VGGConfig(NetworkConfig):
     """Initial weights of the linear layers (as for every network; here normal with standard deviation 0.01)."""
 
 
-def check_depth(depth: int, step: int, others: int, examples: str, where: str = "") -> int:
-    """A depth of step * n + others with n >= 1; the ValueError of another names the nearest one."""
-    if depth < step + others or (depth - others) % step:
-        near = max(step + others, step * ((depth - others + step // 2) // step) + others)
-        raise ValueError(f"depth must be {step}n + {others}{where} ({examples}, ...), but got {depth}; near it: {near}")
-    return depth
-
-
 class ResidualConfig(NetworkConfig):
     """What every residual network has."""
 
@@ -151,8 +195,9 @@ class ThreeStageConfig(ResidualConfig):
     @classmethod
     def _whole_blocks(cls, depth: int, info: ValidationInfo) -> int:
         if info.data.get("block") == "bottleneck":
-            return check_depth(depth, 9, 2, "11, 20, 29, 56, 110, 164, 1001", " with bottlenecks")
-        return check_depth(depth, 6, 2, "8, 14, 20, 32, 44, 56, 110")
+            examples = "11, 20, 29, 56, 110, 164, 1001"
+            return _check_depth(depth, RESIDUAL_DEPTH["bottleneck"], examples, " with bottlenecks")
+        return _check_depth(depth, RESIDUAL_DEPTH["basic"], "8, 14, 20, 32, 44, 56, 110")
 
     @model_validator(mode="after")
     def _first_stage_has_an_effect(self) -> Self:
@@ -209,7 +254,7 @@ class CifarResNeXtConfig(ResidualConfig):
     @field_validator("depth")
     @classmethod
     def _whole_blocks(cls, depth: int) -> int:
-        return check_depth(depth, 9, 2, "11, 20, 29")
+        return _check_depth(depth, RESIDUAL_DEPTH["bottleneck"], "11, 20, 29")
 
 
 class PreActResNetConfig(ThreeStageConfig):
@@ -243,7 +288,7 @@ class WRNConfig(NetworkConfig):
     @field_validator("depth")
     @classmethod
     def _whole_blocks(cls, depth: int) -> int:
-        return check_depth(depth, 6, 4, "10, 16, 22, 28, 40")
+        return _check_depth(depth, WIDE_DEPTH, "10, 16, 22, 28, 40")
 
 
 class _DenseNetConfig(NetworkConfig):
@@ -277,12 +322,8 @@ class CifarDenseNetConfig(_DenseNetConfig):
 
     @model_validator(mode="after")
     def _depth_fills_three_blocks(self) -> Self:
-        each = 6 if self.bottleneck else 3
-        if self.depth < each + 4 or (self.depth - 4) % each:
-            near = max(1, round((self.depth - 4) / each)) * each + 4
-            kind = "with" if self.bottleneck else "without"
-            text = f"depth must be {each}n + 4 {kind} bottlenecks, but got depth={self.depth}; near it: {near}"
-            raise conflict((text, ("depth", "bottleneck")))
+        where = f" {'with' if self.bottleneck else 'without'} bottlenecks"
+        _depth_conflict(self.depth, DENSE_DEPTH[self.bottleneck], where, ("bottleneck",))
         return self
 
 
@@ -312,11 +353,7 @@ class PyramidNetConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _depth_fills_three_stages(self) -> Self:
-        each = 6 if self.block == "basic" else 9
-        if self.depth < each + 2 or (self.depth - 2) % each:
-            near = max(1, round((self.depth - 2) / each)) * each + 2
-            text = f"depth must be {each}n + 2 with {self.block} blocks, but got depth={self.depth}; near it: {near}"
-            raise conflict((text, ("depth", "block")))
+        _depth_conflict(self.depth, RESIDUAL_DEPTH[self.block], f" with {self.block} blocks", ("block",))
         return self
 
 
@@ -339,10 +376,7 @@ class ShakeShakeConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _depth_fills_three_stages(self) -> Self:
-        if self.depth < 8 or (self.depth - 2) % 6:
-            near = max(1, round((self.depth - 2) / 6)) * 6 + 2
-            text = f"depth must be 6n + 2, but got depth={self.depth}; near it: {near}"
-            raise conflict((text, ("depth",)))
+        _depth_conflict(self.depth, RESIDUAL_DEPTH["basic"], "", ())
         return self
 
     @model_validator(mode="after")

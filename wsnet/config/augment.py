@@ -28,8 +28,8 @@ def _rising(value: tuple[float, float]) -> tuple[float, float]:
 
 
 Probability = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Share = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
-Shares = Annotated[tuple[Share, Share], as_tuple(), AfterValidator(_rising)]
+Area = Annotated[float, Field(gt=0, le=1, allow_inf_nan=False)]
+AreaRange = Annotated[tuple[Area, Area], as_tuple(), AfterValidator(_rising)]
 Ratios = Annotated[tuple[Positive, Positive], as_tuple(), AfterValidator(_rising)]
 Per = Literal["batch", "image"]
 
@@ -37,7 +37,7 @@ Per = Literal["batch", "image"]
 class RandomResizedCropConfig(Config):
     """A crop of random area and aspect, resized (Szegedy et al. 2015; as torchvision's, bilinear with antialiasing)."""
 
-    scale: Shares = (0.08, 1.0)
+    scale: AreaRange = (0.08, 1.0)
     """Least and greatest area of the crop, as a share of the image's."""
     ratio: Ratios = (3 / 4, 4 / 3)
     """Least and greatest ratio of its width to its height, uniform on a log scale."""
@@ -83,7 +83,7 @@ class RandomErasingConfig(Config):
 
     probability: Probability = 0.5
     """Share of the images that are changed."""
-    area: Shares = (0.02, 0.4)
+    area: AreaRange = (0.02, 0.4)
     """Least and greatest area of the rectangle, as a share of the image's."""
     aspect: Ratios = (0.3, 1 / 0.3)
     """Least and greatest ratio of its height to its width."""

@@ -1,11 +1,22 @@
 """The base of every configuration class: frozen, strict, no unknown keys."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
-__all__ = ["Config", "Fraction", "NonNegative", "NonNegativeInt", "Positive", "PositiveInt", "as_tuple", "conflict"]
+__all__ = [
+    "Config",
+    "Fraction",
+    "NonNegative",
+    "NonNegativeInt",
+    "Positive",
+    "PositiveInt",
+    "absolute",
+    "as_tuple",
+    "conflict",
+]
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
@@ -17,6 +28,11 @@ NonNegativeInt = Annotated[int, Field(ge=0, le=2**63 - 1)]
 def as_tuple() -> Any:
     """Mark a tuple field as one that YAML's lists may fill (its items stay strict)."""
     return Field(strict=False)
+
+
+def absolute(value: Any) -> Any:
+    """A path made absolute, since a worker on the same machine may run in another folder; all else stays."""
+    return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
 
 
 def conflict(*found: tuple[str, tuple[str, ...]]) -> PydanticCustomError:

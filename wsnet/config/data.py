@@ -1,16 +1,14 @@
 """`data`: which images, how they are split, how they are augmented."""
 
-import os
 from dataclasses import replace
-from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from wsnet.config.augment import AugmentConfig
-from wsnet.config.base import Config, NonNegativeInt, PositiveInt, conflict
+from wsnet.config.base import Config, NonNegativeInt, PositiveInt, absolute, conflict
 from wsnet.config.datasets import IMAGE_SETS, DataError, SetFacts
-from wsnet.config.own_images import OWN_SETS, FoundConfig, look_up
+from wsnet.config.own_images import OWN_SETS, FoundConfig
 
 __all__ = ["AugmentConfig", "DataConfig"]
 
@@ -22,7 +20,7 @@ class DataConfig(Config):
     """The image set. `digits` comes with scikit-learn; `folder` (train/<class>/*.jpg and test/ or val/) and `parquet`
     (train.parquet and test.parquet in the Hugging Face layout) are of one's own; the others are in the data folder."""
 
-    path: str | None = None
+    path: Annotated[str | None, AfterValidator(absolute)] = None
     """Folder of a set of one's own, or of `imagenet` (unset: imagenet/ in the data folder). A relative path is relative
     to the file that says it, and on the command line to the working directory."""
 
@@ -60,11 +58,12 @@ class DataConfig(Config):
 
     @property
     def facts(self) -> SetFacts:
-        """What is known of the set before it is decoded; of a set of one's own, not its mean and deviation."""
-        if self.found is None or self.name not in OWN_SETS:
+        """What is known of the set before it is decoded; for a user's own set, not its mean and deviation."""
+        if self.name not in OWN_SETS:
             known = IMAGE_SETS[self.name]
             return known if self.size is None else replace(known, shape=(known.shape[0], self.size, self.size))
         found = self.found
+        assert found is not None, "wsnet.config.reading.own_files.with_images finds what this set is"
         size = self.size or (224 if self.stream else None)
         channels = 3 if self.stream else self.channels or found.channels
         shape = (channels, size or found.height, size or found.width)
@@ -78,18 +77,10 @@ class DataConfig(Config):
 
     @model_validator(mode="before")
     @classmethod
-    def _look_at_own_files(cls, data: Any) -> Any:
-        if not isinstance(data, dict) or not isinstance(data.get("path"), str):
-            return data
-        path = str(Path(os.path.expanduser(data["path"])).absolute())
-        found: Any = data.get("found")
-        known = found.get("path") if isinstance(found, dict) else getattr(found, "path", None)
-        if data.get("name") not in OWN_SETS or known == path:
-            return {**data, "path": path}
-        try:
-            return {**data, "path": path, "found": look_up(data["name"], path)}
-        except DataError as error:
-            raise conflict((str(error), ("path",))) from None
+    def _own_files_are_as_they_should_be(cls, data: Any) -> Any:
+        if isinstance(data, dict) and isinstance(data.get("found"), DataError):
+            raise conflict((str(data["found"]), ("path",)))
+        return data
 
     @model_validator(mode="after")
     def _each_option_has_an_effect(self) -> "DataConfig":

@@ -14,7 +14,7 @@ from typing import Any
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["NUMERICS", "canonical", "canonical_text", "changes_numbers", "setting_id", "trial_id"]
+__all__ = ["NUMERICS", "affects_identity", "canonical", "canonical_text", "setting_id", "trial_id"]
 
 NUMERICS = 1
 """Raised whenever a change to this code alters the numbers of all trials."""
@@ -27,7 +27,7 @@ _REVISIONS: dict[str, Callable[[TrialConfig], bool]] = {
 }
 """Changes to this code that altered the numbers of some settings, and of which: part of the identity of those alone."""
 
-_NO_NUMBERS: Any = {
+_NOT_IN_IDENTITY: Any = {
     "data": {"workers", "found"},
     "model": {"checkpointing"},
     "train": {"keep", "checkpoint_steps", "tensorboard", "diagnostics"},
@@ -39,19 +39,19 @@ _NO_NUMBERS: Any = {
 
 def canonical(config: TrialConfig) -> dict[str, Any]:
     """The options that decide a setting's numbers and are not at their defaults."""
-    options = config.model_dump(mode="json", exclude_defaults=True, exclude=_NO_NUMBERS)
+    options = config.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_IN_IDENTITY)
     if not config.micro_batch_counts:
         options["train"].pop("micro_batch_size", None)
     norm = config.model.norm
-    if isinstance(norm, OwnNormConfig):  # Its source counts, and not where that lies.
+    if isinstance(norm, OwnNormConfig):  # Its source counts; where the file is does not.
         options["model"]["norm"]["name"] = norm.class_name
         options["model"]["norm"].pop("source_file", None)
     return options
 
 
-def changes_numbers(key: str) -> bool:
+def affects_identity(key: str) -> bool:
     """Whether a dotted key of a trial, or a key below it, is part of a setting's identity."""
-    inner: Any = _NO_NUMBERS
+    inner: Any = _NOT_IN_IDENTITY
     for part in key.split("."):
         if inner is True or part in (inner if isinstance(inner, set) else ()):
             return False

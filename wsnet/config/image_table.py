@@ -64,7 +64,7 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def find_columns(path: Path, schema: Any) -> Columns:
-    """The columns of the images and of the labels; in a table of one's own, the only ones of their types.
+    """The columns of the images and of the labels; under other names, the only ones of their types.
 
     Raises:
         DataError: there is none, or no telling which.

@@ -1,18 +1,14 @@
-"""What is known of an image set of one's own once its files were looked at: counts, classes, a shape."""
+"""What the files of a user's own image set say before anything is decoded: counts, classes, a shape."""
 
 import io
-import os
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from wsnet.config.base import Config, PositiveInt
 from wsnet.config.datasets import DataError
 from wsnet.config.image_folder import find_layout, images_in
 from wsnet.config.image_table import find_tables, first_image, label_count, opened
-from wsnet.config.own_class import origin
 
-__all__ = ["OWN_SETS", "FoundConfig", "locate_images", "look_up"]
+__all__ = ["OWN_SETS", "FoundConfig", "look_up"]
 
 OWN_SETS = ("folder", "parquet")
 """Sets of which nothing is known before their files are looked at."""
@@ -74,15 +70,6 @@ def look_up(name: str, path: str) -> FoundConfig:
         height=height,
         width=width,
     )
-
-
-def locate_images(trial: dict[str, Any], folder: Path, typed: Mapping[str, bool]) -> dict[str, Any]:
-    """A trial's data with an absolute `data.path`; for the arguments see `own_class.locate`."""
-    data = trial.get("data")
-    if not isinstance(data, dict) or not isinstance(data.get("path"), str):
-        return trial
-    base = Path.cwd() if origin("data.path", typed) else folder.absolute()
-    return {**trial, "data": {**data, "path": str(base / os.path.expanduser(data["path"]))}}
 
 
 def _rows(paths: list[Path]) -> int:

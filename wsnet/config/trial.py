@@ -40,22 +40,6 @@ class RecomputedConfig(Config):
     """Images that are normalized together meanwhile, whatever the micro-batches of training."""
 
 
-def describe_statistics(statistics: Iterable[RunningConfig | RecomputedConfig]) -> str | None:
-    """What norms are evaluated with, for a caption; None where there are no such norms.
-
-    Args:
-        statistics: of each setting whose norm has any.
-    """
-    return " or ".join(dict.fromkeys(map(_description, statistics))) or None
-
-
-def _description(statistics: RunningConfig | RecomputedConfig) -> str:
-    if isinstance(statistics, RunningConfig):
-        return "running statistics"
-    images, size = f"{statistics.images:,}", statistics.micro_batch_size
-    return f"statistics recomputed over up to {images} training images in micro-batches of {size}"
-
-
 EvaluationStatisticsConfig = Annotated[RunningConfig | RecomputedConfig, Field(discriminator="name")]
 
 
@@ -197,3 +181,19 @@ class TrialConfig(Config):
     def last_batch_size(self) -> int:
         """Images in the last batch of an epoch that is trained on."""
         return min(self.train.batch_size, self.data.train_size - (self.steps_per_epoch - 1) * self.train.batch_size)
+
+
+def describe_statistics(statistics: Iterable[RunningConfig | RecomputedConfig]) -> str | None:
+    """What norms are evaluated with, for a caption; None where there are no such norms.
+
+    Args:
+        statistics: of each setting whose norm has any.
+    """
+    return " or ".join(dict.fromkeys(map(_description, statistics))) or None
+
+
+def _description(statistics: RunningConfig | RecomputedConfig) -> str:
+    if isinstance(statistics, RunningConfig):
+        return "running statistics"
+    images, size = f"{statistics.images:,}", statistics.micro_batch_size
+    return f"statistics recomputed over up to {images} training images in micro-batches of {size}"

@@ -12,6 +12,7 @@ from wsnet.config.image_folder import find_layout
 from wsnet.config.image_table import find_tables
 from wsnet.config.own_images import OWN_SETS
 from wsnet.config.reading.messages import explain
+from wsnet.config.reading.own_files import data_config
 from wsnet.data.cache import cache_file, data_root
 from wsnet.data.file_index import index_file
 from wsnet.data.images import DataError, ImageSplits
@@ -46,10 +47,10 @@ def config_of(name: str, **options: Any) -> DataConfig:
             raise DataError(f"{name!r} is no image set and no folder; known: {', '.join(_KNOWN)}")
         data |= {"name": "parquet" if _holds_tables(Path(name).expanduser()) else "folder", "path": name}
     try:
-        return DataConfig.model_validate(data)
+        return data_config(**data)
     except ValidationError as error:
         found = explain(error, DataConfig, data)
-        lines = [f"data.{'.'.join(map(str, finding.paths[0]))}: {finding.message}" for finding in found]
+        lines = [f"data.{'.'.join(map(str, violation.paths[0]))}: {violation.message}" for violation in found]
         raise DataError("\n".join(lines)) from None
 
 

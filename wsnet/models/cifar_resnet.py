@@ -15,31 +15,15 @@ so that its width is 4.
 from functools import partial
 from typing import Literal
 
+from wsnet.config.architectures import RESIDUAL_DEPTH
 from wsnet.layers import Layers
 from wsnet.models.blocks import BasicBlock, Bottleneck, Shortcut
 from wsnet.models.resnet import ResNet, Stage, doubling
 
-__all__ = ["FirstStage", "blocks_per_stage", "cifar_resnet", "cifar_stages"]
+__all__ = ["FirstStage", "cifar_resnet", "cifar_stages"]
 
 FirstStage = Literal["expanded", "stem"]
 """Channels that leave the first stage of bottlenecks: four times the stem's, or the stem's."""
-
-
-def blocks_per_stage(depth: int, layers_per_block: int, others: int = 2) -> int:
-    """Blocks in each of three stages.
-
-    Args:
-        depth: weighted layers.
-        layers_per_block: weighted layers of a block.
-        others: weighted layers outside the blocks.
-
-    Raises:
-        ValueError: no whole number of blocks gives this depth.
-    """
-    n, remainder = divmod(depth - others, 3 * layers_per_block)
-    if n < 1 or remainder:
-        raise ValueError(f"depth must be {3 * layers_per_block}n + {others} with n >= 1, but got depth={depth}")
-    return n
 
 
 def cifar_stages(
@@ -56,9 +40,9 @@ def cifar_stages(
     Raises:
         ValueError: no whole number of blocks gives this depth, or the first stage can not be narrow.
     """
+    n = RESIDUAL_DEPTH[block].blocks(depth)
     if block == "basic":
-        return doubling((blocks_per_stage(depth, 2),) * 3, width, width)
-    n = blocks_per_stage(depth, 3)
+        return doubling((n,) * 3, width, width)
     first, *others = doubling((n,) * 3, width, 4 * width)
     if first_stage == "stem":
         if width % 4:

@@ -18,6 +18,7 @@ ReLU, 3x3 to k channels. Between two blocks a transition (norm, ReLU, 1x1, 2x2 a
 import torch
 from torch import Tensor, nn
 
+from wsnet.config.architectures import DENSE_DEPTH
 from wsnet.layers import Dropout, Layers, Size
 from wsnet.models.blocks import strided
 
@@ -166,16 +167,14 @@ def densenet(layers: Layers, *, depth: int, dropout: float, classes: int, shape:
 
     Args:
         layers: the factory of convolutions, norms and activations.
-        depth: weighted layers.
+        depth: weighted layers, 121, 161, 169 or 201.
         dropout: its probability, after each convolution but the first.
         classes: number of classes.
         shape: (channels, height, width) of one image.
 
     Raises:
-        ValueError: the depth is none of the four, or the images are too small.
+        ValueError: the images are too small.
     """
-    if depth not in _DENSENETS:
-        raise ValueError(f"depth must be one of {sorted(_DENSENETS)}, but got depth={depth}")
     growth_rate, channels, blocks = _DENSENETS[depth]
     return DenseNet(
         layers,
@@ -219,10 +218,7 @@ def cifar_densenet(
     Raises:
         ValueError: the depth is no whole number of layers for each block, or the images are too small.
     """
-    each = 6 if bottleneck else 3
-    n, remainder = divmod(depth - 4, each)
-    if n < 1 or remainder:
-        raise ValueError(f"depth must be {each}n + 4 with n >= 1, but got depth={depth}, bottleneck={bottleneck}")
+    n = DENSE_DEPTH[bottleneck].blocks(depth)
     return DenseNet(
         layers,
         blocks=(n, n, n),

@@ -3,14 +3,13 @@
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
-from wsnet.config import ConfigError, read_sweep, read_trial
+from wsnet.config import TrialConfig, read_sweep, read_trial
 from wsnet.config.architectures import ModelConfig, NetworkConfig
-from wsnet.config.errors import Keys
-from wsnet.config.reading.overrides import Override, findings_of, merge, read_command_line, traced
-from wsnet.config.reading.yaml_lines import Source
-from wsnet.config.trial import TrialConfig
+from wsnet.config.reading.located import Located
+from wsnet.config.reading.settings import trial_of
+from wsnet.config.reading.yaml_lines import YamlFile
 
 __all__ = ["Listed", "asked_for", "in_file", "representative"]
 
@@ -89,17 +88,8 @@ def asked_for(pairs: list[str]) -> Listed:
     Raises:
         ConfigError: with every mistake at once.
     """
-    command_line = read_command_line(pairs, of_sweep=False)
-    by_path: dict[Keys, Override] = {tuple(key.split(".")): value for key, value in command_line.trial.items()}
-    data = merge(_REST, {path: override.value for path, override in by_path.items()})
-    mistakes = command_line.mistakes
-    try:
-        config = TrialConfig.model_validate(data)
-    except ValidationError:
-        mistakes += traced(findings_of(TrialConfig, data), Source("command line", data), (), by_path)
-    if mistakes:
-        raise ConfigError(mistakes)
-    return _listed(config)
+    rest = YamlFile("command line", Located.of(_REST, "command line:1"))
+    return _listed(trial_of(rest, pairs))
 
 
 def in_file(path: str, pairs: list[str]) -> list[Listed]:
@@ -112,7 +102,7 @@ def in_file(path: str, pairs: list[str]) -> list[Listed]:
     Raises:
         ConfigError: with every mistake of the file at once.
     """
-    if "base" in Source.read(path).data:
+    if "base" in YamlFile.read(path).data:
         configs = [setting.config for setting in read_sweep(path, pairs).settings]
     else:
         configs = [read_trial(path, pairs)]

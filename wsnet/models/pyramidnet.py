@@ -17,6 +17,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsnet.config.architectures import RESIDUAL_DEPTH
 from wsnet.layers import Layers, Size
 from wsnet.models.blocks import block_positions, strided
 
@@ -128,10 +129,8 @@ class PyramidNet(nn.Module):
             ValueError: the depth is no whole number of blocks for each stage.
         """
         super().__init__()
-        make, each = (PyramidBasic, 6) if block == "basic" else (PyramidBottleneck, 9)
-        n, remainder = divmod(depth - 2, each)
-        if n < 1 or remainder:
-            raise ValueError(f"depth must be {each}n + 2 with n >= 1, but got depth={depth}, block={block!r}")
+        make = PyramidBasic if block == "basic" else PyramidBottleneck
+        n = RESIDUAL_DEPTH[block].blocks(depth)
         size: Size = (shape[1], shape[2])
         channels = stem_width or width
         self.conv1 = layers.conv(shape[0], channels, 3)

@@ -124,14 +124,12 @@ def resnet(
 
     Args:
         layers: the factory of convolutions, norms and activations.
-        depth: weighted layers.
+        depth: weighted layers, 18, 34, 50, 101 or 152.
         stem: 7x7 stride 2 and a max-pool, or (for small images) 3x3 stride 1.
         se_reduction: squeeze-and-excitation in each block (SE-ResNet, Hu et al. 2018, table 1).
         classes: number of classes.
         shape: (channels, height, width) of one image.
     """
-    if depth not in _BLOCKS:
-        raise ValueError(f"depth must be one of {sorted(_BLOCKS)}, but got depth={depth}")
     block, blocks, channels = _BLOCKS[depth]
     return ResNet(
         layers,

@@ -21,9 +21,9 @@ and for small images (section 5.3), 9n + 2 layers:
 from functools import partial
 from typing import Literal
 
+from wsnet.config.architectures import RESIDUAL_DEPTH
 from wsnet.layers import Layers
 from wsnet.models.blocks import Bottleneck
-from wsnet.models.cifar_resnet import blocks_per_stage
 from wsnet.models.resnet import ResNet, doubling
 
 __all__ = ["cifar_resnext", "resnext"]
@@ -46,7 +46,7 @@ def resnext(
 
     Args:
         layers: the factory of convolutions, norms and activations.
-        depth: weighted layers.
+        depth: weighted layers, 50, 101 or 152.
         cardinality: groups of the 3x3 convolutions.
         group_width: channels per group in the first stage; doubled in each further one.
         stem: 7x7 stride 2 and a max-pool, or (for small images) 3x3 stride 1.
@@ -54,8 +54,6 @@ def resnext(
         classes: number of classes.
         shape: (channels, height, width) of one image.
     """
-    if depth not in _BLOCKS:
-        raise ValueError(f"depth must be one of {sorted(_BLOCKS)}, but got depth={depth}")
     return ResNet(
         layers,
         block=partial(Bottleneck, groups=cardinality, se_reduction=se_reduction),
@@ -90,7 +88,7 @@ def cifar_resnext(
     return ResNet(
         layers,
         block=partial(Bottleneck, groups=cardinality, se_reduction=se_reduction),
-        stages=doubling((blocks_per_stage(depth, 3),) * 3, cardinality * group_width, 256),
+        stages=doubling((RESIDUAL_DEPTH["bottleneck"].blocks(depth),) * 3, cardinality * group_width, 256),
         stem="cifar",
         classes=classes,
         shape=shape,

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsnet.config.architectures import RESIDUAL_DEPTH
 from wsnet.layers import Layers, ShakeShake, Size
 from wsnet.models.blocks import block_positions, strided
 
@@ -110,9 +111,7 @@ class ShakeShakeNet(nn.Module):
             ValueError: the depth is not 6n + 2.
         """
         super().__init__()
-        n, remainder = divmod(depth - 2, 6)
-        if n < 1 or remainder:
-            raise ValueError(f"depth must be 6n + 2 with n >= 1, but got depth={depth}")
+        n = RESIDUAL_DEPTH["basic"].blocks(depth)
         size: Size = (shape[1], shape[2])
         channels = stem_width
         self.conv1 = layers.conv(shape[0], channels, 3)

@@ -35,14 +35,12 @@ def vgg(
 
     Args:
         layers: the factory of convolutions, norms and activations.
-        depth: weighted layers, of which three are linear.
+        depth: weighted layers, 11, 13, 16 or 19, of which three are linear.
         layout: imagenet ends with three linear layers, cifar with one.
         conv_bias: whether convolutions have biases, as in all published code, also before a norm.
         classes: number of classes.
         shape: (channels, height, width) of one image.
     """
-    if depth not in _CONVS:
-        raise ValueError(f"depth must be one of {sorted(_CONVS)}, but got depth={depth}")
     row = Row(layers, shape, bias=conv_bias)
     for convs, channels in zip(_CONVS[depth], _CHANNELS, strict=True):
         for _ in range(convs):

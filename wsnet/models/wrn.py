@@ -12,8 +12,8 @@
 
 from functools import partial
 
+from wsnet.config.architectures import WIDE_DEPTH
 from wsnet.layers import Layers
-from wsnet.models.cifar_resnet import blocks_per_stage
 from wsnet.models.preact_resnet import PreActBasicBlock, PreActResNet
 from wsnet.models.resnet import doubling
 
@@ -43,7 +43,7 @@ def wrn(
     return PreActResNet(
         layers,
         block=partial(PreActBasicBlock, dropout=dropout),
-        stages=doubling((blocks_per_stage(depth, 2, others=4),) * 3, width, width),
+        stages=doubling((WIDE_DEPTH.blocks(depth),) * 3, width, width),
         stem_channels=16,
         # Where the shortcut has weights; the first does not with k = 1.
         preact_stage=(widening > 1, True, True),

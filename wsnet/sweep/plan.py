@@ -8,7 +8,7 @@ from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, t
 from wsnet.config.identity import canonical_text
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
-from wsnet.config.reading.learning_rate import learning_rate_rule
+from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.sweep import AshaConfig
 from wsnet.config.trial import describe_statistics
 from wsnet.data import load

@@ -7,6 +7,7 @@ import pytest
 from pydantic import TypeAdapter
 
 from wsnet.config.norm import NormConfig
+from wsnet.config.reading.own_files import with_source
 from wsnet.layers import NORMS
 from wsnet.layers.check import CHECKS, Finding, Subject, check
 from wsnet.layers.check.cost import compiled
@@ -16,7 +17,8 @@ QUICK = [name for name in CHECKS if name not in ("cost", "torch.compile")]
 
 
 def subject(name: str, **options: Any) -> Subject:
-    config = TypeAdapter(NormConfig).validate_python({"name": name if name in NORMS else f"{OWN}:{name}", **options})
+    data = with_source({"name": name if name in NORMS else f"{OWN}:{name}", **options})
+    config = TypeAdapter(NormConfig).validate_python(data)
     return Subject(config=config, channels=8, size=(6, 7))
 
 

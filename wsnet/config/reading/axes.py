@@ -1,18 +1,19 @@
 """The axes of a sweep file: what its cases and grids set and vary, every mistake in that, and what is drawn from it."""
 
+import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
-from wsnet.config.errors import Keys, Mistake, dotted
-from wsnet.config.identity import changes_numbers
+from wsnet.config.errors import Keys, Mistake
+from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE
-from wsnet.config.reading.keys import is_key, unknown_key
-from wsnet.config.reading.overrides import NOT_AN_AXIS, Override, covers
-from wsnet.config.reading.yaml_lines import Source
-from wsnet.config.sweep import RandomConfig, SearchConfig, SweepConfig
+from wsnet.config.reading.keys import NOT_AN_AXIS, covers
+from wsnet.config.reading.located import Located, Spot
+from wsnet.config.reading.sweep_file import SweepFile
+from wsnet.config.sweep import RandomConfig, SearchConfig
 
 __all__ = ["Case", "draw", "read_cases"]
 
@@ -27,23 +28,22 @@ class _Range:
     Attributes:
         low, high: its ends.
         log: whether the draw is uniform in the logarithm.
-        place, shown: where it was written.
+        spot: where it was written.
     """
 
     low: float
     high: float
     log: bool
-    place: str
-    shown: str
+    spot: Spot
 
-    def at(self, share: float) -> Override:
+    def at(self, share: float) -> Located:
         """The value at a share, 0 to 1, of the way; six digits are enough and are pleasant to read."""
         low, high = self.low, self.high
         value = low * (high / low) ** share if self.log else low + share * (high - low)
-        return Override(min(max(float(f"{value:.6g}"), low), high), self.place, self.shown)
+        return Located(min(max(float(f"{value:.6g}"), low), high), self.spot.place, self.spot.key)
 
 
-Axis = list[Override] | _Range
+Axis = list[Located] | _Range
 
 
 @dataclass(frozen=True)
@@ -59,25 +59,20 @@ class Case:
 
     index: int
     label: str | None
-    constants: dict[str, Override]
+    constants: dict[str, Located]
     axes: dict[str, Axis]
 
 
-def read_cases(config: SweepConfig, source: Source, *, own: bool = False) -> tuple[list[Case], list[Mistake], set[str]]:
+def read_cases(file: SweepFile) -> tuple[list[Case], list[Mistake], set[str]]:
     """The cases of a sweep file.
-
-    Args:
-        config: the sweep.
-        source: the file.
-        own: whether an own norm is in use, whose options may be keys.
 
     Returns:
         The cases; the mistakes in them; and the dotted keys whose values those mistakes hide: they are not missing.
     """
-    reader = _Reader(source, config.search, own)
-    shared = reader.axes(config.grid, ("grid",))
+    reader = _Reader(file)
+    shared = reader.axes(file.config.grid, ("grid",))
     cases = []
-    for index, entries in enumerate(config.cases or ({},)):
+    for index, entries in enumerate(file.config.cases or ({},)):
         path: Keys = ("cases", index)
         grid = entries.get("grid", {})
         if not isinstance(grid, dict):
@@ -85,34 +80,33 @@ def read_cases(config: SweepConfig, source: Source, *, own: bool = False) -> tup
             grid = {}
         axes = {**shared, **reader.axes(grid, (*path, "grid"))}
         label = reader.label(entries.get(CASE), (*path, CASE))
-        settings = {key: value for key, value in entries.items() if key not in ("grid", CASE)}
-        constants = reader.constants(settings, path)
+        constants = reader.constants([key for key in entries if key not in ("grid", CASE)], path)
         reader.check_overlaps(constants, axes)
         free = {key: axis for key, axis in axes.items() if key not in constants}
         cases.append(Case(index, label, constants, free))
     return cases, reader.mistakes, reader.hidden
 
 
-def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Override]) -> Iterator[dict[str, Override]]:
-    """Every combination of a case's axes, or so many at random, dotted key to override, in the order they are put.
+def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iterator[dict[str, Located]]:
+    """Every combination of a case's axes, or so many drawn at random: dotted key to value, in the order of putting.
 
     Args:
         case: the case.
         search: how to draw. The same seed draws the same from a case, whatever the other cases are.
-        fixed: what the command line fixes; it is varied no more.
+        fixed: what the command line fixes, so that it no longer varies.
     """
     free = {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
-    for chosen in _grid(free) if not isinstance(search, RandomConfig) else _random(free, search, case.index):
+    lists = [axis for axis in free.values() if isinstance(axis, list)]
+    combinations: Iterable[Sequence[Located]] = []
+    if isinstance(search, RandomConfig):
+        combinations = _random(free, search, case.index)
+    elif len(lists) == len(free):  # A range in a grid is a mistake that was noted already.
+        combinations = itertools.product(*lists)
+    for chosen in combinations:
         yield {**case.constants, **dict(zip(free, chosen, strict=True)), **fixed}
 
 
-def _grid(axes: Mapping[str, Axis]) -> Iterator[list[Override]]:
-    lists = [axis for axis in axes.values() if isinstance(axis, list)]
-    if len(lists) == len(axes):  # A range here is a mistake that was noted already.
-        yield from (_combination(lists, number) for number in range(math.prod(map(len, lists))))
-
-
-def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Iterator[list[Override]]:
+def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Iterator[list[Located]]:
     generator = random.Random(f"{search.seed}/{index}")
     lists = [axis for axis in axes.values() if isinstance(axis, list)]
     if len(lists) < len(axes):
@@ -128,7 +122,7 @@ def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Itera
     yield from (_combination(lists, number) for number in sorted(numbers))
 
 
-def _combination(lists: list[list[Override]], number: int) -> list[Override]:
+def _combination(lists: list[list[Located]], number: int) -> list[Located]:
     """The combination of this number, the last axis moving fastest: the number's digits in mixed radix."""
     chosen = []
     for axis in reversed(lists):
@@ -140,15 +134,13 @@ def _combination(lists: list[list[Override]], number: int) -> list[Override]:
 class _Reader:
     """Collects the mistakes of all cases and grids."""
 
-    def __init__(self, source: Source, search: SearchConfig, own: bool) -> None:
-        self.source = source
-        self.own = own
-        self.search = search
+    def __init__(self, file: SweepFile) -> None:
+        self.file = file
         self.mistakes: list[Mistake] = []
         self.hidden: set[str] = set()
 
     def mistake(self, path: Keys, text: str) -> None:
-        self.mistakes.append(Mistake(self.source.place(path), dotted(path), text))
+        self.mistakes.append(self.file.mistake(path, text))
 
     def label(self, value: Any, path: Keys) -> str | None:
         if value is None or (isinstance(value, str) and value.strip()):
@@ -156,13 +148,8 @@ class _Reader:
         self.mistake(path, f"a case's label must be a text, but got {value!r}")
         return None
 
-    def constants(self, entries: Mapping[str, Any], path: Keys) -> dict[str, Override]:
-        found = {}
-        for key, value in entries.items():
-            inner = (*path, key)
-            if self._may_be_set(key, inner):
-                found[key] = Override(value, self.source.place(inner), dotted(inner), inner)
-        return found
+    def constants(self, keys: Iterable[str], path: Keys) -> dict[str, Located]:
+        return {key: self._written((*path, key)) for key in keys if self._may_be_set(key, (*path, key))}
 
     def axes(self, grid: Mapping[str, Any], path: Keys) -> dict[str, Axis]:
         axes = {}
@@ -175,30 +162,31 @@ class _Reader:
                     axes[key] = axis
         return axes
 
-    def check_overlaps(self, constants: dict[str, Override], axes: dict[str, Axis]) -> None:
+    def check_overlaps(self, constants: dict[str, Located], axes: dict[str, Axis]) -> None:
         for key in constants.keys() & axes.keys():
-            self.mistake(constants[key].path, "is set by the case and varied by a grid; keep one of them")
-        order = [*constants, *(key for key in axes if key not in constants)]
-        for index, key in enumerate(order):
-            section = next((later for later in order[index + 1 :] if covers(later, key)), None)
+            text = "is set by the case and varied by a grid; keep one of them"
+            self.mistakes.append(_spot(constants[key]).mistake(text))
+        order: dict[str, Located | Axis] = {**axes, **constants}
+        keys = [*constants, *(key for key in axes if key not in constants)]
+        for index, key in enumerate(keys):
+            section = next((later for later in keys[index + 1 :] if covers(later, key)), None)
             if section is not None:
-                item = constants.get(key) or axes[key]
-                written = item[0] if isinstance(item, list) else item
                 text = f"has no effect: {section!r} replaces the whole section after it"
-                self.mistakes.append(Mistake(written.place, written.shown, text))
+                self.mistakes.append(_spot(order[key]).mistake(text))
 
     def _may_be_set(self, key: str, path: Keys) -> bool:
         if key in NOT_AN_AXIS:
             self.mistake(path, NOT_AN_AXIS[key])
-        elif not is_key(key, own=self.own):
-            text = unknown_key(key)
+            return False
+        if key not in self.file.keys:
+            text = self.file.keys.unknown(key)
             self.mistake(path, text)
-            meant = text.partition("did you mean ")[2].strip("'?")
-            self.hidden.add(meant)
-        return is_key(key, own=self.own) and key not in NOT_AN_AXIS
+            self.hidden.add(text.partition("did you mean ")[2].strip("'?"))
+            return False
+        return True
 
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
-        if not changes_numbers(key):
+        if not affects_identity(key):
             self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
         elif isinstance(values, dict) and set(values) & set(_RANGES):
             return self._range(values, path)
@@ -207,8 +195,7 @@ class _Reader:
         elif any(_same(value, other) for index, value in enumerate(values) for other in values[:index]):
             self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
         else:
-            shown = dotted(path)
-            return [Override(v, self.source.place((*path, i)), shown, (*path, i)) for i, v in enumerate(values)]
+            return [self._written((*path, index), key=path) for index in range(len(values))]
         return None
 
     def _range(self, values: dict[str, Any], path: Keys) -> Axis | None:
@@ -218,11 +205,23 @@ class _Reader:
         low, high = bounds if numbers else (0, 0)
         if len(values) > 1 or not -1e300 < low < high < 1e300 or (log and low <= 0):
             self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
-        elif not isinstance(self.search, RandomConfig):
+        elif not isinstance(self.file.config.search, RandomConfig):
             self.mistake(path, "a range needs search: {name: random, samples: N}")
         else:
-            return _Range(float(low), float(high), log, self.source.place(path), dotted(path))
+            return _Range(float(low), float(high), log, self.file.tree.spot(path))
         return None
+
+    def _written(self, path: Keys, key: Keys | None = None) -> Located:
+        """The value at a path of the file, to be put elsewhere: it takes the key that it was written under along."""
+        value = self.file.tree.at(path)
+        assert value is not None, "only what the file holds is asked for"
+        return replace(value, key=self.file.tree.spot(key or path).key)
+
+
+def _spot(item: Located | Axis) -> Spot:
+    if isinstance(item, _Range):
+        return item.spot
+    return (item[0] if isinstance(item, list) else item).spot(())
 
 
 def _same(one: Any, other: Any) -> bool:

@@ -1,44 +1,74 @@
-"""Every dotted key that a trial's configuration can have, whatever variant it needs."""
+"""The dotted keys that there are: of a trial, such as `model.norm.groups`, and of a sweep, such as `scheduler.eta`."""
 
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from functools import cache
 
 from pydantic import BaseModel
 
 from wsnet.config.errors import did_you_mean
-from wsnet.config.own_class import OWN_OPTION
+from wsnet.config.own_class import is_own
 from wsnet.config.reading.messages import variants
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["dotted_keys", "is_key", "sweep_keys", "unknown_key"]
+__all__ = ["NOT_AN_AXIS", "OWN_OPTION", "TrialKeys", "covers", "dotted_keys", "sweep_keys"]
+
+NOT_AN_AXIS = {"seed": "seeds are counted by the sweep's own 'seeds'"}
+"""Keys of a trial that a sweep file can not set, and why."""
+OWN_OPTION = re.compile(r"model\.norm\.[A-Za-z_]\w*")
+"""Dotted keys that may be options of an own norm."""
 
 
 @cache
 def dotted_keys() -> dict[str, str]:
-    """Dotted key to its documentation, such as `model.norm.groups`; sections are keys too."""
+    """Dotted key of a trial to its documentation, whatever variant has it; sections are keys too."""
     return _keys_of(TrialConfig, "")
 
 
 @cache
 def sweep_keys() -> dict[str, str]:
-    """Dotted key to its documentation, of what a sweep file says beside its trials, such as `scheduler.eta`."""
+    """Dotted key to its documentation, of what a sweep file says beside its trials."""
     return _keys_of(SweepConfig, "")
 
 
-def is_key(key: str, *, own: bool) -> bool:
-    """Whether a trial's configuration can have a dotted key.
+@dataclass(frozen=True)
+class TrialKeys:
+    """The dotted keys that a file may set in a trial.
 
-    Args:
-        key: the key.
-        own: whether an own norm is in use: its options are known to its constructor only.
+    Attributes:
+        of_own_norm: whether a norm of the user's is in use: its options are known to its constructor only, so that
+            any name may be one.
     """
-    return key in dotted_keys() or (own and OWN_OPTION.fullmatch(key) is not None)
+
+    of_own_norm: bool = False
+
+    @classmethod
+    def of(cls, data: object, pairs: Iterable[str]) -> "TrialKeys":
+        """The keys for a file's data and the `key=value` pairs of `--set`."""
+        return cls(_names_own_norm(data, ()) or any(".py:" in pair for pair in pairs))
+
+    def __contains__(self, key: str) -> bool:
+        return key in dotted_keys() or (self.of_own_norm and OWN_OPTION.fullmatch(key) is not None)
+
+    def unknown(self, key: str) -> str:
+        """What to say of a key that is none of them."""
+        near = did_you_mean(key, dotted_keys())
+        return f"unknown key{near if 'did you mean' in near else '; python -m wsnet.config keys lists all'}"
 
 
-def unknown_key(key: str) -> str:
-    """What to say of a key that is none of `dotted_keys`."""
-    near = did_you_mean(key, dotted_keys())
-    return f"unknown key{near if 'did you mean' in near else '; python -m wsnet.config keys lists all'}"
+def covers(key: str, other: str) -> bool:
+    """Whether setting `key` sets `other` too: it is the same, or a section around it."""
+    return other == key or other.startswith(f"{key}.")
+
+
+def _names_own_norm(data: object, at: tuple[str, ...]) -> bool:
+    if isinstance(data, Mapping):  # A key may be dotted.
+        return any(_names_own_norm(value, (*at, *str(key).split("."))) for key, value in data.items())
+    if isinstance(data, list):
+        return any(_names_own_norm(value, at) for value in data)
+    return at[-2:] == ("norm", "name") and is_own(data)
 
 
 def _keys_of(model: type[BaseModel], prefix: str) -> dict[str, str]:

@@ -1,18 +1,20 @@
-"""pydantic's findings in the words of this project: place, key, value, rule, nearest valid name."""
+"""pydantic's violations in the words of this project: place, key, value, rule, nearest valid name."""
 
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wsnet.config.errors import Keys, did_you_mean
+from wsnet.config.errors import Keys, Mistake, did_you_mean
 from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
+from wsnet.config.reading.located import Located
 
-__all__ = ["Finding", "Keys", "explain", "variants"]
+__all__ = ["Violation", "explain", "validated", "variants"]
 
+_Model = TypeVar("_Model", bound=BaseModel)
 _KINDS = {
     "int_type": "a whole number",
     "int_from_float": "a whole number",
@@ -29,8 +31,8 @@ _NUMBER = re.compile(r"[-+]?(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?")
 
 
 @dataclass(frozen=True)
-class Finding:
-    """One thing wrong with some data.
+class Violation:
+    """One rule that some data breaks.
 
     Attributes:
         paths: where in the data; several where keys conflict, first the one to change.
@@ -42,6 +44,11 @@ class Finding:
     message: str
     kind: str = "wrong"
 
+    def located_in(self, tree: Located) -> Mistake:
+        """The mistake, shown at the first of the paths that a case, a grid or `--set` has set, or else at the first."""
+        spots = [tree.spot(path) for path in self.paths]
+        return next((spot for spot in spots if spot.overridden), spots[0]).mistake(self.message)
+
 
 @dataclass(frozen=True)
 class _Rule:
@@ -52,29 +59,46 @@ class _Rule:
     hint: str = ""
 
 
-def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Finding]:
-    """Every finding of a failed validation of `data` as `model`."""
-    findings: list[Finding] = []
+def validated(model: type[_Model], data: dict[str, Any]) -> tuple[_Model | None, list[Violation]]:
+    """The data as a model, or None and every rule that it breaks.
+
+    pydantic checks rules over several keys only where no key is unknown, so the data is looked at once more without
+    its unknown keys where nothing else is wrong.
+    """
+    try:
+        return model.model_validate(data), []
+    except ValidationError as error:
+        found = explain(error, model, data)
+    if all(violation.kind == "unknown" for violation in found):
+        for violation in found:
+            data = _without(data, violation.paths[0])
+        found = found + validated(model, data)[1]
+    return None, found
+
+
+def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Violation]:
+    """Every rule that `data` breaks as `model`, from the error of its validation."""
+    violations: list[Violation] = []
     rules: dict[Keys, list[_Rule]] = {}
     for details in error.errors():
         path = _data_path(details["loc"], data)
         if details["type"] == "conflict":
             found = details["ctx"]["found"]
-            findings += [Finding(tuple((*path, *key.split(".")) for key in keys), text) for text, keys in found]
+            violations += [Violation(tuple((*path, *key.split(".")) for key in keys), text) for text, keys in found]
         elif details["type"] in ("extra_forbidden", "missing") and not isinstance(details["loc"][-1], int):
             unknown = details["type"] == "extra_forbidden"
             text = _unknown_key(path, model, data) if unknown else "missing, and it has no default"
-            findings.append(Finding((path,), text, "unknown" if unknown else "missing"))
+            violations.append(Violation((path,), text, "unknown" if unknown else "missing"))
         elif details["type"] == "union_tag_not_found":
             text = f"needs a 'name', one of {', '.join(_names(model, path, data))}"
-            findings.append(Finding((path,), text, "missing"))
+            violations.append(Violation((path,), text, "missing"))
         else:
             message = _message(details, path, model, data)
             if isinstance(message, str):
-                findings.append(Finding((path,), message))
+                violations.append(Violation((path,), message))
             else:
                 rules.setdefault(path, []).append(message)
-    return findings + [Finding((path,), _sentence(found)) for path, found in rules.items()]
+    return violations + [Violation((path,), _sentence(found)) for path, found in rules.items()]
 
 
 def variants(annotation: Any) -> list[type[BaseModel]]:
@@ -181,6 +205,13 @@ def _chosen(siblings: list[type[BaseModel]], name: object) -> list[type[BaseMode
         return siblings
     own = is_own(name)
     return [c for c in siblings if (issubclass(c, OwnClass) if own else variant_name(c) == name)] or siblings
+
+
+def _without(data: dict[str, Any], path: Keys) -> dict[str, Any]:
+    first, *rest = path
+    if not rest:
+        return {key: value for key, value in data.items() if key != first}
+    return {**data, str(first): _without(data[str(first)], tuple(rest))}
 
 
 def _at(data: Any, path: Keys) -> dict[str, Any]:

@@ -2,10 +2,8 @@
 
 from typing import Any
 
-from wsnet.config.own_class import OWN_OPTION
 from wsnet.config.published import CASE
-from wsnet.config.reading.keys import dotted_keys
-from wsnet.config.reading.overrides import NOT_AN_AXIS
+from wsnet.config.reading.keys import NOT_AN_AXIS, OWN_OPTION, dotted_keys
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 

@@ -11,11 +11,14 @@ from wsnet.config.published import CASE
 from wsnet.config.reading.settings import Setting, Sweep, distinct, varying
 from wsnet.config.reading.yaml_lines import parse_value
 from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig
-from wsnet.config.trial import TrialConfig
+from wsnet.config.trial import TrainConfig, TrialConfig
 
 __all__ = ["only", "smoke"]
 
 _PLACE = "--only"
+_SAMPLES = 4
+"""Settings that a smoke run keeps of each case of a random search."""
+_SUFFIX = "-smoke"
 
 
 def only(sweep: Sweep, pairs: list[str]) -> Sweep:
@@ -55,26 +58,6 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     return replace(sweep, settings=settings)
 
 
-def _fitting(sweep: Sweep, wanted: dict[str, list[Any]]) -> list[Setting]:
-    kept = []
-    for setting in sweep.settings:
-        places = [axes for axes in setting.places if all(axes.get(key) in values for key, values in wanted.items())]
-        if places:
-            kept.append(replace(setting, axes=places[0], also=tuple(places[1:])))
-    return kept
-
-
-def _nothing(sweep: Sweep, key: str, values: list[Any]) -> Mistake:
-    there = dict.fromkeys(str(axes[key]) for setting in sweep.settings for axes in setting.places if key in axes)
-    return Mistake(
-        _PLACE, key, f"no setting has {' or '.join(map(repr, values))} there{did_you_mean(values[0], there)}"
-    )
-
-
-_SAMPLES = 4
-_SUFFIX = "-smoke"
-
-
 def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
     """Shrink a sweep to a test of whether it runs; its numbers mean nothing.
 
@@ -104,24 +87,40 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
     return Sweep(config=_sweep_config(sweep.config), settings=settings, axes=varying(settings), warnings=[])
 
 
+def _fitting(sweep: Sweep, wanted: dict[str, list[Any]]) -> list[Setting]:
+    def fits(axes: dict[str, Any]) -> bool:
+        return all(axes.get(key) in values for key, values in wanted.items())
+
+    return [kept for setting in sweep.settings if (kept := setting.where(fits))]
+
+
+def _nothing(sweep: Sweep, key: str, values: list[Any]) -> Mistake:
+    there = dict.fromkeys(str(axes[key]) for setting in sweep.settings for axes in setting.places if key in axes)
+    return Mistake(
+        _PLACE, key, f"no setting has {' or '.join(map(repr, values))} there{did_you_mean(values[0], there)}"
+    )
+
+
 def _ends(sweep: Sweep) -> list[Setting]:
-    """Of each case, the settings at the first and last value of every axis."""
-    kept = []
+    """Of each case, the settings at the first and last value of every axis, or the first that were drawn."""
+    kept: list[Setting] = []
     for case in dict.fromkeys(setting.case for setting in sweep.settings):
         settings = [setting for setting in sweep.settings if setting.case == case]
-        if isinstance(sweep.config.search, RandomConfig):
-            kept += settings[:_SAMPLES]
-            continue
-        values: dict[str, list[str]] = {}
-        for axes in (axes for setting in settings for axes in setting.places):
-            for key, value in axes.items():
-                values.setdefault(key, []).append(json.dumps(value))
-        ends = {key: (seen[0], seen[-1]) for key, seen in values.items()}
-        for setting in settings:
-            places = [p for p in setting.places if all(json.dumps(value) in ends[key] for key, value in p.items())]
-            if places:
-                kept.append(replace(setting, axes=places[0], also=tuple(places[1:])))
+        kept += settings[:_SAMPLES] if isinstance(sweep.config.search, RandomConfig) else _ends_of_case(settings)
     return kept
+
+
+def _ends_of_case(settings: list[Setting]) -> list[Setting]:
+    values: dict[str, list[str]] = {}
+    for axes in (axes for setting in settings for axes in setting.places):
+        for key, value in axes.items():
+            values.setdefault(key, []).append(json.dumps(value))
+    ends = {key: (seen[0], seen[-1]) for key, seen in values.items()}
+
+    def at_an_end(axes: dict[str, Any]) -> bool:
+        return all(json.dumps(value) in ends[key] for key, value in axes.items())
+
+    return [kept for setting in settings if (kept := setting.where(at_an_end))]
 
 
 def _sweep_config(config: SweepConfig) -> SweepConfig:
@@ -142,14 +141,7 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
     # At least an image of each class, so that a stratified split has them all.
     validation = min(data.validation, max(data.facts.classes, round(data.validation * share)))
     data = data.model_copy(update={"limit": limit, "validation": validation})
-    batch_size = min(train.batch_size, max(1, data.train_size // workers) * workers)
-    micro = train.micro_batch_size
-    if micro == train.batch_size:  # The whole batch stays the whole batch.
-        micro = batch_size
-    elif micro is not None and batch_size >= micro * workers:
-        batch_size -= batch_size % (micro * workers)
-    elif micro is not None:
-        micro = math.gcd(micro, batch_size // workers)
+    batch_size, micro = _batch_sizes(train, data.train_size, workers)
     if train.steps_per_epoch is not None and steps is not None:
         steps = min(steps, train.steps_per_epoch)
     epochs = min(epochs, train.epochs)
@@ -168,6 +160,19 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
         ),
     }
     return TrialConfig.model_validate(config.model_copy(update=update).model_dump())
+
+
+def _batch_sizes(train: TrainConfig, images: int, workers: int) -> tuple[int, int | None]:
+    """Batch size and micro-batch size that the workers can share evenly, no larger than the training set."""
+    batch_size = min(train.batch_size, max(1, images // workers) * workers)
+    micro = train.micro_batch_size
+    if micro is None:
+        return batch_size, None
+    if micro == train.batch_size:  # The whole batch stays the whole batch.
+        return batch_size, batch_size
+    if batch_size >= micro * workers:
+        return batch_size - batch_size % (micro * workers), micro
+    return batch_size, math.gcd(micro, batch_size // workers)
 
 
 def _scaled(schedule: ScheduleConfig, epochs: int, before: int) -> ScheduleConfig:

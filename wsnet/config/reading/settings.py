@@ -1,45 +1,33 @@
 """From a sweep file to its settings: cases x grid, each one a whole, checked configuration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from pydantic import ValidationError
-
-from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, in_order
+from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.identity import canonical_text
-from wsnet.config.own_class import locate, uses_own
-from wsnet.config.own_images import locate_images
 from wsnet.config.published import CASE
-from wsnet.config.reading.axes import draw, read_cases
+from wsnet.config.reading.axes import Case, draw, read_cases
 from wsnet.config.reading.checks import (
-    cells_of_one_row,
-    has_validation,
     mistakes_of_averages,
-    mistakes_of_keys,
-    mistakes_of_link,
+    mistakes_of_cells,
+    mistakes_of_report,
     mistakes_of_validation,
     unlinked,
     warnings_of,
 )
-from wsnet.config.reading.messages import Finding
-from wsnet.config.reading.overrides import (
-    COMMAND_LINE,
-    NOT_AN_AXIS,
-    Override,
-    covers,
-    findings_of,
-    merge,
-    read_command_line,
-    traced,
-)
-from wsnet.config.reading.sections import read_sections
-from wsnet.config.reading.yaml_lines import Source
+from wsnet.config.reading.command_line import read_command_line
+from wsnet.config.reading.keys import TrialKeys, covers
+from wsnet.config.reading.located import Located
+from wsnet.config.reading.messages import Violation, validated
+from wsnet.config.reading.own_files import resolve_paths, with_files
+from wsnet.config.reading.sweep_file import SweepFile, read_sections
+from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "varying"]
+__all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "trial_of", "varying"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -63,6 +51,11 @@ class Setting:
     def places(self) -> tuple[dict[str, Any], ...]:
         """`axes` and `also`."""
         return (self.axes, *self.also)
+
+    def where(self, fits: Callable[[dict[str, Any]], bool]) -> "Setting | None":
+        """The setting at those of its places that fit; None where none does."""
+        places = [axes for axes in self.places if fits(axes)]
+        return replace(self, axes=places[0], also=tuple(places[1:])) if places else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,50 +86,23 @@ def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
     Raises:
         ConfigError: with every mistake of the file at once.
     """
-    return sweep_of(Source.read(path), overrides)
+    return sweep_of(YamlFile.read(path), overrides)
 
 
-def sweep_of(source: Source, overrides: list[str] | None = None) -> Sweep:
-    """See `read_sweep`."""
-    own = uses_own(source.data, overrides or [])
-    command_line = read_command_line(overrides or [], of_sweep=True, own=own)
-    data = merge(source.data, {path: override.value for path, override in command_line.sweep.items()})
-    sections = read_sections(data, source, command_line.sweep)
-    config, fixed = sections.config, command_line.trial
-    cases, mistakes, hidden = read_cases(config, source, own=own)
-    mistakes += source.mistakes + command_line.mistakes + sections.mistakes
-    mistakes += mistakes_of_keys(config, source, own=own, has_axes=sections.has_axes)
-    mistakes += mistakes_of_link(config, source, own=own)
-    seeded = [key for key in NOT_AN_AXIS if key in config.base]
-    mistakes += [Mistake(source.place(("base", key)), f"base.{key}", NOT_AN_AXIS[key]) for key in seeded]
-    settings: list[Setting] = []
-    validated = True
-    for case in cases if sections.has_base else ():
-        for combination in draw(case, config.search, fixed):
-            by_path = _by_path(combination)
-            trial = _merged(config.base, by_path, source)
-            try:
-                checked = TrialConfig.model_validate(trial)
-            except ValidationError:
-                findings = findings_of(TrialConfig, trial)
-                known = [f for f in findings if not _hidden(f, hidden, sections.has_axes)]
-                mistakes += traced(known, source, ("base",), by_path)
-                validated &= any(f.paths[0][:1] == ("data",) for f in findings) or has_validation(trial)
-                continue
-            validated &= checked.data.validation > 0
-            axes = {CASE: case.label} if case.label is not None else {}
-            axes |= {key: override.value for key, override in combination.items() if key not in fixed}
-            settings.append(Setting(config=checked, axes=axes, case=case.index))
-    if not validated:
-        mistakes += mistakes_of_validation(config, source)
-    mistakes += mistakes_of_averages(config, [setting.config for setting in settings], source)
+def sweep_of(yaml: YamlFile, overrides: list[str] | None = None) -> Sweep:
+    """The sweep of a parsed file; see `read_sweep`."""
+    file = read_sections(yaml, overrides or [])
+    cases, mistakes, hidden = read_cases(file)
+    mistakes += file.mistakes + mistakes_of_report(file)
+    settings, wrong = _settings(file, cases, Path(yaml.name).parent, hidden)
+    mistakes += wrong + mistakes_of_averages(file, [setting.config for setting in settings])
     settings = distinct(settings)
-    config, warnings = unlinked(config, fixed, source)
+    config, warnings = unlinked(file)
     if not mistakes:
-        mistakes += cells_of_one_row(config, [axes for setting in settings for axes in setting.places], source)
+        mistakes += mistakes_of_cells(file, config, [axes for setting in settings for axes in setting.places])
     if mistakes:
         raise ConfigError(in_order(mistakes))
-    warnings += warnings_of((setting.config for setting in settings), source)
+    warnings += warnings_of(file, (setting.config for setting in settings))
     return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings)
 
 
@@ -146,17 +112,18 @@ def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
     Raises:
         ConfigError: with every mistake of the file at once.
     """
-    source = Source.read(path)
-    own = uses_own(source.data, overrides or [])
-    command_line = read_command_line(overrides or [], of_sweep=False, own=own)
-    by_path = _by_path(command_line.trial)
-    data = _merged(source.data, by_path, source)
-    mistakes = source.mistakes + command_line.mistakes
-    try:
-        config = TrialConfig.model_validate(data)
-    except ValidationError:
-        mistakes += traced(findings_of(TrialConfig, data), source, (), by_path)
-    if mistakes:
+    return trial_of(YamlFile.read(path), overrides)
+
+
+def trial_of(yaml: YamlFile, overrides: list[str] | None = None) -> TrialConfig:
+    """The trial of a parsed file; see `read_trial`."""
+    keys = TrialKeys.of(yaml.data, overrides or [])
+    command_line = read_command_line(overrides or [], keys, of_sweep=False)
+    tree = yaml.tree.merged(command_line.trial)
+    config, violations = validated(TrialConfig, with_files(resolve_paths(tree, Path(yaml.name).parent)))
+    mistakes = [violation.located_in(tree) for violation in violations]
+    mistakes += yaml.mistakes + command_line.mistakes
+    if config is None or mistakes:
         raise ConfigError(in_order(mistakes))
     return config
 
@@ -176,27 +143,52 @@ def distinct(settings: Iterable[Setting]) -> list[Setting]:
     not matter in some case. They are trained once."""
     kept: dict[str, Setting] = {}
     for setting in settings:
-        first = kept.setdefault(canonical_text(setting.config), setting)
+        identity = canonical_text(setting.config)
+        first = kept.setdefault(identity, setting)
         new = tuple(axes for axes in setting.places if axes not in first.places)
-        kept[canonical_text(setting.config)] = replace(first, also=first.also + new)
+        kept[identity] = replace(first, also=first.also + new)
     return list(kept.values())
 
 
-def _merged(base: Mapping[str, Any], by_path: Mapping[Keys, Override], source: Source) -> dict[str, Any]:
-    """A trial's data, with the places of its own norm's file and of its own images."""
-    trial = merge(base, {path: override.value for path, override in by_path.items()})
-    typed = {dotted(path): override.place == COMMAND_LINE for path, override in by_path.items()}
-    folder = Path(source.name).parent
-    return locate_images(locate(trial, folder, typed), folder, typed)
+def _settings(
+    file: SweepFile, cases: Iterable[Case], folder: Path, hidden: set[str]
+) -> tuple[list[Setting], list[Mistake]]:
+    """Every combination of every case, validated; and the mistakes of those that are wrong."""
+    settings: list[Setting] = []
+    mistakes: list[Mistake] = []
+    all_have_validation = True
+    for case in cases if file.has_base else ():
+        for combination in draw(case, file.config.search, file.fixed):
+            tree = file.base.merged(combination)
+            data = with_files(resolve_paths(tree, folder))
+            config, violations = validated(TrialConfig, data)
+            if config is None:
+                known = [violation for violation in violations if not _hidden(violation, hidden, file.has_axes)]
+                mistakes += [violation.located_in(tree) for violation in known]
+                all_have_validation &= _may_have_validation(data, violations)
+                continue
+            all_have_validation &= config.data.validation > 0
+            settings.append(Setting(config=config, axes=_axes(case, combination, file.fixed), case=case.index))
+    return settings, mistakes if all_have_validation else mistakes + mistakes_of_validation(file)
 
 
-def _by_path(overrides: Mapping[str, Override]) -> dict[Keys, Override]:
-    return {tuple(key.split(".")): override for key, override in overrides.items()}
+def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Located]) -> dict[str, Any]:
+    """What tells a setting from the others: its case's label, and what the case or a grid sets."""
+    label = {CASE: case.label} if case.label is not None else {}
+    return label | {key: value.plain() for key, value in combination.items() if key not in fixed}
 
 
-def _hidden(finding: Finding, hidden: set[str], has_axes: bool) -> bool:
+def _hidden(violation: Violation, hidden: set[str], has_axes: bool) -> bool:
     """Whether something is called missing only because the cases or axes that hold it have mistakes of their own."""
-    key = ".".join(map(str, finding.paths[0]))
-    if finding.kind != "missing":
+    if violation.kind != "missing":
         return False
+    key = ".".join(map(str, violation.paths[0]))
     return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
+
+
+def _may_have_validation(trial: dict[str, Any], violations: list[Violation]) -> bool:
+    """Whether a trial that is wrong asks for a validation split; where that can not be said, it does."""
+    data = trial.get("data")
+    if any(violation.paths[0][:1] == ("data",) for violation in violations) or not isinstance(data, dict):
+        return True
+    return bool(data.get("validation"))

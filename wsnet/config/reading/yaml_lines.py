@@ -1,4 +1,4 @@
-"""A YAML 1.2 file that remembers its lines."""
+"""A YAML 1.2 file, read so that every value knows its line."""
 
 import datetime
 import io
@@ -16,28 +16,30 @@ from ruamel.yaml.scalarint import ScalarInt
 from ruamel.yaml.scalarstring import ScalarString
 
 from wsnet.config.errors import ConfigError, Keys, Mistake, did_you_mean, dotted
+from wsnet.config.reading.located import COMMAND_LINE, Located
 
-__all__ = ["Source", "dump_yaml", "parse_value"]
+__all__ = ["YamlFile", "dump_yaml", "located_value", "parse_value"]
+
+_Node = CommentedMap | CommentedSeq
 
 
 @dataclass(frozen=True)
-class Source:
+class YamlFile:
     """A parsed file.
 
     Attributes:
         name: the file's name, as the user gave it.
-        data: plain Python data.
-        lines: line (from 1) of each key and list item, by path.
-        mistakes: keys and values that no configuration can have; they are left out of `data`.
+        tree: what it holds, each value with its line.
+        mistakes: keys that are no text, which are left out of the tree, and values that no configuration can have,
+            which are None in it.
     """
 
     name: str
-    data: dict[str, Any]
-    lines: dict[Keys, int] = field(default_factory=dict)
+    tree: Located
     mistakes: list[Mistake] = field(default_factory=list)
 
     @classmethod
-    def read(cls, path: str | Path) -> "Source":
+    def read(cls, path: str | Path) -> "YamlFile":
         """Parse a file.
 
         Raises:
@@ -53,35 +55,43 @@ class Source:
         return cls.parse(text, name)
 
     @classmethod
-    def parse(cls, text: str, name: str) -> "Source":
+    def parse(cls, text: str, name: str) -> "YamlFile":
         """Parse a file's text; see `read`."""
-        tree = _load(text, name)
-        if tree is None:
+        root = _load(text, name)
+        if root is None:
             raise ConfigError([Mistake(f"{name}:1", "", "the file is empty")])
-        if not isinstance(tree, CommentedMap):
+        if not isinstance(root, CommentedMap):
             raise ConfigError([Mistake(f"{name}:1", "", "must be a mapping of keys to values, but is not")])
         reader = _Reader(name)
-        return cls(name, reader.plain(tree, ()), reader.lines, reader.mistakes)
+        return cls(name, reader.located(root, f"{name}:1", ()), reader.mistakes)
 
-    def place(self, path: Keys) -> str:
-        """`file:line` of a path, or of the nearest thing around it."""
-        while path and path not in self.lines:
-            path = path[:-1]
-        return f"{self.name}:{self.lines.get(path, 1)}"
+    @property
+    def data(self) -> dict[str, Any]:
+        """What it holds as plain data."""
+        plain: dict[str, Any] = self.tree.plain()
+        return plain
 
 
 def parse_value(text: str) -> Any:
-    """Read a value as YAML would, so that `--set train.epochs=3` gives a number.
+    """Read a value as YAML would, so that `3` is a number.
 
     Raises:
         ConfigError: it is no YAML.
     """
-    tree = _load(text, "--set")
-    reader = _Reader("--set")
-    value = reader.plain(tree, ())
+    return located_value(text, "").plain()
+
+
+def located_value(text: str, key: str) -> Located:
+    """The value of `--set key=text`, read as YAML would.
+
+    Raises:
+        ConfigError: it is no YAML.
+    """
+    reader = _Reader(None)
+    value = reader.located(_load(text, COMMAND_LINE), COMMAND_LINE, ())
     if reader.mistakes:
-        raise ConfigError(Mistake("--set", mistake.key, mistake.message) for mistake in reader.mistakes)
-    return value
+        raise ConfigError(reader.mistakes)
+    return Located(value.value, COMMAND_LINE, key)
 
 
 def dump_yaml(data: dict[str, Any]) -> str:
@@ -114,23 +124,46 @@ def _load(text: str, name: str) -> Any:
 
 
 class _Reader:
-    """Turns ruamel's annotated tree into plain data, noting each key's line on the way."""
+    """Turns ruamel's annotated nodes into located values.
 
-    def __init__(self, name: str) -> None:
+    Args:
+        name: the file's name; None for the command line, which has no lines.
+    """
+
+    def __init__(self, name: str | None) -> None:
         self.name = name
-        self.lines: dict[Keys, int] = {}
         self.mistakes: list[Mistake] = []
         self._around: list[int] = []
 
-    def plain(self, node: Any, path: Keys) -> Any:
-        if isinstance(node, CommentedMap | CommentedSeq):
-            if id(node) in self._around:
-                return self._mistake(path, "must not hold itself")
-            self._around.append(id(node))
-            try:
-                return self._mapping(node, path) if isinstance(node, CommentedMap) else self._list(node, path)
-            finally:
-                self._around.pop()
+    def located(self, node: Any, place: str, path: Keys) -> Located:
+        """The value of a node that was written at a place."""
+        if not isinstance(node, _Node):
+            return Located(self._scalar(node, place, path), place)
+        if id(node) in self._around:
+            self._mistake(place, path, "must not hold itself")
+            return Located(None, place)
+        self._around.append(id(node))
+        try:
+            if isinstance(node, CommentedMap):
+                return Located(self._mapping(node, place, path), place)
+            return Located(self._list(node, place, path), place)
+        finally:
+            self._around.pop()
+
+    def _mapping(self, node: CommentedMap, place: str, path: Keys) -> dict[str, Located]:
+        found = {}
+        for key, value in node.items():
+            here = self._place(node, key, place)
+            if isinstance(key, str):
+                found[str(key)] = self.located(value, here, (*path, key))
+            else:
+                self._mistake(here, (*path, str(key)), "a key must be a text")
+        return found
+
+    def _list(self, node: CommentedSeq, place: str, path: Keys) -> list[Located]:
+        return [self.located(v, self._place(node, i, place), (*path, i)) for i, v in enumerate(node)]
+
+    def _scalar(self, node: Any, place: str, path: Keys) -> Any:
         for annotated, plain in ((ScalarBoolean, bool), (ScalarInt, int), (ScalarFloat, float), (ScalarString, str)):
             if isinstance(node, annotated):
                 return plain(node)
@@ -138,36 +171,16 @@ class _Reader:
             return node.isoformat()
         if node is None or type(node) in (bool, int, float, str):
             return node
-        return self._mistake(path, "must be a number, a text, true, false, a list or a mapping, without a YAML tag")
+        self._mistake(place, path, "must be a number, a text, true, false, a list or a mapping, without a YAML tag")
+        return None
 
-    def _mapping(self, node: CommentedMap, path: Keys) -> dict[str, Any]:
-        data = {}
-        for key, value in node.items():
-            inner = (*path, key)
-            if not isinstance(key, str):
-                place = f"{self.name}:{self._line(node, key) or self.lines.get(path, 1)}"
-                self.mistakes.append(Mistake(place, dotted((*path, str(key))), "a key must be a text"))
-                continue
-            self._note(inner, node, key)
-            data[str(key)] = self.plain(value, inner)
-        return data
+    def _place(self, node: _Node, key: Any, around: str) -> str:
+        """`file:line` of a key or an item; what came with a YAML merge has no line of its own."""
+        position = (node.lc.data or {}).get(key)
+        return around if position is None or self.name is None else f"{self.name}:{position[0] + 1}"
 
-    def _list(self, node: CommentedSeq, path: Keys) -> list[Any]:
-        for index in range(len(node)):
-            self._note((*path, index), node, index)
-        return [self.plain(value, (*path, index)) for index, value in enumerate(node)]
-
-    def _note(self, path: Keys, node: CommentedMap | CommentedSeq, key: Any) -> None:
-        line = self._line(node, key)
-        if line is not None:
-            self.lines.setdefault(path, line)
-
-    def _line(self, node: CommentedMap | CommentedSeq, key: Any) -> int | None:
-        position = (node.lc.data or {}).get(key)  # Keys that came with a YAML merge have none.
-        return None if position is None else position[0] + 1
-
-    def _mistake(self, path: Keys, message: str) -> None:
-        self.mistakes.append(Mistake(f"{self.name}:{self.lines.get(path, 1)}", dotted(path), message))
+    def _mistake(self, place: str, path: Keys, message: str) -> None:
+        self.mistakes.append(Mistake(place, dotted(path), message))
 
 
 def _neighbours(path: Path) -> str:

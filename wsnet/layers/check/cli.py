@@ -15,6 +15,7 @@ from wsnet.config.base import Config
 from wsnet.config.errors import ConfigError, did_you_mean
 from wsnet.config.norm import NormConfig, OwnNormConfig
 from wsnet.config.reading.messages import explain
+from wsnet.config.reading.own_files import with_source
 from wsnet.config.reading.yaml_lines import parse_value
 from wsnet.layers.check.cost import compiled, cost
 from wsnet.layers.check.gradients import activation_in_place, gradients
@@ -144,13 +145,14 @@ def _config(name: str, pairs: list[str]) -> Any:
             data[key] = parse_value(text)
         except ConfigError as error:
             raise ValueError(f"--option {pair}: {error.mistakes[0].message}") from None
+    data = with_source(data)
     try:
         return _Checked.model_validate({"norm": data}).norm
     except ValidationError as error:
         lines = []
-        for finding in explain(error, _Checked, {"norm": data}):
-            key = str(finding.paths[0][-1])
-            lines.append(f"{name if key in ('norm', 'name') else f'--option {key}'}: {finding.message}")
+        for violation in explain(error, _Checked, {"norm": data}):
+            key = str(violation.paths[0][-1])
+            lines.append(f"{name if key in ('norm', 'name') else f'--option {key}'}: {violation.message}")
         raise ValueError("\n".join(lines)) from None
 
 

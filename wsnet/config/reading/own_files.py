@@ -1,0 +1,118 @@
+"""The user's own files that a trial names, looked at before it is validated: a norm's source, a set's images.
+
+Beside the sweep file itself this is the only place where reading a configuration touches the disk. Validators check
+what was found here, and a configuration that was stored with it is read again without the files.
+"""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any
+
+from wsnet.config.data import DataConfig
+from wsnet.config.datasets import DataError
+from wsnet.config.errors import did_you_mean
+from wsnet.config.own_class import FOUND, is_own
+from wsnet.config.own_images import OWN_SETS, look_up
+from wsnet.config.reading.located import COMMAND_LINE, Located
+
+__all__ = ["data_config", "resolve_paths", "with_files", "with_images", "with_source"]
+
+_NAME, _SOURCE, _IMAGES = ("model", "norm", "name"), ("model", "norm", "source_file"), ("data", "path")
+
+
+def resolve_paths(trial: Located, folder: Path) -> dict[str, Any]:
+    """A trial's data with absolute paths of its own norm's file and of its own images.
+
+    Args:
+        trial: the data, merged, not validated.
+        folder: of the file that it was read from. A relative path is relative to it; one that was written on the
+            command line is relative to the working directory.
+    """
+    data: dict[str, Any] = trial.plain()
+    norm = _section(_section(data, "model"), "norm")
+    if is_own(norm.get("name")):
+        at = _NAME
+        if trial.spot(_NAME).overridden and not trial.spot(_SOURCE).overridden:
+            for key in FOUND:  # What the file says there is of another class.
+                norm.pop(key, None)
+        text = norm["name"].rpartition(":")[0]
+        if norm.get("source_file"):
+            at, text = _SOURCE, norm["source_file"]
+        if isinstance(text, str):
+            norm["source_file"] = _absolute(text, trial, at, folder)
+    images = _section(data, "data")
+    if isinstance(images.get("path"), str):
+        images["path"] = _absolute(images["path"], trial, _IMAGES, folder)
+    return data
+
+
+def with_files(trial: dict[str, Any]) -> dict[str, Any]:
+    """A trial's data with what its own files say: see `with_source` and `with_images`."""
+    trial = dict(trial)
+    if _section(trial, "data"):
+        trial["data"] = with_images(trial["data"])
+    if _section(_section(trial, "model"), "norm"):
+        trial["model"] = {**trial["model"], "norm": with_source(trial["model"]["norm"])}
+    return trial
+
+
+def with_source(norm: dict[str, Any]) -> dict[str, Any]:
+    """A `model.norm` section with `source_file` and `source_sha256`, if it names a class of the user's.
+
+    Where the file can not be read, `source_sha256` is an OSError that says so; validation makes it a mistake. A hash
+    that is there already stays: it is compared when the class is loaded.
+    """
+    if not is_own(norm.get("name")):
+        return norm
+    text = norm.get("source_file") or norm["name"].rpartition(":")[0]
+    if norm.get("source_sha256") or not isinstance(text, str):
+        return norm
+    file = Path(os.path.expanduser(text)).absolute()
+    return {**norm, "source_file": str(file), "source_sha256": _hash(file)}
+
+
+def with_images(data: dict[str, Any]) -> dict[str, Any]:
+    """A `data` section with what was found in its folder, if the set is one of the user's.
+
+    Where the folder is not as it should be, `found` is a DataError that says so; validation makes it a mistake.
+    """
+    if not isinstance(data.get("path"), str) or data.get("name") not in OWN_SETS:
+        return data
+    path = str(Path(os.path.expanduser(data["path"])).absolute())
+    if _section(data, "found").get("path") == path:
+        return data
+    try:
+        return {**data, "found": look_up(data["name"], path)}
+    except DataError as error:
+        return {**data, "found": error}
+
+
+def data_config(**options: Any) -> DataConfig:
+    """A `data` section with what its own files say.
+
+    Raises:
+        ValidationError: an option is wrong, or the files are not as they should be.
+    """
+    return DataConfig.model_validate(with_images(options))
+
+
+def _hash(file: Path) -> str | OSError:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except FileNotFoundError:
+        others = sorted(str(other) for other in file.parent.glob("*.py")) if file.parent.is_dir() else []
+        near = did_you_mean(str(file), others)
+        return OSError(f"no such file: {file}{near if 'did you mean' in near else ''}")
+    except (OSError, ValueError) as error:
+        return OSError(f"can not be read: {error}")
+
+
+def _absolute(text: str, trial: Located, at: tuple[str, ...], folder: Path) -> str:
+    base = Path.cwd() if trial.spot(at).place == COMMAND_LINE else folder.absolute()
+    return str(base / os.path.expanduser(text))
+
+
+def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
+    section = data.get(name)
+    return section if isinstance(section, dict) else {}
