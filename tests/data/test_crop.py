@@ -14,8 +14,11 @@ CROP = RandomResizedCropConfig()
 
 
 def file_boxes(count: int, height: int, width: int) -> np.ndarray:
-    """Crops of so many image files of this size."""
-    return file_crop_attempts(CROP, Draws(0, 1, torch.arange(count))).boxes(height, width)
+    """Crops of so many image files of this size, each as one image's crop is found."""
+    attempts = file_crop_attempts(CROP, Draws(0, 1, torch.arange(count)))
+    found = np.array([attempts.box(image, height, width) for image in range(count)])
+    assert np.array_equal(found, attempts.boxes(height, width))
+    return found
 
 
 def crop_boxes(config: RandomResizedCropConfig, count: int, *, height: int, width: int) -> torch.Tensor:
@@ -96,9 +99,9 @@ def test_an_image_of_extreme_shape_gives_its_middle(height: int, width: int) -> 
 
 
 def test_a_draw_depends_on_seed_epoch_and_image_alone() -> None:
-    def boxes(seed: int, epoch: int, *samples: int) -> list[list[int]]:
+    def boxes(seed: int, epoch: int, *samples: int) -> list[tuple[int, ...]]:
         attempts = file_crop_attempts(CROP, Draws(seed, epoch, torch.tensor(samples)))
-        return [attempts.of(place).boxes(300, 500)[0].tolist() for place in range(len(samples))]
+        return [attempts.box(place, 300, 500) for place in range(len(samples))]
 
     many, few = boxes(3, 5, *range(100)), boxes(3, 5, 7, 99)
     assert few == [many[7], many[99]]

@@ -1,10 +1,10 @@
 """Random resized crops (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015): which part, and its resizing.
 
 Images in memory have one size and are cropped a batch at a time, by `resized_crops`. Image files each have a size of
-their own and are cropped one by one, by torchvision. The rule for the part is the same, `CropAttempts.boxes`.
+their own and are cropped one by one, by torchvision. The rule for the part is the same, `CropAttempts`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ __all__ = ["CropAttempts", "crop_attempts", "file_crop_attempts", "resized_crops
 class CropAttempts(NamedTuple):
     """What chance decides about the crop of each image, whatever the image's size.
 
+    The rule is that of torchvision's RandomResizedCrop: the first of 10 attempts at an area and a ratio that fits into
+    the image, else the largest central part within the bounds of the ratio.
+
     Attributes:
         areas: float64 (B, 10), as shares of the image's area.
         ratios: float64 (B, 10), of width to height.
@@ -32,30 +35,36 @@ class CropAttempts(NamedTuple):
     places: Floats
     bounds: tuple[float, float]
 
-    def of(self, image: int) -> "CropAttempts":
-        """The attempts for one of the images."""
-        part = slice(image, image + 1)
-        return CropAttempts(self.areas[part], self.ratios[part], self.places[part], self.bounds)
-
     def boxes(self, height: int, width: int) -> Integers:
-        """The crops of images of this size, by the rule of torchvision's RandomResizedCrop.
-
-        Up to 10 attempts at an area and a ratio, then the largest central part within the bounds of the ratio.
+        """The crops of images that all have this size.
 
         Returns:
             int64 (B, 4): top, left, height, width.
         """
-        areas = self.areas * (height * width)
-        heights, widths = np.rint(np.sqrt(areas / self.ratios)), np.rint(np.sqrt(areas * self.ratios))
-        fits = (heights <= height) & (widths <= width) & (np.minimum(heights, widths) > 0)
+        heights, widths, fits = _sizes(self.areas, self.ratios, height, width)
         boxes = first_that_fits(heights, widths, fits, self.places, height, width)
         boxes[~fits.any(1)] = self._central(height, width)
         return boxes
+
+    def box(self, image: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """The crop of one image, of this size: the same as by `boxes` in a tenth of the time."""
+        for area, ratio, (top, left) in zip(self.areas[image], self.ratios[image], self.places[image], strict=True):
+            rows, columns, fits = _sizes(area, ratio, height, width)
+            if fits:
+                return int(top * (height - rows + 1)), int(left * (width - columns + 1)), int(rows), int(columns)
+        return self._central(height, width)
 
     def _central(self, height: int, width: int) -> tuple[int, int, int, int]:
         rows = min(height, max(1, round(width / self.bounds[0])))
         columns = min(width, max(1, round(height * self.bounds[1])))
         return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def _sizes(areas: Any, ratios: Any, height: int, width: int) -> tuple[Any, Any, Any]:
+    """Heights and widths of attempts, whole numbers, and which fit; for arrays or for the numbers of one attempt."""
+    areas = areas * (height * width)
+    heights, widths = np.rint(np.sqrt(areas / ratios)), np.rint(np.sqrt(areas * ratios))
+    return heights, widths, (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
 
 
 def crop_attempts(config: RandomResizedCropConfig, draws: Draws) -> CropAttempts:

@@ -210,8 +210,11 @@ class _Prepared(Generic[_Bytes]):
         for item in made:
             if isinstance(item, str):
                 raise DataError(item)
-            images, labels = (tensor.to(self._device, non_blocking=True) for tensor in (item.images, item.labels))
-            yield item._replace(images=images, labels=labels)
+            yield item if item.images.device == self._device else self._there(item)
+
+    def _there(self, item: _Bytes) -> _Bytes:
+        images, labels = (tensor.to(self._device, non_blocking=True) for tensor in (item.images, item.labels))
+        return item._replace(images=images, labels=labels)
 
 
 class _BytesOrMistake(Dataset[_Bytes | str]):

@@ -4,7 +4,6 @@ Each image is mixed with one partner, in RICAP with three: the images at its pla
 How it is mixed is drawn on the CPU, once for the batch, as published, or for each image. D below is 1 or B.
 """
 
-from dataclasses import replace
 from typing import NamedTuple
 
 import torch
@@ -62,7 +61,7 @@ def mixed(
     what = config.mixup or config.cutmix or config.ricap
     assert what is not None
     if what.per == "batch":  # One draw for all: the step stands where a sample's number would.
-        draws = replace(draws, samples=torch.tensor([step]))
+        draws = draws._replace(samples=torch.tensor([step]))
     sources = torch.cat([torch.arange(partners.shape[1])[None], partners])
     where = sources.to(images.device, non_blocking=True)
     if isinstance(what, MixupConfig):

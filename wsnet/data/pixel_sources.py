@@ -104,7 +104,7 @@ class FilePixels:
         images = _empty(len(samples), self._files.size)
         for place, sample in enumerate(samples):
             image = decoded_file(self._files.path(sample))
-            top, left, height, width = attempts.of(place).boxes(image.shape[1], image.shape[2])[0].tolist()
+            top, left, height, width = attempts.box(place, image.shape[1], image.shape[2])
             image = F.resized_crop(image, top, left, height, width, size, antialias=True)
             images[place] = (image.flip(2) if is_mirrored[place] else image).permute(1, 2, 0)
         return ByteBatch(images, torch.from_numpy(self._files.labels[samples]), indices)

@@ -5,7 +5,7 @@ survive a crash. The generator is SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast
 Generators", OOPSLA 2014), which is a hash of key + counter * GAMMA and so needs no state at all.
 """
 
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -15,8 +15,7 @@ from wsnet.config.seeding import derive_seed
 __all__ = ["Draws", "beta", "epoch_order", "permutations", "random_bits", "random_integers", "uniform"]
 
 
-@dataclass(frozen=True, eq=False)
-class Draws:
+class Draws(NamedTuple):
     """The random numbers of some samples in one epoch: functions of (seed, purpose, epoch, sample) alone.
 
     Attributes:
@@ -44,11 +43,11 @@ class Draws:
 
     def at(self, places: Tensor | slice) -> "Draws":
         """Those of some of the samples."""
-        return replace(self, samples=self.samples[places])
+        return Draws(self.seed, self.epoch, self.samples[places])
 
     def to(self, device: torch.device) -> "Draws":
         """The same on another device, which draws the same numbers."""
-        return replace(self, samples=self.samples.to(device))
+        return Draws(self.seed, self.epoch, self.samples.to(device))
 
 
 def _signed(constant: int) -> int:
