@@ -36,8 +36,10 @@ class BatchTransform:
         images = self.normalize(coloured(batch.images, augment, indices.draws))
         images = erased(images, augment, indices.draws)
         if indices.partners is not None:
-            how = {"draws": indices.own, "step": indices.step, "classes": self.classes}
-            images, labels, targets = mixed(images, labels, indices.partners, augment, **how)
+            own, step = indices.own, indices.step
+            images, labels, targets = mixed(
+                images, labels, indices.partners, augment, draws=own, step=step, classes=self.classes
+            )
         elif augment.dual_cutout is not None:
             images = dual_cutout(images, augment.dual_cutout, indices.draws)
         return Batch(images, labels, indices.weight, targets)

@@ -47,7 +47,7 @@ class CropAttempts(NamedTuple):
         return boxes
 
     def box(self, image: int, height: int, width: int) -> tuple[int, int, int, int]:
-        """The crop of one image, of this size: the same as by `boxes` in a tenth of the time."""
+        """The crop of one image, of this size, as by `boxes` in a tenth of the time; needs a place for each attempt."""
         for area, ratio, (top, left) in zip(self.areas[image], self.ratios[image], self.places[image], strict=True):
             rows, columns, fits = _sizes(area, ratio, height, width)
             if fits:

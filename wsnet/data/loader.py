@@ -154,12 +154,13 @@ def evaluation_batches(
         DataError: naming a file that is damaged, once its batch is due.
     """
     device = torch.device(device)
+    images: TensorSet | ImageFiles
     if isinstance(split, ImageFiles):
-        images, size = split, (split.size, split.size)
+        images, height, width = split, split.size, split.size
     else:
-        images = tensors_on(split, device)
-        size, workers = images.images.shape[1:3], 0
-    normalize = Normalize(mean, std, height=size[0], width=size[1], memory_format=memory_format, device=device)
+        images, workers = tensors_on(split, device), 0
+        _, height, width, _ = images.images.shape
+    normalize = Normalize(mean, std, height=height, width=width, memory_format=memory_format, device=device)
     start, stop = rank_slice(len(split.labels), rank, world)
     ranges = [(first, min(first + batch_size, stop)) for first in range(start, stop, batch_size)]
     for part in _Prepared(partial(evaluation_bytes, images), workers, device)(ranges):
@@ -185,7 +186,8 @@ class _Prepared(Generic[_Bytes]):
     def __init__(
         self, prepare: Callable[[int, int], _Bytes], workers: int, device: torch.device, *, persistent: bool = False
     ) -> None:
-        self._dataset, self._device = _BytesOrMistake(prepare), device
+        self._dataset: _BytesOrMistake[_Bytes] = _BytesOrMistake(prepare)
+        self._device = device
         self._indices: list[_Index] = []
         self._loader: DataLoader[_Bytes | str] | None = None
         if workers:
@@ -221,7 +223,7 @@ class _BytesOrMistake(Dataset[_Bytes | str]):
     """Maps an index to bytes, or to what is wrong with a file: an exception of a worker would bring its traceback."""
 
     def __init__(self, prepare: Callable[[int, int], _Bytes]) -> None:
-        self.prepare = prepare
+        self.prepare: Callable[[int, int], _Bytes] = prepare
 
     def __getitem__(self, index: _Index) -> _Bytes | str:
         try:
