@@ -1,18 +1,19 @@
-"""Accuracy beside a plain PyTorch script: a small ResNet on CIFAR-10 with batch norm, the same recipe, several seeds.
+"""Accuracy compared with a plain PyTorch script: a small ResNet with batch norm on CIFAR-10, one recipe, several seeds.
 
     python benchmarks/accuracy.py [--data-root DIR] [--depth N] [--epochs N] [--seeds N] [--limit N] [--threads N]
                                   [--out DIR]
 
-Batch 128 without the rest, SGD with momentum 0.9 and weight decay 2e-4, learning rate 0.1 down to 0 along a cosine,
-step by step; crop with padding 4 (black, before normalization) and flip. At a constant learning rate of 0.1 the running
-statistics make the test accuracy jump by 10 points within 30 steps; at the end of a cosine they do not. The plain
-script is what people write: torchvision's transforms image by image, torch's DataLoader and its own shuffling, a
-network of its own. A seed does not mean the same in both, so that the two sets of seeds are compared unpaired.
+Batches of 128 (the last, smaller one is dropped), SGD with momentum 0.9 and weight decay 2e-4, learning rate annealed
+per step from 0.1 to 0 along a cosine; crop with padding 4 (black, before normalization) and flip. At a constant
+learning rate of 0.1 the running statistics make the test accuracy jump by 10 points within 30 steps; at the end of a
+cosine they do not. The plain script is what people usually write: torchvision's transforms image by image, torch's
+DataLoader with its own shuffling, and its own network. The same seed gives different random numbers in the two, so the
+seeds are compared unpaired.
 
-Prints each run as it ends, then for the test accuracy after the last epoch and for the mean training loss of the last
-epoch the medians and the difference (Hodges-Lehmann, wsnet minus plain script) with its exact rank-sum interval. Exit
-status 1 only where such an interval excludes zero to wsnet's disadvantage. With --out, what is done is kept, and the
-same command goes on.
+Prints each run as it ends. Then it prints the medians and the difference (Hodges-Lehmann, wsnet minus plain script)
+with its exact rank-sum interval, for the test accuracy after the last epoch and for the mean training loss of the last
+epoch. The exit status is 1 only if one of these intervals excludes zero to wsnet's disadvantage. With --out, finished
+runs are kept and the same command resumes.
 """
 
 import argparse
@@ -40,7 +41,7 @@ RECIPE = {"lr": 0.1, "momentum": 0.9, "weight_decay": 2e-4}
 WIDTHS = (16, 32, 64)
 
 Outcome = dict[str, float]
-"""Of one run: "accuracy" on the test set after the last epoch in percent, mean training "loss" of the last epoch."""
+"""One run: "accuracy" on the test set after the last epoch in percent, and mean training "loss" of the last epoch."""
 
 
 def main() -> int:
@@ -62,7 +63,7 @@ def main() -> int:
 
 
 def kept(file: Path, run: Callable[[], Outcome]) -> Outcome:
-    """What a run brought: read where it is done already, otherwise run and written down."""
+    """The outcome of a run: read from its file if it is there, otherwise run and written to it."""
     if not file.exists():
         outcome = run()
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -76,7 +77,7 @@ def _file(name: str, seed: int, arguments: argparse.Namespace) -> str:
 
 
 def _is_worse(quantity: str, found: dict[str, list[Outcome]], level: float) -> bool:
-    """Print how one quantity compares; whether its interval excludes zero to wsnet's disadvantage."""
+    """Print how one quantity compares; return whether its interval excludes zero to wsnet's disadvantage."""
     plain, ours = ([run[quantity] for run in found[name]] for name in ("plain", "wsnet"))
     difference = rank_sum_interval(ours, plain, level=level)
     worse = difference.below_zero if quantity == "accuracy" else difference.above_zero
@@ -119,7 +120,7 @@ def plain(seed: int, root: Path, arguments: argparse.Namespace) -> Outcome:
     augment = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip(), *normalize])
     train = DataLoader(Images(images.train, augment), batch_size=128, shuffle=True, drop_last=True, num_workers=1)
     test = DataLoader(Images(images.test, v2.Compose(normalize)), batch_size=500)
-    model = PlainResNet(arguments.depth).to(device, memory_format=torch.channels_last)  # A fifth quicker on CPUs.
+    model = PlainResNet(arguments.depth).to(device, memory_format=torch.channels_last)  # A fifth faster on CPUs.
     optimizer = torch.optim.SGD(model.parameters(), **RECIPE)
     steps = arguments.epochs * len(train)
     scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=steps)
@@ -140,7 +141,7 @@ def plain(seed: int, root: Path, arguments: argparse.Namespace) -> Outcome:
 
 
 class Images(Dataset[tuple[Tensor, int]]):
-    """An image set as torch's DataLoader takes it."""
+    """An image set as a torch Dataset."""
 
     def __init__(self, images: ImageSet, transform: v2.Compose) -> None:
         self.images, self.transform = images, transform
@@ -167,7 +168,7 @@ class PlainBlock(nn.Module):
             self.shortcut = nn.Sequential(nn.Conv2d(channels_in, channels, 1, stride, bias=False), norm)
 
     def forward(self, x: Tensor) -> Tensor:
-        """N x C x H x W to the same, or to half the size."""
+        """N x C x H x W to N x channels x H/stride x W/stride."""
         out = F.relu(self.bn1(self.conv1(x)))
         return F.relu(self.bn2(self.conv2(out)) + self.shortcut(x))
 
@@ -201,10 +202,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--depth", type=int, default=8, help="layers of the ResNet, 6n + 2 (default: 8)")
     parser.add_argument("--epochs", type=int, default=2, help="(default: 2)")
     parser.add_argument("--seeds", type=int, default=8, help="seeds of each, at least 4 for an interval (default: 8)")
-    parser.add_argument("--level", type=float, default=0.95, help="of the intervals, or the next above (default: 0.95)")
+    parser.add_argument("--level", type=float, default=0.95, help="of the intervals, at least (default: 0.95)")
     parser.add_argument("--limit", type=int, help="images of each split (default: all)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads of the training (default: 1)")
-    parser.add_argument("--device", default="auto", help="(default: a GPU where there is one)")
+    parser.add_argument("--device", default="auto", help="(default: a GPU if there is one)")
     parser.add_argument("--out", type=Path, help="folder where finished runs are kept")
     return parser.parse_args()
 

@@ -1,16 +1,16 @@
-"""What augmentation costs, as ratios of time.
+"""The cost of augmentation, as ratios of time.
 
     python benchmarks/augment.py [--threads N] [--rounds 15] [--data-root DIR]
 
-Batches of 128 images of CIFAR-10's shape, made in two ways with the same changes:
+Batches of 128 images of CIFAR-10's shape are made in two ways with the same augmentation:
 
-    wsnet        whole batches in this process, as a training gets them (`Batches`)
-    torchvision  torchvision v2, one image after the other, in a DataLoader with 2 workers; mixup on its whole batches
+    wsnet        whole batches in this process, as in training (`Batches`)
+    torchvision  torchvision v2, image by image, in a DataLoader with 2 workers; mixup on whole batches
 
-and two ratios for each kind of augmentation: torchvision / wsnet (bar: 10), and the share that augmentation adds to a
-step of ResNet-20, with the time of batches that are only normalized taken off (bar: below 5 %). All take turns every
-few batches, so that what else the machine does hits them alike; the workers are stopped while it is not their turn. A
-ratio is that of medians over the rounds. torchvision has no cutout: there, a few lines per image do it, as
+Prints two ratios for each kind of augmentation: torchvision / wsnet (bar: 10), and the share that augmentation adds to
+a ResNet-20 step, after subtracting the time of batches that are only normalized (bar: below 5 %). All contestants take
+turns every few batches, so that other load on the machine affects them alike; the workers are stopped while it is not
+their turn. Each ratio is a ratio of medians over the rounds. torchvision has no cutout; a few lines per image do it, as
 in the authors' code.
 """
 
@@ -40,7 +40,7 @@ from wsnet.models import build
 
 BATCH = 128
 OURS, THEIRS = 24, 8
-"""Batches in a turn: about as long for both, and longer than a turn of the operating system's scheduler."""
+"""Batches per turn: about the same time for both, and longer than a time slice of the operating system."""
 MEAN, STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
 CROP: dict[str, Any] = {"crop_padding": 4, "flip": True}
 KINDS: dict[str, dict[str, Any]] = {
@@ -83,7 +83,7 @@ def main() -> int:
 
 
 def wsnet_batches(images: ImageSet, augment: dict[str, Any]) -> Iterator[Any]:
-    """Batches as a training gets them, epoch after epoch."""
+    """Batches as in training, epoch after epoch."""
     config = AugmentConfig.model_validate(augment)
     made = Batches(images, batch_size=BATCH, mean=MEAN, std=STD, augment=config, seed=0, drop_last=True, classes=10)
     epoch = 0
@@ -93,7 +93,7 @@ def wsnet_batches(images: ImageSet, augment: dict[str, Any]) -> Iterator[Any]:
 
 
 def torchvision_batches(images: ImageSet, name: str) -> tuple[Iterator[Any], list[int]]:
-    """Per image, in 2 workers; also the workers' process ids."""
+    """Batches made image by image in 2 workers, and the process ids of the workers."""
     changes: list[Any] = [
         v2.RandomCrop(32, padding=4),
         v2.RandomHorizontalFlip(),
@@ -112,7 +112,7 @@ def torchvision_batches(images: ImageSet, name: str) -> tuple[Iterator[Any], lis
             return len(images)
 
         def __getitem__(self, index: int) -> tuple[Tensor, int]:
-            pixels = torch.from_numpy(images.images[index].copy()).permute(2, 0, 1)  # What is mapped is read-only.
+            pixels = torch.from_numpy(images.images[index].copy()).permute(2, 0, 1)  # The memory map is read-only.
             return transform(pixels), int(images.labels[index])
 
     before = set(multiprocessing.active_children())
@@ -140,7 +140,7 @@ def _cutout(image: Tensor) -> Tensor:
 
 
 def resnet_steps(images: ImageSet) -> Iterator[None]:
-    """Forward, backward, step of ResNet-20, on a batch that lies ready."""
+    """Forward, backward and step of a ResNet-20 on a prepared batch."""
     config = CifarResNetConfig(name="cifar_resnet", depth=20, norm=BatchNormConfig(name="batch"))
     model = build(config, classes=10, shape=(3, 32, 32)).to(memory_format=torch.channels_last)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
@@ -161,7 +161,7 @@ def _seconds(batches: Iterator[Any], count: int) -> float:
 
 
 def _with_workers(batches: Iterator[Any], workers: list[int]) -> float:
-    """The same where stopped workers prepare them: what lies ready is taken first."""
+    """Seconds of one batch from workers that were stopped; the batches they had prefetched are consumed first."""
     _signal(workers, signal.SIGCONT)
     for _ in range(4):  # prefetch_factor 2, times 2 workers
         next(batches)
@@ -176,7 +176,7 @@ def _signal(workers: list[int], number: signal.Signals) -> None:
 
 
 def _print(medians: dict[str, float], arguments: argparse.Namespace) -> int:
-    """Print the table; 1 where a bar is missed."""
+    """Print the table; return 1 if a bar is missed."""
     missed = 0
     step, plain = medians["step"], medians["plain"]
     print(f"medians of {arguments.rounds} rounds, {arguments.threads} threads; batches of {BATCH} images")
@@ -196,7 +196,7 @@ def _print(medians: dict[str, float], arguments: argparse.Namespace) -> int:
 
 
 def _images(root: str | None) -> ImageSet:
-    """CIFAR-10, or made-up images of its shape: the time is the same."""
+    """CIFAR-10, or random images of its shape, which take the same time."""
     try:
         return load(DataConfig(name="cifar10"), root=data_root(root)).train
     except DataError:

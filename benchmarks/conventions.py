@@ -1,10 +1,10 @@
-"""What conventions move a number by: each of docs/trust.md, one way and the other, on the same seeds.
+"""How much each convention of docs/trust.md changes the test error: one way and the other, on the same seeds.
 
     python benchmarks/conventions.py [--seeds N] [--only NAME ...] [--data-root DIR]
 
-ResNet-8 of width 8 on the digits (Adam 0.005 with cosine, or what a row says), one thread; padding on 2,000 images of
-CIFAR-10, where they are found. Prints the median test top-1 error each way, and the median, lowest and highest of the
-differences seed by seed, in points; below them the spread of the seeds themselves.
+ResNet-8 of width 8 on the digits (Adam 0.005 with cosine annealing unless a row differs), one thread; padding uses
+2,000 images of CIFAR-10, if they are found. Prints the median test top-1 error each way, the median, lowest and highest
+of the per-seed differences, in points, and the spread over the seeds of the first way.
 """
 
 import argparse
@@ -60,12 +60,12 @@ def error(seed: int, options: dict[str, Any], root: Path | None = None) -> float
 
 
 def either(one: dict[str, Any], other: dict[str, Any]) -> Callable[[int, Path], Pair]:
-    """Two configurations."""
+    """Trains both configurations."""
     return lambda seed, root: (error(seed, one), error(seed, other))
 
 
 def averaged_weights(seed: int, root: Path) -> Pair:
-    """The average of the weights with the running statistics of the weights, and with its own."""
+    """The average of the weights, evaluated with the running statistics of the weights and with its own."""
     of = trial(seed, {**SGD, "train.ema": {"decay": 0.95}})
     result, checkpoint = train(of)
     return evaluated(of, {**checkpoint.model, **checkpoint.ema}), result.records[-1]["test_ema/top1_error"]
@@ -88,7 +88,7 @@ def biased_variance(seed: int, root: Path) -> Pair:
 
 
 def best_epoch(options: dict[str, Any]) -> Callable[[int, Path], Pair]:
-    """The last epoch, and the one with the least test error: which chooses on the test set."""
+    """The last epoch, and the one with the lowest test error, which selects on the test set."""
 
     def measure(seed: int, root: Path) -> Pair:
         errors = [record["test/top1_error"] for record in train(trial(seed, options))[0].records]
@@ -98,7 +98,7 @@ def best_epoch(options: dict[str, Any]) -> Callable[[int, Path], Pair]:
 
 
 def dropout_masks(seed: int, root: Path) -> Pair:
-    """The same seed with other dropout masks: all else is equal, to the bit."""
+    """The same seed with other dropout masks; everything else is identical to the bit."""
     options = {"model": {"name": "wrn", "depth": 10, "widening": 1, "dropout": 0.3}}
     one = error(seed, options)
     with mock.patch("wsnet.training.loop.LayerRandomness", lambda model, seed: LayerRandomness(model, seed + 10_000)):
@@ -161,7 +161,7 @@ def main() -> None:
     arguments = _arguments()
     root = arguments.data_root or data_root()
     torch.set_num_threads(1)
-    print(f"{'':<28} {'one way':>24} {'the other':>24} {'difference [low, high]':>26}  seeds' own spread")
+    print(f"{'':<28} {'one way':>24} {'the other':>24} {'difference [low, high]':>26}  spread over seeds")
     for name in arguments.only or ROWS:
         one, other, measure = ROWS[name]
         try:

@@ -1,10 +1,10 @@
-"""What `train.diagnostics` costs: it measures one step of an epoch, so what that step takes longer is the cost.
+"""The cost of `train.diagnostics`: the extra time of the one step per epoch that it measures.
 
     python benchmarks/diagnostics.py [--threads N] [--batch-size 128] [--rounds 15] [--norm batch] [--compile]
 
-Steps of a ResNet-20 on random images of CIFAR's shape, with and without, take turns in one process. The extra time of a
-measured step (hooks, transfer and arithmetic) is a median over rounds, in steps; divided by the steps of an epoch it is
-the cost. The bar: less than 3 % in an epoch of 390 steps, which is CIFAR's at batch 128.
+Measured and plain steps of a ResNet-20 on random images of CIFAR's shape take turns in one process. The extra time of a
+measured step (hooks, transfer and arithmetic) is a median over rounds, in units of a plain step; divided by the number
+of steps per epoch it is the cost. The bar: less than 3 % in an epoch of 390 steps, as in CIFAR at batch 128.
 """
 
 import argparse
@@ -49,7 +49,7 @@ def main() -> int:
 
 
 def seconds_of_step(training: Training, batch: Batch, *, measured: bool) -> float:
-    """Time of one optimizer step, with all that measuring it takes."""
+    """Time of one optimizer step, including all the work of measuring it."""
     assert training.diagnostics is not None
     _wait(training)
     began = time.perf_counter()

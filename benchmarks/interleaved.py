@@ -1,4 +1,4 @@
-"""Contestants in one process that take turns, so that what else the machine does falls on all of them alike."""
+"""Times several functions in turns in one process, so that other load on the machine affects all of them alike."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -19,15 +19,15 @@ def interleaved(
     """Time every contestant in each of many rounds, in an order that rotates.
 
     Args:
-        contestants: by name, what makes one step.
-        rounds: rounds that count.
-        steps: steps of a turn.
+        contestants: functions that run one step, by name.
+        rounds: rounds that are measured.
+        steps: steps per turn.
         warmup: rounds before those, in which kernels are chosen and compiled.
-        device: `cpu`, or a GPU, whose work is waited for.
+        device: `cpu`, or a GPU, which is synchronized after each turn.
 
     Returns:
-        Seconds of each turn, a mapping by name for each round. A ratio is the median over the rounds of one
-        contestant's seconds over another's in the same round.
+        For each round, the seconds of each contestant's turn by name. A ratio is the median over the rounds of one
+        contestant's seconds divided by another's in the same round.
     """
     names, measured = list(contestants), []
     for number in range(-warmup, rounds):

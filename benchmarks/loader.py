@@ -1,16 +1,16 @@
-"""The loader of streamed sets against plain ImageFolder and torchvision, as a ratio of images per second.
+"""The loader for streamed sets compared with plain ImageFolder and torchvision, as a ratio of images per second.
 
     python benchmarks/loader.py [--workers 2] [--steps 4] [--rounds 15] [--images 512] [--folder DIR]
 
-Both load training batches of 128 images, 224 pixels, from the same folder of JPEGs with as many DataLoader workers:
+Both load training batches of 128 images, 224 pixels, from the same folder of JPEGs with the same number of workers:
 
     wsnet     Batches: decoded, cropped and resized as bytes, normalized by the training process
-    plain     ImageFolder, RandomResizedCrop, RandomHorizontalFlip, ToTensor, Normalize for one PIL image after the
-              other, as in torchvision's reference script; DataLoader(shuffle=True)
+    plain     ImageFolder, RandomResizedCrop, RandomHorizontalFlip, ToTensor, Normalize on one PIL image at a time,
+              as in torchvision's reference script; DataLoader(shuffle=True)
 
-Without --folder the images are made up: smooth, with noise, of ImageNet's size distribution (about 500 x 375 with a
-spread, some upright, a few large; JPEG quality 90, 120 kB each on average). Both run in this one process and take turns
-every few steps; workers are stopped while it is not their turn, and what they had prepared before it is used up first.
+Without --folder the images are synthetic: smooth, with noise, of ImageNet's size distribution (about 500 x 375 with a
+spread, some upright, a few large; JPEG quality 90, 120 kB each on average). Both run in this process and take turns
+every few steps. Workers are stopped while it is not their turn, and the batches they had prefetched are consumed first.
 The ratio is the median over the rounds, shown with its quartiles.
 """
 
@@ -47,7 +47,7 @@ def main() -> int:
         os.environ["WSNET_CACHE"] = scratch
         folder = Path(arguments.folder) if arguments.folder else make_up(Path(scratch) / "images", arguments.images)
         what = f"{arguments.rounds} rounds of {arguments.steps} batches of {BATCH}, {arguments.workers} workers"
-        print(f"{'made-up JPEGs' if not arguments.folder else folder}; {what}")
+        print(f"{'synthetic JPEGs' if not arguments.folder else folder}; {what}")
         contestants = {"wsnet": wsnet(folder, arguments.workers), "plain": plain(folder, arguments.workers)}
         rounds = measure(contestants, steps=arguments.steps, rounds=arguments.rounds)
     for name in contestants:
@@ -70,7 +70,7 @@ def wsnet(folder: Path, workers: int) -> Steps:
 
 
 def plain(folder: Path, workers: int) -> Steps:
-    """As torchvision's references/classification/train.py does it."""
+    """Batches as in torchvision's references/classification/train.py."""
     transform = transforms.Compose(
         [
             transforms.RandomResizedCrop(224),
@@ -87,7 +87,7 @@ def plain(folder: Path, workers: int) -> Steps:
 
 
 def measure(contestants: dict[str, Steps], *, steps: int, rounds: int) -> list[dict[str, float]]:
-    """Seconds of each contestant's steps in each round; they take turns at going first."""
+    """Seconds of each contestant's steps in each round; the one that goes first alternates."""
     workers: dict[str, list[int]] = {}
     for name, made in contestants.items():  # The first step starts the workers.
         before = set(_children())
@@ -102,11 +102,11 @@ def measure(contestants: dict[str, Steps], *, steps: int, rounds: int) -> list[d
         return found
     finally:
         for stopped in workers.values():
-            _signal(stopped, signal.SIGCONT)  # A stopped worker could not end.
+            _signal(stopped, signal.SIGCONT)  # A stopped worker could not exit.
 
 
 def _turn(made: Steps, workers: list[int], steps: int) -> float:
-    """Seconds of some steps, after as many as the workers may have had ready (two each, and what was under way)."""
+    """Seconds of some steps, after consuming the batches that the workers may have prefetched (two each)."""
     _signal(workers, signal.SIGCONT)
     for _ in range(2 * len(workers)):
         next(made)
@@ -119,7 +119,7 @@ def _turn(made: Steps, workers: list[int], steps: int) -> float:
 
 
 def make_up(folder: Path, count: int) -> Path:
-    """Write train/ with `count` images and val/ with one a class."""
+    """Write train/ with `count` images and val/ with one per class."""
     generator = np.random.default_rng(0)
     for split, images in (("train", count), ("val", CLASSES)):
         for number in range(images):
@@ -132,7 +132,7 @@ def make_up(folder: Path, count: int) -> Path:
 def _picture(generator: np.random.Generator) -> Image.Image:
     kind = generator.random()
     width, height = (500, int(generator.normal(375, 40))) if kind < 0.75 else (int(generator.normal(375, 40)), 500)
-    if kind > 0.95:  # ImageNet's mean size is about 500 x 400, with a tail of photographs of some megapixels.
+    if kind > 0.95:  # ImageNet's mean size is about 500 x 400, with a tail of photographs of several megapixels.
         scale = generator.uniform(1.5, 4)
         width, height = int(width * scale), int(height * scale)
     small = generator.integers(0, 256, (12, 16, 3), dtype=np.uint8)
@@ -152,10 +152,10 @@ def _signal(pids: list[int], number: signal.Signals) -> None:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--workers", type=int, default=2, help="DataLoader workers of each (default: 2)")
-    parser.add_argument("--steps", type=int, default=4, help="batches of each in a round (default: 4)")
+    parser.add_argument("--workers", type=int, default=2, help="DataLoader workers for each (default: 2)")
+    parser.add_argument("--steps", type=int, default=4, help="batches per turn (default: 4)")
     parser.add_argument("--rounds", type=int, default=15, help="rounds, at least 2 (default: 15)")
-    parser.add_argument("--images", type=int, default=512, help="made-up training images (default: 512)")
+    parser.add_argument("--images", type=int, default=512, help="synthetic training images (default: 512)")
     parser.add_argument("--folder", help="a folder with train/<class>/* and val/<class>/* instead")
     return parser.parse_args()
 

@@ -1,18 +1,18 @@
-"""What the training loop costs, as ratios of images per second.
+"""The efficiency of the training loop, as ratios of images per second.
 
     python benchmarks/loop_efficiency.py [--threads N] [--steps 4] [--rounds 25] [--data-root DIR]
 
 Four ways to train a ResNet-20 on images of CIFAR-10's shape (batch 128, SGD with momentum, random crop and flip):
 
     wsnet     wsnet's own loop: Training, as `fit` runs it (data, augmentation, learning rate, meter)
-    bare      forward, backward and step alone, on batches that lie ready; the same model, optimizer and memory format
-    usual     in the style of torchvision's reference script: DataLoader with 2 workers, transforms of one PIL image
-              after the other, contiguous memory, .item() for loss and accuracy at every step
-    tuned     a plain loop by someone who knows torch: batched crop and flip, channels_last, foreach SGD, no .item()
+    bare      forward, backward and step alone, on prepared batches; the same model, optimizer and memory format
+    usual     in the style of torchvision's reference script: DataLoader with 2 workers, transforms on one PIL image
+              at a time, contiguous memory, .item() for loss and accuracy at every step
+    tuned     a plain loop by an experienced torch user: batched crop and flip, channels_last, foreach SGD, no .item()
 
-and three ratios: wsnet / bare (bar: 0.97), wsnet / usual (bar: 1.35), wsnet / tuned. All run in this one
-process and take turns every few steps, so that what else the machine does hits them alike; the worker processes of the
-usual script are stopped while it is not its turn. A ratio is the median over the rounds, shown with their quartiles.
+Prints three ratios: wsnet / bare (bar: 0.97), wsnet / usual (bar: 1.35), wsnet / tuned. All run in this process and
+take turns every few steps, so that other load on the machine affects them alike; the worker processes of the usual
+script are stopped while it is not its turn. Each ratio is the median over the rounds, shown with its quartiles.
 """
 
 import argparse
@@ -70,11 +70,11 @@ def measure(contestants: dict[str, Steps], *, steps: int, rounds: int) -> list[d
             found.append({name: _run(name, contestants[name], steps) for name in names[first:] + names[:first]})
         return found
     finally:
-        _signal_workers(signal.SIGCONT)  # A stopped worker could not end.
+        _signal_workers(signal.SIGCONT)  # A stopped worker could not exit.
 
 
 def wsnet(trial: Trial) -> Steps:
-    """The steps of `Training`, in epochs of 20: what an epoch costs (its order, reading the meter) counts too much."""
+    """The steps of `Training`, in epochs of 20 steps, which overstates the costs per epoch (shuffling, the meter)."""
     training = Training(trial)
     step = 0
     for epoch in itertools.count(1):
@@ -88,7 +88,7 @@ def wsnet(trial: Trial) -> Steps:
 
 
 def bare(trial: Trial) -> Steps:
-    """Forward, backward, step, on ready batches."""
+    """Forward, backward and step on prepared batches."""
     training = Training(trial)
     batches = list(itertools.islice(training.batches.epoch(1), 8))
     model, optimizer = training.model.train(), training.optimizer
@@ -101,7 +101,7 @@ def bare(trial: Trial) -> Steps:
 
 
 def usual(trial: Trial) -> Steps:
-    """As torchvision's references/classification/train.py does it."""
+    """Training as in torchvision's references/classification/train.py."""
     from PIL import Image
     from torch.utils.data import DataLoader, Dataset
     from torchvision import transforms
@@ -142,7 +142,7 @@ def usual(trial: Trial) -> Steps:
 
 
 def tuned(trial: Trial) -> Steps:
-    """All in one thread of Python and in few kernels; loss and hits are added up on the device."""
+    """One Python thread and few kernels; loss and hits are accumulated on the device."""
     images = torch.from_numpy(np.ascontiguousarray(trial.images.train.images)).permute(0, 3, 1, 2)
     labels = torch.from_numpy(np.ascontiguousarray(trial.images.train.labels))
     mean, std = (torch.tensor(values).view(1, 3, 1, 1) * 255 for values in (trial.images.mean, trial.images.std))
@@ -181,7 +181,7 @@ def _model(trial: Trial) -> nn.Module:
 
 
 def _run(name: str, steps: Steps, count: int) -> float:
-    """Seconds of some steps; the workers of whoever has some are awake meanwhile only."""
+    """Seconds of some steps; worker processes run only during their own contestant's turn."""
     if name == "usual":
         _signal_workers(signal.SIGCONT)
     began = time.perf_counter()
@@ -211,7 +211,7 @@ def _config(threads: int) -> TrialConfig:
 
 
 def _images(config: TrialConfig, root: str | None) -> tuple[ImageSplits, str]:
-    """CIFAR-10, or made-up images of its shape: the time is the same."""
+    """CIFAR-10, or random images of its shape, which take the same time."""
     try:
         return load(config.data, root=data_root(root)), "CIFAR-10"
     except DataError:
@@ -220,11 +220,11 @@ def _images(config: TrialConfig, root: str | None) -> tuple[ImageSplits, str]:
         split = ImageSet(pixels, generator.integers(0, 10, len(pixels)))
         how: dict[str, Any] = {"mean": facts.mean, "std": facts.std, "classes": tuple(map(str, range(10)))}
         made_up = ImageSplits(train=split, validation=None, test=split, hash="made up", **how)
-        return made_up, "made-up images"
+        return made_up, "random images"
 
 
 def _print(rounds: list[dict[str, float]], steps: int) -> int:
-    """Print the table; 1 where a bar is missed."""
+    """Print the table; return 1 if a bar is missed."""
     missed = 0
     for name in ("wsnet", *BARS):
         print(f"{name:8}{steps * BATCH / statistics.median(seconds[name] for seconds in rounds):8.0f} images/s")
@@ -239,7 +239,7 @@ def _print(rounds: list[dict[str, float]], steps: int) -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads of every loop (default: 2)")
-    parser.add_argument("--steps", type=int, default=4, help="steps of each loop in a round (default: 4)")
+    parser.add_argument("--steps", type=int, default=4, help="steps per turn (default: 4)")
     parser.add_argument("--rounds", type=int, default=25, help="rounds, at least 2 (default: 25)")
     parser.add_argument("--data-root", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     return parser.parse_args()

@@ -1,11 +1,11 @@
-"""What small micro-batches cost: seconds of a training step, as a ratio to the whole batch at once.
+"""The cost of small micro-batches: time of a training step relative to running the whole batch at once.
 
     python benchmarks/micro_batches.py [--threads N] [--steps N] [--rounds N] [--sizes 1 8 64] [--device D]
 
-Steps of a ResNet-20 on 256 random images of 3x32x32 (forward, backward, SGD), for each norm with micro-batches of each
-size, as the plan of wsnet has it and (`loop`) as the loop over micro-batches that the plan stands for, in one process,
-taking turns in an order that rotates. A ratio is the median over the rounds, with their quartiles. The bar is 1.05 for
-group norm with standardized weights and micro-batches of 1.
+Steps of a ResNet-20 on 256 random images of 3x32x32 (forward, backward, SGD), for each norm and micro-batch size: as
+wsnet plans them, and (`loop`) as the equivalent loop over micro-batches. They take turns in one process, in an order
+that rotates. Each ratio is the median over the rounds, shown with its quartiles. The bar is 1.05 for group norm with
+standardized weights and micro-batches of 1.
 """
 
 import argparse

@@ -1,11 +1,11 @@
-"""What this project's way to write a network costs: seconds of a training step, as a ratio to a plain script's net.
+"""The cost of wsnet's networks: time of a training step relative to a network written in a plain script.
 
     python benchmarks/model_step.py [--threads N] [--steps N] [--rounds N] [--device D]
 
-Forward, backward and SGD step of a ResNet-20 with batch norm on 128 images of 3x32x32, as `wsnet.models` builds it and
-as a plain script writes it in torchvision's style (below), with the same weights, memory format and optimizer, in one
-process, taking turns every few steps in an order that rotates. A ratio is the median over the rounds, shown with their
-quartiles. The bar is 1.03.
+Forward, backward and SGD step of a ResNet-20 with batch norm on 128 images of 3x32x32, as built by `wsnet.models` and
+as written in torchvision's style (below), with the same weights, memory format and optimizer. They take turns every few
+steps in one process, in an order that rotates. The ratio is the median over the rounds, shown with its quartiles. The
+bar is 1.03.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def step(model: nn.Module, arguments: argparse.Namespace) -> Callable[[], None]:
-    """A function that makes one training step."""
+    """A function that runs one training step."""
     model.to(arguments.device).to(memory_format=torch.channels_last).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1, momentum=0.9, weight_decay=1e-4)
     generator = torch.Generator().manual_seed(0)
@@ -118,7 +118,7 @@ class PlainResNet(nn.Module):
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--steps", type=int, default=2, help="steps of each in a round (default: 2)")
+    parser.add_argument("--steps", type=int, default=2, help="steps per turn (default: 2)")
     parser.add_argument("--rounds", type=int, default=30, help="rounds, at least 2 (default: 30)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
     return parser.parse_args()

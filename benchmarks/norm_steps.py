@@ -1,11 +1,11 @@
-"""What each norm costs in a network: seconds of a ResNet-20 training step, as a ratio to the step with batch norm.
+"""The cost of each norm in a network: time of a ResNet-20 training step relative to the step with batch norm.
 
     python benchmarks/norm_steps.py [--threads N] [--rounds N] [--batches N ...] [--layouts L ...] [--device D]
 
-Forward, backward and SGD step on random images of 3x32x32, all norms in one process, taking turns in an order that
-rotates; a turn takes about as many images whatever the batch. A ratio is the median over the rounds of a norm's seconds
-over batch norm's in the same round. Prints a table in Markdown. `online` is compiled C++ on CPUs where there is a
-compiler (WSNET_KERNELS=0 turns that off).
+Forward, backward and SGD step on random images of 3x32x32. All norms take turns in one process, in an order that
+rotates; a turn uses about the same number of images at any batch size. Each ratio is the median over the rounds of a
+norm's time divided by batch norm's in the same round. Prints a Markdown table. On CPUs with a C++ compiler, `online`
+uses the compiled kernel (WSNET_KERNELS=0 turns it off).
 """
 
 import argparse

@@ -1,19 +1,19 @@
-"""What a normalization costs, forward and backward, as ratios of the time of BatchNorm2d on the same tensor.
+"""The cost of a normalization, forward and backward, relative to BatchNorm2d on the same tensor.
 
     python benchmarks/norms.py [--threads 2] [--rounds 60] [--device cpu|cuda] [--dtype float32] [--no-loop]
                                [--quantile 0.5]
 
-For three shapes, contiguous and channels_last, beside eager batch norm:
+For three shapes, contiguous and channels_last, compared with eager batch norm:
 
     online           OnlineNorm2d with layer scaling, eager           (goal: 1.0)
     online compiled  the same under torch.compile                     (goal: 1.0)
-    online torch     eager, from torch operations alone: what runs where there is no C++ compiler (CPU only)
+    online torch     eager, in torch operations only, as used without a C++ compiler (CPU only)
     batch compiled   BatchNorm2d under torch.compile
     group            GroupNorm of 8 groups, eager
-    loop             online norm as the paper has it, one sample after the other (bar: online at least 5 times faster)
+    loop             online norm as written in the paper, sample by sample (bar: online at least 5 times faster)
 
-All take turns within a round, in an order that rotates, so that what else the machine does hits them alike. A ratio is
-the ratio of the medians over the rounds; on a busy machine, where medians tell what others do, `--quantile 0.1`.
+All take turns within a round, in an order that rotates, so that other load on the machine affects them alike. Each
+ratio is a ratio of medians over the rounds. On a busy machine, medians measure the load; use `--quantile 0.1`.
 """
 
 import argparse
@@ -32,7 +32,7 @@ from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.online_norm_kernels import kernels
 
 SHAPES = ((128, 16, 32, 32), (32, 64, 32, 32), (128, 64, 8, 8))
-SEEN = {  # What a first implementation took: online, online compiled.
+SEEN = {  # Ratios of the first implementation: online, online compiled.
     (SHAPES[0], False): (1.22, 0.54),
     (SHAPES[0], True): (1.97, 1.19),
     (SHAPES[1], False): (1.16, 0.47),
@@ -76,7 +76,7 @@ def main() -> int:
 def contestants(
     shape: tuple[int, ...], *, channels_last: bool, device: torch.device, dtype: torch.dtype
 ) -> dict[str, Step]:
-    """One step of forward and backward for each."""
+    """One forward and backward step of each."""
     generator = torch.Generator().manual_seed(0)
     layout = torch.channels_last if channels_last else torch.contiguous_format
 
@@ -109,7 +109,7 @@ def contestants(
         without = of(OnlineNorm2d(channels))
 
         def run() -> None:
-            # A MagicMock would take a millisecond to make, within the time that is measured.
+            # Creating a MagicMock would add a millisecond to the measured time.
             with mock.patch.object(online_norm_kernels, "serves", _never):
                 without()
 
@@ -162,9 +162,9 @@ def loop(x: Tensor, grad: Tensor) -> Step:
 
 
 def measure(steps: dict[str, Step], *, rounds: int, quantile: float, device: torch.device) -> dict[str, float]:
-    """That quantile of the seconds of each; the loop takes part in one round of six."""
+    """The quantile over the rounds of each contestant's seconds; the loop runs in one round of six."""
     names = list(steps)
-    for name in names:  # Compiles, fills caches.
+    for name in names:  # Compile and fill caches.
         for _ in range(1 if name == "loop" else 4):
             steps[name]()
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -197,7 +197,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--quantile", type=float, default=0.5, help="of the seconds over rounds (default: the median)")
-    parser.add_argument("--no-loop", dest="loop", action="store_false", help="leave the sequential loop out")
+    parser.add_argument("--no-loop", dest="loop", action="store_false", help="skip the sequential loop")
     return parser.parse_args()
 
 

@@ -1,20 +1,20 @@
-"""How long a trial takes to its first batch, and how often processes that start at once decode the images.
+"""The time from a trial's start to its first batch, and how often processes that start at once decode the images.
 
     python benchmarks/start.py [--trials 20] [--processes 10] [--data-root DIR]
 
 CIFAR-10, ResNet-20, batch 128, random crop and flip, with the images in the cache:
 
-    images, first batch    from nothing to the first training batch in a process that has just imported its libraries:
-                           the set is found and mapped, the epoch's order and crops are drawn (bar: 0.1 s)
-    with a validation set  the same with 5,000 images carved out: one copy of the set (no bar)
+    images, first batch    to the first training batch in a process that has just imported its libraries: finding and
+                           mapping the set, drawing the epoch's order and crops (bar: 0.1 s)
+    with a validation set  the same with a split of 5,000 images, which copies the set once (no bar)
     a trial, first batch   from `Trial.prepare` to the first training batch, with the model and the optimizer, in a
-                           process that has trained before, as a sweep's are (bar: 0.1 s)
-    the first in a process the same; torch imports its compiler when it makes the first optimizer (no bar)
+                           process that has trained before, as in a sweep (bar: 0.1 s)
+    the first in a process the same; torch imports its compiler when it creates the first optimizer (no bar)
 
-each the median, with the slowest and the CPU time; and with a cache that is empty:
+For each, prints the median, the slowest and the CPU time. Then, with an empty cache:
 
-    decoded                times that processes that start at the same moment decode the set (bar: 1)
-    all have it            seconds until the last of them has the images, and of one process alone
+    decoded                how often processes that start at the same moment decode the set (bar: 1)
+    all have it            seconds until the last of them has the images, and for one process alone
 """
 
 import argparse
@@ -34,7 +34,7 @@ from wsnet.training import Training, Trial
 
 BAR = 0.1
 Seconds = tuple[float, float]
-"""By the clock, and of CPU time (which tells what a busy machine would hide)."""
+"""Wall-clock and CPU time (CPU time is comparable on a busy machine too)."""
 
 
 def main() -> int:
@@ -45,14 +45,14 @@ def main() -> int:
     except DataError as error:
         print(error, file=sys.stderr)
         return 2
-    context = multiprocessing.get_context("forkserver")  # each child begins as a process with its imports done
+    context = multiprocessing.get_context("forkserver")  # each child starts with its imports done
     context.set_forkserver_preload(["wsnet.training"])
     missed = warm(context, root, arguments.trials)
     return min(1, missed + cold(context, root, arguments.processes))
 
 
 def warm(context: ForkServerContext, root: Path, trials: int) -> int:
-    """Print the times with a warm cache; returns how many bars are missed."""
+    """Print the times with a warm cache; return how many bars are missed."""
     plain, validation = ([_in_child(context, _first_batch, root, size) for _ in range(15)] for size in (0, 5000))
     first, *later = _in_child(context, _trials, root, trials)
     missed = _line("images, first batch", plain, BAR)
@@ -63,7 +63,7 @@ def warm(context: ForkServerContext, root: Path, trials: int) -> int:
 
 
 def cold(context: ForkServerContext, root: Path, processes: int) -> int:
-    """Print what happens with an empty cache; returns whether the bar is missed."""
+    """Print what happens with an empty cache; return whether the bar is missed."""
     alone = _at_once(context, root, 1)
     together = _at_once(context, root, processes)
     decodes = sum(count for count, _, _ in together)
@@ -103,7 +103,7 @@ def _since(began: Seconds) -> Seconds:
 
 
 def _at_once(context: ForkServerContext, root: Path, processes: int) -> list[tuple[int, str, float]]:
-    """Decodes, hash and seconds of each of some processes that load the set into one empty cache."""
+    """Decodes, hash and seconds of each of several processes that load the set into one empty cache."""
     with tempfile.TemporaryDirectory() as cache:
         together, results = context.Barrier(processes), context.SimpleQueue()
         children = [
@@ -168,7 +168,7 @@ def _line(what: str, measured: list[Seconds], bar: float | None = None) -> int:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=20, help="trials one after the other (default: 20)")
+    parser.add_argument("--trials", type=int, default=20, help="trials run one after another (default: 20)")
     parser.add_argument("--processes", type=int, default=10, help="processes that start at once (default: 10)")
     parser.add_argument("--data-root", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     return parser.parse_args()

@@ -1,12 +1,12 @@
-"""What a trial costs beyond its training: slot time outside `fit`, per trial, over the trials of a sweep file.
+"""The overhead of a trial: time per trial spent outside `fit`, over the trials of a sweep file.
 
     python benchmarks/trial_overhead.py [SWEEP.yaml] [--compared N]
 
 Runs the sweep through `wsnet.sweep.run.run` (Ray Tune with reused actors), then N of its trials as plain Tune
-functions without reuse, and N as one-worker TorchTrainers. A trial's time inside `fit` is from its execution.json
-(written first) to its final status.json (written last); a slot's time from its first trial's start to its last one's
-end. Ray's own start and what comes before a slot's first trial (a new process, the import of torch) are printed
-apart. The bar is 0.15 s a trial.
+functions without reuse, and N as one-worker TorchTrainers. A slot is a place where one trial runs at a time. A trial's
+time inside `fit` is from its execution.json (written first) to its final status.json (written last); a slot's time is
+from the start of its first trial to the end of its last one. The start of Ray and the time before a slot's first trial
+(a new process, the import of torch) are printed separately. The bar is 0.15 s per trial.
 """
 
 import argparse
@@ -38,7 +38,7 @@ def spans(sweep: Folder, trial_ids: list[str]) -> list[Span]:
 
 
 def slots_of(trials: list[Span]) -> list[list[Span]]:
-    """Deal trials to slots: each to the slot that was free last before it started."""
+    """Assign each trial to the slot that became free most recently before it started."""
     slots: list[list[Span]] = []
     for start, end in trials:
         free = [slot for slot in slots if slot[-1][1] <= start]
@@ -50,7 +50,7 @@ def slots_of(trials: list[Span]) -> list[list[Span]]:
 
 
 def show(name: str, trials: list[Span], began: float) -> float:
-    """Print a line and return the overhead per trial in seconds."""
+    """Print one line and return the overhead per trial in seconds."""
     slots = slots_of(trials)
     slot_time = sum(slot[-1][1] - slot[0][0] for slot in slots)
     inside = sum(end - start for start, end in trials)
@@ -64,7 +64,7 @@ def show(name: str, trials: list[Span], began: float) -> float:
 
 
 def tuned(function: Any, plan: Plan, count: int, need: dict[str, float], jobs: Jobs, slots: int) -> None:
-    """Some trials of the plan through Tune without reused actors."""
+    """Run the first `count` trials of the plan through Tune without reused actors."""
     from ray import tune
 
     ids = [trial.entry.trial_id for trial in plan.trials[:count]]
@@ -79,7 +79,7 @@ def tuned(function: Any, plan: Plan, count: int, need: dict[str, float], jobs: J
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("sweep", nargs="?", default="sweeps/quickstart.yaml")
-    parser.add_argument("--compared", type=int, default=6, help="trials of each comparison (default: 6)")
+    parser.add_argument("--compared", type=int, default=6, help="trials per comparison (default: 6)")
     arguments = parser.parse_args()
     plan = make_plan(read_sweep(arguments.sweep), arguments.sweep, root=data_root())
     ids = [trial.entry.trial_id for trial in plan.trials]

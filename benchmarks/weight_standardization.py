@@ -1,11 +1,11 @@
-"""What weight reparametrization costs: seconds of a training step, as a ratio to plain weights.
+"""The cost of weight reparametrization: time of a training step relative to plain weights.
 
     python benchmarks/weight_standardization.py [--threads N] [--steps N] [--rounds N] [--micro-batches N] [--device D]
 
-Forward, backward and SGD step of a ResNet-20 with group norm on 128 images of 3x32x32, with weights plain, standardized
-and normalized, in one process, taking turns every few steps in an order that rotates. A ratio is the median over the
-rounds, shown with their quartiles. The bar for standardized weights is 1.15 with the whole batch at once. With
-micro-batches the filters are computed anew for each, or (`once`) by `once_per_step`.
+Forward, backward and SGD step of a ResNet-20 with group norm on 128 images of 3x32x32, with plain, standardized and
+normalized weights. They take turns every few steps in one process, in an order that rotates. Each ratio is the median
+over the rounds, shown with its quartiles. The bar for standardized weights is 1.15 with the whole batch at once. With
+micro-batches, the filters are computed for each micro-batch or (`once`) once per step, by `once_per_step`.
 """
 
 import argparse
@@ -48,7 +48,7 @@ def main() -> int:
 
 
 def step(weight: str, arguments: argparse.Namespace, once: bool = False) -> Callable[[], None]:
-    """A function that makes one training step."""
+    """A function that runs one training step."""
     norm = {"name": "group", "groups": 8}
     config = {"name": "cifar_resnet", "depth": 20, "norm": norm, "weight": weight}
     model = build(TypeAdapter(ModelConfig).validate_python(config), classes=10, shape=(3, 32, 32))
@@ -72,7 +72,7 @@ def step(weight: str, arguments: argparse.Namespace, once: bool = False) -> Call
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=2, help="CPU threads (default: 2)")
-    parser.add_argument("--steps", type=int, default=3, help="steps of each in a round (default: 3)")
+    parser.add_argument("--steps", type=int, default=3, help="steps per turn (default: 3)")
     parser.add_argument("--rounds", type=int, default=20, help="rounds, at least 2 (default: 20)")
     parser.add_argument("--micro-batches", type=int, default=1, help="parts of the batch (default: 1)")
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
