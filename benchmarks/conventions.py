@@ -22,7 +22,7 @@ from torch import Tensor, nn
 from wsnet.config import TrialConfig
 from wsnet.config.reading.located import Located
 from wsnet.data import DataError
-from wsnet.data.augment import Augment
+from wsnet.data.augment_bytes import CropFlip
 from wsnet.data.cache import data_root
 from wsnet.layers import LayerRandomness
 from wsnet.storage import Folder
@@ -123,8 +123,8 @@ def padding(seed: int, root: Path) -> Pair:
 @contextmanager
 def padded_with(colour: Tensor) -> Iterator[None]:
     """Bytes wrap round: (image - colour), padded with 0, + colour is the image padded with the colour."""
-    plain = Augment.__call__
-    with mock.patch.object(Augment, "__call__", lambda self, images, v: plain(self, images - colour, v) + colour):
+    plain = CropFlip.__call__
+    with mock.patch.object(CropFlip, "__call__", lambda self, images, v: plain(self, images - colour, v) + colour):
         yield
 
 

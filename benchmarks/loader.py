@@ -4,7 +4,7 @@
 
 Both load training batches of 128 images, 224 pixels, from the same folder of JPEGs with the same number of workers:
 
-    wsnet     StreamedBatches: decoded, cropped and resized as bytes, normalized by the training process
+    wsnet     Batches: decoded, cropped and resized as bytes, normalized by the training process
     plain     ImageFolder, RandomResizedCrop, RandomHorizontalFlip, ToTensor, Normalize on one PIL image at a time,
               as in torchvision's reference script; DataLoader(shuffle=True)
 
@@ -60,7 +60,7 @@ def main() -> int:
 
 
 def wsnet(folder: Path, workers: int) -> Steps:
-    """Batches of `StreamedBatches`, epoch after epoch."""
+    """Batches of a training, epoch after epoch."""
     images = load(data_config(name="folder", path=str(folder), stream=True))
     assert isinstance(images.train, ImageFiles)
     augment = AugmentConfig(flip=True)

@@ -119,13 +119,13 @@ def _at_once(context: ForkServerContext, root: Path, processes: int) -> list[tup
 
 def _load(root: Path, cache: str, together: Any, results: Any) -> None:
     os.environ["WSNET_CACHE"] = cache
-    decode, calls = sources.Source.decode, []
+    decode, calls = sources.FoundSet.decode, []
 
-    def counted(source: sources.Source) -> Any:
+    def counted(source: sources.FoundSet) -> Any:
         calls.append(source)
         return decode(source)
 
-    sources.Source.decode = counted  # type: ignore[method-assign]
+    sources.FoundSet.decode = counted  # type: ignore[method-assign]
     config = _config().data
     together.wait()
     began = time.perf_counter()

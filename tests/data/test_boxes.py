@@ -9,11 +9,17 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from wsnet.config.augment import CutoutConfig, RandomErasingConfig, RandomResizedCropConfig
-from wsnet.data.boxes import covered, crop_boxes, cutout_boxes, erasing_boxes, square_boxes, uncovered
+from wsnet.data.boxes import covered, cutout_boxes, erasing_boxes, square_boxes, uncovered
+from wsnet.data.crop import crop_attempts
+from wsnet.data.random import Draws
 
-MANY = torch.arange(20_000)
+MANY = Draws(0, 1, torch.arange(20_000))
 SIZE = {"height": 32, "width": 40}
 CROP = RandomResizedCropConfig()
+
+
+def crop_boxes(config: RandomResizedCropConfig, draws: Draws, *, height: int, width: int) -> Tensor:
+    return torch.from_numpy(crop_attempts(config, draws).boxes(height, width))
 
 
 def same_distribution(ours: Tensor, theirs: Tensor) -> bool:
@@ -34,7 +40,7 @@ def torchvision_boxes(transform: v2.Transform, count: int = 4000) -> Tensor:
 
 
 def test_crops_are_distributed_like_torchvision() -> None:
-    ours = crop_boxes(CROP, 0, 1, MANY, **SIZE)
+    ours = crop_boxes(CROP, MANY, **SIZE)
     theirs = torchvision_boxes(v2.RandomResizedCrop(32))
     assert same_distribution(ours, theirs)
     areas = [(boxes[:, 2] * boxes[:, 3])[:, None] for boxes in (ours, theirs)]
@@ -43,7 +49,7 @@ def test_crops_are_distributed_like_torchvision() -> None:
 
 def test_crops_that_never_fit_are_the_central_ones_of_torchvision() -> None:
     for ratio in ((3.0, 4.0), (0.2, 0.3)):
-        ours = crop_boxes(RandomResizedCropConfig(scale=(1.0, 1.0), ratio=ratio), 0, 1, torch.arange(3), **SIZE)
+        ours = crop_boxes(RandomResizedCropConfig(scale=(1.0, 1.0), ratio=ratio), Draws(0, 1, torch.arange(3)), **SIZE)
         theirs = torchvision_boxes(v2.RandomResizedCrop(32, scale=(1, 1), ratio=ratio), 1)
         assert (ours == theirs).all()
 
@@ -51,7 +57,7 @@ def test_crops_that_never_fit_are_the_central_ones_of_torchvision() -> None:
 def test_erasing_is_distributed_like_torchvision_with_a_log_aspect() -> None:
     config = RandomErasingConfig(probability=1.0, log_aspect=True)
     theirs = torchvision_boxes(v2.RandomErasing(p=1, scale=(0.02, 0.4), ratio=(0.3, 1 / 0.3)))
-    assert same_distribution(erasing_boxes(config, 0, 1, MANY, **SIZE), theirs)
+    assert same_distribution(erasing_boxes(config, MANY, **SIZE), theirs)
 
 
 def published_erasing(generator: torch.Generator) -> list[int]:
@@ -70,23 +76,21 @@ def published_erasing(generator: torch.Generator) -> list[int]:
 def test_erasing_is_distributed_as_published() -> None:
     generator = torch.Generator().manual_seed(0)
     theirs = torch.tensor([published_erasing(generator) for _ in range(4000)])
-    ours = erasing_boxes(RandomErasingConfig(probability=1.0), 0, 1, MANY, **SIZE)
+    ours = erasing_boxes(RandomErasingConfig(probability=1.0), MANY, **SIZE)
     assert same_distribution(ours, theirs)
-    assert not same_distribution(
-        ours, erasing_boxes(RandomErasingConfig(probability=1, log_aspect=True), 0, 1, MANY, **SIZE)
-    )
+    assert not same_distribution(ours, erasing_boxes(RandomErasingConfig(probability=1, log_aspect=True), MANY, **SIZE))
 
 
 def test_erasing_and_cutout_leave_the_other_images_alone() -> None:
-    cutout = cutout_boxes(CutoutConfig(size=8, probability=0.3), 0, 1, MANY, **SIZE)
-    erasing = erasing_boxes(RandomErasingConfig(), 0, 1, MANY, **SIZE)
+    cutout = cutout_boxes(CutoutConfig(size=8, probability=0.3), MANY, **SIZE)
+    erasing = erasing_boxes(RandomErasingConfig(), MANY, **SIZE)
     for boxes, probability in ((cutout, 0.3), (erasing, 0.5)):
         assert abs((boxes[:, 2] > 0).double().mean() - probability) < 0.015
 
 
 @pytest.mark.parametrize(("size", "places"), [(16, 33), (7, 32)])
 def test_cutouts_centre_is_anywhere_in_the_image(size: int, places: int) -> None:
-    boxes = cutout_boxes(CutoutConfig(size=size), 0, 1, MANY, height=32, width=32)
+    boxes = cutout_boxes(CutoutConfig(size=size), MANY, height=32, width=32)
     for side in (0, 1):
         counts = torch.bincount(boxes[:, side] + size // 2)
         expected = len(boxes) / places
@@ -115,7 +119,8 @@ def test_what_is_covered_is_what_slicing_says(memory_format: torch.memory_format
 
 def test_boxes_depend_on_the_sample_the_epoch_and_the_seed_only() -> None:
     order = torch.randperm(100, generator=torch.Generator().manual_seed(1))
-    whole = crop_boxes(CROP, 3, 2, torch.arange(100), **SIZE)
-    assert torch.equal(whole[order], torch.cat([crop_boxes(CROP, 3, 2, part, **SIZE) for part in order.split(7)]))
+    whole = crop_boxes(CROP, Draws(3, 2, torch.arange(100)), **SIZE)
+    parts = [crop_boxes(CROP, Draws(3, 2, part), **SIZE) for part in order.split(7)]
+    assert torch.equal(whole[order], torch.cat(parts))
     for seed, epoch in ((4, 2), (3, 3)):
-        assert not torch.equal(whole, crop_boxes(CROP, seed, epoch, torch.arange(100), **SIZE))
+        assert not torch.equal(whole, crop_boxes(CROP, Draws(seed, epoch, torch.arange(100)), **SIZE))

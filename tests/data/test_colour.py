@@ -11,10 +11,11 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as theirs
 
-from tests.data.test_augment import random_images
+from tests.data.test_augment_bytes import random_images
 from wsnet.config.augment import ColorJitterConfig
 from wsnet.data import colour
 from wsnet.data.colour import greyscale, jittered
+from wsnet.data.random import Draws
 
 JITTER = ColorJitterConfig(brightness=0.4, contrast=0.4, saturation=0.4, hue=0.1)
 CHANGES: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], Any]] = {
@@ -54,7 +55,7 @@ def test_every_order_of_the_changes_is_as_likely(monkeypatch: pytest.MonkeyPatch
 
     monkeypatch.setattr(colour, "_changes", changes)
     images = torch.zeros(12_000, 1, 1, 1, dtype=torch.uint8)
-    orders = Counter(jittered(images, JITTER, 0, 1, torch.arange(12_000)).flatten().tolist())
+    orders = Counter(jittered(images, JITTER, Draws(0, 1, torch.arange(12_000))).flatten().tolist())
     assert len(orders) == 24
     assert sum((count - 500) ** 2 / 500 for count in orders.values()) < 58  # p = 0.0001
 
@@ -64,7 +65,7 @@ def test_jitter_is_distributed_like_torchvision() -> None:
     torch.manual_seed(0)
     transform = v2.ColorJitter(0.4, 0.4, 0.4, 0.1)
     wanted = torch.stack([transform(image) for _ in range(1500)])
-    found = jittered(image.expand(3000, -1, -1, -1), JITTER, 0, 1, torch.arange(3000))
+    found = jittered(image.expand(3000, -1, -1, -1), JITTER, Draws(0, 1, torch.arange(3000)))
     for statistic in (lambda x: x.mean((1, 2, 3)), lambda x: x.std((1, 2, 3)), lambda x: x[:, 0].mean((1, 2))):
         assert ks_2samp(statistic(found.double()).numpy(), statistic(wanted.double()).numpy()).pvalue > 1e-4
 
@@ -72,7 +73,10 @@ def test_jitter_is_distributed_like_torchvision() -> None:
 def test_only_the_given_share_of_images_is_changed() -> None:
     images = random_images(4000, 4, 4).permute(0, 3, 1, 2)
     config = JITTER.model_copy(update={"probability": 0.8})
-    jitter, grey = jittered(images, config, 0, 1, torch.arange(4000)), greyscale(images, 0.2, 0, 1, torch.arange(4000))
+    jitter, grey = (
+        jittered(images, config, Draws(0, 1, torch.arange(4000))),
+        greyscale(images, 0.2, Draws(0, 1, torch.arange(4000))),
+    )
     for found, share in ((jitter, 0.8), (grey, 0.2)):
         changed = (found != images).flatten(1).any(1).double().mean()
         assert abs(changed - share) < 0.025
@@ -80,7 +84,7 @@ def test_only_the_given_share_of_images_is_changed() -> None:
 
 def test_grey_images_are_torchvisions() -> None:
     images = planes(20)
-    found = greyscale(images, 1.0, 0, 1, torch.arange(20))
+    found = greyscale(images, 1.0, Draws(0, 1, torch.arange(20)))
     assert torch.equal(found, theirs.rgb_to_grayscale(images, num_output_channels=3))
 
 
@@ -89,6 +93,6 @@ def test_an_image_is_changed_alike_whatever_its_batch() -> None:
     config = JITTER.model_copy(update={"probability": 0.8})
 
     def changed(samples: Tensor) -> Tensor:
-        return greyscale(jittered(images[samples], config, 5, 3, samples), 0.3, 5, 3, samples)
+        return greyscale(jittered(images[samples], config, Draws(5, 3, samples)), 0.3, Draws(5, 3, samples))
 
     assert torch.equal(changed(torch.arange(64))[order], torch.cat([changed(part) for part in order.split(7)]))

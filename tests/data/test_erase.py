@@ -8,6 +8,7 @@ from torch import Tensor
 from wsnet.config.augment import AugmentConfig, CutoutConfig, DualCutoutConfig, RandomErasingConfig
 from wsnet.data.boxes import covered, cutout_boxes, erasing_boxes
 from wsnet.data.erase import dual_cutout, erased
+from wsnet.data.random import Draws
 
 FORMATS = [torch.channels_last, torch.contiguous_format]
 SAMPLES = torch.arange(100, 400)
@@ -26,8 +27,8 @@ def erasing(value: str | float) -> AugmentConfig:
 def test_cutout_is_zero_inside_and_the_image_outside(memory_format: torch.memory_format) -> None:
     config = AugmentConfig(cutout=CutoutConfig(size=12))
     batch = images().to(memory_format=memory_format)
-    found = erased(batch.clone(), config, 3, 2, SAMPLES)
-    inside = covered(cutout_boxes(config.cutout, 3, 2, SAMPLES, **SIZE), batch).bool().expand_as(batch)
+    found = erased(batch.clone(), config, Draws(3, 2, SAMPLES))
+    inside = covered(cutout_boxes(config.cutout, Draws(3, 2, SAMPLES), **SIZE), batch).bool().expand_as(batch)
     assert (found[inside] == 0).all() and torch.equal(found[~inside], batch[~inside])
     assert found.is_contiguous(memory_format=memory_format)
 
@@ -37,8 +38,8 @@ def test_cutout_is_zero_inside_and_the_image_outside(memory_format: torch.memory
 def test_erasing_fills_its_box_and_leaves_the_rest(memory_format: torch.memory_format, value: str | float) -> None:
     batch = images().to(memory_format=memory_format)
     config = erasing(value)
-    found = erased(batch.clone(), config, 3, 2, SAMPLES)
-    boxes = erasing_boxes(config.random_erasing, 3, 2, SAMPLES, **SIZE)
+    found = erased(batch.clone(), config, Draws(3, 2, SAMPLES))
+    boxes = erasing_boxes(config.random_erasing, Draws(3, 2, SAMPLES), **SIZE)
     inside = covered(boxes, batch).bool().expand_as(batch)
     assert torch.equal(found[~inside], batch[~inside])
     parts = [image[part] for image, part in zip(found, inside, strict=True) if part.any()]
@@ -55,9 +56,9 @@ def test_erasing_fills_its_box_and_leaves_the_rest(memory_format: torch.memory_f
 @pytest.mark.parametrize("value", ["one", "per_pixel", 0.5])
 def test_an_image_is_erased_alike_whatever_its_batch_and_layout(value: str | float) -> None:
     config = erasing(value).model_copy(update={"cutout": CutoutConfig(size=8)})
-    whole = erased(images(), config, 1, 1, SAMPLES)
+    whole = erased(images(), config, Draws(1, 1, SAMPLES))
     parts = [
-        erased(part.to(memory_format=torch.channels_last), config, 1, 1, samples)
+        erased(part.to(memory_format=torch.channels_last), config, Draws(1, 1, samples))
         for part, samples in zip(images().split(70), SAMPLES.split(70), strict=True)
     ]
     assert torch.equal(whole, torch.cat(parts))
@@ -66,7 +67,7 @@ def test_an_image_is_erased_alike_whatever_its_batch_and_layout(value: str | flo
 @pytest.mark.parametrize("memory_format", FORMATS)
 def test_dual_cutout_gives_two_views_next_to_each_other(memory_format: torch.memory_format) -> None:
     batch = images().to(memory_format=memory_format)
-    views = dual_cutout(batch, DualCutoutConfig(size=16), 0, 1, SAMPLES)
+    views = dual_cutout(batch, DualCutoutConfig(size=16), Draws(0, 1, SAMPLES))
     assert views.shape == (600, 3, 32, 32) and views.is_contiguous(memory_format=memory_format)
     for number in (0, 1):
         view = views[number::2]

@@ -1,8 +1,6 @@
 """Image sets from their files to arrays: digits, the real CIFAR-10 (as JPEG), damaged and missing files."""
 
 import io
-import json
-import os
 import subprocess
 import sys
 import time
@@ -13,8 +11,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from filelock import FileLock, Timeout
 from PIL import Image
 
+from tests.data.at_once import load_at_once
 from tests.shared import SHARED
 from wsnet.config.data import DataConfig
 from wsnet.config.datasets import IMAGE_SETS
@@ -89,6 +89,19 @@ def test_a_cache_that_can_not_be_written_costs_a_warning_only(tmp_path: Path, mo
         assert load(DataConfig(name="digits")).hash == expected
 
 
+def test_a_lock_ends_with_the_process_that_held_it_however_it_ends(tmp_path: Path) -> None:
+    lock = tmp_path / "cache" / "digits.lock"
+    lock.parent.mkdir()
+    program = "lock = FileLock(sys.argv[1]); lock.acquire(); print(1, flush=True); input()"
+    command = [sys.executable, "-c", f"import sys; from filelock import FileLock; {program}", str(lock)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None and process.stdout.readline() == b"1\n"
+        with pytest.raises(Timeout):
+            FileLock(lock).acquire(timeout=0)
+        process.kill()
+    assert len(load(DataConfig(name="digits")).train) == 1497
+
+
 def test_a_damaged_cache_file_is_made_anew(tmp_path: Path) -> None:
     expected = load(DataConfig(name="digits")).hash
     (cached,) = (tmp_path / "cache").glob("*.arrow")
@@ -109,35 +122,20 @@ def test_the_data_folder_is_the_option_or_the_variable_or_data(monkeypatch: pyte
 # Several processes, real files
 
 
-def start_loading(root: Path, cache: Path) -> "subprocess.Popen[str]":
-    program = (
-        "import json, sys, time; from pathlib import Path\n"
-        "from wsnet.config.data import DataConfig; from wsnet.data import load, sources\n"
-        "decode, calls = sources.Source.decode, []\n"
-        "sources.Source.decode = lambda self: calls.append(1) or decode(self)\n"
-        "images = load(DataConfig(name='cifar10'), root=Path(sys.argv[1]))\n"
-        "print(json.dumps([len(calls), images.hash, int(images.train.images.sum())]))"
-    )
-    environment = os.environ | {"WSNET_CACHE": str(cache), "OMP_NUM_THREADS": "1"}
-    command = [sys.executable, "-c", program, str(root)]
-    return subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True)
-
-
 @pytest.mark.skipif(SHARED is None, reason="needs the shared image sets")
 def test_processes_that_start_at_once_decode_cifar10_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SHARED is not None
     root, cache = tmp_path / "images", tmp_path / "cache"
     root.mkdir()
     (root / "cifar10").symlink_to(SHARED / "data" / "cifar10_jpeg")
-    processes = [start_loading(root, cache) for _ in range(3)]
-    results = [json.loads(process.communicate(timeout=120)[0]) for process in processes]
-    assert sorted(decodes for decodes, _, _ in results) == [0, 0, 1]
-    assert len({(digest, total) for _, digest, total in results}) == 1
+    results = load_at_once(3, DataConfig(name="cifar10"), cache=cache, root=root)
+    assert sorted(found.decodes for found in results) == [0, 0, 1]
+    assert len({(found.hash, found.total) for found in results}) == 1
 
     start = time.perf_counter()
     images = load(DataConfig(name="cifar10"), root=root)
     assert time.perf_counter() - start < 0.1
-    assert images.hash == results[0][1]
+    assert images.hash == results[0].hash
     assert images.train.images.shape == (50_000, 32, 32, 3) and images.test.images.shape == (10_000, 32, 32, 3)
     assert set(np.bincount(images.train.labels)) == {5000} and images.classes[-1] == "truck"
     # the published statistics; JPEG narrows the deviation by 0.002

@@ -9,8 +9,9 @@ from torch.nn import functional as F
 from torchvision.transforms import v2
 
 from wsnet.config.augment import AugmentConfig, CutMixConfig, MixupConfig, RicapConfig
+from wsnet.config.seeding import derive_seed
 from wsnet.data.mix import cutmix, cutmix_boxes, mixed, mixup, ricap, ricap_patches
-from wsnet.data.random import beta, permutations, uniforms
+from wsnet.data.random import Draws, beta, permutations
 
 FORMATS = [torch.channels_last, torch.contiguous_format]
 SOURCES = torch.tensor([[0, 1, 2, 3], [2, 0, 3, 1], [3, 3, 1, 0], [1, 2, 0, 2]])
@@ -22,7 +23,7 @@ def images(count: int = 4) -> Tensor:
 
 
 def draws(count: int, columns: int) -> Tensor:
-    return uniforms(0, "test", 1, torch.arange(count), columns)
+    return Draws(0, 1, torch.arange(count)).uniforms("test", columns)
 
 
 @pytest.mark.parametrize("alpha", [0.2, 0.3, 1.0, 2.0])
@@ -32,7 +33,7 @@ def test_lambda_has_the_beta_distribution(alpha: float) -> None:
 
 
 def test_partners_are_permutations_and_each_is_as_likely() -> None:
-    found = torch.cat([permutations(0, "partners", 1, step, count=3, n=3) for step in range(2000)])
+    found = torch.cat([permutations(derive_seed(0, "partners", 1, step), count=3, n=3) for step in range(2000)])
     assert (found.sort(1).values == torch.arange(3)).all()
     counts = torch.bincount(found @ torch.tensor([9, 3, 1]))
     counts = counts[counts > 0].double()
@@ -124,10 +125,10 @@ def test_targets_are_the_shares_of_the_labels(config: dict[str, dict[str, str]],
     (name,) = config
     augment = AugmentConfig.model_validate({name: {"per": per}})
     labels = torch.arange(12) % 5
-    partners = permutations(0, "partners", 1, 2, count=3 if name == "ricap" else 1, n=12)
+    partners = permutations(derive_seed(0, "partners", 1, 2), count=3 if name == "ricap" else 1, n=12)
     # An image shows its label in all its pixels.
     batch = F.one_hot(labels, 5).float()[:, :, None, None].expand(-1, -1, 6, 8).contiguous()
-    how = {"classes": 5, "seed": 0, "epoch": 1, "step": 2, "samples": torch.arange(12)}
+    how = {"classes": 5, "draws": Draws(0, 1, torch.arange(12)), "step": 2}
     found, largest, targets = mixed(batch, labels, partners, augment, **how)
     torch.testing.assert_close(found.mean((2, 3)), targets)
     torch.testing.assert_close(targets.sum(1), torch.ones(12))
@@ -137,10 +138,9 @@ def test_targets_are_the_shares_of_the_labels(config: dict[str, dict[str, str]],
 
 def test_a_new_step_mixes_otherwise() -> None:
     augment = AugmentConfig(mixup=MixupConfig())
-    how = {"classes": 3, "seed": 0, "samples": torch.arange(4)}
     labels, partners = torch.tensor([0, 1, 2, 0]), torch.tensor([[1, 2, 3, 0]])
     first, again, step, epoch = (
-        mixed(images(), labels, partners, augment, epoch=e, step=s, **how)[2]
+        mixed(images(), labels, partners, augment, draws=Draws(0, e, torch.arange(4)), step=s, classes=3)[2]
         for e, s in [(1, 0), (1, 0), (1, 1), (2, 0)]
     )
     assert torch.equal(first, again) and not torch.equal(first, step) and not torch.equal(first, epoch)

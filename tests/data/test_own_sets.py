@@ -1,22 +1,17 @@
 """Folders of images and Parquet tables of one's own, decoded, measured and cached."""
 
-import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from tests.data.at_once import load_at_once
 from tests.data.made_up import image_bytes, picture, write_folder, write_table
 from wsnet.config.data import DataConfig
 from wsnet.config.reading.own_files import data_config
 from wsnet.data import DataError, ImageSet, ImageSplits, cache_folder, load, own_images
-from wsnet.data.decode import check_memory, resized
-
-CHECKOUT = Path(__file__).resolve().parents[2]
+from wsnet.data.decode import check_memory, fitted
 
 
 @pytest.fixture(autouse=True)
@@ -40,11 +35,11 @@ def test_a_folder_is_decoded_with_its_class_names_in_the_order_of_the_alphabet(t
 
 
 def test_images_are_resized_to_cover_the_size_and_their_middle_is_cut_out() -> None:
-    wide = resized(picture(0, 90, 30), 30, 30)
+    wide = fitted(picture(0, 90, 30), 30, 30)
     assert np.array_equal(np.asarray(wide), np.asarray(picture(0, 90, 30))[:, 30:60])
-    assert resized(picture(0, 61, 43), 32, 32).size == (32, 32) and resized(picture(0, 7, 9), 32, 32).size == (32, 32)
+    assert fitted(picture(0, 61, 43), 32, 32).size == (32, 32) and fitted(picture(0, 7, 9), 32, 32).size == (32, 32)
     same = picture(0, 32, 32)
-    assert np.array_equal(np.asarray(resized(same, 32, 32)), np.asarray(same))
+    assert np.array_equal(np.asarray(fitted(same, 32, 32)), np.asarray(same))
 
 
 def test_mean_and_deviation_are_those_of_the_training_images_and_are_kept(tmp_path: Path) -> None:
@@ -76,7 +71,7 @@ def test_an_image_written_over_in_its_place_makes_another_set(tmp_path: Path) ->
     path = write_folder(tmp_path / "images")
     first = load(folder(path, size=32)).hash
     (path / "train" / "cat" / "0001.jpg").write_bytes(image_bytes(78))
-    own_images._image_stats.cache_clear()  # As in another process.
+    own_images.listed.cache_clear()  # As in another process.
     assert load(folder(path, size=32)).hash != first
 
 
@@ -145,25 +140,7 @@ def test_a_test_table_that_names_other_classes_is_refused(tmp_path: Path) -> Non
 
 
 def test_ten_processes_that_start_at_once_decode_a_folder_once(tmp_path: Path) -> None:
-    program = (
-        "import json, multiprocessing, sys\n"
-        "from wsnet.config.reading.own_files import data_config; from wsnet.data import load, sources\n"
-        "data = data_config(name='folder', path=sys.argv[1], size=32)\n"
-        "decode, calls = sources.Source.decode, []\n"
-        "sources.Source.decode = lambda self: calls.append(1) or decode(self)\n"
-        "fork = multiprocessing.get_context('fork'); together = fork.Barrier(10); results = fork.SimpleQueue()\n"
-        "def run():\n"
-        "    together.wait(); images = load(data)\n"
-        "    results.put([len(calls), images.hash, int(images.train.images.sum())])\n"
-        "processes = [fork.Process(target=run) for _ in range(10)]\n"
-        "[process.start() for process in processes]\n"
-        "print(json.dumps([results.get() for _ in processes]))"
-    )
-    command = [sys.executable, "-c", program, str(write_folder(tmp_path / "images", train=20))]
-    environment = os.environ | {"OMP_NUM_THREADS": "1", "PYTHONPATH": str(CHECKOUT)}
-    printed = subprocess.run(
-        command, cwd=CHECKOUT, env=environment, check=True, capture_output=True, timeout=120
-    ).stdout
-    results = json.loads(printed)
-    assert sorted(decodes for decodes, _, _ in results) == [0] * 9 + [1]
-    assert len({(digest, total) for _, digest, total in results}) == 1
+    data = folder(write_folder(tmp_path / "images", train=20), size=32)
+    results = load_at_once(10, data, cache=tmp_path / "cache", root=tmp_path)
+    assert sorted(found.decodes for found in results) == [0] * 9 + [1]
+    assert len({(found.hash, found.total) for found in results}) == 1

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from wsnet.data.random import epoch_order, random_bits, random_integers, uniform, uniforms
+from wsnet.data.random import Draws, epoch_order, random_bits, random_integers, uniform
 
 MASK = 2**64 - 1
 
@@ -78,7 +78,7 @@ def test_a_gpu_draws_the_same_numbers() -> None:
 
 
 def test_several_draws_of_a_sample_are_uniform_and_independent() -> None:
-    draws = uniforms(0, "test", 1, torch.arange(20_000), 3)
+    draws = Draws(0, 1, torch.arange(20_000)).uniforms("test", 3)
     assert draws.dtype == torch.float64 and draws.min() >= 0 and draws.max() < 1
     counts = torch.bincount((draws * 10).long().matmul(torch.tensor([100, 10, 1])), minlength=1000)
     assert ((counts - 20) ** 2 / 20).sum() < 1170  # All 1000 combinations of tenths are as likely; p = 0.0001.
@@ -86,7 +86,7 @@ def test_several_draws_of_a_sample_are_uniform_and_independent() -> None:
 
 def test_draws_depend_on_the_purpose_the_epoch_and_the_sample_only() -> None:
     samples, order = torch.arange(50), torch.randperm(50, generator=torch.Generator().manual_seed(0))
-    draws = uniforms(0, "test", 1, samples, 4)
-    assert torch.equal(uniforms(0, "test", 1, order, 4), draws[order])
+    draws = Draws(0, 1, samples).uniforms("test", 4)
+    assert torch.equal(Draws(0, 1, order).uniforms("test", 4), draws[order])
     for seed, purpose, epoch in ((1, "test", 1), (0, "other", 1), (0, "test", 2)):
-        assert not (uniforms(seed, purpose, epoch, samples, 4) == draws).any()
+        assert not (Draws(seed, epoch, samples).uniforms(purpose, 4) == draws).any()

@@ -14,10 +14,9 @@ from tests.training.trials import assert_same_checkpoint, config, last, trained
 from wsnet.config.data import AugmentConfig, DataConfig
 from wsnet.config.image_folder import FolderLayout
 from wsnet.config.reading.own_files import data_config
-from wsnet.data import Batch, DataError, ImageFiles, ImageSplits, evaluation_batches, load, training_batches
+from wsnet.data import Batch, Batches, DataError, ImageFiles, ImageSplits, evaluation_batches, load
 from wsnet.data import file_index as index
-from wsnet.data.jpeg import evaluation_images
-from wsnet.data.streaming import StreamedBatches
+from wsnet.data.pixel_sources import evaluation_images
 from wsnet.training import Trial
 
 pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # More workers than there are CPUs.
@@ -32,7 +31,7 @@ def images(tmp_path_factory: pytest.TempPathFactory) -> ImageSplits:
         return load(data_config(name="folder", path=str(path), stream=True, size=24))
 
 
-def batches(images: ImageSplits, **options: Any) -> StreamedBatches:
+def batches(images: ImageSplits, **options: Any) -> Batches:
     defaults: dict[str, Any] = {
         "batch_size": 10,
         "augment": AugmentConfig(flip=True),
@@ -40,9 +39,7 @@ def batches(images: ImageSplits, **options: Any) -> StreamedBatches:
         "mean": images.mean,
         "std": images.std,
     }
-    made = training_batches(images.train, **(defaults | options))
-    assert isinstance(made, StreamedBatches)
-    return made
+    return Batches(images.train, **(defaults | options))
 
 
 def assert_same(ours: list[Batch], theirs: list[Batch]) -> None:
@@ -75,6 +72,15 @@ def test_epochs_and_seeds_differ(images: ImageSplits) -> None:
     first, second = (next(batches(images, **whole).epoch(epoch)).images for epoch in (1, 2))
     other = next(batches(images, **whole, seed=1).epoch(1)).images
     assert not torch.equal(first.sort(0)[0], second.sort(0)[0]) and not torch.equal(first.sort(0)[0], other.sort(0)[0])
+
+
+def test_flips_mirror_about_half_of_the_images_and_leave_the_others(images: ImageSplits) -> None:
+    whole = {"batch_size": 45}
+    plain = next(batches(images, **whole, augment=AugmentConfig()).epoch(1)).images
+    flipped = next(batches(images, **whole).epoch(1)).images
+    is_mirrored = [torch.equal(one.flip(2), other) for one, other in zip(plain, flipped, strict=True)]
+    assert 13 < sum(is_mirrored) < 32
+    assert all(torch.equal(plain[place], flipped[place]) for place in range(45) if not is_mirrored[place])
 
 
 @pytest.mark.parametrize("world", [2, 3, 7])
@@ -149,7 +155,7 @@ def test_a_jpeg_may_be_grey_or_cmyk_or_another_kind_of_file(tmp_path: Path, mode
 def test_a_damaged_file_is_named_once_its_batch_is_due(tmp_path: Path, workers: int, content: bytes) -> None:
     files = one_file(tmp_path / "image.JPEG", content)
     options: dict[str, Any] = {"batch_size": 1, "mean": (0.0,) * 3, "std": (1.0,) * 3, "workers": workers}
-    made = StreamedBatches(files, augment=AugmentConfig(), seed=0, **options)
+    made = Batches(files, augment=AugmentConfig(), seed=0, **options)
     with pytest.raises(DataError) as caught:
         list(made.epoch(1))
     assert str(caught.value).startswith(f"{tmp_path / 'image.JPEG'}: not a decodable image (")

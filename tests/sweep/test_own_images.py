@@ -10,8 +10,8 @@ from tests.data.made_up import image_bytes, write_folder
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.config.reading.select import smoke
-from wsnet.data import file_index, own_images
-from wsnet.data.listing import listed
+from wsnet.data import file_index
+from wsnet.data.own_images import listed
 from wsnet.sweep import cli
 from wsnet.sweep.plan import Plan, make_plan
 from wsnet.sweep.trainable import SweepContext, prepare_trial
@@ -46,7 +46,7 @@ def test_the_same_images_elsewhere_are_the_same_trial(tmp_path: Path) -> None:
         ids.append(plan(sweep_file(tmp_path / name)).trials[0].entry.trial_id)
     assert ids[0] == ids[1]
     (tmp_path / "two" / "images" / "train" / "cat" / "0000.jpg").write_bytes(image_bytes(99))
-    own_images._image_stats.cache_clear()  # As in another process.
+    listed.cache_clear()  # As in another process.
     assert plan(tmp_path / "two" / "tiny.yaml").trials[0].entry.trial_id != ids[0]
 
 

@@ -8,6 +8,7 @@ from pydantic import Field, model_validator
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.base import Config, Fraction, NonNegativeInt, Positive, PositiveInt, conflict
 from wsnet.config.data import DataConfig
+from wsnet.config.epoch_steps import EpochSteps
 from wsnet.config.optim import OptimConfig
 
 __all__ = [
@@ -173,14 +174,16 @@ class TrialConfig(Config):
     @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one epoch."""
-        whole, rest = divmod(self.data.train_size, self.train.batch_size)
-        steps = whole + (1 if rest and not self.train.drop_last else 0)
-        return steps if self.train.steps_per_epoch is None else min(steps, self.train.steps_per_epoch)
+        return self._epoch_steps().count
 
     @property
     def last_batch_size(self) -> int:
         """Images in the last batch of an epoch that is trained on."""
-        return min(self.train.batch_size, self.data.train_size - (self.steps_per_epoch - 1) * self.train.batch_size)
+        return self._epoch_steps().images_in(self.steps_per_epoch - 1)
+
+    def _epoch_steps(self) -> EpochSteps:
+        train = self.train
+        return EpochSteps(self.data.train_size, train.batch_size, train.drop_last, at_most=train.steps_per_epoch)
 
 
 def describe_statistics(statistics: Iterable[RunningConfig | RecomputedConfig]) -> str | None:

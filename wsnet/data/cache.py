@@ -1,21 +1,20 @@
-"""Decoded image sets in Arrow IPC files: written once, memory-mapped by every trial without copying or decoding."""
+"""The cache: decoded image sets in Arrow IPC files, written once and memory-mapped by every trial without copying."""
 
 import contextlib
-import fcntl
 import hashlib
 import json
 import os
 import uuid
 import warnings
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
+from filelock import FileLock
 
 from wsnet.config.data import DataConfig
-from wsnet.data.images import DataError, DecodedSet, ImageSet, Labels
-from wsnet.data.sources import Source, fetch_source, find_source, lock_name
+from wsnet.data.images import DataError, ImageSet, Labels, WholeSet
+from wsnet.data.sources import FoundSet, fetch_source, find_source, lock_name
 from wsnet.data.split import SPLIT_VERSION
 
 __all__ = [
@@ -46,7 +45,7 @@ def cache_folder() -> Path:
 _FORMAT = 1
 
 
-def decoded(data: DataConfig, root: Path) -> DecodedSet:
+def decoded(data: DataConfig, root: Path) -> WholeSet[ImageSet]:
     """An image set, mapped from the cache; decoded (or downloaded and decoded) first where it is not there.
 
     Of several processes that start at once, one decodes and the others wait for it. A cache folder that can not be
@@ -77,8 +76,8 @@ def decoded(data: DataConfig, root: Path) -> DecodedSet:
     return map_decoded(path) or images
 
 
-def _as_planned(images: DecodedSet, source: Source) -> DecodedSet:
-    """Files of one's own may be others by now than when the configuration was read."""
+def _as_planned(images: WholeSet[ImageSet], source: FoundSet) -> WholeSet[ImageSet]:
+    """A user's own files may have changed since the configuration was read."""
     facts = source.facts
     now, planned = (len(images.train), len(images.test), len(images.classes)), (facts.train, facts.test, facts.classes)
     if now != planned:
@@ -89,7 +88,7 @@ def _as_planned(images: DecodedSet, source: Source) -> DecodedSet:
     return images
 
 
-def map_decoded(path: Path) -> DecodedSet | None:
+def map_decoded(path: Path) -> WholeSet[ImageSet] | None:
     """Map a file of `write_decoded`; its arrays are read-only views of the mapping.
 
     Returns:
@@ -104,12 +103,12 @@ def map_decoded(path: Path) -> DecodedSet | None:
             train, test = (_as_arrays(part, (height, width, channels)) for part in parts)
             mean, std = json.loads(metadata.get("statistics", "[null, null]"))
             statistics = (tuple(mean), tuple(std)) if mean else None
-            return DecodedSet(train, test, tuple(json.loads(metadata["classes"])), metadata["sha256"], statistics)
+            return WholeSet(train, test, tuple(json.loads(metadata["classes"])), metadata["sha256"], statistics)
     except (OSError, pa.ArrowException, KeyError, ValueError):
         return None
 
 
-def write_decoded(path: Path, images: DecodedSet) -> None:
+def write_decoded(path: Path, images: WholeSet[ImageSet]) -> None:
     """Write an image set under a temporary name, then rename it to `path`.
 
     Raises:
@@ -156,24 +155,25 @@ def _as_arrays(part: pa.RecordBatch, shape: tuple[int, int, int]) -> ImageSet:
 
 
 def labels_of(part: pa.RecordBatch) -> Labels:
-    """The labels, the second column, as a view. pyarrow's own to_numpy would import pandas, which takes 0.3 s."""
+    """A view of the labels, the second column. pyarrow's own to_numpy would import pandas, which takes 0.3 s."""
     return np.frombuffer(part.column(1).buffers()[1], np.int64, count=part.num_rows)
 
 
-def cache_file(source: Source) -> Path:
+def cache_file(source: FoundSet) -> Path:
     """Named by what was decoded (and by how digits are split), so that other files of one name are another entry."""
     fingerprint = [_FORMAT, SPLIT_VERSION, source.name, source.files, *source.options]
     key = hashlib.sha256(json.dumps(fingerprint).encode()).hexdigest()[:16]
     return cache_folder() / f"{source.name}-{key}.arrow"
 
 
-@contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
-    """Hold a lock file; the kernel lets go of it when the process ends, however it ends."""
+def locked(path: Path) -> FileLock:
+    """A lock on a file, to be held by a `with`; the kernel lets go of it when the process ends, however it ends.
+
+    Raises:
+        OSError: if the folder can not be written.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return FileLock(path)
 
 
 def warn_unwritable(

@@ -1,7 +1,7 @@
 """Colour jitter and greyscale of a batch, with each image's own factors and its own order of changes.
 
-The changes are those of torchvision v2 on uint8 tensors. Each runs over the images whose turn it is: which they are is
-known on the CPU, so that nothing waits for the device.
+The changes are those of torchvision v2 on uint8 tensors. Each runs over the images whose turn it is; the CPU knows
+which they are, so that nothing waits for the device.
 """
 
 from collections.abc import Callable
@@ -9,46 +9,74 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from wsnet.config.augment import ColorJitterConfig
-from wsnet.data.random import uniforms
+from wsnet.config.augment import AugmentConfig, ColorJitterConfig
+from wsnet.data.random import Draws
 
-__all__ = ["adjust_brightness", "adjust_contrast", "adjust_hue", "adjust_saturation", "grey", "greyscale", "jittered"]
+__all__ = [
+    "adjust_brightness",
+    "adjust_contrast",
+    "adjust_hue",
+    "adjust_saturation",
+    "coloured",
+    "grey",
+    "greyscale",
+    "jittered",
+]
 
 _Adjust = Callable[[Tensor, Tensor], Tensor]
 
 
-def jittered(images: Tensor, config: ColorJitterConfig, seed: int, epoch: int, samples: Tensor) -> Tensor:
-    """Change colours.
+def coloured(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
+    """Colour jitter, then greyscale, where they are asked for.
+
+    Args:
+        images: uint8 (B, H, W, C), contiguous.
+        config: what to change.
+        draws: of the samples (B,), on the CPU.
+
+    Returns:
+        uint8 (B, H, W, C), contiguous.
+    """
+    if config.color_jitter is None and not config.greyscale:
+        return images
+    planes = images.permute(0, 3, 1, 2).contiguous()  # Colours are faster plane by plane.
+    if config.color_jitter is not None:
+        planes = jittered(planes, config.color_jitter, draws)
+    if config.greyscale:
+        planes = greyscale(planes, config.greyscale, draws)
+    return planes.permute(0, 2, 3, 1).contiguous()
+
+
+def jittered(images: Tensor, config: ColorJitterConfig, draws: Draws) -> Tensor:
+    """Change brightness, contrast, saturation and hue.
 
     Args:
         images: uint8 (B, C, H, W) with 1 or 3 channels, in any layout.
         config: how far.
-        seed: the trial's seed.
-        epoch: the epoch.
-        samples: int64 (B,), on the CPU.
+        draws: of the samples (B,), on the CPU.
 
     Returns:
         uint8 (B, C, H, W).
     """
-    draws = uniforms(seed, "colour jitter", epoch, samples, 9)
-    order = draws[:, :4].argsort(dim=1)
-    changed = draws[:, 8] < config.probability
+    drawn = draws.uniforms("colour jitter", 9)
+    order = drawn[:, :4].argsort(dim=1)
+    changed = drawn[:, 8] < config.probability
     values = images.float()
     for turn in range(4):
         for number, (adjust, low, high) in enumerate(_changes(config)):
             chosen = (changed & (order[:, turn] == number)).nonzero().flatten()
             if low == high or not len(chosen):
                 continue
-            factors = low + (high - low) * draws[chosen, 4 + number]
+            factors = low + (high - low) * drawn[chosen, 4 + number]
             where = chosen.to(values.device, non_blocking=True)
             part = values.index_select(0, where)
             values.index_copy_(0, where, adjust(part, factors.to(values.device, non_blocking=True)))
     return values.to(torch.uint8)
 
 
-def greyscale(images: Tensor, probability: float, seed: int, epoch: int, samples: Tensor) -> Tensor:
+def greyscale(images: Tensor, probability: float, draws: Draws) -> Tensor:
     """Turn some images grey, keeping their channels; arguments as for `jittered`."""
-    chosen = (uniforms(seed, "greyscale", epoch, samples, 1)[:, 0] < probability).nonzero().flatten()
+    chosen = (draws.uniforms("greyscale", 1)[:, 0] < probability).nonzero().flatten()
     if not len(chosen):
         return images
     where = chosen.to(images.device, non_blocking=True)

@@ -1,25 +1,103 @@
-"""Random resized crops: drawn for each image from (seed, epoch, image), and cut out for a whole batch at once."""
+"""Random resized crops (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015): which part, and its resizing.
 
-import math
-from collections.abc import Sequence
-from typing import NamedTuple
+Images in memory have one size and are cropped a batch at a time, by `resized_crops`. Image files each have a size of
+their own and are cropped one by one, by torchvision. The rule for the part is the same, `CropAttempts`.
+"""
+
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
-from wsnet.config.data import AugmentConfig
-from wsnet.config.seeding import derive_seed
-from wsnet.data.random import random_integers, uniform
+from wsnet.config.augment import RandomResizedCropConfig
+from wsnet.data.boxes import ATTEMPTS, Floats, Integers, first_that_fits, scaled
+from wsnet.data.random import Draws, uniform
 
-__all__ = ["Draw", "RandomCrops", "resized"]
+__all__ = ["CropAttempts", "crop_attempts", "file_crop_attempts", "resized_crops"]
+
+
+class CropAttempts(NamedTuple):
+    """What chance decides about the crop of each image, whatever the image's size.
+
+    The rule is that of torchvision's RandomResizedCrop: the first of 10 attempts at an area and a ratio that fits into
+    the image, else the largest central part within the bounds of the ratio.
+
+    Attributes:
+        areas: float64 (B, 10), as shares of the image's area.
+        ratios: float64 (B, 10), of width to height.
+        places: float64 (B, 10 or 1, 2), in [0, 1): top and left, as shares of the room that is left.
+        bounds: least and greatest ratio.
+    """
+
+    areas: Floats
+    ratios: Floats
+    places: Floats
+    bounds: tuple[float, float]
+
+    def boxes(self, height: int, width: int) -> Integers:
+        """The crops of images that all have this size.
+
+        Returns:
+            int64 (B, 4): top, left, height, width.
+        """
+        heights, widths, fits = _sizes(self.areas, self.ratios, height, width)
+        boxes = first_that_fits(heights, widths, fits, self.places, height, width)
+        boxes[~fits.any(1)] = self._central(height, width)
+        return boxes
+
+    def box(self, image: int, height: int, width: int) -> tuple[int, int, int, int]:
+        """The crop of one image, of this size, as by `boxes` in a tenth of the time; needs a place for each attempt."""
+        for area, ratio, (top, left) in zip(self.areas[image], self.ratios[image], self.places[image], strict=True):
+            rows, columns, fits = _sizes(area, ratio, height, width)
+            if fits:
+                return int(top * (height - rows + 1)), int(left * (width - columns + 1)), int(rows), int(columns)
+        return self._central(height, width)
+
+    def _central(self, height: int, width: int) -> tuple[int, int, int, int]:
+        rows = min(height, max(1, round(width / self.bounds[0])))
+        columns = min(width, max(1, round(height * self.bounds[1])))
+        return (height - rows) // 2, (width - columns) // 2, rows, columns
+
+
+def _sizes(areas: Any, ratios: Any, height: int, width: int) -> tuple[Any, Any, Any]:
+    """Heights and widths of attempts, whole numbers, and which fit; for arrays or for the numbers of one attempt."""
+    areas = areas * (height * width)
+    heights, widths = np.rint(np.sqrt(areas / ratios)), np.rint(np.sqrt(areas * ratios))
+    return heights, widths, (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
+
+
+def crop_attempts(config: RandomResizedCropConfig, draws: Draws) -> CropAttempts:
+    """The crops of images in memory.
+
+    Args:
+        config: scale and ratio.
+        draws: of the samples (B,), on the CPU.
+    """
+    drawn = draws.uniforms("resized crop", 2 * ATTEMPTS + 2)
+    return _attempts(config, drawn[:, :ATTEMPTS], drawn[:, ATTEMPTS:-2], drawn[:, None, -2:])
+
+
+def file_crop_attempts(config: RandomResizedCropConfig, draws: Draws) -> CropAttempts:
+    """The crops of image files; arguments as for `crop_attempts`.
+
+    Drawn in another way, by which published results of streamed sets were made: a place for each attempt, in float32.
+    """
+    counters = draws.samples[:, None] * (4 * ATTEMPTS) + torch.arange(4 * ATTEMPTS)
+    drawn = uniform(draws.key("random_resized_crop"), counters).double().view(-1, ATTEMPTS, 4)
+    return _attempts(config, drawn[..., 0], drawn[..., 1], drawn[..., 2:])
+
+
+def _attempts(config: RandomResizedCropConfig, areas: Tensor, ratios: Tensor, places: Tensor) -> CropAttempts:
+    ratio = config.ratio
+    return CropAttempts(scaled(areas, config.scale), scaled(ratios, ratio, log=True), places.numpy(), ratio)
+
 
 _ONE = 2048
 """A weight of 1; the largest whole number up to which TensorFloat-32 has all of them."""
 
 
-def resized(images: Tensor, boxes: Tensor, *, height: int, width: int) -> Tensor:
+def resized_crops(images: Tensor, boxes: Tensor, *, height: int, width: int) -> Tensor:
     """Resize a box of each image, as `torchvision.transforms.v2.functional.resized_crop` does, as exactly.
 
     Args:
@@ -55,63 +133,3 @@ def _weights(first: Tensor, count: Tensor, before: int, after: int) -> Tensor:
     inside = (places >= first[:, None]) & (places < (first + count)[:, None])
     heights *= inside[:, None, :]
     return (heights / heights.sum(2, keepdim=True) * _ONE).round().float()
-
-
-_ATTEMPTS = 10
-_SCALE, _RATIO = (0.08, 1.0), (3 / 4, 4 / 3)
-
-Box = tuple[int, int, int, int]
-"""Top, left, height, width."""
-
-
-class Draw(NamedTuple):
-    """What chance decides about one image.
-
-    Attributes:
-        uniform: 10 attempts of (area, ratio, top, left), each uniform in [0, 1).
-        is_mirrored: whether left and right change sides.
-    """
-
-    uniform: list[list[float]]
-    is_mirrored: bool
-
-
-class RandomCrops:
-    """A crop of random area and aspect ratio (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015).
-
-    The rule is that of torchvision's RandomResizedCrop: up to 10 attempts at an area of `scale` of the image's with a
-    ratio of width to height in `ratio` (uniform on a log scale), then the largest middle part with a ratio in it.
-    """
-
-    def __init__(self, augment: AugmentConfig, seed: int) -> None:
-        """Take the options.
-
-        Args:
-            augment: `random_resized_crop` gives scale and ratio, `flip` mirrors half of the images.
-            seed: the trial's seed.
-        """
-        options = augment.random_resized_crop
-        self.scale = _SCALE if options is None else options.scale
-        self.ratio = _RATIO if options is None else options.ratio
-        self.flip, self.seed = augment.flip, seed
-
-    def draws(self, epoch: int, samples: Sequence[int] | NDArray[np.int64]) -> list[Draw]:
-        """Draw for samples of the training set; depends on (seed, epoch, sample) only."""
-        counters = torch.as_tensor(samples, dtype=torch.int64)
-        attempts = counters[:, None] * (4 * _ATTEMPTS) + torch.arange(4 * _ATTEMPTS)
-        numbers = uniform(derive_seed(self.seed, "random_resized_crop", epoch), attempts).view(-1, _ATTEMPTS, 4)
-        mirrored = random_integers(derive_seed(self.seed, "flip", epoch), counters, 2) * self.flip
-        return [Draw(*both) for both in zip(numbers.tolist(), mirrored.bool().tolist(), strict=True)]
-
-    def box(self, draw: Draw, height: int, width: int) -> Box:
-        """The crop of an image of this size."""
-        low, high = math.log(self.ratio[0]), math.log(self.ratio[1])
-        for area, ratio, top, left in draw.uniform:
-            target = height * width * (self.scale[0] + area * (self.scale[1] - self.scale[0]))
-            aspect = math.exp(low + ratio * (high - low))
-            rows, columns = round(math.sqrt(target / aspect)), round(math.sqrt(target * aspect))
-            if 0 < rows <= height and 0 < columns <= width:
-                return int(top * (height - rows + 1)), int(left * (width - columns + 1)), rows, columns
-        rows = min(height, round(width / self.ratio[0]))
-        columns = min(width, round(height * self.ratio[1]))
-        return (height - rows) // 2, (width - columns) // 2, rows, columns

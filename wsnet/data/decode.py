@@ -1,4 +1,9 @@
-"""Image files to one array: by several threads, since Pillow decodes outside Python's lock."""
+"""From image files to pixels: a whole set at once into an array, or one file of a streamed set.
+
+A whole set is decoded by Pillow, in several threads, since it decodes outside Python's lock. Of a streamed set, JPEG,
+PNG, WebP and GIF are decoded by torchvision, which is faster, other kinds by Pillow. What is not RGB becomes it, and an
+orientation in a photograph's EXIF data is not followed, as in torchvision's ImageFolder.
+"""
 
 import io
 import os
@@ -7,11 +12,13 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
+import torch
 from PIL import Image, UnidentifiedImageError
+from torch import Tensor
 
 from wsnet.data.images import DataError, Pixels
 
-__all__ = ["check_memory", "decode", "resized"]
+__all__ = ["check_memory", "decode", "decoded_file", "fitted"]
 
 _IMAGES_PER_TASK = 500
 _SHARE_OF_MEMORY = 0.5
@@ -30,7 +37,7 @@ def decode(
         files: each one's bytes or path; None for one that is missing.
         where: names an image in messages, from its position.
         shape: (channels, height, width) of the result. One channel is grey.
-        resize: bring images of other sizes to this one by `resized`; else they are an error.
+        resize: bring images of other sizes to this one by `fitted`; else they are an error.
 
     Returns:
         uint8 (N, H, W, C).
@@ -40,32 +47,33 @@ def decode(
     """
     channels, height, width = shape
     pixels = np.empty((len(files), height, width, channels), np.uint8)
-    mode = {1: "L", 3: "RGB"}[channels]
 
     def decode_some(start: int) -> None:
         for index in range(start, min(start + _IMAGES_PER_TASK, len(files))):
-            file = files[index]
             try:
-                with Image.open(file if isinstance(file, Path) else io.BytesIO(file or b"")) as image:
-                    if image.mode[0] in "IF":
-                        raise DataError(f"{where(index)}: pixels must have 8 bits a channel, but are {image.mode!r}")
-                    if not resize and image.size != (width, height):
-                        raise DataError(
-                            f"{where(index)}: an image must be {width} x {height} pixels, "
-                            f"but is {image.width} x {image.height}"
-                        )
-                    picture = image.convert(mode)
-                picture = resized(picture, height, width) if resize else picture
-                pixels[index] = np.asarray(picture).reshape(height, width, channels)
-            except DataError:
-                raise
+                pixels[index] = _decoded(files[index], shape, resize)
+            except DataError as error:
+                raise DataError(f"{where(index)}: {error}") from None
             except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
-                raise DataError(f"{where(index)}: not a decodable image ({_reason(error, file)})") from error
+                reason = _reason(error, files[index])
+                raise DataError(f"{where(index)}: not a decodable image ({reason})") from error
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for _ in pool.map(decode_some, range(0, len(files), _IMAGES_PER_TASK)):
             pass  # brings the exceptions of the first damaged images here
     return pixels
+
+
+def _decoded(file: bytes | Path | None, shape: tuple[int, int, int], resize: bool) -> Pixels:
+    channels, height, width = shape
+    with Image.open(file if isinstance(file, Path) else io.BytesIO(file or b"")) as image:
+        if image.mode[0] in "IF":
+            raise DataError(f"pixels must have 8 bits a channel, but are {image.mode!r}")
+        if not resize and image.size != (width, height):
+            raise DataError(f"an image must be {width} x {height} pixels, but is {image.width} x {image.height}")
+        picture = image.convert({1: "L", 3: "RGB"}[channels])
+    picture = fitted(picture, height, width) if resize else picture
+    return np.asarray(picture).reshape(height, width, channels)
 
 
 def _reason(error: Exception, file: bytes | Path | None) -> str:
@@ -74,7 +82,7 @@ def _reason(error: Exception, file: bytes | Path | None) -> str:
     return str(error)
 
 
-def resized(image: Image.Image, height: int, width: int) -> Image.Image:
+def fitted(image: Image.Image, height: int, width: int) -> Image.Image:
     """The least resizing that covers height x width (bilinear, antialiased), then the middle cut out.
 
     As torchvision's Resize(size) and CenterCrop(size) for squares; an image of that size already stays as it is.
@@ -85,6 +93,27 @@ def resized(image: Image.Image, height: int, width: int) -> Image.Image:
         image = image.resize(size, Image.Resampling.BILINEAR)
     left, top = (size[0] - width) // 2, (size[1] - height) // 2
     return image.crop((left, top, left + width, top + height)) if size != (width, height) else image
+
+
+def decoded_file(path: Path) -> Tensor:
+    """An image as uint8 (3, H, W), in channels_last memory.
+
+    Raises:
+        DataError: naming the file if it is damaged.
+    """
+    from torchvision.io import ImageReadMode, decode_image
+
+    try:
+        content = path.read_bytes()
+        try:
+            image: Tensor = decode_image(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB)
+            return image
+        except RuntimeError:  # A kind that torchvision does not know, or a damaged file: Pillow knows what is wrong.
+            with Image.open(io.BytesIO(content)) as picture:
+                return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
+        reason = "of no known format" if "cannot identify" in str(error) else error
+        raise DataError(f"{path}: not a decodable image ({reason})") from error
 
 
 def check_memory(images: int, shape: tuple[int, int, int], where: str) -> None:

@@ -1,26 +1,27 @@
-"""What a loaded image set is: arrays of pixels and labels, parted into splits; and the digest that names it."""
+"""What a loaded image set is: arrays or files with labels, divided into splits; and the digest that names it."""
 
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import Generic, TypeVar
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 from wsnet.config.datasets import DataError
 
-if TYPE_CHECKING:
-    from wsnet.data.files import ImageFiles
-
 __all__ = [
     "DataError",
-    "DecodedSet",
+    "ImageFiles",
     "ImageSet",
     "ImageSplits",
     "Labels",
     "Pixels",
+    "Split",
     "Statistics",
+    "WholeSet",
     "channel_statistics",
     "checked_set",
 ]
@@ -34,7 +35,7 @@ Statistics = tuple[tuple[float, ...], tuple[float, ...]]
 
 @dataclass(frozen=True, eq=False)
 class ImageSet:
-    """Images of one split.
+    """Images of one split, in memory.
 
     Attributes:
         images: uint8 (N, H, W, C); read-only where they are mapped from the cache.
@@ -53,19 +54,52 @@ class ImageSet:
 
 
 @dataclass(frozen=True, eq=False)
-class DecodedSet:
-    """A whole image set as its source has it: the official training and test images, in the source's order.
+class ImageFiles:
+    """Image files of one split: an image is read when a batch asks for it.
+
+    Attributes:
+        root: the folder of the set.
+        names: paths below it, strings (N,).
+        labels: int64 (N,), from 0.
+        size: pixels of a side that images are brought to.
+    """
+
+    root: Path
+    names: pa.Array
+    labels: Labels
+    size: int
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def path(self, index: int) -> Path:
+        """The file of one image."""
+        return self.root / str(self.names[index])
+
+    def subset(self, indices: NDArray[np.int64]) -> "ImageFiles":
+        """The files at `indices`, in that order."""
+        # Not pa.array(indices), which would import pandas
+        at = pa.Array.from_buffers(pa.int64(), len(indices), [None, pa.py_buffer(np.ascontiguousarray(indices))])
+        return ImageFiles(self.root, self.names.take(at), self.labels[indices], self.size)
+
+
+Split = TypeVar("Split", ImageSet, ImageFiles)
+
+
+@dataclass(frozen=True, eq=False)
+class WholeSet(Generic[Split]):
+    """A whole image set as its source has it, in the source's order.
 
     Attributes:
         train: the official training images.
         test: the official test images.
         classes: the name of every class, by label.
-        sha256: digest of all pixels and labels, in their order.
+        sha256: digest of all pixels and labels; of image files, of the names of classes and files and their contents.
         statistics: of the training pixels, where they were measured.
     """
 
-    train: ImageSet
-    test: ImageSet
+    train: Split
+    test: Split
     classes: tuple[str, ...]
     sha256: str
     statistics: Statistics | None = None
@@ -83,13 +117,12 @@ class ImageSplits:
         mean: per-channel mean, as a share of 255.
         std: per-channel standard deviation, as a share of 255.
         hash: SHA-256 over the decoded arrays (of a streamed set: over its files' names and contents) and over how they
-            were split. Part of a trial's identity: two sets of one name (or one set in another order) never
-            mix.
+            were split. Part of a trial's identity: two sets of one name (or one set in another order) never mix.
     """
 
-    train: "ImageSet | ImageFiles"
-    validation: "ImageSet | ImageFiles | None"
-    test: "ImageSet | ImageFiles"
+    train: ImageSet | ImageFiles
+    validation: ImageSet | ImageFiles | None
+    test: ImageSet | ImageFiles
     classes: tuple[str, ...]
     mean: tuple[float, ...]
     std: tuple[float, ...]
@@ -105,7 +138,7 @@ def checked_set(
     shape: tuple[int, int, int],
     source: str,
     measured: bool = False,
-) -> DecodedSet:
+) -> WholeSet[ImageSet]:
     """Check decoded arrays against what is known of their set, and digest them.
 
     Args:
@@ -139,7 +172,7 @@ def checked_set(
         digest.update(images.images.reshape(-1).data)
         digest.update(images.labels.astype("<i8", copy=False).data)
     statistics = channel_statistics(train.images) if measured else None
-    return DecodedSet(train, test, classes, digest.hexdigest(), statistics)
+    return WholeSet(train, test, classes, digest.hexdigest(), statistics)
 
 
 def channel_statistics(pixels: Pixels) -> Statistics:

@@ -3,22 +3,18 @@
 import hashlib
 import json
 from pathlib import Path
-from typing import TypeVar
 
 from wsnet.config.data import DataConfig
 from wsnet.data.cache import data_root, decoded
 from wsnet.data.file_index import indexed
-from wsnet.data.files import ImageFiles, IndexedSet
-from wsnet.data.images import DecodedSet, ImageSet, ImageSplits, Statistics
+from wsnet.data.images import ImageSplits, Split, WholeSet
 from wsnet.data.split import SPLIT_VERSION, complement, stratified
 
 __all__ = ["load"]
 
-_Split = TypeVar("_Split", ImageSet, ImageFiles)
-
 
 def load(config: DataConfig, *, root: Path | None = None, check: bool = True) -> ImageSplits:
-    """Load an image set and part it into splits.
+    """Load an image set and divide it into splits.
 
     With neither a validation split nor a limit, the arrays are those mapped from the cache; a split is a copy. Of a
     streamed set, the files are listed, and read once for their hash.
@@ -33,17 +29,13 @@ def load(config: DataConfig, *, root: Path | None = None, check: bool = True) ->
     """
     root = data_root() if root is None else root
     if config.streams:
-        files = indexed(config, root, check=check)
-        return _parted(files.train, files.test, config, files, (files.mean, files.std))
-    images = decoded(config, root)
-    facts = config.facts
-    return _parted(images.train, images.test, config, images, images.statistics or (facts.mean, facts.std))
+        return _divided(indexed(config, root, check=check), config)
+    return _divided(decoded(config, root), config)
 
 
-def _parted(
-    train: _Split, test: _Split, config: DataConfig, images: DecodedSet | IndexedSet, statistics: Statistics
-) -> ImageSplits:
-    validation: _Split | None = None
+def _divided(images: WholeSet[Split], config: DataConfig) -> ImageSplits:
+    train, test = images.train, images.test
+    validation: Split | None = None
     if config.validation:
         chosen = stratified(train.labels, config.validation, purpose="validation")
         validation = train.subset(chosen)
@@ -53,18 +45,19 @@ def _parted(
         validation = validation and _limited(validation, config.limit, "validation")
     sizes = [len(train), len(validation or ()), len(test)]
     how = [images.sha256, SPLIT_VERSION, config.validation, sizes]
+    mean, std = images.statistics or (config.facts.mean, config.facts.std)
     return ImageSplits(
         train=train,
         validation=validation,
         test=test,
         classes=images.classes,
-        mean=statistics[0],
-        std=statistics[1],
+        mean=mean,
+        std=std,
         hash=hashlib.sha256(json.dumps(how).encode()).hexdigest(),
     )
 
 
-def _limited(images: _Split, limit: int, part: str) -> _Split:
+def _limited(images: Split, limit: int, part: str) -> Split:
     if limit >= len(images):
         return images
     return images.subset(stratified(images.labels, limit, purpose=f"limit {part}"))

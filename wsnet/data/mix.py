@@ -1,7 +1,7 @@
 """Mixup, CutMix and RICAP: images of one batch are mixed, and so are their labels.
 
-Each image is mixed with as many partners as the method needs: the same place in random permutations of the batch. How
-it is mixed is drawn on the CPU: once for the batch, as published, or for each image. D below is 1 or B.
+Each image is mixed with one partner, in RICAP with three: the images at its place in random permutations of the batch.
+How it is mixed is drawn on the CPU, once for the batch, as published, or for each image. D below is 1 or B.
 """
 
 from typing import NamedTuple
@@ -11,7 +11,7 @@ from torch import Tensor
 
 from wsnet.config.augment import AugmentConfig, CutMixConfig, MixupConfig, RicapConfig
 from wsnet.data.boxes import covered
-from wsnet.data.random import beta, uniforms
+from wsnet.data.random import Draws, beta
 
 __all__ = ["Mixed", "cutmix", "cutmix_boxes", "mixed", "mixup", "partners_needed", "ricap", "ricap_patches"]
 
@@ -39,24 +39,20 @@ def mixed(
     partners: Tensor,
     config: AugmentConfig,
     *,
-    classes: int,
-    seed: int,
-    epoch: int,
+    draws: Draws,
     step: int,
-    samples: Tensor,
+    classes: int,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Mix a batch.
 
     Args:
-        images: float32 (P, C, H, W): the batch's own B images, then what else their partners need. They are written to.
+        images: float32 (P, C, H, W): the batch's own B images, then their other partners. Written to.
         labels: int64 (P,).
         partners: int64 (partners, B), on the CPU: places in `images`.
         config: how to mix.
-        classes: number of classes.
-        seed: the trial's seed.
-        epoch: the epoch.
+        draws: of the own images' samples (B,), on the CPU.
         step: the step of the epoch.
-        samples: int64 (B,), on the CPU: which samples the own images are.
+        classes: number of classes.
 
     Returns:
         The images (B, C, H, W); the label of each one's largest part, int64 (B,); the shares of all labels, float32
@@ -64,20 +60,20 @@ def mixed(
     """
     what = config.mixup or config.cutmix or config.ricap
     assert what is not None
-    counters = torch.tensor([step]) if what.per == "batch" else samples
+    if what.per == "batch":  # One draw for all: the step stands where a sample's number would.
+        draws = draws._replace(samples=torch.tensor([step]))
     sources = torch.cat([torch.arange(partners.shape[1])[None], partners])
     where = sources.to(images.device, non_blocking=True)
     if isinstance(what, MixupConfig):
-        draws = uniforms(seed, "mixup", epoch, counters, 1)
-        found = mixup(images, where, beta(what.alpha, draws[:, 0]))
+        found = mixup(images, where, beta(what.alpha, draws.uniforms("mixup", 1)[:, 0]))
     elif isinstance(what, CutMixConfig):
         height, width = images.shape[2:]
-        draws = uniforms(seed, "cutmix", epoch, counters, 4)
-        found = cutmix(images, where, cutmix_boxes(what, draws, height=height, width=width))
+        boxes = cutmix_boxes(what, draws.uniforms("cutmix", 4), height=height, width=width)
+        found = cutmix(images, where, boxes)
     else:
         height, width = images.shape[2:]
-        draws = uniforms(seed, "ricap", epoch, counters, 10)
-        found = ricap(images, where, ricap_patches(what, draws, height=height, width=width))
+        patches = ricap_patches(what, draws.uniforms("ricap", 10), height=height, width=width)
+        found = ricap(images, where, patches)
     return (found.images, *_mixed_labels(labels[where], found.shares, classes))
 
 

@@ -1,7 +1,6 @@
-"""The official archives, through torchvision's data sets: read where they lie, else downloaded with their checksums."""
+"""The official archives, read by torchvision's data sets: from the data folder, or downloaded and checked first."""
 
 import contextlib
-import fcntl
 import os
 import socket
 import threading
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from filelock import FileLock
 
 from wsnet.data.images import DataError, ImageSet
 
@@ -92,8 +92,7 @@ def download(name: str, root: Path) -> None:
     """
     dataset = _dataset(name)
     root.mkdir(parents=True, exist_ok=True)
-    with (root / f".{name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with FileLock(root / f".{name}.lock"):
         if all(file.exists() for file in official_files(name, root)):
             return  # another process was faster
         if not all(file.exists() for file in archive_files(name, root)):

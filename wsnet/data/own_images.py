@@ -1,27 +1,95 @@
-"""Image sets of one's own that fit into memory: folders of images and Parquet tables, decoded."""
+"""A user's own image sets: the files of a folder of images, and the decoding of sets that fit into memory.
 
+A file's stamp (its size, times and inode) shows whether it was written over. Listing takes one stat per file, in one
+thread: 60,000 files on a local disk take 0.4 s once the kernel has their inodes, so ImageNet's 1.3 million about 9 s.
+With 2, 4 and 8 threads it took as long on two CPUs, since the interpreter is held between the calls.
+"""
+
+import hashlib
+import os
+from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from wsnet.config.data import DataConfig
 from wsnet.config.image_folder import FolderLayout, find_layout, images_in
 from wsnet.config.image_table import find_tables
 from wsnet.data.decode import check_memory, decode
-from wsnet.data.images import DataError, ImageSet
+from wsnet.data.images import DataError, ImageSet, Labels
 from wsnet.data.parquet import read_tables
 
-__all__ = ["Stat", "decode_own", "own_files"]
+__all__ = ["STAMP", "Listing", "Stamps", "Stat", "decode_own", "listed", "own_files"]
+
+STAMP = 4
+"""Numbers in a stamp."""
+Stamps = NDArray[np.int64]
+"""(N, STAMP): size in bytes, mtime and ctime in ns, inode. The ctime changes where the mtime was set back."""
 
 Stat = tuple[str, int, int]
 """Path, bytes, and time of the last change in ns."""
 
-Parts = tuple[ImageSet, ImageSet, tuple[str, ...]]
+
+@dataclass(frozen=True, eq=False)
+class Listing:
+    """Every image file of a set, the training images first.
+
+    Attributes:
+        root: the folder of the set.
+        names: paths below it.
+        labels: int64 (N,), from 0.
+        stamps: size, mtime, ctime and inode of each file.
+        train: how many of them are training images.
+        digest: SHA-256 over names and stamps.
+    """
+
+    root: Path
+    names: list[str]
+    labels: Labels
+    stamps: Stamps
+    train: int
+    digest: str
+
+
+@lru_cache(maxsize=4)
+def listed(layout: FolderLayout) -> Listing:
+    """List and stat all files: once per process while the folders' times stay the same.
+
+    Raises:
+        DataError: naming a file or folder that can not be read, or a class without images.
+    """
+    names: list[str] = []
+    labels: list[int] = []
+    stamps: list[tuple[int, ...]] = []
+    counts = []
+    for split, held in zip(layout.splits, layout.held, strict=True):
+        for name in held:
+            entries = _entries(layout.root / split / name)
+            names += [f"{split}/{name}/{entry.name}" for entry, _ in entries]
+            stamps += [stamp for _, stamp in entries]
+            labels += [layout.classes.index(name)] * len(entries)
+        counts.append(len(names))
+    stamped = np.array(stamps, np.int64).reshape(-1, STAMP)
+    digest = hashlib.sha256("\0".join(names).encode(errors="surrogateescape") + stamped.astype("<i8").tobytes())
+    return Listing(layout.root, names, np.array(labels, np.int64), stamped, counts[0], digest.hexdigest())
+
+
+def _entries(folder: Path) -> list[tuple["os.DirEntry[str]", tuple[int, ...]]]:
+    try:
+        return [(entry, _stamp(entry.stat())) for entry in images_in(folder)]
+    except OSError as error:
+        raise DataError(f"{error.filename or folder}: can not be read ({error.strerror or error})") from error
+
+
+def _stamp(stat: os.stat_result) -> tuple[int, ...]:
+    """The stamp of the file that a link points to. Inodes are unsigned."""
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino & (2**63 - 1)
 
 
 def own_files(data: DataConfig) -> list[Stat]:
-    """Every file of a set, to see whether it is still what was decoded.
+    """Every file of a set with its size and time, which tell whether it is still what was decoded.
 
     Raises:
         DataError: the set is not there, or not as it should be.
@@ -29,26 +97,16 @@ def own_files(data: DataConfig) -> list[Stat]:
     root = _root(data)
     try:
         if data.name == "folder":
-            return _image_stats(find_layout(root))
+            listing = listed(find_layout(root))
+            stamps = listing.stamps[:, :2].tolist()
+            return [(name, size, time) for name, (size, time) in zip(listing.names, stamps, strict=True)]
         files = [(str(file), file.stat()) for tables in find_tables(root) for file in tables]
     except OSError as error:
         raise DataError(f"{root}: can not be read ({error})") from error
     return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in files]
 
 
-@lru_cache(maxsize=4)
-def _image_stats(layout: FolderLayout) -> list[Stat]:
-    """Looked at once in a process while the folders' times stay: 60,000 files take 0.3 s, the folders none."""
-    stats = (
-        (f"{split}/{name}/{entry.name}", entry.stat())
-        for split, names in zip(layout.splits, layout.held, strict=True)
-        for name in names
-        for entry in images_in(layout.root / split / name)
-    )
-    return [(path, stat.st_size, stat.st_mtime_ns) for path, stat in stats]
-
-
-def decode_own(data: DataConfig) -> Parts:
+def decode_own(data: DataConfig) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
     """Decode a set: training images, test images, class names.
 
     Raises:
@@ -59,18 +117,15 @@ def decode_own(data: DataConfig) -> Parts:
     if data.name == "parquet":
         return read_tables(*find_tables(root), classes=facts.classes, shape=facts.shape, resize=data.size is not None)
     layout = find_layout(root)
-    train, test = (_decode_split(layout, index, data) for index in range(2))
+    listing = listed(layout)
+    train, test = (_decoded(listing, part, data) for part in (slice(listing.train), slice(listing.train, None)))
     return train, test, layout.classes
 
 
-def _decode_split(layout: FolderLayout, index: int, data: DataConfig) -> ImageSet:
-    split, files, labels = layout.splits[index], list[Path](), list[int]()
-    for name in layout.held[index]:
-        folder = layout.root / split / name
-        files += (found := [folder / entry.name for entry in images_in(folder)])
-        labels += [layout.classes.index(name)] * len(found)
+def _decoded(listing: Listing, part: slice, data: DataConfig) -> ImageSet:
+    files = [listing.root / name for name in listing.names[part]]
     pixels = decode(files, lambda index: str(files[index]), data.facts.shape, resize=data.size is not None)
-    return ImageSet(pixels, np.array(labels, np.int64))
+    return ImageSet(pixels, listing.labels[part])
 
 
 def _root(data: DataConfig) -> Path:

@@ -38,7 +38,7 @@ def decode_parquet(name: str, root: Path, facts: SetFacts) -> tuple[ImageSet, Im
 def read_tables(
     train: Sequence[Path], test: Sequence[Path], *, classes: int, shape: tuple[int, int, int], resize: bool
 ) -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-    """Decode the tables of a set of one's own; see `read_parquet_split`.
+    """Decode the tables of a user's own set; see `read_parquet_split`.
 
     Raises:
         DataError: as there, or for a class without a training image, or for tables that name other classes.

@@ -5,12 +5,49 @@ survive a crash. The generator is SplitMix64 (G. Steele, D. Lea, C. Flood, "Fast
 Generators", OOPSLA 2014), which is a hash of key + counter * GAMMA and so needs no state at all.
 """
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
 from wsnet.config.seeding import derive_seed
 
-__all__ = ["beta", "epoch_order", "permutations", "random_bits", "random_integers", "uniform", "uniforms"]
+__all__ = ["Draws", "beta", "epoch_order", "permutations", "random_bits", "random_integers", "uniform"]
+
+
+class Draws(NamedTuple):
+    """The random numbers of some samples in one epoch: functions of (seed, purpose, epoch, sample) alone.
+
+    Attributes:
+        seed: the trial's seed.
+        epoch: the epoch.
+        samples: numbers of the samples in the training set, int64 (B,).
+    """
+
+    seed: int
+    epoch: int
+    samples: Tensor
+
+    def key(self, purpose: str) -> int:
+        """The key of this epoch's random numbers for a purpose."""
+        return derive_seed(self.seed, purpose, self.epoch)
+
+    def uniforms(self, purpose: str, count: int) -> Tensor:
+        """`count` numbers for each sample: float64 (B, count) in [0, 1), multiples of 2**-53."""
+        counters = self.samples[:, None] * count + torch.arange(count, device=self.samples.device)
+        return (random_bits(self.key(purpose), counters) >> 10).to(torch.float64) * 2.0**-53
+
+    def integers(self, purpose: str, high: int) -> Tensor:
+        """A number for each sample: int64 (B,) in [0, high); see `random_integers`."""
+        return random_integers(self.key(purpose), self.samples, high)
+
+    def at(self, places: Tensor | slice) -> "Draws":
+        """Those of some of the samples."""
+        return Draws(self.seed, self.epoch, self.samples[places])
+
+    def to(self, device: torch.device) -> "Draws":
+        """The same on another device, which draws the same numbers."""
+        return Draws(self.seed, self.epoch, self.samples.to(device))
 
 
 def _signed(constant: int) -> int:
@@ -67,23 +104,6 @@ def epoch_order(seed: int, epoch: int, n: int, device: torch.device | str = "cpu
     return torch.argsort(random_bits(derive_seed(seed, "order", epoch), counters), stable=True)
 
 
-def uniforms(seed: int, purpose: str, epoch: int, samples: Tensor, count: int) -> Tensor:
-    """So many numbers for each sample, which depend on (seed, purpose, epoch, sample) only.
-
-    Args:
-        seed: the trial's seed.
-        purpose: what they are for.
-        epoch: the epoch.
-        samples: int64 (B,).
-        count: numbers for each sample.
-
-    Returns:
-        float64 (B, count) in [0, 1), multiples of 2**-53.
-    """
-    counters = samples[:, None] * count + torch.arange(count, device=samples.device)
-    return (random_bits(derive_seed(seed, purpose, epoch), counters) >> 10).to(torch.float64) * 2.0**-53
-
-
 def beta(alpha: float, shares: Tensor) -> Tensor:
     """Draws from Beta(alpha, alpha): the quantiles at uniform shares; float64, on the CPU."""
     if alpha == 1:
@@ -93,7 +113,6 @@ def beta(alpha: float, shares: Tensor) -> Tensor:
     return torch.from_numpy(betaincinv(alpha, alpha, shares.numpy()))
 
 
-def permutations(seed: int, purpose: str, epoch: int, step: int, *, count: int, n: int) -> Tensor:
-    """So many permutations of the n images of a step's batch, int64 (count, n), on the CPU."""
-    key = derive_seed(seed, purpose, epoch, step)
+def permutations(key: int, *, count: int, n: int) -> Tensor:
+    """`count` permutations of 0 to n - 1, int64 (count, n), on the CPU."""
     return torch.argsort(random_bits(key, torch.arange(count * n)).view(count, n), dim=1, stable=True)

@@ -1,35 +1,44 @@
-"""Which images a rank needs in each step of each epoch: the same for images in memory and for streamed ones."""
+"""Which images a rank needs in each step of each epoch, and the random numbers that belong to them."""
 
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from wsnet.data.random import epoch_order, permutations
+from wsnet.config.epoch_steps import EpochSteps
+from wsnet.config.seeding import derive_seed
+from wsnet.data.random import Draws, epoch_order, permutations
 
-__all__ = ["Share", "Shares", "share"]
+__all__ = ["BatchIndices", "BatchSampler", "rank_slice"]
 
 
-class Share(NamedTuple):
-    """A rank's share of a step's batch.
+class BatchIndices(NamedTuple):
+    """The images that a rank needs for a step.
 
     Attributes:
-        places: places of its images in the epoch's order: the rank's own, then those of other ranks that some of them
+        places: their places in the epoch's order: the rank's own images, then those of other ranks that some of them
             are mixed with. A slice where nothing is mixed, so that indexing copies nothing; else int64 (P,).
-        samples: int64 (P,), on the CPU: which samples of the training set they are.
-        partners: int64 (partners, B), on the CPU: places in the share of the images that each own image is mixed with;
-            None where nothing is mixed.
+        draws: the numbers of these samples in the training set, on the CPU, with seed and epoch.
+        step: the step of the epoch.
+        partners: int64 (partners, B), on the CPU: for each own image, where among the P the images are that it is mixed
+            with; None where nothing is mixed.
         weight: as in `Batch`.
     """
 
     places: slice | Tensor
-    samples: Tensor
+    draws: Draws
+    step: int
     partners: Tensor | None
     weight: float
 
+    @property
+    def own(self) -> Draws:
+        """The draws of the rank's own images."""
+        return self.draws if self.partners is None else self.draws.at(slice(self.partners.shape[1]))
 
-class Shares:
-    """A rank's shares of all batches: a pure function of (seed, epoch, step).
+
+class BatchSampler:
+    """The indices of all batches of a rank: a pure function of (seed, epoch, step).
 
     Args:
         images: images in the training set.
@@ -41,7 +50,7 @@ class Shares:
         partners: images that each image is mixed with.
 
     Attributes:
-        steps: steps per epoch.
+        steps: the steps of an epoch.
 
     Raises:
         ValueError: the batch size or the rank is out of range, or no step is left.
@@ -55,31 +64,29 @@ class Shares:
                 "batch_size must be at least 1 and rank from 0 to world - 1, "
                 f"but got batch_size={batch_size}, rank={rank}, world={world}"
             )
-        whole, rest = divmod(images, batch_size)
-        self.steps = whole + (1 if rest and not drop_last else 0)
-        if not self.steps:
+        self.steps = EpochSteps(images, batch_size, drop_last)
+        if not self.steps.count:
             raise ValueError(
                 f"an epoch must have at least one step, but got batch_size={batch_size}, drop_last={drop_last} "
                 f"with {images} images"
             )
-        self._images, self._batch_size, self._seed = images, batch_size, seed
-        self._rank, self._world, self._partners = rank, world, partners
-        self._order: tuple[int, Tensor] | None = None  # of the last epoch asked for
+        self._seed, self._rank, self._world, self._partners = seed, rank, world, partners
+        self._epoch: Draws | None = None  # the last that was asked for
 
-    def order(self, epoch: int) -> Tensor:
-        """The epoch's samples in their order, int64 (N,), on the CPU."""
-        if self._order is None or self._order[0] != epoch:
-            self._order = (epoch, epoch_order(self._seed, epoch, self._images))
-        return self._order[1]
+    def epoch(self, epoch: int) -> Draws:
+        """The epoch's samples in their order, (N,), on the CPU."""
+        if self._epoch is None or self._epoch.epoch != epoch:
+            self._epoch = Draws(self._seed, epoch, epoch_order(self._seed, epoch, self.steps.images))
+        return self._epoch
 
     def first_image(self, step: int) -> int:
-        """Position, in the whole batch of a step, of the first image of this rank's share."""
-        return share(self.images(step), self._rank, self._world)[0]
+        """Position, in the whole batch of a step, of this rank's first image."""
+        return rank_slice(self.steps.images_in(step), self._rank, self._world)[0]
 
-    def of(self, epoch: int, step: int) -> Share:
-        """This rank's share of a step's batch."""
-        first, size = step * self._batch_size, self.images(step)
-        start, stop = share(size, self._rank, self._world)
+    def batch(self, epoch: int, step: int) -> BatchIndices:
+        """This rank's images of a step."""
+        first, size = step * self.steps.batch_size, self.steps.images_in(step)
+        start, stop = rank_slice(size, self._rank, self._world)
         weight = (stop - start) * self._world / size
         if start == stop:  # an image without weight, so that this rank takes part in the step
             start = self._rank % size
@@ -87,18 +94,15 @@ class Shares:
         places: slice | Tensor = slice(first + start, first + stop)
         partners = None
         if self._partners:
-            everyone = permutations(self._seed, "partners", epoch, step, count=self._partners, n=size)
+            key = derive_seed(self._seed, "partners", epoch, step)
+            everyone = permutations(key, count=self._partners, n=size)
             chosen, partners = _with_partners(everyone, start, stop)
             places = first + chosen
-        return Share(places, self.order(epoch)[places], partners, weight)
-
-    def images(self, step: int) -> int:
-        """Images in the whole batch of a step, over all ranks."""
-        return min(self._batch_size, self._images - step * self._batch_size)
+        return BatchIndices(places, self.epoch(epoch).at(places), step, partners, weight)
 
 
-def share(size: int, rank: int, world: int) -> tuple[int, int]:
-    """The first and the past-last position of a rank's share of `size` items, parted as torch.tensor_split does."""
+def rank_slice(size: int, rank: int, world: int) -> tuple[int, int]:
+    """Start and stop of a rank's share of `size` items, divided as torch.tensor_split does."""
     each, more = divmod(size, world)
     start = rank * each + min(rank, more)
     return start, start + each + (rank < more)

@@ -10,9 +10,8 @@ import torch
 from numpy.typing import NDArray
 
 from wsnet.config.augment import AugmentConfig
-from wsnet.data.files import ImageFiles
-from wsnet.data.images import DataError, ImageSplits
-from wsnet.data.training import Batches
+from wsnet.data.images import DataError, ImageFiles, ImageSplits
+from wsnet.data.loader import Batches
 
 __all__ = ["Row", "add_command", "contact_sheet", "describe", "shown_images"]
 
@@ -110,11 +109,10 @@ def add_command(commands: Any) -> None:
 
 def _show(arguments: argparse.Namespace) -> int:
     from wsnet.config import read_sweep
-    from wsnet.config.augment import AugmentConfig
     from wsnet.config.data import DataConfig
     from wsnet.config.errors import ConfigError, Mistake
-    from wsnet.data import data_root, load
-    from wsnet.data.show import contact_sheet, describe
+    from wsnet.data.cache import data_root
+    from wsnet.data.load import load
 
     settings = read_sweep(arguments.sweep, arguments.set).settings
     data = settings[0].config.data

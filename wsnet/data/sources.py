@@ -12,17 +12,17 @@ import numpy as np
 from wsnet.config.data import DataConfig
 from wsnet.config.datasets import SetFacts
 from wsnet.config.own_images import OWN_SETS
-from wsnet.data.images import DataError, DecodedSet, ImageSet, checked_set
+from wsnet.data.images import DataError, ImageSet, WholeSet, checked_set
 from wsnet.data.official import archive_files, decode_official, download, official_files
 from wsnet.data.own_images import Stat, decode_own, own_files
 from wsnet.data.parquet import decode_parquet, parquet_files
 from wsnet.data.split import complement, stratified
 
-__all__ = ["Source", "decode_digits", "digits_files", "fetch_source", "find_source", "lock_name"]
+__all__ = ["FoundSet", "decode_digits", "digits_files", "fetch_source", "find_source", "lock_name"]
 
 
 @dataclass(frozen=True)
-class Source:
+class FoundSet:
     """An image set that was found.
 
     Attributes:
@@ -43,7 +43,7 @@ class Source:
     options: tuple[Any, ...] = ()
     measured: bool = False
 
-    def decode(self) -> DecodedSet:
+    def decode(self) -> WholeSet[ImageSet]:
         """Decode and check the images.
 
         Raises:
@@ -61,23 +61,25 @@ class Source:
         )
 
 
-def find_source(data: DataConfig, root: Path) -> Source | None:
-    """Look for a set on this machine: Parquet files first, then torchvision's folders. One's own must be there."""
+def find_source(data: DataConfig, root: Path) -> FoundSet | None:
+    """Look for a set on this machine: Parquet files first, then torchvision's folders. An own set must be there."""
     name, facts = data.name, data.facts
     if name in OWN_SETS:
         how = (str(data.path), facts.shape, data.size is not None)
-        return Source(name, Path(str(data.path)), own_files(data), facts, lambda: decode_own(data), how, measured=True)
+        return FoundSet(
+            name, Path(str(data.path)), own_files(data), facts, lambda: decode_own(data), how, measured=True
+        )
     if name == "digits":
         files = digits_files()
-        return Source(name, files[0].parent, _stats(files), facts, decode_digits)
+        return FoundSet(name, files[0].parent, _stats(files), facts, decode_digits)
     if _exist(tables := parquet_files(name, root)):
-        return Source(name, tables[0].parent, _stats(tables), facts, lambda: decode_parquet(name, root, facts))
+        return FoundSet(name, tables[0].parent, _stats(tables), facts, lambda: decode_parquet(name, root, facts))
     if _exist(unpacked := official_files(name, root)):
-        return Source(name, unpacked[0].parent, _stats(unpacked), facts, lambda: decode_official(name, root))
+        return FoundSet(name, unpacked[0].parent, _stats(unpacked), facts, lambda: decode_official(name, root))
     return None
 
 
-def fetch_source(data: DataConfig, root: Path) -> Source:
+def fetch_source(data: DataConfig, root: Path) -> FoundSet:
     """Unpack or download the official archive of a set that `find_source` did not find.
 
     Raises:

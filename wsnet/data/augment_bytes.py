@@ -10,13 +10,12 @@ import torch
 from torch import Tensor
 
 from wsnet.config.augment import AugmentConfig
-from wsnet.config.seeding import derive_seed
-from wsnet.data.random import random_integers
+from wsnet.data.random import Draws
 
-__all__ = ["Augment"]
+__all__ = ["CropFlip"]
 
 
-class Augment:
+class CropFlip:
     """Padded random crops (K. He et al., "Deep Residual Learning", CVPR 2016, section 4.2) and horizontal flips."""
 
     def __init__(self, config: AugmentConfig, *, height: int, width: int, device: torch.device | str = "cpu") -> None:
@@ -43,22 +42,20 @@ class Augment:
         column = (offset[None, :, None] + sides[:, None, :])[:, None, :, None, :]  # (sides, 1, offsets, 1, W)
         return (row * self.padded[1] + column).to(torch.int32).reshape(-1, height * width)
 
-    def variants(self, seed: int, epoch: int, samples: Tensor) -> Tensor:
-        """Draw the variant of each sample, which depends on (seed, epoch, sample) only.
+    def variants(self, draws: Draws) -> Tensor:
+        """Draw the variant of each sample.
 
         Whether images are also flipped does not change where they are cropped.
 
         Args:
-            seed: the trial's seed.
-            epoch: the epoch.
-            samples: indices of samples in the training set, int64 (B,).
+            draws: of the samples (B,).
 
         Returns:
             int64 (B,), in [0, V).
         """
-        variants = random_integers(derive_seed(seed, "crop", epoch), samples, self.offsets**2)
+        variants = draws.integers("crop", self.offsets**2)
         if self.flip:
-            variants += random_integers(derive_seed(seed, "flip", epoch), samples, 2) * self.offsets**2
+            variants += draws.integers("flip", 2) * self.offsets**2
         return variants
 
     def __call__(self, images: Tensor, variants: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ import torch
 
 from wsnet.config.data import AugmentConfig, DataConfig
 from wsnet.data import Batch, Batches, ImageSet, ImageSplits, evaluation_batches, load, on_device
-from wsnet.data.batches import share
+from wsnet.data.sampler import rank_slice
 
 AUGMENT = AugmentConfig(crop_padding=1, flip=True)
 
@@ -152,7 +152,9 @@ def test_evaluation_gives_a_rank_too_many_nothing() -> None:
 def test_shares_are_those_of_tensor_split() -> None:
     for size, world in itertools.product(range(9), range(1, 6)):
         parts = torch.tensor_split(torch.arange(size), world)
-        assert [list(range(*share(size, rank, world))) for rank in range(world)] == [part.tolist() for part in parts]
+        assert [list(range(*rank_slice(size, rank, world))) for rank in range(world)] == [
+            part.tolist() for part in parts
+        ]
 
 
 @pytest.mark.parametrize(

@@ -1,8 +1,6 @@
 """A streamed set is known by what is in its files, and a file is read for that once."""
 
 import os
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -10,12 +8,13 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from tests.data.at_once import load_at_once
 from tests.data.made_up import image_bytes, write_folder
 from wsnet.config.image_folder import find_layout
 from wsnet.config.reading.own_files import data_config
-from wsnet.data import DataError, ImageSplits, cache_folder, content, file_index, load
-from wsnet.data.content import Progress
-from wsnet.data.listing import listed
+from wsnet.data import DataError, ImageSplits, cache_folder, file_hashes, file_index, load, own_images
+from wsnet.data.file_hashes import Progress
+from wsnet.data.own_images import listed
 
 
 @pytest.fixture(autouse=True)
@@ -27,8 +26,8 @@ def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def read(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Names of the files that were read for their hash."""
     names: list[str] = []
-    known = content._hash_file
-    monkeypatch.setattr(content, "_hash_file", lambda path: names.append(path.name) or known(path))
+    known = file_hashes._hash_file
+    monkeypatch.setattr(file_hashes, "_hash_file", lambda path: names.append(path.name) or known(path))
     return names
 
 
@@ -150,9 +149,9 @@ def test_a_link_is_followed_and_another_target_is_noticed(tmp_path: Path) -> Non
 def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = write_folder(tmp_path / "images")
     file = path / "test" / "dog" / "0001.jpg"
-    known = content.content_hashes
+    known = file_hashes.content_hashes
 
-    def vanishing(listing: content.Listing) -> content.Hashes:
+    def vanishing(listing: own_images.Listing) -> file_hashes.Hashes:
         file.unlink()
         if kind == "folder":
             file.mkdir()
@@ -167,7 +166,7 @@ def test_hashing_that_was_cut_off_goes_on_from_there(
     tmp_path: Path, read: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     path = write_folder(tmp_path / "images")
-    monkeypatch.setattr(content, "_CHUNK", 1)
+    monkeypatch.setattr(file_hashes, "_CHUNK", 1)
     count, counted = Progress.due, []
 
     def interrupted(progress: Progress, at: np.ndarray) -> bool:
@@ -188,14 +187,14 @@ def test_hashing_that_was_cut_off_goes_on_from_there(
 
 
 def table_names(path: Path) -> list[str]:
-    with pa.memory_map(str(content.table_file(path))) as file:
+    with pa.memory_map(str(file_hashes.table_file(path))) as file:
         return pa.ipc.open_file(file).get_batch(0).column(0).to_pylist()
 
 
 def test_the_table_is_saved_while_files_are_still_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_folder(tmp_path / "images")
     rest, saved = threading.Event(), []
-    known, save = content._hash_file, content._save
+    known, save = file_hashes._hash_file, file_hashes._save
 
     def waiting(file: Path) -> bytes:
         assert file.name != "0003.jpg" or rest.wait(30)
@@ -206,9 +205,9 @@ def test_the_table_is_saved_while_files_are_still_read(tmp_path: Path, monkeypat
         saved.append(len(table_names(path)))
         rest.set()
 
-    monkeypatch.setattr(content, "_CHUNK", 1)
-    monkeypatch.setattr(content, "_hash_file", waiting)
-    monkeypatch.setattr(content, "_save", saving)
+    monkeypatch.setattr(file_hashes, "_CHUNK", 1)
+    monkeypatch.setattr(file_hashes, "_hash_file", waiting)
+    monkeypatch.setattr(file_hashes, "_save", saving)
     monkeypatch.setattr(Progress, "due", lambda progress, at: True)
     streamed(path)
     assert saved[0] < 18 and saved[-1] == 18
@@ -233,18 +232,6 @@ def test_a_cache_that_can_not_be_written_costs_a_warning(tmp_path: Path, monkeyp
 
 def test_of_two_processes_at_once_one_reads_the_files(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "images", train=20)
-    program = (
-        "import sys\n"
-        "from wsnet.config.reading.own_files import data_config\n"
-        "from wsnet.data import content, load\n"
-        "read, known = [], content._hash_file\n"
-        "content._hash_file = lambda path: read.append(path) or known(path)\n"
-        "images = load(data_config(name='folder', path=sys.argv[1], stream=True, size=24))\n"
-        "print(images.hash, len(read))\n"
-    )
-    both = [
-        subprocess.Popen([sys.executable, "-c", program, str(path)], stdout=subprocess.PIPE, text=True)
-        for _ in range(2)
-    ]
-    (one, first), (two, second) = ((process.communicate()[0]).split() for process in both)
-    assert one == two and sorted(map(int, (first, second))) == [0, 66]
+    data = data_config(name="folder", path=str(path), stream=True, size=24)
+    one, two = load_at_once(2, data, cache=tmp_path / "cache", root=tmp_path)
+    assert one.hash == two.hash and sorted((one.files_hashed, two.files_hashed)) == [0, 66]

@@ -7,7 +7,8 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from wsnet.config.data import AugmentConfig
-from wsnet.data.augment import Augment
+from wsnet.data.augment_bytes import CropFlip
+from wsnet.data.random import Draws
 
 CROP_AND_FLIP = AugmentConfig(crop_padding=4, flip=True)
 
@@ -26,7 +27,7 @@ def reference(image: Tensor, padding: int, row: int, column: int, flip: bool) ->
 
 @pytest.mark.parametrize(("height", "width", "channels"), [(32, 32, 3), (28, 28, 1), (8, 6, 3)])
 def test_every_variant_is_the_crop_that_its_number_says(height: int, width: int, channels: int) -> None:
-    augment = Augment(AugmentConfig(crop_padding=2, flip=True), height=height, width=width)
+    augment = CropFlip(AugmentConfig(crop_padding=2, flip=True), height=height, width=width)
     images = random_images(50, height, width, channels)
     outputs = augment(images, torch.arange(50))
     for variant in range(50):
@@ -36,24 +37,24 @@ def test_every_variant_is_the_crop_that_its_number_says(height: int, width: int,
 
 
 def test_flips_alone_mirror_some_images_and_leave_the_others() -> None:
-    augment, images = Augment(AugmentConfig(flip=True), height=32, width=32), random_images(2)
+    augment, images = CropFlip(AugmentConfig(flip=True), height=32, width=32), random_images(2)
     outputs = augment(images, torch.tensor([0, 1]))
     assert torch.equal(outputs[0], images[0]) and torch.equal(outputs[1], images[1].flip(1))
 
 
 def test_crops_alone_never_mirror() -> None:
-    augment = Augment(AugmentConfig(crop_padding=4), height=32, width=32)
-    assert augment.variants(0, 1, torch.arange(1000)).max() < 81
+    augment = CropFlip(AugmentConfig(crop_padding=4), height=32, width=32)
+    assert augment.variants(Draws(0, 1, torch.arange(1000))).max() < 81
 
 
 def test_no_augmentation_is_no_change() -> None:
-    augment, images = Augment(AugmentConfig(), height=32, width=32), random_images(3)
-    assert torch.equal(augment(images, augment.variants(0, 1, torch.arange(3))), images)
+    augment, images = CropFlip(AugmentConfig(), height=32, width=32), random_images(3)
+    assert torch.equal(augment(images, augment.variants(Draws(0, 1, torch.arange(3)))), images)
 
 
 def test_offsets_and_flips_are_distributed_like_torchvision() -> None:
     samples = 40_000
-    ours = Augment(CROP_AND_FLIP, height=32, width=32).variants(0, 1, torch.arange(samples))
+    ours = CropFlip(CROP_AND_FLIP, height=32, width=32).variants(Draws(0, 1, torch.arange(samples)))
     # torchvision's variant of an image that shows where each of its pixels came from: value 1 + 32 * row + column
     transform = v2.Compose([v2.RandomCrop(32, padding=4), v2.RandomHorizontalFlip()])
     torch.manual_seed(0)
@@ -75,17 +76,17 @@ def variant_of(positions: Tensor) -> int:
 
 
 def test_offsets_of_neighbours_and_of_epochs_are_independent() -> None:
-    augment, samples = Augment(CROP_AND_FLIP, height=32, width=32), torch.arange(50_000)
-    first, second = augment.variants(0, 1, samples).double(), augment.variants(0, 2, samples).double()
+    augment, samples = CropFlip(CROP_AND_FLIP, height=32, width=32), torch.arange(50_000)
+    first, second = (augment.variants(Draws(0, epoch, samples)).double() for epoch in (1, 2))
     for one, other in ((first, second), (first[1:], first[:-1]), (first, samples.double())):
         assert abs(torch.corrcoef(torch.stack([one, other]))[0, 1].item()) < 0.02
 
 
 def test_a_sample_is_augmented_alike_whatever_its_batch() -> None:
-    augment, images = Augment(CROP_AND_FLIP, height=32, width=32), random_images(64)
+    augment, images = CropFlip(CROP_AND_FLIP, height=32, width=32), random_images(64)
 
     def augmented(samples: Tensor) -> Tensor:
-        return augment(images[samples], augment.variants(5, 3, samples))
+        return augment(images[samples], augment.variants(Draws(5, 3, samples)))
 
     order = torch.randperm(64, generator=torch.Generator().manual_seed(1))
     whole = augmented(torch.arange(64))
@@ -94,6 +95,6 @@ def test_a_sample_is_augmented_alike_whatever_its_batch() -> None:
 
 def test_flips_leave_the_crops_as_they_are_without() -> None:
     samples = torch.arange(500)
-    both = Augment(CROP_AND_FLIP, height=32, width=32).variants(0, 1, samples)
-    crops = Augment(AugmentConfig(crop_padding=4), height=32, width=32).variants(0, 1, samples)
+    both = CropFlip(CROP_AND_FLIP, height=32, width=32).variants(Draws(0, 1, samples))
+    crops = CropFlip(AugmentConfig(crop_padding=4), height=32, width=32).variants(Draws(0, 1, samples))
     assert torch.equal(both % 81, crops)

@@ -1,4 +1,4 @@
-"""SHA-256 of every file of a folder of images: read once, and kept in a table in the cache while its stamp stays."""
+"""SHA-256 of every file in a folder of images: read once, and kept in the cache while its stamp stays the same."""
 
 import hashlib
 import os
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from wsnet.data.cache import cache_folder, write_batches
 from wsnet.data.images import DataError
-from wsnet.data.listing import STAMP, Listing, Stamps
+from wsnet.data.own_images import STAMP, Listing, Stamps
 
 __all__ = ["Hashes", "Progress", "content_hashes", "table_file"]
 
@@ -66,7 +66,7 @@ def table_file(root: Path) -> Path:
 
 @contextmanager
 def _hashed(listing: Listing, missing: NDArray[np.int64]) -> Iterator[Iterator[tuple[NDArray[np.int64], Hashes]]]:
-    """Positions and hashes, chunk by chunk as they come; what has not begun is dropped when the caller leaves."""
+    """Positions and hashes, chunk by chunk as they are done; what has not begun is cancelled when the caller leaves."""
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
     pool = ThreadPoolExecutor(min(_THREADS, len(chunks)))
     try:
@@ -122,7 +122,7 @@ def _column(rows: pa.RecordBatch, index: int) -> NDArray[np.uint8]:
 
 
 def _save(table: Path, listing: Listing, hashes: Hashes, known: NDArray[np.bool_]) -> None:
-    """Keep what is known so far; in a folder that can not be written, of which was warned, nothing."""
+    """Keep what is known so far. In a folder that cannot be written nothing is kept; a warning was given before."""
     at = np.flatnonzero(known)
     columns: list[tuple[int, Stamps | Hashes]] = [(STAMP * 8, listing.stamps[at].astype("<i8")), (32, hashes[at])]
     arrays = [pa.array([listing.names[index] for index in at], pa.large_string())]
@@ -134,11 +134,11 @@ def _save(table: Path, listing: Listing, hashes: Hashes, known: NDArray[np.bool_
 
 
 _FIRST, _LONGEST = 2.0, 60.0
-"""Seconds until progress is first told; the pauses double, up to the longest."""
+"""Seconds until progress is first printed; the pauses double, up to the longest."""
 
 
 class Progress:
-    """Tells now and then how far hashing is.
+    """Prints from time to time how far hashing has come.
 
     Args:
         listing: the files of a set.
@@ -154,7 +154,7 @@ class Progress:
         self._next = self._began + _FIRST
 
     def due(self, at: NDArray[np.int64]) -> bool:
-        """Count files that are done; tell and return True when the pause is over."""
+        """Count files that are done; print and return True when the pause is over."""
         self._done += int(self._sizes[at].sum())
         self._done_files += len(at)
         now = time.monotonic()

@@ -1,0 +1,232 @@
+"""The loader: batches of a split on the device, for training (shuffled, augmented) and for evaluation (in order).
+
+One pipeline for images in memory and for streamed ones: a sampler says which images a step needs, a source of pixels
+gives their bytes, here or in worker processes, and the rest happens on the device.
+"""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from typing import Generic, TypeVar
+
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from wsnet.config.augment import AugmentConfig
+from wsnet.data.augment_floats import BatchTransform, Normalize
+from wsnet.data.batches import Batch, ByteBatch, TensorSet, tensors_on
+from wsnet.data.images import DataError, ImageFiles, ImageSet
+from wsnet.data.mix import partners_needed
+from wsnet.data.pixel_sources import ArrayPixels, FilePixels, evaluation_bytes
+from wsnet.data.sampler import BatchSampler, rank_slice
+
+__all__ = ["Batches", "evaluation_batches", "training_batches"]
+
+_Split = ImageSet | TensorSet | ImageFiles
+_Index = tuple[int, int]
+"""Epoch and step of a training batch; first image and past-last one of an evaluation batch."""
+_Bytes = TypeVar("_Bytes", ByteBatch, TensorSet)
+
+
+class Batches:
+    """The batches of every epoch of a training.
+
+    The images of a batch are the same, to the last bit, whatever the workers; over all ranks together they are those
+    that one process would get. An epoch may begin at any step without preparing what came before.
+    """
+
+    def __init__(
+        self,
+        split: _Split,
+        *,
+        batch_size: int,
+        mean: tuple[float, ...],
+        std: tuple[float, ...],
+        augment: AugmentConfig,
+        seed: int,
+        device: torch.device | str = "cpu",
+        memory_format: torch.memory_format = torch.channels_last,
+        drop_last: bool = False,
+        rank: int = 0,
+        world: int = 1,
+        workers: int = 0,
+        classes: int | None = None,
+    ) -> None:
+        """Prepare the batches; without workers, images in memory are put on the device here.
+
+        Args:
+            split: the training images.
+            batch_size: images per step, over all ranks together.
+            mean: per-channel mean, as a share of 255.
+            std: per-channel standard deviation, as a share of 255.
+            augment: the random changes.
+            seed: the trial's seed.
+            device: where the batches are wanted.
+            memory_format: of the images, torch.channels_last or torch.contiguous_format.
+            drop_last: leave out an epoch's last batch when it is smaller than the others.
+            rank: this process among `world`.
+            world: number of processes that share each batch.
+            workers: processes that prepare the bytes of batches (of this rank's share); 0 prepares them here.
+            classes: number of classes, needed where images are mixed.
+
+        Raises:
+            ValueError: if the batch size, the rank or the number of workers is out of range, no step is left, or the
+                number of classes is missing.
+        """
+        if workers < 0:
+            raise ValueError(f"workers must be at least 0, but got workers={workers}")
+        device = torch.device(device)
+        self._sampler = sampler = BatchSampler(
+            len(split.labels),
+            batch_size=batch_size,
+            seed=seed,
+            drop_last=drop_last,
+            rank=rank,
+            world=world,
+            partners=partners_needed(augment),
+        )
+        pixels: ArrayPixels | FilePixels
+        if isinstance(split, ImageFiles):
+            pixels = FilePixels(split, augment)
+        else:
+            pixels = ArrayPixels(tensors_on(split, "cpu" if workers else device), sampler, augment)
+        size = {"height": pixels.height, "width": pixels.width}
+        normalize = Normalize(mean, std, memory_format=memory_format, device=device, **size)
+        self._transform = BatchTransform(normalize, augment, classes=classes)
+        self._prepared = _Prepared(partial(_training_bytes, sampler, pixels), workers, device, persistent=True)
+
+    @property
+    def steps(self) -> int:
+        """Steps per epoch."""
+        return self._sampler.steps.count
+
+    def first_image(self, step: int) -> int:
+        """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
+        return self._sampler.first_image(step)
+
+    def images(self, step: int) -> int:
+        """Images in the whole batch of a step of an epoch, over all ranks."""
+        return self._sampler.steps.images_in(step)
+
+    def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
+        """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.
+
+        It may be left early.
+
+        Raises:
+            DataError: naming a file that is damaged, once its batch is due.
+        """
+        return map(self._transform, self._prepared([(epoch, step) for step in range(start, self.steps)]))
+
+
+training_batches = Batches
+"""The name beside `evaluation_batches`."""
+
+
+def evaluation_batches(
+    split: _Split,
+    *,
+    batch_size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    device: torch.device | str = "cpu",
+    memory_format: torch.memory_format = torch.channels_last,
+    rank: int = 0,
+    world: int = 1,
+    workers: int = 0,
+) -> Iterator[Batch]:
+    """This rank's share of a split: in order, not augmented, every image on exactly one rank.
+
+    Ranks may get different numbers of batches, and none where there are fewer images than ranks; sums over images
+    (not means over batches) add up to those of one process.
+
+    Args:
+        split: the images; give `on_device(split, device)` to put them there once for many evaluations.
+        batch_size: images per batch and rank.
+        mean: per-channel mean, as a share of 255.
+        std: per-channel standard deviation, as a share of 255.
+        device: where to evaluate.
+        memory_format: of the images.
+        rank: this process among `world`.
+        world: number of processes.
+        workers: processes that read and decode files; images in memory need none.
+
+    Raises:
+        DataError: naming a file that is damaged, once its batch is due.
+    """
+    device = torch.device(device)
+    images: TensorSet | ImageFiles
+    if isinstance(split, ImageFiles):
+        images, height, width = split, split.size, split.size
+    else:
+        images, workers = tensors_on(split, device), 0
+        _, height, width, _ = images.images.shape
+    normalize = Normalize(mean, std, height=height, width=width, memory_format=memory_format, device=device)
+    start, stop = rank_slice(len(split.labels), rank, world)
+    ranges = [(first, min(first + batch_size, stop)) for first in range(start, stop, batch_size)]
+    for part in _Prepared(partial(evaluation_bytes, images), workers, device)(ranges):
+        yield Batch(normalize(part.images), part.labels, 1.0)
+
+
+def _training_bytes(sampler: BatchSampler, pixels: ArrayPixels | FilePixels, epoch: int, step: int) -> ByteBatch:
+    return pixels(sampler.batch(epoch, step))
+
+
+class _Prepared(Generic[_Bytes]):
+    """Bytes of one batch after the other on the device, made in this process or by workers ahead of time.
+
+    Bytes and not floats, since they take a quarter of the time to get from process to process and to the device.
+
+    Args:
+        prepare: makes a batch's bytes from two numbers: a pure function, so that workers need no state.
+        workers: processes that run it; 0 runs it here.
+        device: where the bytes are wanted.
+        persistent: whether the workers stay for further calls.
+    """
+
+    def __init__(
+        self, prepare: Callable[[int, int], _Bytes], workers: int, device: torch.device, *, persistent: bool = False
+    ) -> None:
+        self._dataset: _BytesOrMistake[_Bytes] = _BytesOrMistake(prepare)
+        self._device = device
+        self._indices: list[_Index] = []
+        self._loader: DataLoader[_Bytes | str] | None = None
+        if workers:
+            self._loader = DataLoader(
+                self._dataset,
+                batch_size=None,
+                sampler=self._indices,
+                num_workers=workers,
+                persistent_workers=persistent,
+                pin_memory=device.type == "cuda",
+                generator=torch.Generator(),  # its own, as the loader draws a number per epoch
+            )
+
+    def __call__(self, indices: list[_Index]) -> Iterator[_Bytes]:
+        """The bytes for each index; a second call with workers ends the first.
+
+        Raises:
+            DataError: as `prepare` does.
+        """
+        self._indices[:] = indices
+        made = (self._dataset[index] for index in indices) if self._loader is None else self._loader
+        for item in made:
+            if isinstance(item, str):
+                raise DataError(item)
+            yield item if item.images.device == self._device else self._there(item)
+
+    def _there(self, item: _Bytes) -> _Bytes:
+        images, labels = (tensor.to(self._device, non_blocking=True) for tensor in (item.images, item.labels))
+        return item._replace(images=images, labels=labels)
+
+
+class _BytesOrMistake(Dataset[_Bytes | str]):
+    """Maps an index to bytes, or to what is wrong with a file: an exception of a worker would bring its traceback."""
+
+    def __init__(self, prepare: Callable[[int, int], _Bytes]) -> None:
+        self.prepare: Callable[[int, int], _Bytes] = prepare
+
+    def __getitem__(self, index: _Index) -> _Bytes | str:
+        try:
+            return self.prepare(*index)
+        except DataError as error:
+            return str(error)
