@@ -14,11 +14,12 @@ from torch.utils.checkpoint import checkpoint
 from tests.layers import online_norm_child
 from tests.layers.online_norm_reference import error, tensors
 from wsnet.config.norm import OnlineNormConfig
-from wsnet.layers import Layers, online_norm_kernels
-from wsnet.layers.online_norm import OnlineNorm2d
-from wsnet.layers.online_norm_checkpoint import online_norm_checkpoint
-from wsnet.layers.online_norm_state import (
+from wsnet.layers import Layers
+from wsnet.layers.online_norm import (
+    OnlineNorm2d,
+    kernel,
     merged_online_state,
+    online_norm_checkpoint,
     online_state,
     rescale_gradient_state,
     restore_online_state,
@@ -221,7 +222,7 @@ def test_an_activation_may_overwrite_what_the_torch_operations_give(
     expected = norm(x).relu()
     expected.sum().backward()
     other = OnlineNorm2d(3)
-    monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
+    monkeypatch.setattr(kernel, "serves", lambda *tensors: False)
     seen = other(x).relu_()
     seen.sum().backward()
     torch.testing.assert_close(seen, expected)

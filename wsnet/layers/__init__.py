@@ -8,6 +8,7 @@ from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.initialize import initialize
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
+from wsnet.layers.online_norm import OnlineNorm1d, OnlineNorm2d
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
 from wsnet.layers.random_layers import Dropout, LayerRandomness, RandomLayer, ShakeShake
@@ -33,6 +34,8 @@ __all__ = [
     "LayerRandomness",
     "Layers",
     "NormalizedConv2d",
+    "OnlineNorm1d",
+    "OnlineNorm2d",
     "OwnNormError",
     "RandomLayer",
     "ShakeShake",
