@@ -93,7 +93,8 @@ template <int n> inline Channels<n> many_channels(const Coefficients& f, int64_t
 template <bool clamping, int n> inline F<n> unclamped(F<n> g, F<n> e, const Channels<n>& c) {
     if (!clamping) return g;
     const F<n> z = e * c.scale + c.shift;
-    return ((z < c.limit) & (z > -c.limit)) ? g : F<n>{};
+    if constexpr (n == 1) return z < c.limit && z > -c.limit ? g : 0;  // & would be fused, so rounded, otherwise.
+    else return ((z < c.limit) & (z > -c.limit)) ? g : F<n>{};
 }
 
 struct Sum {

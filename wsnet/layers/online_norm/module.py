@@ -129,10 +129,9 @@ class _OnlineNormalize(torch.autograd.Function):
             out, *saved = torch.ops.wsnet.online_norm_forward(x, weight, bias, mean, variance, *options)
         else:  # The compiler sees the torch operations themselves, and fuses them.
             out, *saved = formulas.forward(x, weight, bias, mean, variance, Options(*options))
-            # A view that a function of ours gives may not be written to, as activations do in place; its data may.
-            out = out.data if type(out) is Tensor else out
         ctx.save_for_backward(x, weight, bias, *saved)
-        result: Tensor = out
+        # What a Function gives may not be written to in place, as activations do, if it is a view; its data may.
+        result: Tensor = out.data if type(out) is Tensor else out
         return result
 
     @staticmethod
