@@ -1,6 +1,6 @@
 """The two operators of online normalization, and the C++ kernels (`kernel.cpp`) that they run.
 
-`torch.ops.wsnet.online_norm_forward` and `online_norm_backward` take dense float32 or bfloat16 tensors on a CPU.
+`forward_operator` and `backward_operator` take dense float32 or bfloat16 tensors on a CPU.
 torch.compile takes an operator as it is; its schema says which tensors it moves in place.
 
 The kernels are compiled at first use, where there is a compiler, and kept in `$XDG_CACHE_HOME/wsnet`
@@ -27,7 +27,7 @@ from torch import Tensor
 from wsnet.layers.online_norm import formulas
 from wsnet.layers.online_norm.formulas import Options, in_layout_of
 
-__all__ = ["backward", "forward", "kernels", "serves", "takes"]
+__all__ = ["OPTIONS", "backward_operator", "forward", "forward_operator", "kernels", "serves", "takes"]
 
 CHUNK = 2**20
 """Elements for each thread in a chunk of samples, which stays in the caches between its passes. Smaller ones are no
@@ -111,22 +111,23 @@ def _fake_backward(grad: Tensor, x: Tensor, weight: Tensor | None, *others: Any)
     return torch.empty_like(x), x.new_empty(x.shape[1], dtype=dtype), x.new_empty(x.shape[1], dtype=dtype)
 
 
-def _define(name: str, tensors: str, implementation: Any, fake: Any) -> None:
+def _define(name: str, tensors: str, implementation: Any, fake: Any) -> Any:
     # The layout decides over the way through memory, so the compiler must not choose another one.
     tags = (torch.Tag.needs_exact_strides,)
-    torch.library.define(name, f"({tensors}, {OPTIONS}) -> (Tensor, Tensor, Tensor)", tags=tags)
-    torch.library.impl(name, "CPU", implementation)
-    torch.library.register_fake(name, fake)
+    torch.library.define(f"wsnet::{name}", f"({tensors}, {OPTIONS}) -> (Tensor, Tensor, Tensor)", tags=tags)
+    torch.library.impl(f"wsnet::{name}", "CPU", implementation)
+    torch.library.register_fake(f"wsnet::{name}", fake)
+    return getattr(torch.ops.wsnet, name).default
 
 
-_define(
-    "wsnet::online_norm_forward",
+forward_operator = _define(
+    "online_norm_forward",
     "Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance",
     forward,
     _fake_forward,
 )
-_define(
-    "wsnet::online_norm_backward",
+backward_operator = _define(
+    "online_norm_backward",
     "Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor stats, Tensor zeta, Tensor(a!) u, Tensor(b!) v",
     backward,
     _fake_backward,

@@ -77,9 +77,10 @@ class OnlineNorm(OnlineState):
         )
         if not self.training:
             return _evaluate(x, self.weight, self.bias, mean, variance, options)
+        normalize = _traced
         if not is_compiling():
-            mean, variance = starting_statistics(self)
-        out: Tensor = online_norm(x, self.weight, self.bias, mean, variance, u, v, *options)
+            normalize, (mean, variance) = _OnlineNormalize.apply, starting_statistics(self)
+        out: Tensor = normalize(x, self.weight, self.bias, mean, variance, u, v, *options)
         return out
 
     def extra_repr(self) -> str:
@@ -126,7 +127,7 @@ class _OnlineNormalize(torch.autograd.Function):
     ) -> Tensor:
         ctx.state, ctx.options = (u, v), options
         if kernel.takes(x):
-            out, *saved = torch.ops.wsnet.online_norm_forward(x, weight, bias, mean, variance, *options)
+            out, *saved = kernel.forward_operator(x, weight, bias, mean, variance, *options)
         else:  # The compiler sees the torch operations themselves, and fuses them.
             out, *saved = formulas.forward(x, weight, bias, mean, variance, Options(*options))
         ctx.save_for_backward(x, weight, bias, *saved)
@@ -139,7 +140,7 @@ class _OnlineNormalize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         x, weight, bias, *saved = ctx.saved_tensors
         if kernel.takes(x):
-            found = torch.ops.wsnet.online_norm_backward(grad, x, weight, bias, *saved, *ctx.state, *ctx.options)
+            found = kernel.backward_operator(grad, x, weight, bias, *saved, *ctx.state, *ctx.options)
         else:
             found = formulas.backward(grad, x, weight, bias, *saved, *ctx.state, Options(*ctx.options))
         grad_in, grad_weight, grad_bias = found
@@ -157,7 +158,7 @@ torch.library.define(
     tags=(torch.Tag.needs_exact_strides,),
 )
 torch.library.impl("wsnet::online_norm", "CompositeImplicitAutograd", _OnlineNormalize.apply)
-online_norm = torch.ops.wsnet.online_norm.default
+_traced = torch.ops.wsnet.online_norm.default
 
 
 def _evaluate(
