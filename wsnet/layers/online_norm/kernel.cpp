@@ -77,50 +77,48 @@ struct Coefficients {
     explicit Coefficients(int64_t size, double clamp)
         : k(size), scale(size), shift(size), gain(size), slope(size), offset(size), limit(float(clamp)) {}
 };
+// Those of one channel for all lanes (n = 1), or of n channels, one a lane.
 template <int n> struct Channels {
     F<n> k, scale, shift, gain, slope, offset, limit;
+    Channels() = default;
+    Channels(const Coefficients& f, int64_t i)
+        : k(load<n>(&f.k[i])), scale(load<n>(&f.scale[i])), shift(load<n>(&f.shift[i])), gain(load<n>(&f.gain[i])),
+          slope(load<n>(&f.slope[i])), offset(load<n>(&f.offset[i])), limit(set<n>(f.limit)) {}
 };
-template <int n> inline Channels<n> one_channel(const Coefficients& f, int64_t i) {
-    return {set<n>(f.k[i]), set<n>(f.scale[i]), set<n>(f.shift[i]), set<n>(f.gain[i]),
-            set<n>(f.slope[i]), set<n>(f.offset[i]), set<n>(f.limit)};
-}
-template <int n> inline Channels<n> many_channels(const Coefficients& f, int64_t i) {
-    return {load<n>(&f.k[i]), load<n>(&f.scale[i]), load<n>(&f.shift[i]), load<n>(&f.gain[i]),
-            load<n>(&f.slope[i]), load<n>(&f.offset[i]), set<n>(f.limit)};
-}
 
 // The gradient behind the clamp: 0 where the output is at the limit. e = x - k.
-template <bool clamping, int n> inline F<n> unclamped(F<n> g, F<n> e, const Channels<n>& c) {
+template <bool clamping, int n, class Channels> inline F<n> unclamped(F<n> g, F<n> e, const Channels& c) {
     if (!clamping) return g;
-    const F<n> z = e * c.scale + c.shift;
-    if constexpr (n == 1) return z < c.limit && z > -c.limit ? g : 0;  // & would be fused, so rounded, otherwise.
-    else return ((z < c.limit) & (z > -c.limit)) ? g : F<n>{};
+    const F<n> z = e * c.scale + c.shift, limit = F<n>{} + c.limit;
+    if constexpr (n == 1) return z < limit && z > -limit ? g : 0;  // & would be fused, so rounded, otherwise.
+    else return ((z < limit) & (z > -limit)) ? g : F<n>{};
 }
 
 struct Sum {
-    template <int n> static void add(F<n> x, F<n>, const Channels<n>&, F<n>& a, F<n>&) { a += x; }
+    template <int n, class Channels> static void add(F<n> x, F<n>, const Channels&, F<n>& a, F<n>&) { a += x; }
 };
 struct Deviation {
-    template <int n> static void add(F<n> x, F<n>, const Channels<n>& c, F<n>& a, F<n>& b) {
+    template <int n, class Channels> static void add(F<n> x, F<n>, const Channels& c, F<n>& a, F<n>& b) {
         const F<n> e = x - c.k;
         a += e; b += e * e;
     }
 };
 template <bool clamping> struct Gradient {
-    template <int n> static void add(F<n> x, F<n> g, const Channels<n>& c, F<n>& a, F<n>& b) {
+    template <int n, class Channels> static void add(F<n> x, F<n> g, const Channels& c, F<n>& a, F<n>& b) {
         const F<n> e = x - c.k, y = unclamped<clamping, n>(g, e, c);
         a += y; b += y * e;
     }
 };
 template <bool clamping> struct Output {
-    template <int n> static F<n> of(F<n> x, F<n>, const Channels<n>& c) {
+    template <int n, class Channels> static F<n> of(F<n> x, F<n>, const Channels& c) {
         F<n> z = (x - c.k) * c.scale + c.shift;
-        if (clamping) { z = z > c.limit ? c.limit : z; z = z < -c.limit ? -c.limit : z; }
+        const F<n> limit = F<n>{} + c.limit;
+        if (clamping) { z = z > limit ? limit : z; z = z < -limit ? -limit : z; }
         return z;
     }
 };
 template <bool clamping> struct InputGradient {
-    template <int n> static F<n> of(F<n> x, F<n> g, const Channels<n>& c) {
+    template <int n, class Channels> static F<n> of(F<n> x, F<n> g, const Channels& c) {
         const F<n> e = x - c.k;
         return c.gain * unclamped<clamping, n>(g, e, c) + (c.slope * e + c.offset);
     }
@@ -130,28 +128,29 @@ template <bool clamping> struct InputGradient {
 
 template <class Term, class T>  // In blocks short enough for float sums.
 void sum_row(const T* x, const T* g, int64_t D, const Coefficients& f, int64_t i, double& A, double& B) {
-    const auto c = one_channel<W>(f, i);
-    const auto c1 = one_channel<1>(f, i);
+    const Channels<1> c(f, i);
     A = B = 0;
+    const auto add = [&](int64_t d, F<W>& a, F<W>& b) {
+        Term::template add<W>(load<W>(x + d), load<W>(g + d), c, a, b);
+    };
     for (int64_t d = 0; d < D;) {
         const int64_t end = std::min(d + 4096, D);
-        F<W> a[4] = {}, b[4] = {};
-        for (; d + 4 * W <= end; d += 4 * W)
-            for (int j = 0; j < 4; ++j)
-                Term::template add<W>(load<W>(x + d + j * W), load<W>(g + d + j * W), c, a[j], b[j]);
-        for (; d + W <= end; d += W) Term::template add<W>(load<W>(x + d), load<W>(g + d), c, a[0], b[0]);
-        F<1> a1 = set<1>(total(a[0] + a[1] + (a[2] + a[3]))), b1 = set<1>(total(b[0] + b[1] + (b[2] + b[3])));
-        for (; d < end; ++d) Term::template add<1>(load<1>(x + d), load<1>(g + d), c1, a1, b1);
-        A += a1; B += b1;
+        F<W> a0{}, a1{}, a2{}, a3{}, b0{}, b1{}, b2{}, b3{};
+        for (; d + 4 * W <= end; d += 4 * W) {
+            add(d, a0, b0); add(d + W, a1, b1); add(d + 2 * W, a2, b2); add(d + 3 * W, a3, b3);
+        }
+        for (; d + W <= end; d += W) add(d, a0, b0);
+        float a = total(a0 + a1 + (a2 + a3)), b = total(b0 + b1 + (b2 + b3));
+        for (; d < end; ++d) Term::template add<1>(load<1>(x + d), load<1>(g + d), c, a, b);
+        A += a; B += b;
     }
 }
 template <class Pass, class T>
 void map_row(const T* x, const T* g, T* out, int64_t D, const Coefficients& f, int64_t i) {
-    const auto c = one_channel<W>(f, i);
-    const auto c1 = one_channel<1>(f, i);
+    const Channels<1> c(f, i);
     int64_t d = 0;
     for (; d + W <= D; d += W) store<W>(out + d, Pass::template of<W>(load<W>(x + d), load<W>(g + d), c));
-    for (; d < D; ++d) store<1>(out + d, Pass::template of<1>(load<1>(x + d), load<1>(g + d), c1));
+    for (; d < D; ++d) store<1>(out + d, Pass::template of<1>(load<1>(x + d), load<1>(g + d), c));
 }
 
 // ---- Over R pixels of all C channels of one sample, (N, D, C); the coefficients of its first channel are at `i`.
@@ -161,7 +160,7 @@ inline void sum_columns(const T* x, const T* g, int64_t R, int64_t C, const Coef
                         float* A, float* B) {
     F<n> a[RU][NV] = {}, b[RU][NV] = {};
     Channels<n> c[NV];
-    for (int v = 0; v < NV; ++v) c[v] = many_channels<n>(f, i + v * n);
+    for (int v = 0; v < NV; ++v) c[v] = Channels<n>(f, i + v * n);
     const auto add = [&](int64_t r, int j) {
         for (int v = 0; v < NV; ++v)
             Term::template add<n>(load<n>(x + r * C + v * n), load<n>(g + r * C + v * n), c[v], a[j][v], b[j][v]);
@@ -189,7 +188,7 @@ void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& 
 template <class Pass, int n, int NV, class T>
 inline void map_columns(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coefficients& f, int64_t i) {
     Channels<n> c[NV];
-    for (int v = 0; v < NV; ++v) c[v] = many_channels<n>(f, i + v * n);
+    for (int v = 0; v < NV; ++v) c[v] = Channels<n>(f, i + v * n);
     for (int64_t r = 0; r < R; ++r)
         for (int v = 0; v < NV; ++v) {
             const int64_t at = r * C + v * n;
@@ -252,9 +251,9 @@ struct Layout {
     // Calls body(item, pixels, where the item begins in x, index of its first coefficient) for each item of a part.
     template <class Body> void each(const Part& part, Body body) const {
         for (int64_t i = part.items.begin; i < part.items.end; ++i) {
-            const int64_t n = i / per_sample, t = i % per_sample, start = (part.first + n) * p.C * p.D;
-            if (p.channels_last) body(i, pixels(t), start + t * p.tile * p.C, n * p.C);
-            else body(i, p.D, start + t * p.D, i);
+            if (!p.channels_last) { body(i, p.D, (part.first * p.C + i) * p.D, i); continue; }
+            const int64_t n = i / tiles, t = i % tiles;
+            body(i, pixels(t), ((part.first + n) * p.D + t * p.tile) * p.C, n * p.C);
         }
     }
 };
