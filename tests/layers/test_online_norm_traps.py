@@ -58,6 +58,22 @@ def test_checkpointed_activations_give_the_same_gradients_and_state() -> None:
         assert same_state(saving, plain)
 
 
+def test_a_checkpointed_segment_may_be_computed_again_more_than_once() -> None:
+    plain = network()
+    saving = copy.deepcopy(plain)
+    x = tensors((5, 3, 8, 8), 0)[0]
+    losses = [
+        plain(x).square().sum(),
+        checkpoint(saving, x, use_reentrant=False, context_fn=online_norm_checkpoint).square().sum(),
+    ]
+    for _ in range(2):
+        for loss in losses:
+            loss.backward(retain_graph=True)
+        pairs = zip(saving.parameters(), plain.parameters(), strict=True)
+        assert all(torch.equal(found.grad, wanted.grad) for found, wanted in pairs)
+        assert same_state(saving, plain)
+
+
 @pytest.mark.parametrize("use_reentrant", [True, False])
 def test_checkpointing_that_would_compute_something_else_is_refused(use_reentrant: bool) -> None:
     model = network()

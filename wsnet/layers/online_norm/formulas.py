@@ -207,7 +207,7 @@ def _moments(view: Tensor, axis: int) -> tuple[Tensor, Tensor]:
 
 def _gradient_moments(grad: Tensor, view: Tensor, mean: Tensor, axis: int) -> tuple[Tensor, Tensor]:
     """Means over the pixels of grad and of grad * (x - mean), (N, C)."""
-    g, wide, (samples, pixels, channels) = _wide(grad), _wide(view), view.shape
+    g, wide = _wide(grad), _wide(view)
     if not _is_eager_on_cpu(view):
         return g.mean(axis), (g * (wide - mean.unsqueeze(axis))).mean(axis)
     if axis == 1:

@@ -87,7 +87,7 @@ template <int n> struct Channels {
 };
 
 // The gradient behind the clamp: 0 where the output is at the limit. e = x - k.
-template <bool clamping, int n, class Channels> inline F<n> unclamped(F<n> g, F<n> e, const Channels& c) {
+template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
     const F<n> z = e * c.scale + c.shift, limit = F<n>{} + c.limit;
     if constexpr (n == 1) return z < limit && z > -limit ? g : 0;  // & would be fused, so rounded, otherwise.
@@ -95,22 +95,22 @@ template <bool clamping, int n, class Channels> inline F<n> unclamped(F<n> g, F<
 }
 
 struct Sum {
-    template <int n, class Channels> static void add(F<n> x, F<n>, const Channels&, F<n>& a, F<n>&) { a += x; }
+    template <int n, class K> static void add(F<n> x, F<n>, const K&, F<n>& a, F<n>&) { a += x; }
 };
 struct Deviation {
-    template <int n, class Channels> static void add(F<n> x, F<n>, const Channels& c, F<n>& a, F<n>& b) {
+    template <int n, class K> static void add(F<n> x, F<n>, const K& c, F<n>& a, F<n>& b) {
         const F<n> e = x - c.k;
         a += e; b += e * e;
     }
 };
 template <bool clamping> struct Gradient {
-    template <int n, class Channels> static void add(F<n> x, F<n> g, const Channels& c, F<n>& a, F<n>& b) {
+    template <int n, class K> static void add(F<n> x, F<n> g, const K& c, F<n>& a, F<n>& b) {
         const F<n> e = x - c.k, y = unclamped<clamping, n>(g, e, c);
         a += y; b += y * e;
     }
 };
 template <bool clamping> struct Output {
-    template <int n, class Channels> static F<n> of(F<n> x, F<n>, const Channels& c) {
+    template <int n, class K> static F<n> of(F<n> x, F<n>, const K& c) {
         F<n> z = (x - c.k) * c.scale + c.shift;
         const F<n> limit = F<n>{} + c.limit;
         if (clamping) { z = z > limit ? limit : z; z = z < -limit ? -limit : z; }
@@ -118,7 +118,7 @@ template <bool clamping> struct Output {
     }
 };
 template <bool clamping> struct InputGradient {
-    template <int n, class Channels> static F<n> of(F<n> x, F<n> g, const Channels& c) {
+    template <int n, class K> static F<n> of(F<n> x, F<n> g, const K& c) {
         const F<n> e = x - c.k;
         return c.gain * unclamped<clamping, n>(g, e, c) + (c.slope * e + c.offset);
     }

@@ -16,8 +16,8 @@ A layer's state is its running mean and variance, and u and v, the two sums that
 """
 
 import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -163,32 +163,42 @@ def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor
 Statistics = tuple[Tensor, Tensor]
 
 
-class _Tape(threading.local):
+class _Tape:
     """The running mean and variance that each call of each layer began from, in the order of the calls."""
 
-    calls: dict[int, list[Statistics]] | None = None
-    """By layer; None outside checkpointed segments."""
-    next_call: dict[int, int] | None = None
-    """By layer, where the segment is computed again."""
+    def __init__(self) -> None:
+        self.calls: dict[int, list[Statistics]] = {}
+        self.number_of_next: dict[int, int] | None = None
+        """By layer, while the segment is computed again; None the first time."""
 
 
-_tape = _Tape()
+class _Active(threading.local):
+    tape: _Tape | None = None
+    """Of the innermost checkpointed segment."""
+
+
+_active = _Active()
+
+
+class _Segment(AbstractContextManager[None]):
+    """Makes a tape the active one: entered once to record, any number of times to compute the segment again."""
+
+    def __init__(self, tape: _Tape, again: bool) -> None:
+        self.tape, self.again = tape, again
+        self.outer: _Tape | None = None
+
+    def __enter__(self) -> None:
+        self.outer, _active.tape = _active.tape, self.tape
+        self.tape.number_of_next = {} if self.again else None
+
+    def __exit__(self, *error: object) -> None:
+        _active.tape = self.outer
 
 
 def online_norm_checkpoint() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """The `context_fn` of `torch.utils.checkpoint.checkpoint`: a context for the first forward, one for the second."""
-    calls: dict[int, list[Statistics]] = {}
-    return _segment(calls, again=False), _segment(calls, again=True)
-
-
-@contextmanager
-def _segment(calls: dict[int, list[Statistics]], again: bool) -> Iterator[None]:
-    outer = _tape.calls, _tape.next_call
-    _tape.calls, _tape.next_call = calls, ({} if again else None)
-    try:
-        yield
-    finally:
-        _tape.calls, _tape.next_call = outer
+    """The `context_fn` of `torch.utils.checkpoint.checkpoint`: a context for the first forward, one for the others."""
+    tape = _Tape()
+    return _Segment(tape, again=False), _Segment(tape, again=True)
 
 
 def starting_statistics(layer: OnlineState) -> Statistics:
@@ -199,8 +209,8 @@ def starting_statistics(layer: OnlineState) -> Statistics:
     Raises:
         RuntimeError: the segment is computed again, and `online_norm_checkpoint` was not used.
     """
-    statistics = layer.running_mean, layer.running_var
-    if _tape.calls is None:
+    statistics, tape = (layer.running_mean, layer.running_var), _active.tape
+    if tape is None:
         if torch._C._current_graph_task_id() != -1:
             raise RuntimeError(
                 "online normalization moves its statistics at every forward, so activation checkpointing would "
@@ -208,11 +218,11 @@ def starting_statistics(layer: OnlineState) -> Statistics:
                 "use_reentrant=False, context_fn=wsnet.layers.online_norm.online_norm_checkpoint"
             )
         return statistics
-    calls = _tape.calls.setdefault(id(layer), [])
-    if _tape.next_call is None:
+    calls = tape.calls.setdefault(id(layer), [])
+    if tape.number_of_next is None:
         calls.append((statistics[0].clone(), statistics[1].clone()))
         return statistics
-    number = _tape.next_call.get(id(layer), 0)
-    _tape.next_call[id(layer)] = number + 1
+    number = tape.number_of_next.get(id(layer), 0)
+    tape.number_of_next[id(layer)] = number + 1
     mean, variance = calls[number]
     return mean.clone(), variance.clone()
