@@ -27,9 +27,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from wsnet.layers import online_norm_kernels
-from wsnet.layers.online_norm import OnlineNorm2d
-from wsnet.layers.online_norm_kernels import kernels
+from wsnet.layers.online_norm import OnlineNorm2d, kernel
 
 SHAPES = ((128, 16, 32, 32), (32, 64, 32, 32), (128, 64, 8, 8))
 SEEN = {  # Ratios of the first implementation: online, online compiled.
@@ -48,9 +46,8 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     device, dtype = torch.device(arguments.device), getattr(torch, arguments.dtype)
     names = ("online", "online compiled", "online torch", "batch compiled", "group")
-    print(
-        f"{device}, {dtype}, {arguments.threads} threads, kernels: {'yes' if kernels() else 'no'}; time / batch norm's"
-    )
+    has_kernels = "yes" if kernel.kernels() else "no"
+    print(f"{device}, {dtype}, {arguments.threads} threads, kernels: {has_kernels}; time / batch norm's")
     print(f"{'shape':18}{'layout':14}{'batch':>9} " + "".join(f"{name:>16}" for name in names) + f"{'loop':>9}  bar")
     missed = 0
     for shape in SHAPES:
@@ -110,7 +107,7 @@ def contestants(
 
         def run() -> None:
             # Creating a MagicMock would add a millisecond to the measured time.
-            with mock.patch.object(online_norm_kernels, "serves", _never):
+            with mock.patch.object(kernel, "serves", _never):
                 without()
 
         found["online torch"] = run

@@ -2,13 +2,13 @@
 
 import pytest
 
-from wsnet.layers import online_norm_kernels
+from wsnet.layers.online_norm import kernel
 
 
 @pytest.fixture(params=["kernels", "torch"])
 def implementation(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     if request.param == "torch":
-        monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
-    elif online_norm_kernels.kernels() is None:
+        monkeypatch.setattr(kernel, "serves", lambda *tensors: False)
+    elif kernel.kernels() is None:
         pytest.skip("no C++ compiler")
     return request.param

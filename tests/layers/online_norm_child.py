@@ -7,8 +7,7 @@ from torch import distributed as dist
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from wsnet.layers.online_norm import OnlineNorm2d
-from wsnet.layers.online_norm_state import merge_over_workers, online_state
+from wsnet.layers.online_norm import OnlineNorm2d, merged_online_state, online_state, online_states
 
 
 def network() -> nn.Module:
@@ -26,7 +25,7 @@ def main() -> None:
     for step in range(3):
         images = torch.randn(4, 3, 8, 8, generator=torch.Generator().manual_seed(10 * rank + step)) + rank
         parallel(images).square().mean().backward()
-    own, merged = online_state(model), merge_over_workers(model)
+    own, merged = online_state(model), merged_online_state(online_states(model))
     torch.save({"own": own, "merged": merged, "after": online_state(model)}, f"{result}.{rank}")
     dist.destroy_process_group()
 

@@ -14,11 +14,12 @@ from torch.utils.checkpoint import checkpoint
 from tests.layers import online_norm_child
 from tests.layers.online_norm_reference import error, tensors
 from wsnet.config.norm import OnlineNormConfig
-from wsnet.layers import Layers, online_norm_kernels
-from wsnet.layers.online_norm import OnlineNorm2d
-from wsnet.layers.online_norm_checkpoint import online_norm_checkpoint
-from wsnet.layers.online_norm_state import (
+from wsnet.layers import Layers
+from wsnet.layers.online_norm import (
+    OnlineNorm2d,
+    kernel,
     merged_online_state,
+    online_norm_checkpoint,
     online_state,
     rescale_gradient_state,
     restore_online_state,
@@ -54,6 +55,22 @@ def test_checkpointed_activations_give_the_same_gradients_and_state() -> None:
         wanted = gradients(plain, plain(x).square().sum() + plain(2 * x).sum())
         found = gradients(saving, run(saving, x).square().sum() + run(saving, 2 * x).sum())
         assert all(torch.equal(a, b) for a, b in zip(found, wanted, strict=True))
+        assert same_state(saving, plain)
+
+
+def test_a_checkpointed_segment_may_be_computed_again_more_than_once() -> None:
+    plain = network()
+    saving = copy.deepcopy(plain)
+    x = tensors((5, 3, 8, 8), 0)[0]
+    losses = [
+        plain(x).square().sum(),
+        checkpoint(saving, x, use_reentrant=False, context_fn=online_norm_checkpoint).square().sum(),
+    ]
+    for _ in range(2):
+        for loss in losses:
+            loss.backward(retain_graph=True)
+        pairs = zip(saving.parameters(), plain.parameters(), strict=True)
+        assert all(torch.equal(found.grad, wanted.grad) for found, wanted in pairs)
         assert same_state(saving, plain)
 
 
@@ -221,7 +238,7 @@ def test_an_activation_may_overwrite_what_the_torch_operations_give(
     expected = norm(x).relu()
     expected.sum().backward()
     other = OnlineNorm2d(3)
-    monkeypatch.setattr(online_norm_kernels, "serves", lambda *tensors: False)
+    monkeypatch.setattr(kernel, "serves", lambda *tensors: False)
     seen = other(x).relu_()
     seen.sum().backward()
     torch.testing.assert_close(seen, expected)

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.trials import assert_same, config, numbers, trained, trial
-from wsnet.layers.online_norm_state import online_state
+from wsnet.layers.online_norm import online_state
 from wsnet.training import Trial
 from wsnet.training.loop import Training
 from wsnet.training.meter import Meter

@@ -17,7 +17,7 @@ from tests.training.trials import (
     start_child,
     trained,
 )
-from wsnet.layers.online_norm_state import merged_online_state
+from wsnet.layers.online_norm import merged_online_state
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial
 from wsnet.training.loop import Training

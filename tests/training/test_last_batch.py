@@ -7,8 +7,7 @@ from torch.nn import functional as F
 
 from tests.layers.online_norm_reference import Sequential, error, tensors
 from tests.training.trials import trial
-from wsnet.layers.online_norm import OnlineNorm2d
-from wsnet.layers.online_norm_state import online_state
+from wsnet.layers.online_norm import OnlineNorm2d, online_state
 from wsnet.training.loop import Training
 from wsnet.training.meter import Meter
 from wsnet.training.streams import Streams

@@ -10,7 +10,7 @@ from torch.nn import functional as F
 from tests.training.trials import assert_same_checkpoint, config, last, numbers, trained, trial
 from wsnet.config import TrialConfig, setting_id
 from wsnet.layers import initialize
-from wsnet.layers.online_norm_state import rescale_gradient_state
+from wsnet.layers.online_norm import rescale_gradient_state
 from wsnet.models import build
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial

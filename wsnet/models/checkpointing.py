@@ -13,8 +13,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.utils.checkpoint import checkpoint
 
-from wsnet.layers.online_norm import OnlineNorm
-from wsnet.layers.online_norm_checkpoint import online_norm_checkpoint
+from wsnet.layers.online_norm import OnlineNorm, online_norm_checkpoint
 from wsnet.models.blocks import BasicBlock, Bottleneck
 from wsnet.models.densenet import DenseLayer, Transition
 from wsnet.models.preact_resnet import PreActBlock

@@ -12,7 +12,7 @@ import torch
 import torch.utils.deterministic
 
 from wsnet.config import ExecutionConfig, TrialConfig
-from wsnet.layers.online_norm_kernels import kernels
+from wsnet.layers.online_norm.kernel import kernels
 from wsnet.training.errors import TrialError
 
 __all__ = [

@@ -1,7 +1,7 @@
 """Online norm's state in a training: a stream of images for each worker, gradients at one scale.
 
 Where several workers train one trial, a worker trains with the state that its own images have left. For evaluation and
-saving the streams are merged (see `wsnet.layers.online_norm_state.merged_online_state` for the rule), and then each
+saving the streams are merged (see `wsnet.layers.online_norm.merged_online_state` for the rule), and then each
 worker goes on with its own.
 
 What passes backward, u and v, is at the scale of the gradients, which are those of a batch's mean loss. An image of a
@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from wsnet.distributed import rank_and_world, sum_over_workers, world_size
-from wsnet.layers.online_norm import OnlineNorm
-from wsnet.layers.online_norm_state import (
+from wsnet.layers.online_norm import (
+    OnlineNorm,
     merged_online_state,
     online_state,
     online_states,

@@ -1,0 +1,284 @@
+"""Online normalization in torch operations: the formulas of Chiley et al. 2019 (arXiv 1905.05894), without a loop.
+
+They are the reference for the C++ kernels (`kernel.cpp` has the same names), and what runs on a GPU, in float64 and
+where there is no C++ compiler. In the paper forward and backward are loops over the samples. Here a recurrence
+x[n+1] = a[n] x[n] + b[n] is one matrix product where a is constant, and log2 N steps of doubling where it varies.
+
+Everything (N, C) is float64: in float32 the doubling gives NaN where the paper's loop is finite. The coefficient of v
+goes below zero at a cold start, so it has no logarithm. What is done to each pixel is float32 or better, rounded once;
+pixels are taken relative to their sample's mean, since means may be far greater than deviations.
+
+Shapes: N samples, C channels, D pixels. A `view` is x as (N, C, D), or as (N, D, C) where it is channels_last; `axis`
+is where the pixels lie in it, 2 or 1. Each sample is normalized by the running mean and variance before it, m and var:
+s = sqrt(var + eps), d = mean - m.
+"""
+
+from functools import lru_cache
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+__all__ = ["Options", "backward", "evaluate", "forward", "in_layout_of", "recurrence"]
+
+
+class Options(NamedTuple):
+    """The numbers of a layer, in the order in which the operators take them."""
+
+    forward_decay: float
+    """Of the running mean and variance; the paper's alpha_f. A Python float: 1 - float32(0.999) is off by 1.3e-5."""
+    backward_decay: float
+    """Of u and v; the paper's alpha_b."""
+    eps: float
+    """Added to the variance under the root."""
+    error_compensation: str
+    """Either "ls" (layer scaling), "ac" (activation clamping) or "none"."""
+    layer_scale_eps: float
+    """Added to the mean square under layer scaling's root."""
+    clamp: float
+    """Where "ac" clamps, in both directions."""
+
+
+def forward(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Normalize in training, and move the running mean and variance in place.
+
+    Args:
+        x: (N, C, *), contiguous or channels_last.
+        weight: (C,) or None.
+        bias: (C,) or None.
+        mean: running mean (C,).
+        variance: running variance (C,).
+        options: of the layer.
+
+    Returns:
+        The output, in the layout of x, and for `backward`, in float64: of each sample the mean and variance of its
+        pixels, 1 / s and d (4, N, C); zeta, layer scaling's divisor (N, 1).
+    """
+    axis, a = _pixel_axis(x), options.forward_decay
+    view = _view_of(x, axis)
+    mu, pixel_variance = _moments(view, axis)
+    center, spread = mu.double(), pixel_variance.double()
+    means = recurrence(a, (1 - a) * center, mean.double())
+    d = center - means[:-1]
+    variances = recurrence(a, (1 - a) * (spread + a * d.square()), variance.double())
+    stats = torch.stack([center, spread, (variances[:-1] + options.eps).rsqrt(), d])
+    scale, shift, zeta = _output_coefficients(stats, _filled(weight, x, 1), _filled(bias, x, 0), options)
+    out = _scaled(view, mu, scale, shift, axis)
+    if options.error_compensation == "ac":
+        out = out.clamp_(-options.clamp, options.clamp)
+    _keep(mean, variance, means[-1], variances[-1])
+    return _restored(out.to(x.dtype), x, axis), stats, zeta
+
+
+def backward(
+    grad: Tensor,
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    stats: Tensor,
+    zeta: Tensor,
+    u: Tensor,
+    v: Tensor,
+    options: Options,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """The gradients of x, weight and bias; moves u and v (C,) in place.
+
+    Args:
+        grad: the gradient of the output.
+        x: the input of `forward`, like weight and bias.
+        weight: (C,) or None.
+        bias: (C,) or None.
+        stats: from `forward`.
+        zeta: likewise.
+        u: (C,), the sum that makes the gradient orthogonal to the constant.
+        v: (C,), the sum that makes it orthogonal to the output.
+        options: of the layer.
+    """
+    axis, b = _pixel_axis(x), options.backward_decay
+    view, g = _view_of(x, axis), _view_of(in_layout_of(x, grad), axis)
+    mu = stats[0] if x.dtype == torch.float64 else stats[0].float()
+    gamma, beta = _filled(weight, x, 1), _filled(bias, x, 0)
+    if options.error_compensation == "ac":  # No gradient passes where the output was clamped.
+        scale, shift, _ = _output_coefficients(stats, gamma, beta, options)
+        g = g.masked_fill(_scaled(view, mu, scale, shift, axis).abs_() >= options.clamp, 0)
+    first, second = (moment.double() for moment in _gradient_moments(g, view, mu, axis))
+    _, variance, inverse, d = stats.unbind()
+    gain = gamma * inverse / zeta
+    center = (gamma * inverse * d + beta) / zeta
+    along = torch.zeros_like(gain)
+    if options.error_compensation == "ls":  # Along the scaled sample itself no gradient passes.
+        along = (gain * second + center * first).mean(1, keepdim=True)
+        first, second = (first - along * center) / zeta, (second - along * gain * variance) / zeta
+    dot = (second + d * first) * inverse  # The mean over the pixels of the normalized sample times its gradient.
+    vs = recurrence(1 - (1 - b) * (variance + d.square()) * inverse.square(), gamma * dot, v.double())
+    pull = (1 - b) * vs[:-1] * inverse.square()
+    us = recurrence(b, gamma * inverse * first - pull * d, u.double())
+    slope = -pull - along * gain.square()
+    offset = -pull * d - along * gain * center - (1 - b) * us[:-1]
+    grad_in = _scaled(view, mu, slope, offset, axis).addcmul_(_wide(g), _wide(gain, view).unsqueeze(axis))
+    _keep(u, v, us[-1], vs[-1])
+    dtype = torch.float32 if weight is None else weight.dtype
+    pixels = view.shape[axis]
+    grad_weight, grad_bias = ((pixels * summand.sum(0)).to(dtype) for summand in (dot, first))
+    return _restored(grad_in.to(x.dtype), x, axis), grad_weight, grad_bias
+
+
+def evaluate(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
+) -> Tensor:
+    """Normalize in evaluation, with the plain gradient; the arguments are those of `forward`."""
+    axis, wide = _pixel_axis(x), torch.float64 if x.dtype == torch.float64 else torch.float32
+    scale = (variance.double() + options.eps).rsqrt() * _filled(weight, x, 1)
+    center, scale, shift = (
+        values.to(wide).unsqueeze(-1) if axis == 2 else values.to(wide) for values in (mean, scale, _filled(bias, x, 0))
+    )
+    z = (_view_of(x, axis).to(wide) - center) * scale + shift
+    if options.error_compensation == "ac":
+        z = z.clamp(-options.clamp, options.clamp)
+    if options.error_compensation == "ls":
+        square = z.square().mean(axis).mean(1, keepdim=True) + options.layer_scale_eps
+        z = z * square.rsqrt().unsqueeze(axis)
+    return _restored(z.to(x.dtype), x, axis)
+
+
+def _output_coefficients(
+    stats: Tensor, weight: Tensor, bias: Tensor, options: Options
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Scale and shift (N, C) of out = scale * (x - mean) + shift, and zeta (N, 1)."""
+    _, variance, inverse, d = stats.unbind()
+    scale = weight * inverse
+    shift = scale * d + bias
+    zeta = scale.new_ones(scale.shape[0], 1)
+    if options.error_compensation == "ls":
+        square = (scale.square() * variance + shift.square()).mean(1, keepdim=True)
+        zeta = (square + options.layer_scale_eps).sqrt()
+        scale, shift = scale / zeta, shift / zeta
+    return scale, shift, zeta
+
+
+# ---- Recurrences over samples.
+
+
+def recurrence(coefficient: float | Tensor, added: Tensor, start: Tensor) -> Tensor:
+    """x[0] = start, x[n+1] = coefficient[n] * x[n] + added[n]: all x, (N + 1, C)."""
+    values = torch.cat([start[None], added])
+    if isinstance(coefficient, float) and len(added) <= 256:  # Beyond, the matrix would be large.
+        powers = _powers if type(added) is Tensor else _powers.__wrapped__  # What is being traced must not be kept.
+        return powers(coefficient, len(added), added.device) @ values
+    factors = torch.zeros_like(added) + coefficient
+    reach = 1  # By doubling (Hillis and Steele 1986): values[n] holds its last `reach` summands, and factors[n]
+    while reach < len(values):  # carries over values[n + 1 - reach].
+        values = torch.cat([values[:reach], values[reach:] + factors[reach - 1 :] * values[:-reach]])
+        factors = torch.cat([factors[:reach], factors[reach:] * factors[:-reach]])
+        reach *= 2
+    return values
+
+
+@lru_cache(maxsize=64)
+def _powers(decay: float, count: int, device: torch.device) -> Tensor:
+    """The lower triangle of decay^(row - column), (count + 1, count + 1)."""
+    index = torch.arange(count + 1, dtype=torch.float64, device=device)
+    return torch.pow(decay, (index[:, None] - index).clamp(min=0)).tril()
+
+
+def _keep(first: Tensor, second: Tensor, *new: Tensor) -> None:
+    """Put the new state in place, if all of it is finite: one bad step must not spoil all that follow."""
+    values = [value.to(first.dtype) for value in new]
+    fine = torch.isfinite(values[0]).all() & torch.isfinite(values[1]).all()  # Decided on the device.
+    for buffer, value in zip((first, second), values, strict=True):
+        buffer.copy_(torch.where(fine, value, buffer))
+
+
+# ---- Passes over the pixels. Eager operations on a CPU are not alike: `torch.var_mean` takes longer than a whole batch
+# norm, while group norm's backward sums rows well, and batch norm's forward scales and shifts rows in one pass.
+
+
+def _moments(view: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Mean and biased variance of the pixels, (N, C), in float32 or better."""
+    wide = _wide(view)
+    if not _is_eager_on_cpu(view):
+        variance, mean = torch.var_mean(wide, axis, correction=0)
+        return mean, variance
+    mean = wide.mean(axis)
+    return mean, (wide - mean.unsqueeze(axis)).square_().mean(axis)
+
+
+def _gradient_moments(grad: Tensor, view: Tensor, mean: Tensor, axis: int) -> tuple[Tensor, Tensor]:
+    """Means over the pixels of grad and of grad * (x - mean), (N, C)."""
+    g, wide = _wide(grad), _wide(view)
+    if not _is_eager_on_cpu(view):
+        return g.mean(axis), (g * (wide - mean.unsqueeze(axis))).mean(axis)
+    if axis == 1:
+        first, second = g.mean(1).double(), (g * wide).mean(1).double()
+    else:
+        samples, channels, pixels = view.shape
+        size = samples * channels
+        zero, one, ones = wide.new_zeros(1, size), wide.new_ones(1, size), wide.new_ones(size)
+        # With mean 0 and deviation 1 the gradients of the scale and the shift are the sums of grad * x and of grad.
+        _, second, first = torch.ops.aten.native_group_norm_backward(
+            _rows(g), _rows(wide), zero, one, ones, 1, size, pixels, size, [False, True, True]
+        )
+        first, second = (values.view(samples, channels).double() / pixels for values in (first, second))
+    return first, second - first * mean
+
+
+def _scaled(view: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, axis: int) -> Tensor:
+    """Scale * (x - mean) + shift, new, in float32 or better; the coefficients are (N, C), float64."""
+    wide = _wide(view)
+    if not _is_eager_on_cpu(view):
+        scale, shift = (_wide(values, view).unsqueeze(axis) for values in (scale, shift))
+        return (wide - mean.unsqueeze(axis)).mul_(scale).add_(shift)
+    shift, scale = (shift - scale * mean).float(), scale.float()
+    if axis == 1:
+        return torch.addcmul(shift.unsqueeze(1), wide, scale.unsqueeze(1))
+    zero, one = wide.new_zeros(scale.numel()), wide.new_ones(scale.numel())
+    rows, _, _ = torch.native_batch_norm(_rows(wide), scale.reshape(-1), shift.reshape(-1), zero, one, False, 0.0, 0.0)
+    return rows.view(view.shape)
+
+
+def _is_eager_on_cpu(view: Tensor) -> bool:
+    traced = type(view) is not Tensor  # The compiler fuses the plain operations.
+    return view.is_cpu and not traced and view.dtype != torch.float64 and view.numel() > 0
+
+
+# ---- Layouts and dtypes.
+
+
+def in_layout_of(x: Tensor, grad: Tensor) -> Tensor:
+    """The gradient in the layout of x. Not before the operators: where traced, grad has a layout of its own."""
+    return grad.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
+
+
+def _pixel_axis(x: Tensor) -> int:
+    return 2 if x.is_contiguous() else 1
+
+
+def _view_of(x: Tensor, axis: int) -> Tensor:
+    if axis == 1:
+        return x.movedim(1, -1).flatten(1, -2)
+    return x.flatten(2) if x.dim() > 2 else x[:, :, None]
+
+
+def _restored(view: Tensor, like: Tensor, axis: int) -> Tensor:
+    """A view in the shape of the tensor that it was taken of."""
+    if axis == 2:
+        return view.view(like.shape)
+    return view.view(like.shape[0], *like.shape[2:], like.shape[1]).movedim(-1, 1)
+
+
+def _rows(values: Tensor) -> Tensor:
+    """(N, C, D) as one image of N * C channels."""
+    return values.view(1, -1, values.shape[2])
+
+
+def _filled(values: Tensor | None, x: Tensor, absent: float) -> Tensor:
+    """The parameter in float64, or a constant (1,) where the layer has none."""
+    return torch.full((1,), absent, dtype=torch.float64, device=x.device) if values is None else values.double()
+
+
+def _wide(values: Tensor, view: Tensor | None = None) -> Tensor:
+    """Pixels in float32 or better; or coefficients (float64) in the dtype that the view is computed in."""
+    dtype = (values if view is None else view).dtype
+    return values if dtype == torch.float64 else values.float()

@@ -1,0 +1,170 @@
+"""The layers of online normalization, and the one function of autograd that they call, eager or compiled."""
+
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
+from torch.compiler import is_compiling
+
+from wsnet.layers.online_norm import formulas, kernel
+from wsnet.layers.online_norm.formulas import Options
+from wsnet.layers.online_norm.state import OnlineState, starting_statistics
+
+__all__ = ["OnlineNorm", "OnlineNorm1d", "OnlineNorm2d"]
+
+
+class OnlineNorm(OnlineState):
+    """What OnlineNorm1d and OnlineNorm2d share; takes (N, C, *).
+
+    Args:
+        num_features: C.
+        forward_decay: of the running mean and variance, in (0, 1).
+        backward_decay: of u and v, likewise.
+        eps: added to the variance under the root.
+        affine: whether each channel has a learned scale and shift.
+        error_compensation: "ls": each sample's output is divided by its root mean square (layer scaling); "ac":
+            the output is clamped (activation clamping); "none".
+        layer_scale_eps: added to the mean square under layer scaling's root.
+        clamp: where "ac" clamps, in both directions.
+
+    Raises:
+        ValueError: an option is out of its range.
+    """
+
+    dimensions: ClassVar[tuple[int, ...]] = ()
+    """Numbers of dimensions that the input may have; any, if empty."""
+    surrogate_gradient: ClassVar[str] = "running quantities correct it, as its paper defines it (section 3)"
+    """Why backward is not the derivative of forward; see `wsnet.layers.check`."""
+
+    def __init__(
+        self,
+        num_features: int,
+        forward_decay: float = 0.999,
+        backward_decay: float = 0.99,
+        eps: float = 1e-5,
+        affine: bool = True,
+        error_compensation: str = "ls",
+        layer_scale_eps: float = 1e-5,
+        clamp: float = 5.0,
+    ) -> None:
+        super().__init__(num_features)
+        for name, decay in (("forward_decay", forward_decay), ("backward_decay", backward_decay)):
+            if not 0 < decay < 1:
+                raise ValueError(f"0 < {name} < 1 must hold, but got {name}={decay}")
+        if error_compensation not in ("ls", "ac", "none"):
+            raise ValueError(f"error_compensation must be 'ls', 'ac' or 'none', but got {error_compensation!r}")
+        self.num_features, self.affine = num_features, affine
+        self.forward_decay, self.backward_decay = float(forward_decay), float(backward_decay)
+        self.eps, self.layer_scale_eps, self.clamp = eps, layer_scale_eps, clamp
+        self.error_compensation = error_compensation
+        self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
+        self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Normalize (N, C, *); the layout (contiguous or channels_last) and dtype are kept.
+
+        Raises:
+            ValueError: the input has another shape.
+            RuntimeError: the forward repeats a checkpointed one, and `online_norm_checkpoint` was not used.
+        """
+        self._check(x)
+        if not (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):
+            x = x.contiguous()
+        mean, variance, u, v = self.running_mean, self.running_var, self.u, self.v
+        options = Options(
+            self.forward_decay, self.backward_decay, self.eps, self.error_compensation, self.layer_scale_eps, self.clamp
+        )
+        if not self.training:
+            return _evaluate(x, self.weight, self.bias, mean, variance, options)
+        normalize = _traced
+        if not is_compiling():
+            normalize, (mean, variance) = _OnlineNormalize.apply, starting_statistics(self)
+        out: Tensor = normalize(x, self.weight, self.bias, mean, variance, u, v, *options)
+        return out
+
+    def extra_repr(self) -> str:
+        """What `print(model)` says of it."""
+        return (
+            f"{self.num_features}, forward_decay={self.forward_decay}, backward_decay={self.backward_decay}, "
+            f"error_compensation={self.error_compensation!r}, affine={self.affine}"
+        )
+
+    def _check(self, x: Tensor) -> None:
+        if self.dimensions and x.dim() not in self.dimensions:
+            wanted = " or ".join(f"{dimension}-D" for dimension in self.dimensions)
+            raise ValueError(f"{type(self).__name__} takes {wanted} input, but got the shape {tuple(x.shape)}")
+        if x.dim() < 2 or x.shape[1] != self.num_features:
+            raise ValueError(f"the input must have {self.num_features} channels, but got the shape {tuple(x.shape)}")
+
+
+class OnlineNorm2d(OnlineNorm):
+    """Online normalization of maps (N, C, H, W); see `OnlineNorm`."""
+
+    dimensions = (4,)
+
+
+class OnlineNorm1d(OnlineNorm):
+    """Online normalization of vectors (N, C), or of sequences (N, C, L); see `OnlineNorm`."""
+
+    dimensions = (2, 3)
+
+
+class _OnlineNormalize(torch.autograd.Function):
+    """Moves mean and variance in forward, u and v in backward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        x: Tensor,
+        weight: Tensor | None,
+        bias: Tensor | None,
+        mean: Tensor,
+        variance: Tensor,
+        u: Tensor,
+        v: Tensor,
+        *options: Any,
+    ) -> Tensor:
+        ctx.state, ctx.options = (u, v), options
+        if kernel.takes(x):
+            out, *saved = kernel.forward_operator(x, weight, bias, mean, variance, *options)
+        else:  # The compiler sees the torch operations themselves, and fuses them.
+            out, *saved = formulas.forward(x, weight, bias, mean, variance, Options(*options))
+        ctx.save_for_backward(x, weight, bias, *saved)
+        # What a Function gives may not be written to in place, as activations do, if it is a view; its data may.
+        result: Tensor = out.data if type(out) is Tensor else out
+        return result
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Any:
+        x, weight, bias, *saved = ctx.saved_tensors
+        if kernel.takes(x):
+            found = kernel.backward_operator(grad, x, weight, bias, *saved, *ctx.state, *ctx.options)
+        else:
+            found = formulas.backward(grad, x, weight, bias, *saved, *ctx.state, Options(*ctx.options))
+        grad_in, grad_weight, grad_bias = found
+        parameters = (None if weight is None else grad_weight), (None if bias is None else grad_bias)
+        return grad_in, *parameters, *[None] * (4 + len(ctx.options))
+
+
+# An operator around it, so that Dynamo meets one call and none of this Python: each name and function that it walks
+# through is a guard, checked at every call, and these took as long as a small layer's kernels. For the same reason
+# there is no `torch.library.custom_op` here, though it would need less writing.
+torch.library.define(
+    "wsnet::online_norm",
+    "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance, Tensor(c!) u, Tensor(d!) v,"
+    f" {kernel.OPTIONS}) -> Tensor",
+    tags=(torch.Tag.needs_exact_strides,),
+)
+torch.library.impl("wsnet::online_norm", "CompositeImplicitAutograd", _OnlineNormalize.apply)
+_traced = torch.ops.wsnet.online_norm.default
+
+
+def _evaluate(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
+) -> Tensor:
+    wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
+    if not wants_gradient and not is_compiling() and kernel.serves(x, weight, mean):
+        return kernel.forward(x, weight, bias, mean, variance, *options, frozen=True)[0]
+    return formulas.evaluate(x, weight, bias, mean, variance, options)

@@ -1,0 +1,228 @@
+"""The running quantities of online norm: of one layer, of a network, of several workers, and in a recomputation.
+
+A layer's state is its running mean and variance, and u and v, the two sums that correct its gradient. All of it is in
+`state_dict()`, like any buffer. What is apart:
+
+* u and v have the scale of the gradients. Where the loss is divided by k (micro-batches) they are k times smaller, and
+  where that scale changes between steps, `rescale_gradient_state` has to follow.
+* A step that is skipped must leave no trace: `online_state` before it, `restore_online_state` after it.
+* Every worker has a stream of its own: DistributedDataParallel(..., broadcast_buffers=False), and
+  `merged_online_state` of all `online_states` for evaluation and saving.
+* Activation checkpointing computes a segment again for its backward. Normalized by statistics that have moved on, its
+  gradients would be far off. `online_norm_checkpoint` keeps the statistics that each call began from (2 C numbers) and
+  uses them again; without it, a forward within a backward pass raises an error:
+
+      torch.utils.checkpoint.checkpoint(block, x, use_reentrant=False, context_fn=online_norm_checkpoint)
+"""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
+
+import torch
+import torch.distributed as dist
+from torch import Tensor, nn
+
+__all__ = [
+    "STATE",
+    "OnlineState",
+    "merged_online_state",
+    "online_norm_checkpoint",
+    "online_state",
+    "online_states",
+    "rescale_gradient_state",
+    "restore_online_state",
+    "starting_statistics",
+]
+
+STATE = ("running_mean", "running_var", "u", "v")
+
+
+class OnlineState(nn.Module):
+    """The state of one layer of C channels.
+
+    Attributes:
+        running_mean, running_var, u, v: (C,), float32 or better whatever the module is cast to. Moved in training mode
+            only: the first two by forward, the others by backward.
+    """
+
+    running_mean: Tensor
+    running_var: Tensor
+    u: Tensor
+    v: Tensor
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        for name in STATE:
+            self.register_buffer(name, torch.zeros(num_features, dtype=torch.float32))
+        self.reset_running_stats()
+
+    @torch.no_grad()
+    def reset_running_stats(self) -> None:
+        """Set the state to what it was before any sample: variance 1, the rest 0."""
+        for name in STATE:
+            getattr(self, name).fill_(1 if name == "running_var" else 0)
+
+    @torch.no_grad()
+    def rescale_gradient_state(self, factor: float | Tensor) -> None:
+        """Follow a change of the loss's scale, new over old (mixed precision; another number of micro-batches)."""
+        self.u.mul_(factor)
+        self.v.mul_(factor)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
+        # After .to(bfloat16) or .half() the state is still float32.
+        before = {name: getattr(self, name) for name in STATE}
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
+        for name, buffer in before.items():
+            after = getattr(self, name)
+            if after.dtype.itemsize < 4:
+                setattr(self, name, buffer.to(after.device))
+        return self
+
+
+# ---- Of a network.
+
+
+def online_state(model: nn.Module) -> dict[str, Tensor]:
+    """Copies of the state of all online normalizations, by the buffers' names in the model."""
+    return {name: buffer.detach().clone() for name, buffer in _buffers(model).items()}
+
+
+@torch.no_grad()
+def restore_online_state(model: nn.Module, state: dict[str, Tensor], where: Tensor | bool = True) -> None:
+    """Set the state back.
+
+    Args:
+        model: the network.
+        state: from `online_state`.
+        where: whether to: a bool, or a tensor of one on the device (such as a gradient scaler's verdict), which the
+            host does not wait for.
+    """
+    for name, buffer in _buffers(model).items():
+        condition = torch.as_tensor(where, device=buffer.device)
+        buffer.copy_(torch.where(condition, state[name].to(buffer), buffer))
+
+
+def rescale_gradient_state(model: nn.Module, factor: float | Tensor) -> None:
+    """Follow a change of the loss's scale (new over old) in u and v of all online normalizations."""
+    for module in model.modules():
+        if isinstance(module, OnlineState):
+            module.rescale_gradient_state(factor)
+
+
+def _buffers(model: nn.Module) -> dict[str, Tensor]:
+    return {
+        f"{path}.{name}" if path else name: getattr(module, name)
+        for path, module in model.named_modules()
+        if isinstance(module, OnlineState)
+        for name in STATE
+    }
+
+
+# ---- Of several workers.
+
+
+def online_states(model: nn.Module, group: dist.ProcessGroup | None = None) -> list[dict[str, Tensor]]:
+    """Every worker's state (see `online_state`), in the order of ranks; without a process group, this worker's alone.
+
+    A collective: every worker of the group has to call it.
+    """
+    own = online_state(model)
+    if not own or not (dist.is_available() and dist.is_initialized()):
+        return [own]
+    flat = torch.cat([value.double() for value in own.values()])
+    gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
+    dist.all_gather(gathered, flat, group=group)
+    sizes = [value.numel() for value in own.values()]
+    states = [dict(zip(own, values.split(sizes), strict=True)) for values in gathered]
+    return [{name: value.to(own[name]) for name, value in state.items()} for state in states]
+
+
+def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """One state of several streams'.
+
+    The mean is the streams' mean; the variance their mean plus the variance of their means (the streams are parts of
+    equal size of one population); u and v are means.
+
+    Args:
+        states: of each worker, from `online_states`.
+    """
+    merged = {}
+    for name, value in states[0].items():
+        result = torch.stack([state[name].double() for state in states]).mean(0)
+        if name.endswith("running_var"):
+            means = torch.stack([state[f"{name.removesuffix('var')}mean"].double() for state in states])
+            result = result + means.var(0, correction=0)
+        merged[name] = result.to(value)
+    return merged
+
+
+# ---- In a recomputation.
+
+Statistics = tuple[Tensor, Tensor]
+
+
+class _Tape:
+    """The running mean and variance that each call of each layer began from, in the order of the calls."""
+
+    def __init__(self) -> None:
+        self.calls: dict[int, list[Statistics]] = {}
+        self.number_of_next: dict[int, int] | None = None
+        """By layer, while the segment is computed again; None the first time."""
+
+
+class _Active(threading.local):
+    tape: _Tape | None = None
+    """Of the innermost checkpointed segment."""
+
+
+_active = _Active()
+
+
+class _Segment(AbstractContextManager[None]):
+    """Makes a tape the active one: entered once to record, any number of times to compute the segment again."""
+
+    def __init__(self, tape: _Tape, again: bool) -> None:
+        self.tape, self.again = tape, again
+        self.outer: _Tape | None = None
+
+    def __enter__(self) -> None:
+        self.outer, _active.tape = _active.tape, self.tape
+        self.tape.number_of_next = {} if self.again else None
+
+    def __exit__(self, *error: object) -> None:
+        _active.tape = self.outer
+
+
+def online_norm_checkpoint() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
+    """The `context_fn` of `torch.utils.checkpoint.checkpoint`: a context for the first forward, one for the others."""
+    tape = _Tape()
+    return _Segment(tape, again=False), _Segment(tape, again=True)
+
+
+def starting_statistics(layer: OnlineState) -> Statistics:
+    """The running mean and variance that a forward in training begins from, and moves.
+
+    They are the layer's own; but where a checkpointed segment is computed again, copies of those of the first time.
+
+    Raises:
+        RuntimeError: the segment is computed again, and `online_norm_checkpoint` was not used.
+    """
+    statistics, tape = (layer.running_mean, layer.running_var), _active.tape
+    if tape is None:
+        if torch._C._current_graph_task_id() != -1:
+            raise RuntimeError(
+                "online normalization moves its statistics at every forward, so activation checkpointing would "
+                "compute other activations the second time; call torch.utils.checkpoint.checkpoint with "
+                "use_reentrant=False, context_fn=wsnet.layers.online_norm.online_norm_checkpoint"
+            )
+        return statistics
+    calls = tape.calls.setdefault(id(layer), [])
+    if tape.number_of_next is None:
+        calls.append((statistics[0].clone(), statistics[1].clone()))
+        return statistics
+    number = tape.number_of_next.get(id(layer), 0)
+    tape.number_of_next[id(layer)] = number + 1
+    mean, variance = calls[number]
+    return mean.clone(), variance.clone()
