@@ -19,7 +19,7 @@ from wsnet.config.norm import (
     NormConfig,
     SyncBatchNormConfig,
 )
-from wsnet.layers import Layers, uses_batch_statistics
+from wsnet.layers import Layers
 
 N, C, H, W = 5, 8, 6, 7
 
@@ -153,7 +153,7 @@ EVERY: list[NormConfig] = [
 def test_images_of_a_batch_mix_just_where_it_is_said(config: NormConfig) -> None:
     norm, x = made(config), images()
     alone, together = norm(x[:1]), norm(x)[:1]
-    assert uses_batch_statistics(config) is not torch.allclose(alone, together)
+    assert config.over_batch is not torch.allclose(alone, together)
 
 
 @pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)

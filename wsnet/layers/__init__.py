@@ -7,7 +7,7 @@ from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinear
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.initialize import initialize
 from wsnet.layers.layer_norm import LayerNorm2d
-from wsnet.layers.norms import NORMS, Size, make_norm, uses_batch_statistics
+from wsnet.layers.norms import NORMS, Size, make_norm
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
 from wsnet.layers.random_layers import Dropout, LayerRandomness, RandomLayer, ShakeShake
@@ -52,5 +52,4 @@ __all__ = [
     "recompute_statistics",
     "recomputed_statistics",
     "standardize",
-    "uses_batch_statistics",
 ]

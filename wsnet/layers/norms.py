@@ -29,7 +29,7 @@ from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.own_norm import make_own_norm
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 
-__all__ = ["NORMS", "After", "Before", "Size", "make_activation", "make_norm", "uses_batch_statistics"]
+__all__ = ["NORMS", "After", "Before", "Size", "make_activation", "make_norm"]
 
 Before = Literal["activation", "sum"]
 """What a norm comes before: an activation, or the sum that ends a residual block."""
@@ -168,11 +168,6 @@ def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "a
     if before == "sum" and config.name in BEFORE_SUM:
         return BEFORE_SUM[config.name](channels)
     return NORMS[config.name](config, channels, size)
-
-
-def uses_batch_statistics(config: NormConfig) -> bool:
-    """Whether images of one batch influence each other in training, so that the micro-batch size matters."""
-    return config.over_batch
 
 
 def _check_groups(groups: int, norm: str, channels: int, size: Size) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
 
+from wsnet.distributed import gather, world_size
 from wsnet.layers.online_norm import STATE, OnlineNorm
 
 __all__ = [
@@ -66,25 +66,23 @@ def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor
     return merged
 
 
-def merge_over_workers(model: nn.Module, group: dist.ProcessGroup | None = None) -> dict[str, Tensor]:
+def merge_over_workers(model: nn.Module) -> dict[str, Tensor]:
     """The merged state of all workers' streams, the same on each; the workers' own streams stay as they are.
 
-    A collective: every worker of the group has to call it. For evaluation load it into a copy of the model, for saving
+    A collective: every worker has to call it. For evaluation load it into a copy of the model, for saving
     into its state_dict: `state_dict() | merge_over_workers(model)`. Without a process group: this worker's state.
     """
-    return merged_online_state(online_states(model, group))
+    return merged_online_state(online_states(model))
 
 
-def online_states(model: nn.Module, group: dist.ProcessGroup | None = None) -> list[dict[str, Tensor]]:
+def online_states(model: nn.Module) -> list[dict[str, Tensor]]:
     """Every worker's state (see `online_state`), in the order of ranks. A collective, like `merge_over_workers`."""
     own = online_state(model)
-    if not own or not (dist.is_available() and dist.is_initialized()):
+    if not own or world_size() == 1:
         return [own]
     flat = torch.cat([value.double() for value in own.values()])
-    gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(gathered, flat, group=group)
     sizes = [value.numel() for value in own.values()]
-    states = [dict(zip(own, values.split(sizes), strict=True)) for values in gathered]
+    states = [dict(zip(own, values.split(sizes), strict=True)) for values in gather(flat)]
     return [{name: value.to(own[name]) for name, value in state.items()} for state in states]
 
 
