@@ -1,7 +1,4 @@
-"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone.
-
-With the numbers that it has inside a sweep.
-"""
+"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone, with the same numbers as in a sweep."""
 
 import argparse
 import hashlib

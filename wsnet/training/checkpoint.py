@@ -22,7 +22,7 @@ _FORMAT = 1
 
 
 class CheckpointError(TrialError):
-    """A file that is no checkpoint for this trial; the message says why."""
+    """A file that is not a checkpoint that this trial can use; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,7 @@ class Checkpoint:
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if content.pop("format") == _FORMAT:
                 return cls(**content)
-        except Exception as error:  # Whatever torch, pickle and zip raise for bytes that they can not read.
+        except Exception as error:  # torch, pickle and zip raise all kinds of errors for bytes that they can not read.
             raise CheckpointError(f"{name} is no checkpoint of wsnet, or is damaged") from error
         raise CheckpointError(f"{name} is a checkpoint of another version of wsnet; this one reads format {_FORMAT}")
 

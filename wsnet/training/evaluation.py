@@ -87,7 +87,7 @@ class Evaluation:
         data, images = self._config.data, len(self._trial.images.train)
         together = how.micro_batch_size * world_size()
         batches = self._trial.training_batches(
-            batch_size=min(together, images), workers=data.workers if data.streams else 0
+            batch_size=min(together, images), processes=data.workers if data.streams else 0
         )
         steps = max(1, min(how.images, images) // together)
         for batch in itertools.islice(batches.epoch(epoch), steps):

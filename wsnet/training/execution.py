@@ -1,4 +1,4 @@
-"""How a trial is computed: settled before the first step, written down, and kept on resume."""
+"""How a trial is computed: device, threads, kernels and precision, settled before the first step and kept on resume."""
 
 import contextlib
 import os
@@ -39,7 +39,7 @@ class TrialError(ValueError):
 
 
 def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
-    """Replace `auto` by what it means here, but for `deterministic` and `micro_batches`, where it is a mode of its own.
+    """Replace `auto` by what it means here, except in `deterministic` and `micro_batches`, where `auto` is a mode.
 
     On a GPU, give cuBLAS its workspace, before anything calls it.
 
@@ -64,7 +64,7 @@ def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionC
 
 
 def is_available(device: str) -> bool:
-    """Whether a settled device is there."""
+    """Whether this machine has a settled device."""
     if torch.device(device).type != "cuda":
         return True
     return torch.cuda.is_available() and (torch.device(device).index or 0) < torch.cuda.device_count()
@@ -165,7 +165,7 @@ def deterministic(execution: ExecutionConfig) -> Iterator[None]:
     asked = execution.deterministic is not False
     try:
         torch.use_deterministic_algorithms(asked, warn_only=execution.deterministic == "auto")
-        _memory.fill_uninitialized_memory = False  # It takes time, and nothing here reads what it has not written.
+        _memory.fill_uninitialized_memory = False  # It takes time, and no memory is read here before it is written.
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=f".*{_NO_KERNEL}", category=UserWarning)
             yield
@@ -180,7 +180,7 @@ def deterministic(execution: ExecutionConfig) -> Iterator[None]:
 
 
 def _refused(error: RuntimeError) -> TrialError | None:
-    """What a user is told where torch's strict form refuses an operation; None where it is another error."""
+    """The error for a user where torch has no deterministic kernel for an operation; None for any other error."""
     operation = re.search(rf"(\S+) {_NO_KERNEL}", str(error))
     if operation is None:
         return None

@@ -191,7 +191,7 @@ class Training:
         self.micro_batches = plan_micro_batches(self.config, workers=workers)
         check_batch_statistics(self.config, classes=len(self.trial.images.classes), workers=workers)
         self.batches = self.trial.training_batches(
-            batch_size=train.batch_size, drop_last=train.drop_last, workers=self.config.data.workers
+            batch_size=train.batch_size, drop_last=train.drop_last, processes=self.config.data.workers
         )
         self.steps = min(self.batches.steps, train.steps_per_epoch or self.batches.steps)
         self._whole_steps = max(1, min(self.steps, len(self.trial.images.train) // train.batch_size))

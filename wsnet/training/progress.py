@@ -42,7 +42,7 @@ class Bar:
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[measured]}", table_column=Column()),  # In a narrow terminal it goes below itself.
+            TextColumn("{task.fields[measured]}", table_column=Column()),  # In a narrow terminal it is wrapped.
             console=console,
             transient=True,
             disable=not console.is_terminal,

@@ -95,24 +95,24 @@ class Trial:
             "world": world,
         }
 
-    def training_batches(self, *, batch_size: int, drop_last: bool = False, workers: int) -> Batches:
+    def training_batches(self, *, batch_size: int, drop_last: bool = False, processes: int) -> Batches:
         """The training images in the order and augmentation of the trial's seed.
 
         Args:
             batch_size: images per batch, over all workers of the trial together.
             drop_last: leave out an epoch's last batch when it is smaller than the others.
-            workers: processes that prepare batches; 0 prepares them here.
+            processes: how many prepare batches; 0: this one alone.
         """
-        return training_batches(
+        return training_batches(  # type: ignore[return-value]
             self.images.train,
             batch_size=batch_size,
             drop_last=drop_last,
             augment=self.config.data.augment,
             seed=self.config.seed,
-            workers=workers,
+            workers=processes,
             classes=len(self.images.classes),
             **self.placement,
-        )  # type: ignore[return-value]
+        )
 
     def initial_model(self, norm: NormConfig) -> nn.Module:
         """The network with its initial weights, on the CPU: those of the seed, or pretrained ones.
