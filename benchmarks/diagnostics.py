@@ -12,13 +12,12 @@ import contextlib
 import statistics
 import sys
 import time
-from typing import Any
 
-import numpy as np
 import torch
+from made_up import made_up_images
 
 from wsnet.config import TrialConfig
-from wsnet.data import Batch, ImageSet, ImageSplits
+from wsnet.data import Batch
 from wsnet.training import Training, Trial
 from wsnet.training.execution import applied, settle
 from wsnet.training.meter import Meter
@@ -79,12 +78,7 @@ def _training(arguments: argparse.Namespace) -> Training:
         }
     )
     settled = config.model_copy(update={"execution": settle(config.execution)})
-    facts, generator = config.data.facts, np.random.default_rng(0)
-    pixels = generator.integers(0, 256, (2 * batch, *facts.shape[1:], facts.shape[0]), dtype=np.uint8)
-    split = ImageSet(pixels, generator.integers(0, 10, len(pixels)))
-    how: dict[str, Any] = {"mean": facts.mean, "std": facts.std, "classes": tuple(map(str, range(10)))}
-    images = ImageSplits(train=split, validation=None, test=split, hash="made up", **how)
-    return Training(Trial(config=settled, images=images))
+    return Training(Trial(config=settled, images=made_up_images(config, 2 * batch)))
 
 
 def _arguments() -> argparse.Namespace:

@@ -28,11 +28,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from made_up import made_up_images
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from wsnet.config import TrialConfig
-from wsnet.data import DataError, ImageSet, ImageSplits, data_root, load
+from wsnet.data import DataError, ImageSplits, data_root, load
 from wsnet.layers import initialize
 from wsnet.models import build
 from wsnet.training import Training, Trial
@@ -91,7 +92,7 @@ def bare(trial: Trial) -> Steps:
     """Forward, backward and step on prepared batches."""
     training = Training(trial)
     batches = list(itertools.islice(training.batches.epoch(1), 8))
-    model, optimizer = training.model.train(), training.optimizer
+    model, optimizer = training.model.train(), training.optimizer.base
     for batch in itertools.cycle(batches):
         loss = F.cross_entropy(model(batch.images), batch.labels)
         optimizer.zero_grad(set_to_none=True)
@@ -215,12 +216,7 @@ def _images(config: TrialConfig, root: str | None) -> tuple[ImageSplits, str]:
     try:
         return load(config.data, root=data_root(root)), "CIFAR-10"
     except DataError:
-        facts, generator = config.data.facts, np.random.default_rng(0)
-        pixels = generator.integers(0, 256, (10_000, *facts.shape[1:], facts.shape[0]), dtype=np.uint8)
-        split = ImageSet(pixels, generator.integers(0, 10, len(pixels)))
-        how: dict[str, Any] = {"mean": facts.mean, "std": facts.std, "classes": tuple(map(str, range(10)))}
-        made_up = ImageSplits(train=split, validation=None, test=split, hash="made up", **how)
-        return made_up, "random images"
+        return made_up_images(config, 10_000), "random images"
 
 
 def _print(rounds: list[dict[str, float]], steps: int) -> int:

@@ -9,7 +9,6 @@ standardized weights and micro-batches of 1.
 """
 
 import argparse
-import contextlib
 import statistics
 import sys
 from collections.abc import Callable
@@ -17,13 +16,13 @@ from typing import Any
 
 import torch
 from interleaved import interleaved
-from torch import Tensor
+from made_up import made_up_images
 
 from wsnet.config import TrialConfig
-from wsnet.data import Batch
-from wsnet.layers import initialize
-from wsnet.models import build
-from wsnet.training.micro_batches import backward, plan_micro_batches
+from wsnet.training import Training, Trial
+from wsnet.training.execution import settle
+from wsnet.training.meter import Meter
+from wsnet.training.micro_batches import plan_micro_batches
 
 BATCH = 256
 BAR = 1.05
@@ -64,32 +63,21 @@ def _config(model: dict[str, Any], size: int | None, how: str) -> TrialConfig:
         {
             "data": {"name": "cifar10"},
             "model": {"name": "cifar_resnet", "depth": 20, **model},
-            "optim": {"name": "sgd", "lr": 0.1},
+            "optim": {"name": "sgd", "lr": 0.01, "momentum": 0.9},
             "train": {"epochs": 1, "batch_size": BATCH, "micro_batch_size": size},
             "execution": {"micro_batches": how},
         }
     )
 
 
-def _step(model: dict[str, Any], size: int | None, how: str, arguments: argparse.Namespace) -> Callable[[], Tensor]:
+def _step(model: dict[str, Any], size: int | None, how: str, arguments: argparse.Namespace) -> Callable[[], None]:
     config = _config(model, size, how)
-    plan = plan_micro_batches(config)
-    network = build(config.model.model_copy(update={"norm": plan.norm}), classes=10, shape=(3, 32, 32))
-    initialize(network, 0)
-    network = network.to(arguments.device).to(memory_format=torch.channels_last)
-    optimizer = torch.optim.SGD(network.parameters(), lr=0.01, momentum=0.9)
-    generator = torch.Generator().manual_seed(0)
-    images = torch.randn(BATCH, 3, 32, 32, generator=generator).to(arguments.device)
-    labels = torch.randint(10, (BATCH,), generator=generator).to(arguments.device)
-    batch = Batch(images.to(memory_format=torch.channels_last), labels, 1.0)
-
-    def step() -> Tensor:
-        optimizer.zero_grad(set_to_none=True)
-        loss, _ = backward(network, batch, plan.size, model=network, autocast=contextlib.nullcontext)
-        optimizer.step()
-        return loss
-
-    return step
+    settled = settle(config.execution.model_copy(update={"device": arguments.device, "threads": arguments.threads}))
+    config = config.model_copy(update={"execution": settled})
+    training = Training(Trial(config=config, images=made_up_images(config, BATCH)))
+    training.model.train()
+    batch = next(training.batches.epoch(1))
+    return lambda: training.train_step(0, batch, Meter(training.device))
 
 
 def _arguments() -> argparse.Namespace:

@@ -1,10 +1,29 @@
-"""The few things that differ when several processes train one trial; with one process they do nothing."""
+"""The few things that differ when several processes train one trial; with one process they do nothing.
+
+All of wsnet asks torch.distributed here alone. What sums, gathers or waits is a collective: every worker has to call
+it.
+"""
+
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch import distributed as dist
+from torch.nn.parallel import DistributedDataParallel
 
-__all__ = ["moments", "rank_and_world", "sum_over_workers", "wait_for_all", "world_size"]
+__all__ = [
+    "data_parallel",
+    "exchange_gradients",
+    "gather",
+    "gather_objects",
+    "is_data_parallel",
+    "moments",
+    "rank_and_world",
+    "sum_over_workers",
+    "wait_for_all",
+    "world_size",
+]
 
 
 def rank_and_world() -> tuple[int, int]:
@@ -30,6 +49,24 @@ def sum_over_workers(tensor: Tensor) -> Tensor:
     return tensor
 
 
+def gather(tensor: Tensor) -> list[Tensor]:
+    """Every worker's tensor, in the order of ranks; all have one shape."""
+    if world_size() == 1:
+        return [tensor]
+    gathered = [torch.empty_like(tensor) for _ in range(world_size())]
+    dist.all_gather(gathered, tensor)
+    return gathered
+
+
+def gather_objects(value: Any) -> list[Any]:
+    """Every worker's value, in the order of ranks; whatever can be pickled."""
+    if world_size() == 1:
+        return [value]
+    gathered: list[Any] = [None] * world_size()
+    dist.all_gather_object(gathered, value)
+    return gathered
+
+
 def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Count (a scalar), mean and biased variance (C each) of every channel of x, N x C x H x W, over all workers.
 
@@ -40,3 +77,23 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     count, mean = total[0], total[1:] / total[0]
     squares = sum_over_workers((x - mean[:, None, None]).square().sum((0, 2, 3)))
     return count, mean, squares / count
+
+
+def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
+    """The model with gradients averaged over all workers; the model itself where there is one worker."""
+    if world_size() == 1:
+        return model
+    # Buffers are averaged once an epoch (wsnet.training.streams), not copied from rank 0 at every step.
+    return DistributedDataParallel(
+        model, device_ids=[device] if device.type == "cuda" else None, broadcast_buffers=False
+    )
+
+
+def is_data_parallel(model: nn.Module) -> bool:
+    """Whether a model is one of several workers' (see `data_parallel`)."""
+    return isinstance(model, DistributedDataParallel)
+
+
+def exchange_gradients(model: nn.Module, now: bool) -> AbstractContextManager[None]:
+    """Around a backward pass of a `data_parallel` model: average the gradients in it, or leave that to a later one."""
+    return nullcontext() if now or not isinstance(model, DistributedDataParallel) else model.no_sync()

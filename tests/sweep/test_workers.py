@@ -50,7 +50,7 @@ def test_a_trial_that_fails_on_its_workers_ends_no_other(tmp_path: Path) -> None
 
 def test_the_message_is_a_workers_own_where_the_leader_could_not_tell() -> None:
     worker = RuntimeError(
-        "Traceback (most recent call last):\n  File ...\nwsnet.training.errors.TrialError: too few: 1\n"
+        "Traceback (most recent call last):\n  File ...\nwsnet.training.execution.TrialError: too few: 1\n"
     )
     error = WorkerGroupError("worker 1 ...", {1: worker})
     assert _message(error) == "TrialError: too few: 1"

@@ -1,4 +1,4 @@
-"""A process that trains trials; started by trials.start_child.
+"""What a process does that trials.start_child starts: it trains trials.
 
 Options of a spec: `pause`, seconds of sleep after each step; `reports`, a file for the records that `report` is told
 of; `stop_after`, an epoch whose report raises; `stop_at`, an epoch and a step after which it ends; `threads`, by rank.
@@ -7,7 +7,6 @@ of; `stop_after`, an epoch whose report raises; `stop_at`, an epoch and a step a
 import contextlib
 import json
 import math
-import sys
 import time
 from pathlib import Path
 from typing import Any
@@ -76,9 +75,8 @@ def stops(rank: int) -> int | None:
     return None
 
 
-def main() -> None:
+def main(job: dict[str, Any]) -> None:
     torch.set_num_threads(1)
-    job = json.loads(sys.argv[1])
     group = job["group"]
     rank, world = (group["rank"], group["world"]) if group else (0, 1)
     if group:
@@ -89,7 +87,3 @@ def main() -> None:
         Path(f"{group['store']}.{rank}.json").write_text(json.dumps(collective(rank)))
         dist.barrier()
         dist.destroy_process_group()
-
-
-if __name__ == "__main__":
-    main()

@@ -8,20 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from tests.training.trials import (
-    assert_done,
-    assert_same,
-    config,
-    last,
-    numbers,
-    spec,
-    start_child,
-    trained,
-    trial,
-)
+from tests.training.trials import assert_same, config, last, numbers, trained, trial
 from wsnet.config import TrialConfig
 from wsnet.data import Batch
-from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training import Trial
 from wsnet.training.diagnostics import Diagnostics
@@ -67,11 +56,19 @@ def step_of(training: Training) -> Batch:
     return next(iter(training.batches.epoch(1)))
 
 
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of a trial with each norm, trained with diagnostics."""
+    folder = tmp_path_factory.mktemp("measured")
+    for norm in NORMS:
+        trained(trial(model={"norm": norm}, **ON), folder / norm["name"])
+    return folder
+
+
 @pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm["name"])
-def test_not_a_bit_of_the_numbers_changes(tmp_path: Path, norm: dict[str, Any]) -> None:
-    for name, sections in (("on", ON), ("off", OFF)):
-        trained(trial(model={"norm": norm}, **sections), tmp_path / name)
-    assert_unchanged(tmp_path / "on", tmp_path / "off")
+def test_not_a_bit_of_the_numbers_changes(measured: Path, tmp_path: Path, norm: dict[str, Any]) -> None:
+    trained(trial(model={"norm": norm}, **OFF), tmp_path)
+    assert_unchanged(measured / norm["name"], tmp_path)
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
@@ -96,11 +93,10 @@ def test_any_way_of_training_is_measured(tmp_path: Path, options: dict[str, Any]
     assert_unchanged(tmp_path / "on", tmp_path / "off")
 
 
-def test_each_norm_has_the_quantities_that_apply_to_it(tmp_path: Path) -> None:
+def test_each_norm_has_the_quantities_that_apply_to_it(measured: Path) -> None:
     found = {}
     for norm in NORMS:
-        training = Training(trial(model={"norm": norm}, **ON))
-        record = training.train_epoch()
+        record = last(measured / norm["name"]).records[0]
         found[norm["name"]] = names(record)
         assert record["layers/layer1.0.conv1/gradient_norm"] > 0
         assert record["layers/fc/effective_lr"] > 0
@@ -181,7 +177,7 @@ def test_an_eager_look_in_mixed_precision_leaves_the_step_its_gradients() -> Non
     model, batch = training.model, step_of(training)
     found = []
     for compiled in (False, True):
-        diagnostics = Diagnostics(model, training.optimizer, compiled=compiled)
+        diagnostics = Diagnostics(model, training.optimizer.base, compiled=compiled)
         training.optimizer.zero_grad()
         with diagnostics.measuring():
             with torch.autocast("cpu", torch.bfloat16):
@@ -201,7 +197,7 @@ def test_nothing_is_left_behind_between_measurements() -> None:
     training = Training(trial(**ON))
     training.train_epoch()
     assert not any(module._forward_hooks for module in training.model.modules())
-    assert not training.optimizer._optimizer_step_pre_hooks
+    assert not training.optimizer.base._optimizer_step_pre_hooks
     assert "layers" not in "".join(Training(trial(**OFF)).train_epoch())
 
 
@@ -218,23 +214,15 @@ def test_a_diverged_layer_is_written_down(tmp_path: Path) -> None:
     assert line["layers/layer3.0.bn1/activation_variance"] is None
 
 
-def test_a_trial_killed_half_way_has_the_same_layers(tmp_path: Path) -> None:
-    of = config(**ON)
-    assert_done(start_child(spec(of, tmp_path / "stopped", stop_after=1)))
-    for folder in ("stopped", "whole"):
-        trained(Trial.prepare(of), tmp_path / folder)
-    assert numbers(last(tmp_path / "stopped").records) == numbers(last(tmp_path / "whole").records)
+def test_a_trial_stopped_half_way_has_the_same_layers(measured: Path, tmp_path: Path) -> None:
+    def stop(record: Record) -> None:
+        raise KeyboardInterrupt
 
-
-def test_workers_measure_the_whole_batch_together(tmp_path: Path) -> None:
-    group = {"model": {"norm": {"name": "group", "groups": 2}}}
-    specs = [spec(config(**group, **ON), tmp_path / "on"), spec(config(**group, **OFF), tmp_path / "off")]
-    assert_done(*(start_child(*specs, rank=rank, world=2, store=tmp_path / "store") for rank in (0, 1)))
-    assert_unchanged(tmp_path / "on", tmp_path / "off")
-    trained(trial(**group, **ON), tmp_path / "alone")
-    together, alone = (TrialDirectory(Folder(tmp_path / name)).records()[0] for name in ("on", "alone"))
-    layers = [key for key in alone if key.startswith("layers/")]
-    assert {key: together[key] for key in layers} == pytest.approx({key: alone[key] for key in layers}, rel=0.02)
+    of = trial(model={"norm": NORMS[0]}, **ON)
+    with pytest.raises(KeyboardInterrupt):
+        trained(of, tmp_path, report=stop)
+    trained(of, tmp_path)
+    assert numbers(last(tmp_path).records) == numbers(last(measured / NORMS[0]["name"]).records)
 
 
 def test_an_epoch_that_ends_early_has_no_measures(tmp_path: Path) -> None:

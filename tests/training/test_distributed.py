@@ -2,10 +2,11 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from tests.training.test_diagnostics import assert_unchanged
+from tests.training.test_random_layers import settings
 from tests.training.trials import (
     assert_done,
     assert_same,
@@ -17,6 +18,7 @@ from tests.training.trials import (
     start_child,
     trained,
 )
+from wsnet.config import TrialConfig
 from wsnet.layers.online_norm import merged_online_state
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial
@@ -55,6 +57,10 @@ RECOMPUTED = {
         "evaluation_statistics": {"name": "recomputed", "images": 50, "micro_batch_size": 12},
     },
 }
+# Random numbers of layers.
+WRN = settings("wrn", norm={"name": "group", "groups": 2}, checkpointing=True)
+SHAKE_SHAKE = settings("shake_shake", norm={"name": "group", "groups": 2})
+LAYERS = {**GROUP, "train": {"epochs": 2, "batch_size": 32, "diagnostics": True}}
 
 
 @pytest.fixture(scope="module")
@@ -79,27 +85,31 @@ def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
         spec(config(**MIXED), folder / "mixed"),
         spec(config(**VIEWS), folder / "views"),
         spec(config(**RECOMPUTED), folder / "recomputed"),
+        spec(WRN, folder / "wrn"),
+        spec(SHAKE_SHAKE, folder / "shake_shake"),
+        spec(config(**LAYERS), folder / "layers"),
+        spec(config(**{**LAYERS, **BATCH}), folder / "no-layers"),
     ]
     assert_done(*(start_child(*specs, rank=rank, world=2, store=folder / "store") for rank in (0, 1)))
     return folder
 
 
 @pytest.mark.parametrize(
-    ("name", "options"),
+    ("name", "of"),
     [
-        ("group", GROUP),
-        ("idle", IDLE),
-        ("micro", MICRO),
-        ("averaged", AVERAGED),
-        ("mixed", MIXED),
-        ("views", VIEWS),
-        ("recomputed", RECOMPUTED),
+        ("group", config(**GROUP)),
+        ("idle", config(**IDLE)),
+        ("micro", config(**MICRO)),
+        ("averaged", config(**AVERAGED)),
+        ("mixed", config(**MIXED)),
+        ("views", config(**VIEWS)),
+        ("recomputed", config(**RECOMPUTED)),
+        ("wrn", WRN),
+        ("shake_shake", SHAKE_SHAKE),
     ],
 )
-def test_the_records_are_those_of_one_process(
-    together: Path, tmp_path: Path, name: str, options: dict[str, Any]
-) -> None:
-    alone = numbers(trained(Trial.prepare(config(**options)), tmp_path).records)
+def test_the_records_are_those_of_one_process(together: Path, tmp_path: Path, name: str, of: TrialConfig) -> None:
+    alone = numbers(trained(Trial.prepare(of), tmp_path).records)
     both = numbers(TrialDirectory(Folder(together / name)).records())
     assert [record.keys() for record in both] == [record.keys() for record in alone]
     assert ("test_ema/loss" in both[0]) == (name in ("averaged", "recomputed"))
@@ -141,6 +151,14 @@ def test_streams_of_online_norm_go_on_exactly_after_a_stop(together: Path) -> No
     one, other = last(together / "online-stopped"), last(together / "online")
     assert_same_checkpoint(one, other)
     assert_same(one.streams, other.streams)
+
+
+def test_workers_measure_the_layers_of_the_whole_batch_together(together: Path, tmp_path: Path) -> None:
+    assert_unchanged(together / "layers", together / "no-layers")
+    alone = trained(Trial.prepare(config(**LAYERS)), tmp_path).records[0]
+    both = last(together / "layers").records[0]
+    layers = [key for key in alone if key.startswith("layers/")]
+    assert {key: both[key] for key in layers} == pytest.approx({key: alone[key] for key in layers}, rel=0.02)
 
 
 def test_all_workers_stop_at_the_same_step_if_one_of_them_diverges(together: Path) -> None:

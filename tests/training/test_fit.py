@@ -32,15 +32,22 @@ def test_a_trial_leaves_its_records_and_its_state(tmp_path: Path) -> None:
     assert result.records[-1]["train/loss"] < result.records[0]["train/loss"]
 
 
-def test_two_runs_are_equal_to_the_last_bit_and_a_watch_changes_nothing(tmp_path: Path) -> None:
-    trained(trial(), tmp_path / "a")
-    trained(trial(), tmp_path / "b", watch=lambda epoch, step, waited, meter: meter.read(over_workers=False))
-    assert_same_checkpoint(last(tmp_path / "a"), last(tmp_path / "b"))
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the plain trial, trained to its end; to be read only."""
+    folder = tmp_path_factory.mktemp("done")
+    trained(trial(), folder)
+    return folder
 
 
-def test_the_log_has_its_columns(tmp_path: Path) -> None:
-    record = trained(trial(), tmp_path).records[1]
-    lines = [line.split("\t") for line in (tmp_path / "log.tsv").read_text().splitlines()]
+def test_two_runs_are_equal_to_the_last_bit_and_a_watch_changes_nothing(done: Path, tmp_path: Path) -> None:
+    trained(trial(), tmp_path, watch=lambda epoch, step, waited, meter: meter.read(over_workers=False))
+    assert_same_checkpoint(last(done), last(tmp_path))
+
+
+def test_the_log_has_its_columns(done: Path) -> None:
+    record = last(done).records[1]
+    lines = [line.split("\t") for line in (done / "log.tsv").read_text().splitlines()]
     assert lines[0] == ["Epoch", "LR", "Train Loss", "Valid Loss", "Train Acc.", "Valid Acc."]
     shown = [record["lr"], record["train/loss"], record["validation/loss"]]
     shown += [100 - record["train/top1_error"], 100 - record["validation/top1_error"]]
@@ -151,10 +158,9 @@ def test_a_killed_diverged_trial_ends_as_it_would_have(tmp_path: Path) -> None:
     assert again.status == result.status and len(again.records) == len(result.records)
 
 
-def test_worker_processes_give_the_same_bits(tmp_path: Path) -> None:
-    trained(trial(), tmp_path / "here")
-    trained(trial(data={"workers": 2}), tmp_path / "workers")
-    assert_same_checkpoint(last(tmp_path / "here"), last(tmp_path / "workers"))
+def test_worker_processes_give_the_same_bits(done: Path, tmp_path: Path) -> None:
+    trained(trial(data={"workers": 2}), tmp_path)
+    assert_same_checkpoint(last(done), last(tmp_path))
 
 
 @pytest.mark.parametrize(
@@ -215,21 +221,19 @@ def test_a_device_that_is_not_there_is_refused() -> None:
         trial(execution={"device": "cuda:63"})
 
 
-def test_another_trials_checkpoint_begins_another_trial(tmp_path: Path) -> None:
-    trained(trial(), tmp_path / "a")
+def test_another_trials_checkpoint_begins_another_trial(done: Path, tmp_path: Path) -> None:
     longer = trial(train={"epochs": 5}, optim={"weight_decay": 0.0})
-    warm = longer.begun_from(last(tmp_path / "a"), "0" * 64)
+    warm = longer.begun_from(last(done), "0" * 64)
     assert warm.trial_id not in (longer.trial_id, trial().trial_id)
-    result = trained(warm, tmp_path / "b", start=last(tmp_path / "a"))
+    result = trained(warm, tmp_path, start=last(done))
     assert [record["epoch"] for record in result.records] == [1, 2, 3, 4, 5]
-    assert numbers(result.records[:3]) == numbers(last(tmp_path / "a").records)
+    assert numbers(result.records[:3]) == numbers(last(done).records)
 
 
-def test_a_start_that_leaves_nothing_to_train_is_refused(tmp_path: Path) -> None:
-    trained(trial(), tmp_path / "a")
-    warm = trial(seed=1).begun_from(last(tmp_path / "a"), "0" * 64)
+def test_a_start_that_leaves_nothing_to_train_is_refused(done: Path, tmp_path: Path) -> None:
+    warm = trial(seed=1).begun_from(last(done), "0" * 64)
     with pytest.raises(CheckpointError, match=r"after epoch 3 with train.epochs=3; raise train.epochs"):
-        trained(warm, tmp_path / "b", start=last(tmp_path / "a"))
+        trained(warm, tmp_path, start=last(done))
 
 
 def test_its_own_checkpoint_elsewhere_goes_on_and_is_kept(tmp_path: Path) -> None:

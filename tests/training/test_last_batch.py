@@ -16,7 +16,7 @@ from wsnet.training.streams import Streams
 @pytest.mark.parametrize(("batch", "last"), [(128, 72), (16, 1), (8, 7)])
 def test_gradients_are_those_of_the_sequential_reference_at_one_scale(batch: int, last: int) -> None:
     layer = OnlineNorm2d(4)
-    streams = Streams(layer, [])
+    streams = Streams(layer)
     reference = Sequential(torch.ones(4), torch.zeros(4))
     for seed, size in enumerate((batch, batch, last, batch)):
         x, grad = tensors((size, 4, 3, 3), seed)

@@ -14,7 +14,7 @@ from wsnet.config import TrialConfig
 from wsnet.data import Batch
 from wsnet.storage.trial_directory import Record
 from wsnet.training.loop import Training
-from wsnet.training.loss import Loss, averaged_views, loss_of, parts
+from wsnet.training.loss import Loss, averaged_views, parts
 from wsnet.training.micro_batches import plan_micro_batches
 
 GENERATOR = torch.Generator().manual_seed(0)
@@ -30,18 +30,18 @@ def dual(batch: int = 6) -> Batch:
 
 def test_without_options_it_is_cross_entropy_to_the_last_bit() -> None:
     batch = Batch(IMAGES, LABELS, 1.0)
-    assert torch.equal(loss_of(LOGITS, batch, Loss()), F.cross_entropy(LOGITS, LABELS))
-    part = loss_of(LOGITS, batch, Loss(), of=36)
+    assert torch.equal(Loss()(LOGITS, batch), F.cross_entropy(LOGITS, LABELS))
+    part = Loss()(LOGITS, batch, of=36)
     assert torch.equal(part, F.cross_entropy(LOGITS, LABELS, reduction="sum") / 36)
 
 
 def test_mixed_targets_weigh_the_classes() -> None:
-    found = loss_of(LOGITS, Batch(IMAGES, LABELS, 1.0, TARGETS), Loss())
+    found = Loss()(LOGITS, Batch(IMAGES, LABELS, 1.0, TARGETS))
     torch.testing.assert_close(found, -(TARGETS * LOGITS.log_softmax(1)).sum(1).mean())
 
 
 def test_label_smoothing_spreads_a_share_over_all_classes() -> None:
-    found = loss_of(LOGITS, Batch(IMAGES, LABELS, 1.0), Loss(label_smoothing=0.1))
+    found = Loss(label_smoothing=0.1)(LOGITS, Batch(IMAGES, LABELS, 1.0))
     smooth = 0.9 * F.one_hot(LABELS, 5) + 0.1 / 5
     torch.testing.assert_close(found, -(smooth * LOGITS.log_softmax(1)).sum(1).mean())
 
@@ -50,7 +50,7 @@ def test_two_views_are_to_agree() -> None:
     first, second = LOGITS[0::2], LOGITS[1::2]
     labels = LABELS[:6]
     both = (F.cross_entropy(first, labels) + F.cross_entropy(second, labels)) / 2
-    found = loss_of(LOGITS, dual(), Loss(consistency=0.3))
+    found = Loss(consistency=0.3)(LOGITS, dual())
     torch.testing.assert_close(found, both + 0.3 * ((first - second) ** 2).mean())
     assert torch.equal(averaged_views(LOGITS, 2), (first + second) / 2) and averaged_views(LOGITS, 1) is LOGITS
 
@@ -65,10 +65,10 @@ def test_two_views_are_to_agree() -> None:
 )
 def test_parts_add_up_to_the_whole(batch: Batch, loss: Loss) -> None:
     model = nn.Sequential(nn.Flatten(), nn.Linear(4, 5))
-    whole = loss_of(model(batch.images), batch, loss)
+    whole = loss(model(batch.images), batch)
     pieces = parts(batch, 4, views=loss.views)
     assert len(pieces) == -(-len(batch.labels) // 4)
-    added = [loss_of(model(piece.images), piece, loss, of=len(batch.labels)) for piece in pieces]
+    added = [loss(model(piece.images), piece, of=len(batch.labels)) for piece in pieces]
     torch.testing.assert_close(torch.stack(added).sum(), whole)
 
 

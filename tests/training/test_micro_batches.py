@@ -13,8 +13,7 @@ from wsnet.layers import initialize
 from wsnet.layers.online_norm import rescale_gradient_state
 from wsnet.models import build
 from wsnet.storage import Folder, TrialDirectory
-from wsnet.training import Trial
-from wsnet.training.errors import TrialError
+from wsnet.training import Trial, TrialError
 from wsnet.training.loop import Training
 from wsnet.training.meter import Meter
 from wsnet.training.micro_batches import plan_micro_batches
@@ -58,7 +57,7 @@ def after_plain_loop(training: Training, size: int, steps: int = 3) -> tuple[dic
     optimizer = build_optimizer(settings.optim, model)
     for step, batch in zip(range(steps), training.batches.epoch(1), strict=False):
         for group in optimizer.param_groups:
-            group["lr"] = training.learning_rate(step)
+            group["lr"] = training.optimizer.learning_rate(step)
         optimizer.zero_grad()
         scale = training.config.train.batch_size / len(batch.labels)
         rescale_gradient_state(model, scale)  # Of online norm alone.

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 from tests.training.trials import assert_same, assert_same_checkpoint, last, numbers, trained, trial
 from wsnet.storage import Folder
@@ -37,24 +38,34 @@ def trained_until(of: Any, folder: Path, epoch: int, step: int) -> None:
         trained(of, folder, watch=watch)
 
 
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the trial of each case, trained without a stop."""
+    folder = tmp_path_factory.mktemp("whole")
+    for name in CASES:
+        trained(of(name), folder / name)
+    return folder
+
+
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("epoch", [1, 2])
-def test_a_trial_goes_on_from_the_middle_of_an_epoch_to_the_last_bit(tmp_path: Path, name: str, epoch: int) -> None:
-    whole = trained(of(name), tmp_path / "whole")
+def test_a_trial_goes_on_from_the_middle_of_an_epoch_to_the_last_bit(
+    whole: Path, tmp_path: Path, name: str, epoch: int
+) -> None:
     trained_until(of(name), tmp_path / "parts", epoch, 11)
     steps = []
     parts = trained(of(name), tmp_path / "parts", watch=lambda epoch, step, *rest: steps.append((epoch, step)))
     assert steps[0] == (epoch, 10)  # What was done is not done again.
-    assert numbers(parts.records) == numbers(whole.records)
-    assert_same_checkpoint(last(tmp_path / "parts"), last(tmp_path / "whole"))
-    assert_same(last(tmp_path / "parts").ema, last(tmp_path / "whole").ema)
+    assert numbers(parts.records) == numbers(last(whole / name).records)
+    assert_same_checkpoint(last(tmp_path / "parts"), last(whole / name))
+    assert_same(last(tmp_path / "parts").ema, last(whole / name).ema)
     assert not (tmp_path / "parts" / "step.pt").exists()
 
 
-def test_saving_changes_no_bit_and_no_identity(tmp_path: Path) -> None:
+def test_saving_changes_no_bit_and_no_identity(whole: Path, tmp_path: Path) -> None:
     saved, plain = of("batch"), of("batch", train={**TRAIN, "checkpoint_steps": None})
     assert saved.trial_id == plain.trial_id
-    assert numbers(trained(saved, tmp_path / "1").records) == numbers(trained(plain, tmp_path / "2").records)
+    assert numbers(last(whole / "batch").records) == numbers(trained(plain, tmp_path).records)
 
 
 def test_a_divergence_is_noticed_at_the_same_step(tmp_path: Path) -> None:
@@ -78,6 +89,20 @@ def test_an_older_middle_and_one_of_other_workers_are_left_alone(tmp_path: Path)
     trained(of("batch"), tmp_path / "trial")
     (tmp_path / "trial" / "step.pt").write_bytes(stale)
     assert Checkpoint.latest(folder, 1).epoch == 2  # type: ignore[union-attr]
+
+
+def test_the_file_has_the_format_that_earlier_versions_read_and_wrote(tmp_path: Path) -> None:
+    trained_until(of("online"), tmp_path, 2, 11)
+    saved = torch.load(tmp_path / "step.pt", weights_only=True)
+    names = {"trial_id", "epoch", "model", "optimizer", "records", "streams", "ema", "step", "workers"}
+    assert saved.keys() == names | {"format"} and (saved["format"], saved["epoch"], saved["step"]) == (1, 1, 10)
+    parameters = saved["ema"].keys()
+    assert parameters < saved["model"].keys() and saved["streams"] == []
+    assert [*saved["optimizer"]] == [*range(len(parameters))] and saved["optimizer"][0].keys() == {"momentum_buffer"}
+    (own,) = saved["workers"]
+    assert own.keys() == {"buffers", "meter", "seconds"} and own["seconds"] > 0
+    assert saved["model"].keys() - parameters <= own["buffers"].keys()
+    assert own["meter"].keys() == {"counts", "loss_sums", "steps", "window", "bad"}
 
 
 def test_no_other_trial_begins_from_the_middle_of_an_epoch(tmp_path: Path) -> None:

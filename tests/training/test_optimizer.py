@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from wsnet.config.optim import OptimConfig
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.weights import NormalizedConv2d
-from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state, restore_optimizer
+from wsnet.training.optimizer import Optimizer
 
 
 def optim_config(**optim: Any) -> OptimConfig:
@@ -18,8 +18,8 @@ def optim_config(**optim: Any) -> OptimConfig:
     return config
 
 
-def built(model: nn.Module, **optim: Any) -> torch.optim.Optimizer:
-    return build_optimizer(optim_config(**optim), model)
+def built(model: nn.Module, **optim: Any) -> Optimizer:
+    return Optimizer(optim_config(**optim), model, batch_size=1, steps_per_epoch=1, epochs=1)
 
 
 def convolution() -> nn.Module:
@@ -38,7 +38,7 @@ def give_gradients(model: nn.Module, seed: int) -> None:
         parameter.grad = torch.empty_like(parameter).copy_(torch.randn(parameter.shape, generator=generator))
 
 
-def step(optimizer: torch.optim.Optimizer, model: nn.Module, seed: int) -> None:
+def step(optimizer: Optimizer | torch.optim.Optimizer, model: nn.Module, seed: int) -> None:
     """One step on made-up gradients."""
     give_gradients(model, seed)
     optimizer.step()
@@ -121,11 +121,11 @@ def test_a_restored_optimizer_goes_on_alike_whatever_the_memory_format_was(name:
         step(one, straight, seed)
     saved = {
         number: {key: value.contiguous() if isinstance(value, Tensor) else value for key, value in state.items()}
-        for number, state in optimizer_state(one, straight).items()
+        for number, state in one.state_dict().items()
     }
     resumed.load_state_dict(straight.state_dict())
     other = built(resumed, **ALL[name])
-    restore_optimizer(other, saved, resumed)
+    other.load_state_dict(saved)
     for seed in range(3, 6):
         step(one, straight, seed)
         step(other, resumed, seed)
@@ -137,8 +137,8 @@ def test_options_are_the_configurations_not_the_checkpoints() -> None:
     old = built(before, **SGD, momentum=0.9)
     step(old, before, 0)
     new = built(after, **{**SGD, "weight_decay": 0.5}, momentum=0.8)
-    restore_optimizer(new, optimizer_state(old, before), after)
-    assert (new.param_groups[0]["weight_decay"], new.param_groups[0]["momentum"]) == (0.5, 0.8)
+    new.load_state_dict(old.state_dict())
+    assert (new.base.param_groups[0]["weight_decay"], new.base.param_groups[0]["momentum"]) == (0.5, 0.8)
 
 
 @pytest.mark.parametrize(("old", "new"), [({**SGD, "momentum": 0.9}, ADAM), (ADAM, SGD), (LARS, SGD), (SGD9, LARS)])
@@ -147,7 +147,7 @@ def test_another_kind_of_optimizer_is_refused(old: dict[str, Any], new: dict[str
     source = built(before, **old)
     step(source, before, 0)
     with pytest.raises(ValueError, match="another kind of optimizer"):
-        restore_optimizer(built(after, **new), optimizer_state(source, before), after)
+        built(after, **new).load_state_dict(source.state_dict())
 
 
 def network() -> nn.Module:
@@ -184,12 +184,10 @@ def test_the_state_follows_the_parameter_from_one_group_to_another() -> None:
     before = built(old, **SGD9)
     step(before, old, 0)
     after = built(new, **SGD9, weight_decay_on="weights")
-    restore_optimizer(after, optimizer_state(before, old), new)
+    after.load_state_dict(before.state_dict())
     for one, other in zip(old.parameters(), new.parameters(), strict=True):
-        assert torch.equal(before.state[one]["momentum_buffer"], after.state[other]["momentum_buffer"])
-    assert (
-        optimizer_state(after, new).keys() == optimizer_state(before, old).keys() == before.state_dict()["state"].keys()
-    )
+        assert torch.equal(before.base.state[one]["momentum_buffer"], after.base.state[other]["momentum_buffer"])
+    assert after.state_dict().keys() == before.state_dict().keys() == before.base.state_dict()["state"].keys()
 
 
 @pytest.mark.parametrize("bound", [0.5, 1e6])
@@ -198,7 +196,7 @@ def test_gradients_are_clipped_as_torch_does(bound: float) -> None:
     for which in ("clip_grad_norm", "clip_grad_value"):
         give_gradients(model, 0)
         give_gradients(plain, 0)
-        clip_gradients(optim_config(**SGD, **{which: bound}), model)
+        built(model, **SGD, **{which: bound}).clip_gradients()
         getattr(nn.utils, f"{which}_")(plain.parameters(), bound)
         for one, other in zip(model.parameters(), plain.parameters(), strict=True):
             torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=0)

@@ -1,13 +1,11 @@
 """A norm from a user's file, trained."""
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from tests.training.trials import ROOT, assert_same_checkpoint, config, environment, last, trained, trial
+from tests.training.trials import ROOT, assert_same_checkpoint, config, last, trained, trial
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.training import Trial
 from wsnet.training.__main__ import main
@@ -67,19 +65,18 @@ def test_a_source_that_changed_since_is_refused(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "again").exists()
 
 
-def test_the_command_line_trains_it_from_another_directory(tmp_path: Path) -> None:
+def test_the_command_line_trains_it_from_another_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "mine.py").write_text(OWN.read_text())
     sections = config(model={"norm": {"name": "none"}}, **SHORT).model_dump(mode="json")
     sections["model"]["norm"] = {"name": "mine.py:PowerNorm", "power": 0.5}
     (tmp_path / "trial.yaml").write_text(dump_yaml(sections))
-    command = [sys.executable, "-m", "wsnet.training", os.path.join("..", tmp_path.name, "trial.yaml")]
-    (tmp_path.parent / "other").mkdir(exist_ok=True)
-    command += ["--out", str(tmp_path / "out"), "--set", "model.norm.eps=0.01"]
-    done = subprocess.run(
-        command, cwd=tmp_path.parent / "other", env=environment(), capture_output=True, text=True, timeout=120
-    )
-    assert (done.returncode, done.stderr) == (0, "")
-    assert "with mine.py:PowerNorm norm" in done.stdout
+    (tmp_path / "other").mkdir()
+    monkeypatch.chdir(tmp_path / "other")
+    assert main([os.path.join("..", "trial.yaml"), "--out", str(tmp_path / "out"), "--set", "model.norm.eps=0.01"]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == "" and "with mine.py:PowerNorm norm" in printed.out
 
 
 @pytest.mark.parametrize(

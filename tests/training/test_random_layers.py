@@ -1,4 +1,7 @@
-"""Dropout and shake-shake in training: the same numbers after a resume, on several workers, with checkpointing."""
+"""Dropout and shake-shake in training: the same numbers after a resume, in micro-batches, with checkpointing.
+
+For several workers see test_distributed.py.
+"""
 
 import hashlib
 from pathlib import Path
@@ -7,19 +10,8 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.trials import (
-    assert_done,
-    assert_same_checkpoint,
-    config,
-    last,
-    numbers,
-    spec,
-    start_child,
-    trained,
-    trial,
-)
+from tests.training.trials import assert_same_checkpoint, config, last, numbers, trained, trial
 from wsnet.config import TrialConfig
-from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial
 from wsnet.training.loop import Training
 
@@ -44,10 +36,18 @@ class Stop(Exception):
     """Stands for a crash after an epoch."""
 
 
+@pytest.fixture(scope="module")
+def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folder of the trial of each net, trained without a stop."""
+    folder = tmp_path_factory.mktemp("straight")
+    for name in NETS:
+        trained(prepared(name), folder / name)
+    return folder
+
+
 @pytest.mark.parametrize("name", NETS)
-def test_a_resumed_trial_ends_with_the_same_bits(tmp_path: Path, name: str) -> None:
+def test_a_resumed_trial_ends_with_the_same_bits(straight: Path, tmp_path: Path, name: str) -> None:
     of = prepared(name)
-    straight = trained(of, tmp_path / "straight")
 
     def stop(record: Any) -> None:
         raise Stop
@@ -55,29 +55,15 @@ def test_a_resumed_trial_ends_with_the_same_bits(tmp_path: Path, name: str) -> N
     with pytest.raises(Stop):
         trained(of, tmp_path / "stopped", report=stop)
     resumed = trained(of, tmp_path / "stopped")
-    assert numbers(straight.records) == numbers(resumed.records)
-    assert_same_checkpoint(last(tmp_path / "straight"), last(tmp_path / "stopped"))
+    assert numbers(last(straight / name).records) == numbers(resumed.records)
+    assert_same_checkpoint(last(straight / name), last(tmp_path / "stopped"))
 
 
 @pytest.mark.parametrize("name", NETS)
-def test_checkpointing_changes_neither_identity_nor_numbers(tmp_path: Path, name: str) -> None:
+def test_checkpointing_changes_neither_identity_nor_numbers(straight: Path, tmp_path: Path, name: str) -> None:
     plain, again = prepared(name), prepared(name, checkpointing=True)
     assert plain.trial_id == again.trial_id
-    assert numbers(trained(plain, tmp_path / "plain").records) == numbers(trained(again, tmp_path / "again").records)
-
-
-def test_two_workers_draw_what_one_draws(tmp_path: Path) -> None:
-    group = {"name": "group", "groups": 2}
-    trials = {
-        "wrn": settings("wrn", norm=group, checkpointing=True),
-        "shake_shake": settings("shake_shake", norm=group),
-    }
-    specs = [spec(of, tmp_path / name) for name, of in trials.items()]
-    assert_done(*(start_child(*specs, rank=rank, world=2, store=tmp_path / "store") for rank in (0, 1)))
-    for name, of in trials.items():
-        alone = numbers(trained(Trial.prepare(of), tmp_path / f"{name}-alone").records)
-        for one, other in zip(numbers(TrialDirectory(Folder(tmp_path / name)).records()), alone, strict=True):
-            assert one == pytest.approx(other, rel=1e-4)
+    assert numbers(last(straight / name).records) == numbers(trained(again, tmp_path / "again").records)
 
 
 def test_each_step_draws_other_numbers() -> None:

@@ -93,9 +93,7 @@ def test_a_trial_killed_again_and_again_is_the_trial_run_straight_through(tmp_pa
         while not _has_epochs(tmp_path / "killed", 1 + kill) and time.monotonic() < deadline:
             time.sleep(0.005)
         time.sleep(draw.uniform(0, 0.1))
-        child.send_signal(signal.SIGKILL)
-        child.communicate()
-        killed += child.returncode == -signal.SIGKILL
+        killed += child.kill() == -signal.SIGKILL
     other_threads = of.model_copy(update={"execution": of.execution.model_copy(update={"threads": 2})})
     end = trained(Trial.prepare(other_threads), tmp_path / "killed")
     straight = trained(Trial.prepare(of), tmp_path / "straight")

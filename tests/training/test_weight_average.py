@@ -24,7 +24,7 @@ def move(model: nn.Module, seed: int) -> None:
 
 def test_the_average_is_torchs() -> None:
     model = nn.Linear(3, 2)
-    ours = WeightAverage(model, EMAConfig(decay=0.9), {})
+    ours = WeightAverage(model, EMAConfig(decay=0.9))
     theirs = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.9))
     theirs.n_averaged += 1  # It too begins with the initial weights, and not with those after the first step.
     for step in range(5):
@@ -32,27 +32,27 @@ def test_the_average_is_torchs() -> None:
         ours.update(step)
         theirs.update_parameters(model)
     expected = dict(theirs.module.named_parameters())
-    assert ours.state.keys() == expected.keys()
-    assert all(torch.equal(average, expected[name]) for name, average in ours.state.items())
+    assert ours.state_dict().keys() == expected.keys()
+    assert all(torch.equal(average, expected[name]) for name, average in ours.state_dict().items())
 
 
 def test_a_warm_up_forgets_the_first_weights_faster() -> None:
     model = nn.Linear(1, 1, bias=False)
-    average, expected = WeightAverage(model, EMAConfig(decay=0.15, warmup=True), {}), model.weight.item()
+    average, expected = WeightAverage(model, EMAConfig(decay=0.15, warmup=True)), model.weight.item()
     for step, decay in enumerate((1 / 10, 0.15, 0.15)):
         move(model, step)
         average.update(step)
         expected = decay * expected + (1 - decay) * model.weight.item()
-    assert average.state["weight"].item() == pytest.approx(expected, rel=1e-6)
+    assert average.state_dict()["weight"].item() == pytest.approx(expected, rel=1e-6)
 
 
 def test_the_weights_come_back_to_the_bit_after_the_average_was_lent() -> None:
     model = nn.Linear(3, 2)
-    average = WeightAverage(model, EMAConfig(decay=0.5), {})
+    average = WeightAverage(model, EMAConfig(decay=0.5))
     move(model, 0)
     before = model.weight.detach().clone()
     with pytest.raises(KeyError), average.in_model():
-        assert torch.equal(model.weight, average.state["weight"]) and not torch.equal(model.weight, before)
+        assert torch.equal(model.weight, average.state_dict()["weight"]) and not torch.equal(model.weight, before)
         raise KeyError
     assert torch.equal(model.weight, before)
 

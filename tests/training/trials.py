@@ -1,14 +1,16 @@
 """Small trials, real processes that train them, and what of two results must be equal."""
 
-import json
+import multiprocessing
 import os
-import subprocess
-import sys
+import traceback
+from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import torch
 
+from tests.training import child
 from wsnet.config import TrialConfig
 from wsnet.config.reading.own_files import with_files
 from wsnet.storage import Folder
@@ -16,7 +18,6 @@ from wsnet.storage.trial_directory import Record
 from wsnet.training import Checkpoint, Result, Trial, fit
 
 ROOT = Path(__file__).parents[2]
-CHILD = Path(__file__).with_name("child.py")
 
 
 def config(**sections: Any) -> TrialConfig:
@@ -85,20 +86,54 @@ def spec(of: TrialConfig, folder: Path, **options: Any) -> dict[str, Any]:
     return {"config": of.model_dump(mode="json"), "folder": str(folder), **options}
 
 
-def start_child(*specs: dict[str, Any], rank: int = 0, world: int = 1, store: Path | None = None) -> Any:
+class Child:
+    """A process that trains trials; see child.py.
+
+    It is forked from a server that has imported everything: an import of torch takes longer than these trainings.
+    """
+
+    def __init__(self, job: dict[str, Any]) -> None:
+        context = multiprocessing.get_context("forkserver")
+        context.set_forkserver_preload(["pytest", "tests.training.child"])
+        self._errors, errors = context.Pipe(duplex=False)
+        self.process = context.Process(target=work, args=(job, errors))
+        with mock.patch.dict(os.environ, environment()):
+            self.process.start()
+        errors.close()
+
+    def kill(self) -> int | None:
+        """Kill it at once; returns its exit code, as of a `Process`."""
+        self.process.kill()
+        self.process.join()
+        return self.process.exitcode
+
+    def finish(self) -> None:
+        """Wait for it; it ends well."""
+        self.process.join(timeout=120)
+        assert self.process.exitcode == 0, self._errors.recv() if self._errors.poll() else self.process
+
+
+def start_child(*specs: dict[str, Any], rank: int = 0, world: int = 1, store: Path | None = None) -> Child:
     """Start a process that trains trials one after the other."""
     group = {"rank": rank, "world": world, "store": str(store)} if store else None
-    command = [sys.executable, str(CHILD), json.dumps({"specs": specs, "group": group})]
-    return subprocess.Popen(command, cwd=ROOT, env=environment(), stderr=subprocess.PIPE, text=True)
+    return Child({"specs": specs, "group": group})
+
+
+def work(job: dict[str, Any], errors: Connection) -> None:
+    """What a child does."""
+    try:
+        child.main(job)
+    except BaseException:
+        errors.send(traceback.format_exc())
+        raise
 
 
 def environment() -> dict[str, str]:
-    """Of a child: it finds the package, and takes one thread until it is told otherwise."""
+    """Of a process of its own: it finds the package, and takes one thread until it is told otherwise."""
     return {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 
 
-def assert_done(*children: Any) -> None:
+def assert_done(*children: Child) -> None:
     """Wait for children; all of them end well."""
-    for child in children:
-        _, errors = child.communicate(timeout=120)
-        assert child.returncode == 0, errors
+    for each in children:
+        each.finish()

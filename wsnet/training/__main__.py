@@ -1,7 +1,4 @@
-"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone.
-
-With the numbers that it has inside a sweep.
-"""
+"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone, with the same numbers as in a sweep."""
 
 import argparse
 import hashlib
@@ -56,12 +53,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
-    """What is the user's to mend: each has a text that says how, or (OSError) which file."""
+    """Mistakes of the user: each error says what to do about it, or (OSError) which file it is about."""
     from wsnet.config import ConfigError
     from wsnet.data import DataError
     from wsnet.models import ModelError
     from wsnet.storage import StorageError
-    from wsnet.training.errors import TrialError
+    from wsnet.training.execution import TrialError
 
     return ConfigError, StorageError, DataError, ModelError, TrialError, OSError
 
@@ -117,16 +114,19 @@ def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Conso
 
 
 def _evaluate(trial: "Trial", checkpoint: "Checkpoint", console: "Console") -> int:
+    from wsnet.config.trial import EMAConfig
     from wsnet.training.execution import applied
     from wsnet.training.loop import Training
     from wsnet.training.weight_average import WeightAverage
 
     with applied(trial.config):
         training = Training(trial)
-        checkpoint.restore(training.model)
-        training.epoch = checkpoint.epoch
-        training.average = WeightAverage.of(training.model, checkpoint.ema) if checkpoint.ema else None
-        for split, measured in training.evaluate().items():
+        checkpoint.restore_model(training.model)
+        average = None
+        if checkpoint.ema:
+            average = WeightAverage(training.model, EMAConfig(decay=0.0))  # It is only evaluated, never updated.
+            average.load_state_dict(checkpoint.ema)
+        for split, measured in training.evaluation.measure(checkpoint.epoch, average).items():
             top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error
             accuracy = f"top-1 {top1:.2f}  top-5 {top5:.2f}"
             _say(console, f"{split}: loss {measured.loss:.4f}  {accuracy}  ({measured.samples:,} images)")

@@ -1,20 +1,20 @@
-"""Whether every batch is big enough to take statistics over, found out before the first step."""
+"""Whether every batch is large enough to take statistics over, checked before the first step."""
 
 import torch
 
 from wsnet.config import TrialConfig
 from wsnet.config.norm import GhostBatchNormConfig, OwnNormConfig
 from wsnet.models import build
-from wsnet.training.errors import TrialError
+from wsnet.training.execution import TrialError
 
 __all__ = ["check_batch_statistics"]
 
 
 def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 1) -> None:
-    """Refuse a single image whose maps shrink to a single pixel: normalized by itself, a value is always 0.
+    """Refuse statistics of a single value: one image whose maps shrink to one pixel. Normalized, it is always 0.
 
     torch refuses it too, but only when it comes to that batch, which may be an epoch's last. Also refuse a worker
-    without an image where all normalize together: it would add one that is not in the batch.
+    without an image where all workers normalize together: it would add one that is not in the batch.
 
     Args:
         config: the trial.
@@ -25,7 +25,7 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
         TrialError: some statistics are of one image, and the model normalizes a 1x1 map; or a worker has no image.
     """
     norm = config.model.norm
-    if not norm.over_batch or isinstance(norm, OwnNormConfig):  # Which has to refuse it by itself.
+    if not norm.over_batch or isinstance(norm, OwnNormConfig):  # A norm of the user's own has its own rules.
         return
     images, batch = config.data.train_size, config.train.batch_size
     for size in dict.fromkeys((batch, config.last_batch_size)):

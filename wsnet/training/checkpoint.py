@@ -2,34 +2,34 @@
 
 import io
 import math
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import distributed as dist
 from torch import nn
 
-from wsnet.distributed import rank_and_world
 from wsnet.storage import Folder
 from wsnet.storage.trial_directory import Record
-from wsnet.training.errors import TrialError
-from wsnet.training.optimizer import restore_optimizer
+from wsnet.training.execution import TrialError
+from wsnet.training.meter import TrainingMeter
+from wsnet.training.optimizer import Optimizer
 
-__all__ = ["Checkpoint", "CheckpointError", "Keeper", "of_all_workers", "own_state", "restore_own_state"]
+__all__ = ["Checkpoint", "CheckpointError", "CheckpointFiles", "RunningEpoch"]
 
 _FORMAT = 1
 
 
 class CheckpointError(TrialError):
-    """A file that is no checkpoint for this trial; the message says why."""
+    """A file that is not a checkpoint that this trial can use; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A trial after a whole epoch, or in the middle of one.
 
-    Random generators have no state here: all randomness derives from (seed, purpose, epoch).
+    No generator of random numbers has a state here: all randomness derives from (seed, purpose, epoch).
 
     Attributes:
         trial_id: identity of the trial.
@@ -40,7 +40,7 @@ class Checkpoint:
         streams: online norm's state of each of several workers, which go on with their own; `model` has them merged.
         ema: the averaged parameters by name, where `train.ema` asks for them.
         step: steps done of the epoch that is not whole.
-        workers: in mid-epoch, what each worker has of its own (see `wsnet.training.checkpoint`).
+        workers: in mid-epoch, what each worker has of its own (see `RunningEpoch`), in the order of ranks.
     """
 
     trial_id: str
@@ -70,7 +70,7 @@ class Checkpoint:
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if content.pop("format") == _FORMAT:
                 return cls(**content)
-        except Exception as error:  # Whatever torch, pickle and zip raise for bytes that they can not read.
+        except Exception as error:  # torch, pickle and zip raise all kinds of errors for bytes that they can not read.
             raise CheckpointError(f"{name} is no checkpoint of wsnet, or is damaged") from error
         raise CheckpointError(f"{name} is a checkpoint of another version of wsnet; this one reads format {_FORMAT}")
 
@@ -82,7 +82,7 @@ class Checkpoint:
 
     @classmethod
     def latest(cls, folder: Folder, workers: int) -> "Checkpoint | None":
-        """How far a trial is: `step.pt` where it is newer than `last.pt`, and of so many workers."""
+        """How far a trial is: `step.pt` where it is newer than `last.pt` and of this many workers, else `last.pt`."""
         last, step = cls.read(folder, "last.pt"), cls.read(folder, "step.pt")
         if step is None or len(step.workers) != workers or (last is not None and step.epoch < last.epoch):
             return last
@@ -100,11 +100,11 @@ class Checkpoint:
         except OSError as error:
             raise CheckpointError(f"{path} can not be read: {error.strerror}; give a file such as last.pt") from None
 
-    def restore(self, model: nn.Module, optimizer: torch.optim.Optimizer | None = None) -> None:
-        """Put the checkpoint's state into a model and its optimizer.
+    def restore_model(self, model: nn.Module) -> None:
+        """Give a model the checkpoint's parameters and buffers.
 
         Raises:
-            CheckpointError: the checkpoint is of another architecture, or of another kind of optimizer.
+            CheckpointError: the checkpoint is of another architecture.
         """
         try:
             model.load_state_dict(self.model)
@@ -112,16 +112,64 @@ class Checkpoint:
             first = "; ".join(line.strip() for line in str(error).splitlines()[1:3])
             text = f"the checkpoint (trial {self.trial_id}) is of another architecture: {first}"
             raise CheckpointError(text) from None
-        if optimizer is not None:
-            try:
-                restore_optimizer(optimizer, self.optimizer, model)
-            except ValueError as error:
-                text = f"the checkpoint (trial {self.trial_id}) is of another optimizer: {error}"
-                raise CheckpointError(text) from None
+
+    def restore_optimizer(self, optimizer: Optimizer) -> None:
+        """Give an optimizer the checkpoint's moments and step counts.
+
+        Raises:
+            CheckpointError: the checkpoint is of another kind of optimizer.
+        """
+        try:
+            optimizer.load_state_dict(self.optimizer)
+        except ValueError as error:
+            text = f"the checkpoint (trial {self.trial_id}) is of another optimizer: {error}"
+            raise CheckpointError(text) from None
 
 
-class Keeper:
-    """Writes a trial's checkpoints: `last.pt` always, `best.pt` and `epoch_0001.pt`, ... where they are to be kept.
+class RunningEpoch:
+    """The epoch that is in training, or is trained next, and what this worker needs to go on in its middle.
+
+    Args:
+        model: the network. Of its state only the buffers are a worker's own: parameters are the same everywhere.
+        epoch: number of the epoch, from 1.
+
+    Attributes:
+        epoch: number of the epoch.
+        step: steps done.
+        meter: what they measured.
+    """
+
+    def __init__(self, model: nn.Module, epoch: int) -> None:
+        self.epoch, self.step = epoch, 0
+        self.meter = TrainingMeter(next(model.parameters()).device)
+        self._model = model
+        self._seconds_before, self._began = 0.0, time.perf_counter()
+
+    def start_clock(self) -> None:
+        """Count the seconds from here on."""
+        self._began = time.perf_counter()
+
+    @property
+    def seconds(self) -> float:
+        """How long the epoch has taken so far, with the part that was done before a checkpoint."""
+        return self._seconds_before + time.perf_counter() - self._began
+
+    def state_dict(self) -> dict[str, Any]:
+        """What this worker has of its own after `step` steps, on the CPU; waits for the device."""
+        buffers = {name: buffer.detach().cpu() for name, buffer in self._model.named_buffers()}
+        return {"buffers": buffers, "meter": self.meter.state_dict(), "seconds": self.seconds}
+
+    @torch.no_grad()
+    def load_state_dict(self, state: dict[str, Any], *, step: int) -> None:
+        """Go on from what a worker had after so many steps."""
+        for name, buffer in self._model.named_buffers():
+            buffer.copy_(state["buffers"][name])
+        self.meter.load_state_dict(state["meter"])
+        self._seconds_before, self.step = state["seconds"], step
+
+
+class CheckpointFiles:
+    """A trial's checkpoint files: `last.pt` always, `best.pt` and `epoch_0001.pt`, ... where they are to be kept.
 
     Args:
         folder: the trial's folder.
@@ -134,7 +182,7 @@ class Keeper:
         self._best = min((_validation_error(record) for record in records), default=math.inf)
 
     def save(self, checkpoint: Checkpoint, record: Record) -> None:
-        """Save an epoch. The last checkpoint goes last, so that an epoch cut off here is simply trained again."""
+        """Save an epoch. `last.pt` is written last, so that an epoch that is cut off here is simply trained again."""
         data = checkpoint.to_bytes()
         error = _validation_error(record)
         if self._keep in ("best", "all") and error < self._best:
@@ -150,7 +198,7 @@ class Keeper:
         self._folder.write("step.pt", checkpoint.to_bytes())
 
     def finish(self) -> None:
-        """The trial needs its last checkpoint no more."""
+        """The trial has ended, and needs no checkpoint to go on from."""
         if self._keep == "none":
             self._folder.delete("last.pt")
 
@@ -159,32 +207,3 @@ def _validation_error(record: Record) -> float:
     """Infinite where there is no validation split, or where the loss is not finite: such an epoch is never the best."""
     is_sound = all(math.isfinite(record.get(f"{split}/loss", math.nan)) for split in ("train", "validation"))
     return record["validation/top1_error"] if is_sound else math.inf
-
-
-def own_state(model: nn.Module, meter: dict[str, Any], seconds: float) -> dict[str, Any]:
-    """What one worker has of its own in mid-epoch.
-
-    Args:
-        model: the network; its buffers count, since parameters are the same everywhere.
-        meter: `TrainingMeter.state`.
-        seconds: how long the epoch has taken so far.
-    """
-    buffers = {name: buffer.detach().cpu() for name, buffer in model.named_buffers()}
-    return {"buffers": buffers, "meter": meter, "seconds": seconds}
-
-
-def of_all_workers(own: dict[str, Any]) -> list[dict[str, Any]]:
-    """Every worker's own state, in the order of ranks. A collective."""
-    world = rank_and_world()[1]
-    if world == 1:
-        return [own]
-    states: list[Any] = [None] * world
-    dist.all_gather_object(states, own)
-    return states
-
-
-@torch.no_grad()
-def restore_own_state(model: nn.Module, own: dict[str, Any]) -> None:
-    """Put a worker's buffers back."""
-    for name, buffer in model.named_buffers():
-        buffer.copy_(own["buffers"][name])

@@ -1,18 +1,19 @@
-"""What the layers do (`train.diagnostics`): measured during one optimizer step of each epoch, without touching it.
+"""Diagnostics of the layers (`train.diagnostics`), measured in one optimizer step of each epoch without changing it.
 
-Keys of a record are `layers/<layer>/<quantity>`. All are of one whole optimizer step: all its micro-batches and
-workers, weights and running statistics as they were when it began. Of each module in a norm's place (with norm `none`,
-of what a norm would get), in training mode, with channels c and mean and biased variance over images and positions:
+Keys of a record are `layers/<layer>/<quantity>`. All quantities are those of one whole optimizer step: all its
+micro-batches and workers, with weights and running statistics as they were when it began. Of each norm (with norm
+`none`, of what a norm would get), in training mode, with channels c and mean and biased variance over images and
+positions:
 
-    activation_mean          sqrt(mean_c mean_c^2)      of what comes in: with their variance, it is what the norm has
-    activation_variance      mean_c var_c               to deal with (Bjorck et al. 2018, arXiv:1806.02375, section 3)
-    output_mean              the same two               of what goes out, which is what the next layers see: batch norm
+    activation_mean          sqrt(mean_c mean_c^2)      of the input: with its variance, what the norm has to remove
+    activation_variance      mean_c var_c               (Bjorck et al. 2018, arXiv:1806.02375, section 3)
+    output_mean              the same two               of the output, which is what the next layers see: batch norm
     output_variance                                     fixes both by bias^2 and weight^2, other norms do not
     running_mean_drift       mean_c |running mean_c - mean_c| / std_c               std_c^2 = var_c + 1e-5; how far
     running_variance_drift   mean_c |running var_c - var_c| / (var_c + 1e-5)        evaluation is from training
 
 The sum activation_mean^2 + activation_variance is the mean square of the activations. Norms without running statistics
-have no drift, and norm `none` no output of its own. Of each convolution and linear layer:
+have no drift, and norm `none` has no output of its own. Of each convolution and linear layer:
 
     gradient_norm            ||dL/dw||, Euclidean, of its parameter `weight`; weight decay is not in it
     effective_lr             lr / mean_f ||w_f||^2 with SGD, over the output filters f; lr / sqrt(mean_f ||w_f||^2) with
@@ -46,10 +47,10 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 
 
 class Diagnostics:
-    """Measures a model while `measuring`; nothing is left behind in between.
+    """Measures a model inside `measuring`; outside it the model has no hooks.
 
-    Everything stays on the device until `read`. A compiled model has no hooks, and must not be compiled anew for them:
-    there `around` first runs the same forward pass eagerly, without gradients, and puts the buffers back.
+    Everything stays on the device until `read`. Hooks on a compiled model would have it compiled again: there `around`
+    first runs the same forward pass eagerly, without gradients, and restores the buffers.
 
     Args:
         model: the plain model, not compiled and not distributed.
@@ -95,8 +96,8 @@ class Diagnostics:
         return measured
 
     def read(self) -> Record:
-        """What the last step measured, as entries of a record; waits for the device. Every worker has to call it."""
-        if self._weights is None:  # The epoch ended before the step that is measured: its loss was not finite.
+        """What was measured, as entries of a record; waits for the device. Every worker has to call it."""
+        if self._weights is None:  # The epoch ended before the step to measure: its loss was not finite.
             return {}
         world = rank_and_world()[1]
         parts = [*self._moments.values(), *(value / world for value in (*self._running.values(), self._weights))]
@@ -106,11 +107,11 @@ class Diagnostics:
         moments = dict(zip(self._moments, values, strict=False))
         running = dict(zip(self._running, values[len(moments) :], strict=True))
         record: Record = {}
-        with np.errstate(all="ignore"):  # What is not finite is what one looks for.
+        with np.errstate(all="ignore"):  # Values that are not finite belong in the record: they show a divergence.
             for name in self._norms:
                 record |= _named(name, _of_norm(moments[f"{name}/in"], moments.get(f"{name}/out"), running[name]))
             power = 1.0 if isinstance(self._optimizer, torch.optim.SGD) else 0.5
-            is_lars = isinstance(self._optimizer, LARS)  # Its steps are a share of the weights' norm already.
+            is_lars = isinstance(self._optimizer, LARS)  # Its steps are relative to the weights' norm already.
             for name, lr, gradient, square in zip(self._weighted, self._lrs, *np.split(weights, 2), strict=True):
                 effective = {} if is_lars else {"effective_lr": lr / square**power}
                 record |= _named(name, {"gradient_norm": gradient, **effective})
@@ -119,15 +120,15 @@ class Diagnostics:
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
-        """Have every norm tell of what comes in and goes out."""
+        """Hook every norm: its input and its output are added to the moments."""
 
         def hook(name: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
-            def tell(norm: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
+            def observe(norm: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
                 self._add(f"{name}/in", inputs[0])
                 if not isinstance(norm, nn.Identity):
                     self._add(f"{name}/out", output)
 
-            return tell
+            return observe
 
         handles = [norm.register_forward_hook(hook(name)) for name, norm in self._norms.items()]
         try:
@@ -150,7 +151,7 @@ class Diagnostics:
 
     @torch.no_grad()
     def _look(self, images: Tensor) -> None:
-        """Run the model eagerly for its activations. Its state is its buffers, or no checkpoint would hold it."""
+        """Run the model eagerly for its activations, and restore its buffers, which are all the state it has."""
         state = [buffer.clone() for buffer in self._model.buffers()]
         try:
             with self._hooks():
@@ -161,7 +162,7 @@ class Diagnostics:
 
     @torch.no_grad()
     def look_at_gradients(self) -> None:
-        """To be called in each step once its gradients are whole, before they are clipped; looks where it measures."""
+        """Measure the gradients where the step is measured; called once they are whole, before they are clipped."""
         if not self._measuring:
             return
         optimizer = self._optimizer

@@ -1,23 +1,98 @@
-"""Loss and errors on a split, and the statistics that norms are evaluated with (`train.evaluation_statistics`)."""
+"""Evaluation: loss and errors on the validation and test split, and the statistics that norms are evaluated with."""
 
-import contextlib
 import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from wsnet.config import TrialConfig
 from wsnet.config.trial import RecomputedConfig
-from wsnet.data import Batch, ImageSplits, on_device, training_batches
+from wsnet.data import Batch, evaluation_batches, on_device
+from wsnet.distributed import world_size
 from wsnet.layers import has_running_statistics, recomputed_statistics
-from wsnet.training.errors import TrialError
+from wsnet.training.execution import TrialError, autocast
 from wsnet.training.meter import Measured, Meter
+from wsnet.training.trial import Trial
+from wsnet.training.weight_average import WeightAverage
 
-__all__ = ["EvaluationStatistics", "autocast", "evaluate"]
+__all__ = ["Evaluation", "evaluate"]
+
+_BATCH_SIZE = 512
+"""Images in one forward pass of an evaluation: enough to fill a CPU or GPU, the same for every trial."""
+
+
+class Evaluation:
+    """The evaluation of a model in training.
+
+    Statistics that are recomputed (`train.evaluation_statistics`) are those of the first images of the epoch trained
+    last, augmented as they were then: the same however a trial was killed and resumed.
+
+    Args:
+        trial: the trial.
+        model: its network, without DistributedDataParallel around it.
+
+    Raises:
+        TrialError: statistics are to be recomputed, and the model has none.
+    """
+
+    def __init__(self, trial: Trial, model: nn.Module) -> None:
+        self._trial, self._config, self._model = trial, trial.config, model
+        self._device = torch.device(trial.config.execution.device)
+        splits = (("validation", trial.images.validation), ("test", trial.images.test))
+        self._splits = {name: on_device(split, self._device) for name, split in splits if split is not None}
+        asked = trial.config.train.evaluation_statistics
+        self._recomputed = asked if isinstance(asked, RecomputedConfig) else None
+        self._has_statistics = has_running_statistics(model)
+        if self._recomputed is not None and not self._has_statistics:
+            name, norm = self._config.model.name, self._config.model.norm.name
+            raise TrialError(
+                "train.evaluation_statistics 'recomputed' needs layers with running statistics (buffers running_mean "
+                f"and running_var of C values), but {name!r} with norm {norm!r} has none"
+            )
+
+    def measure(self, epoch: int, average: WeightAverage | None = None) -> dict[str, Measured]:
+        """Loss and errors by split: `validation` (where there is one) and `test`, with `_ema` those of the average.
+
+        Args:
+            epoch: the epoch trained last.
+            average: of the model's weights. No step of the training has run with it: its statistics are always
+                recomputed.
+        """
+        with self._statistics(self._recomputed, epoch):
+            found = {split: self._evaluate(split) for split in self._splits}
+        if average is not None:
+            with average.in_model(), self._statistics(self._recomputed or RecomputedConfig(name="recomputed"), epoch):
+                found |= {f"{split}_ema": self._evaluate(split) for split in self._splits}
+        return found
+
+    def _evaluate(self, split: str) -> Measured:
+        images, workers = self._splits[split], self._config.data.workers
+        batches = evaluation_batches(images, batch_size=_BATCH_SIZE, workers=workers, **self._trial.placement)
+        return evaluate(self._model, batches, device=self._device, precision=self._config.train.precision)
+
+    def _statistics(self, how: RecomputedConfig | None, epoch: int) -> AbstractContextManager[None]:
+        """Lend the model recomputed statistics; None: it keeps those that training left."""
+        if how is None or not self._has_statistics:
+            return nullcontext()
+        return recomputed_statistics(self._model, self._micro_batches(how, epoch), self._forward)
+
+    def _forward(self, images: Tensor) -> None:
+        with autocast(self._device, self._config.train.precision):
+            self._model(images)
+
+    def _micro_batches(self, how: RecomputedConfig, epoch: int) -> Iterator[Tensor]:
+        """This worker's micro-batches of an epoch's first images; workers take them in turn."""
+        data, images = self._config.data, len(self._trial.images.train)
+        together = how.micro_batch_size * world_size()
+        batches = self._trial.training_batches(
+            batch_size=min(together, images), processes=data.workers if data.streams else 0
+        )
+        steps = max(1, min(how.images, images) // together)
+        for batch in itertools.islice(batches.epoch(epoch), steps):
+            if batch.weight:  # A weight of 0 marks another worker's image, where there are fewer images than workers.
+                yield batch.images
 
 
 def evaluate(
@@ -43,72 +118,3 @@ def evaluate(
             meter.add(F.cross_entropy(logits, batch.labels), logits, batch.labels)
     model.train(training)
     return meter.read()
-
-
-def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
-    """Automatic mixed precision where the precision asks for it."""
-    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()
-
-
-class EvaluationStatistics:
-    """Lends a model in training the statistics for an evaluation.
-
-    Recomputed ones are of the first images of the epoch that was trained last, augmented as they were then: the same
-    however a trial was killed and resumed.
-
-    Args:
-        config: the trial.
-        model: the network, without DistributedDataParallel around it.
-        images: the trial's images.
-        placement: what `training_batches` has to know of device, layout and workers.
-
-    Raises:
-        TrialError: they are to be recomputed, and the model has none.
-    """
-
-    def __init__(self, config: TrialConfig, model: nn.Module, images: ImageSplits, placement: dict[str, Any]) -> None:
-        self._config, self._model = config, model
-        self._images, self._placement = images, placement
-        asked = config.train.evaluation_statistics
-        self._of_weights = asked if isinstance(asked, RecomputedConfig) else None
-        self._of_average = self._of_weights or RecomputedConfig(name="recomputed")
-        if self._of_weights is not None and not has_running_statistics(model):
-            raise TrialError(
-                "train.evaluation_statistics 'recomputed' needs layers with running statistics (buffers running_mean "
-                f"and running_var of C values), but {config.model.name!r} with norm {config.model.norm.name!r} has none"
-            )
-
-    def of_weights(self, epoch: int) -> AbstractContextManager[None]:
-        """For the weights as they are: as configured."""
-        return nullcontext() if self._of_weights is None else self._recomputed(self._of_weights, epoch)
-
-    def of_average(self, epoch: int) -> AbstractContextManager[None]:
-        """For averaged weights, which no step of the training has ever run with: always recomputed."""
-        return self._recomputed(self._of_average, epoch)
-
-    def _recomputed(self, how: RecomputedConfig, epoch: int) -> AbstractContextManager[None]:
-        if not has_running_statistics(self._model):
-            return nullcontext()
-        return recomputed_statistics(self._model, self._micro_batches(how, epoch), self._forward)
-
-    def _forward(self, images: Tensor) -> None:
-        with autocast(torch.device(self._placement["device"]), self._config.train.precision):
-            self._model(images)
-
-    def _micro_batches(self, how: RecomputedConfig, epoch: int) -> Iterator[Tensor]:
-        """This worker's micro-batches; workers take them in turn."""
-        streamed, train = self._config.data.streams, self._images.train
-        together = how.micro_batch_size * self._placement["world"]
-        batches = training_batches(
-            train if streamed else on_device(train, self._placement["device"]),
-            batch_size=min(together, len(train)),
-            augment=self._config.data.augment,
-            seed=self._config.seed,
-            workers=self._config.data.workers if streamed else 0,
-            classes=len(self._images.classes),
-            **self._placement,
-        )
-        steps = max(1, min(how.images, len(train)) // together)
-        for batch in itertools.islice(batches.epoch(epoch), steps):
-            if batch.weight:  # A weight of 0 marks another worker's image, where there are fewer images than workers.
-                yield batch.images

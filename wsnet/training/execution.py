@@ -1,4 +1,4 @@
-"""How a trial is computed: settled before the first step, written down, and kept on resume."""
+"""How a trial is computed: device, threads, kernels and precision, settled before the first step and kept on resume."""
 
 import contextlib
 import os
@@ -6,6 +6,7 @@ import platform
 import re
 import warnings
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
@@ -13,10 +14,11 @@ import torch.utils.deterministic
 
 from wsnet.config import ExecutionConfig, TrialConfig
 from wsnet.layers.online_norm.kernel import kernels
-from wsnet.training.errors import TrialError
 
 __all__ = [
+    "TrialError",
     "applied",
+    "autocast",
     "deterministic",
     "execution_record",
     "fix_cublas_workspace",
@@ -29,65 +31,15 @@ _memory: Any = torch.utils.deterministic
 _NO_KERNEL = "does not have a deterministic implementation"
 
 
-def is_on_gpu(execution: ExecutionConfig) -> bool:
-    """Whether a settled device is a GPU."""
-    return torch.device(execution.device).type == "cuda"
+class TrialError(ValueError):
+    """A trial that can not be trained as it is configured, or not here.
 
-
-def fix_cublas_workspace(execution: ExecutionConfig) -> None:
-    """Give cuBLAS a workspace of fixed size, without which its products need not repeat.
-
-    cuBLAS reads it from the environment once, at its first call in a process; a value that is there is left.
+    The message names the option, its value and the rule.
     """
-    if is_on_gpu(execution) and execution.deterministic is not False:
-        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
-
-
-@contextlib.contextmanager
-def deterministic(execution: ExecutionConfig) -> Iterator[None]:
-    """Ask torch for deterministic kernels on a GPU, as `execution.deterministic` says; put back what was before.
-
-    Args:
-        execution: settled.
-
-    Raises:
-        TrialError: `true` was asked for, and an operation has no deterministic kernel.
-    """
-    if not is_on_gpu(execution):
-        yield
-        return
-    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
-    filled = _memory.fill_uninitialized_memory
-    asked = execution.deterministic is not False
-    try:
-        torch.use_deterministic_algorithms(asked, warn_only=execution.deterministic == "auto")
-        _memory.fill_uninitialized_memory = False  # It takes time, and nothing here reads what it has not written.
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=f".*{_NO_KERNEL}", category=UserWarning)
-            yield
-    except RuntimeError as error:
-        refused = _refused(error)
-        if refused is None:
-            raise
-        raise refused from error
-    finally:
-        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
-        _memory.fill_uninitialized_memory = filled
-
-
-def _refused(error: RuntimeError) -> TrialError | None:
-    """What a user is told where torch's strict form refuses an operation; None where it is another error."""
-    operation = re.search(rf"(\S+) {_NO_KERNEL}", str(error))
-    if operation is None:
-        return None
-    return TrialError(
-        f"execution.deterministic=true needs a deterministic kernel for every operation, but torch {torch.__version__} "
-        f"has none for {operation[1]}; use 'auto', which takes those that there are, or another layer"
-    )
 
 
 def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
-    """Replace `auto` by what it means here, but for `deterministic` and `micro_batches`, where it is a mode of its own.
+    """Replace `auto` by what it means here, except in `deterministic` and `micro_batches`, where `auto` is a mode.
 
     On a GPU, give cuBLAS its workspace, before anything calls it.
 
@@ -112,10 +64,29 @@ def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionC
 
 
 def is_available(device: str) -> bool:
-    """Whether a settled device is there."""
+    """Whether this machine has a settled device."""
     if torch.device(device).type != "cuda":
         return True
     return torch.cuda.is_available() and (torch.device(device).index or 0) < torch.cuda.device_count()
+
+
+def is_on_gpu(execution: ExecutionConfig) -> bool:
+    """Whether a settled device is a GPU."""
+    return torch.device(execution.device).type == "cuda"
+
+
+def _usable_cpus() -> int:
+    # Where a job was given a part of a machine, os.cpu_count() is the whole of it; macOS has nothing better.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def fix_cublas_workspace(execution: ExecutionConfig) -> None:
+    """Give cuBLAS a workspace of fixed size, without which its products need not repeat.
+
+    cuBLAS reads it from the environment once, at its first call in a process; a value that is there is left.
+    """
+    if is_on_gpu(execution) and execution.deterministic is not False:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]:
@@ -168,14 +139,57 @@ def applied(config: TrialConfig) -> Iterator[None]:
         _set(*before)
 
 
-def _usable_cpus() -> int:
-    # Where a job was given a part of a machine, os.cpu_count() is the whole of it; macOS has nothing better.
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 def _set(threads: int, deterministic: bool, benchmark: bool, conv_tf32: bool, matmul_tf32: bool) -> None:
     torch.set_num_threads(threads)
     torch.backends.cudnn.deterministic = deterministic
     torch.backends.cudnn.benchmark = benchmark
     torch.backends.cudnn.allow_tf32 = conv_tf32
     torch.backends.cuda.matmul.allow_tf32 = matmul_tf32
+
+
+@contextlib.contextmanager
+def deterministic(execution: ExecutionConfig) -> Iterator[None]:
+    """Ask torch for deterministic kernels on a GPU, as `execution.deterministic` says; put back what was before.
+
+    Args:
+        execution: settled.
+
+    Raises:
+        TrialError: `true` was asked for, and an operation has no deterministic kernel.
+    """
+    if not is_on_gpu(execution):
+        yield
+        return
+    before = torch.are_deterministic_algorithms_enabled(), torch.is_deterministic_algorithms_warn_only_enabled()
+    filled = _memory.fill_uninitialized_memory
+    asked = execution.deterministic is not False
+    try:
+        torch.use_deterministic_algorithms(asked, warn_only=execution.deterministic == "auto")
+        _memory.fill_uninitialized_memory = False  # It takes time, and no memory is read here before it is written.
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=f".*{_NO_KERNEL}", category=UserWarning)
+            yield
+    except RuntimeError as error:
+        refused = _refused(error)
+        if refused is None:
+            raise
+        raise refused from error
+    finally:
+        torch.use_deterministic_algorithms(before[0], warn_only=before[1])
+        _memory.fill_uninitialized_memory = filled
+
+
+def _refused(error: RuntimeError) -> TrialError | None:
+    """The error for a user where torch has no deterministic kernel for an operation; None for any other error."""
+    operation = re.search(rf"(\S+) {_NO_KERNEL}", str(error))
+    if operation is None:
+        return None
+    return TrialError(
+        f"execution.deterministic=true needs a deterministic kernel for every operation, but torch {torch.__version__} "
+        f"has none for {operation[1]}; use 'auto', which takes those that there are, or another layer"
+    )
+
+
+def autocast(device: torch.device, precision: str) -> AbstractContextManager[object]:
+    """Automatic mixed precision where `train.precision` asks for it."""
+    return torch.autocast(device.type, torch.bfloat16) if precision == "bfloat16" else contextlib.nullcontext()

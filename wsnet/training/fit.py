@@ -11,36 +11,13 @@ from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, CheckpointError
 from wsnet.training.execution import applied
-from wsnet.training.loop import Training, Watch
+from wsnet.training.loop import StepCallback, Training
 from wsnet.training.trial import Trial
-from wsnet.training.trial_files import Writer, as_executed_before, check_owner, write_start
+from wsnet.training.trial_files import TrialWriter, as_executed_before, check_owner, write_start
 
-__all__ = ["Report", "Result", "ending", "fit"]
+__all__ = ["EpochCallback", "Result", "ending", "fit"]
 
-
-def ending(train: TrainConfig, records: list[Record]) -> Status | None:
-    """How a trial has ended; None while it has not.
-
-    Read off what is done, so that a resumed trial ends where it would have ended.
-
-    Args:
-        train: the trial's epochs and limits.
-        records: one record for each epoch done.
-    """
-    epoch, loss = (int(records[-1]["epoch"]), records[-1]["train/loss"]) if records else (0, 0.0)
-    if not math.isfinite(loss):
-        message = f"the training loss became {loss} in epoch {epoch}"
-        return Status(status="diverged", epoch=epoch, message=message)
-    stop = train.stop_above
-    if records and stop is not None and epoch >= stop.after and loss > stop.loss:
-        message = f"the training loss is {loss:.6g} in epoch {epoch}, above train.stop_above.loss={stop.loss:g}"
-        return Status(status="diverged", epoch=epoch, message=message)
-    if epoch >= train.epochs:
-        return Status(status="finished", epoch=epoch)
-    return None
-
-
-Report = Callable[[Record], None]
+EpochCallback = Callable[[Record], None]
 """Told of each epoch once it is safe in the trial's directory; of the last one, once the status is final too."""
 
 
@@ -60,11 +37,11 @@ class Result:
 def fit(
     trial: Trial,
     *,
-    report: Report,
+    report: EpochCallback,
     checkpoint_dir: Folder,
-    watch: Watch | None = None,
+    watch: StepCallback | None = None,
     start: Checkpoint | None = None,
-    resumed: Report | None = None,
+    resumed: EpochCallback | None = None,
 ) -> Result:
     """Train a trial to its end, from wherever it is.
 
@@ -104,21 +81,21 @@ def fit(
         trial = as_executed_before(trial, directory)
         with applied(trial.config):
             training = Training(trial, checkpoint)
-            return _train(training, checkpoint, directory if leader else None, report, watch, resumed)
+            records = list(checkpoint.records) if checkpoint else []
+            return _train(training, records, directory if leader else None, report, watch, resumed)
 
 
 def _train(
     training: Training,
-    checkpoint: Checkpoint | None,
+    records: list[Record],
     directory: TrialDirectory | None,
-    report: Report,
-    watch: Watch | None,
-    resumed: Report | None,
+    report: EpochCallback,
+    watch: StepCallback | None,
+    resumed: EpochCallback | None,
 ) -> Result:
     """Epoch by epoch: train, evaluate, write down, report. Only the leader has a directory."""
-    records = list(checkpoint.records) if checkpoint else []
     status = ending(training.config.train, records)
-    with Writer(training, directory, records, status) if directory else nullcontext() as writer:
+    with TrialWriter(training, directory, records, status) if directory else nullcontext() as writer:
         if records and status is None and resumed is not None:
             resumed(dict(records[-1]))
         while status is None:
@@ -132,7 +109,30 @@ def _train(
     return Result(status=status, records=records)
 
 
+def ending(train: TrainConfig, records: list[Record]) -> Status | None:
+    """How a trial has ended; None while it has not.
+
+    It depends on what is done alone, so that a resumed trial ends where it would have ended.
+
+    Args:
+        train: the trial's epochs and limits.
+        records: one record for each epoch done.
+    """
+    epoch, loss = (int(records[-1]["epoch"]), records[-1]["train/loss"]) if records else (0, 0.0)
+    if not math.isfinite(loss):
+        message = f"the training loss became {loss} in epoch {epoch}"
+        return Status(status="diverged", epoch=epoch, message=message)
+    stop = train.stop_above
+    if records and stop is not None and epoch >= stop.after and loss > stop.loss:
+        message = f"the training loss is {loss:.6g} in epoch {epoch}, above train.stop_above.loss={stop.loss:g}"
+        return Status(status="diverged", epoch=epoch, message=message)
+    if epoch >= train.epochs:
+        return Status(status="finished", epoch=epoch)
+    return None
+
+
 def _checked(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
+    """The checkpoint to begin from, which must be of a whole epoch and leave one to train."""
     epochs = trial.config.train.epochs
     if start is not None and start.step:
         raise CheckpointError(f"a checkpoint to begin from must be of a whole epoch, but got one at step {start.step}")

@@ -10,7 +10,7 @@ __all__ = ["LARS"]
 
 
 class LARS(torch.optim.Optimizer):
-    """SGD with momentum whose steps are, layer by layer, as long as the layer's weights ask for (algorithm 1).
+    """SGD with momentum whose step is, in each layer, proportional to the norm of the layer's weights (algorithm 1).
 
     With weights w, gradient g, learning rate lr and weight decay b:
 
@@ -18,8 +18,8 @@ class LARS(torch.optim.Optimizer):
         v     = momentum v + lr ratio (g + b w)
         w     = w - v
 
-    The ratio is 1 in groups that are not adapted (norms and biases, whose norms say little about their scale: the usual
-    rule since You et al.), and where the weights or the gradient are all zero.
+    The ratio is 1 in groups that are not adapted (as usual since You et al., parameters of norms and biases), and where
+    the weights or the gradient are all zero.
 
     Args:
         params: parameters, or groups with `weight_decay` and `adapt` of their own.

@@ -1,53 +1,53 @@
-"""The training loop: steps, epochs, evaluation."""
+"""The training loop: epoch after epoch, step after step.
 
-import contextlib
+`Training.train_step` is one optimizer step from start to end: forward, loss, backward, clip, step, average, measure.
+"""
+
 import itertools
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager
-from dataclasses import replace
-from typing import Any
+from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 
 import torch
-from torch import nn
-from torch.nn.parallel import DistributedDataParallel
+from torch import Tensor
 
-from wsnet.config.scaling import scaled_optim
-from wsnet.data import Batch, evaluation_batches, on_device, training_batches
-from wsnet.distributed import rank_and_world
-from wsnet.layers import LayerRandomness, initialize, initialize_from_data
-from wsnet.models import build, load_pretrained
+from wsnet.data import Batch
+from wsnet.distributed import data_parallel, exchange_gradients, gather_objects, is_data_parallel, rank_and_world
+from wsnet.layers import LayerRandomness, initialize_from_data, once_per_step
+from wsnet.models.torchvision_net import with_auxiliary
 from wsnet.storage.trial_directory import Record
 from wsnet.training.batch_statistics import check_batch_statistics
-from wsnet.training.checkpoint import Checkpoint, of_all_workers, own_state, restore_own_state
+from wsnet.training.checkpoint import Checkpoint, RunningEpoch
 from wsnet.training.diagnostics import Diagnostics
-from wsnet.training.evaluation import EvaluationStatistics, autocast, evaluate
-from wsnet.training.loss import Loss
-from wsnet.training.meter import Measured, Meter, TrainingMeter
-from wsnet.training.micro_batches import backward, plan_micro_batches
-from wsnet.training.optimizer import build_optimizer, clip_gradients, optimizer_state
-from wsnet.training.schedule import learning_rate
+from wsnet.training.evaluation import Evaluation
+from wsnet.training.execution import autocast
+from wsnet.training.loss import Loss, averaged_views, parts
+from wsnet.training.meter import Measured, Meter
+from wsnet.training.micro_batches import plan_micro_batches
+from wsnet.training.optimizer import Optimizer
 from wsnet.training.streams import Streams, average_buffers
 from wsnet.training.trial import Trial
 from wsnet.training.weight_average import WeightAverage
 
-__all__ = ["Training", "Watch"]
+__all__ = ["StepCallback", "Training"]
 
-Watch = Callable[[int, int, float, Meter], None]
+StepCallback = Callable[[int, int, float, Meter], None]
 """Called after each step with (epoch, step, seconds waited for data, what was measured so far in the epoch).
 
 Reading the meter waits for the device: do it seldom."""
 
-_EVALUATED_AT_ONCE = 512
-"""Images in one forward pass of an evaluation: enough to fill a CPU or GPU, the same for every batch size."""
-
 
 class Training:
-    """One trial in training: its model, its optimizer, and how far it is.
+    """One trial in training: its data, its model, its optimizer, and how far it is.
 
     Args:
         trial: what to train.
         start: where to begin; None begins at the seed's initial weights.
+
+    Attributes:
+        epoch: whole epochs done.
+        running: the epoch after those, of which some steps may be done.
 
     Raises:
         ModelError: the model can not be built.
@@ -55,169 +55,111 @@ class Training:
     """
 
     def __init__(self, trial: Trial, start: Checkpoint | None = None) -> None:
-        self.trial, self.config, self.images = trial, trial.config, trial.images
+        self.trial, self.config = trial, trial.config
         self.device = torch.device(self.config.execution.device)
-        self.rank, self.world = rank_and_world()
-        self.micro_batches = plan_micro_batches(self.config, workers=self.world)
-        is_channels_last = self.config.execution.memory_format == "channels_last"
-        self.layout = torch.channels_last if is_channels_last else torch.contiguous_format
-        self.model = self._built().to(self.device).to(memory_format=self.layout)
-        self.loss = Loss.of(self.config)
-        self.optim = scaled_optim(self.config.optim, self.config.train.batch_size)
-        self.optimizer = build_optimizer(self.optim, self.model)
-        if start is not None:
-            start.restore(self.model, self.optimizer)
+        self._build_batches()
+        self._build_model(start)
+        self._build_optimizer(start)
+        self._build_measurements()
         self.epoch = start.epoch if start else 0
-        self.step = start.step if start else 0
-        self.own = start.workers[self.rank] if start and start.step else None
-        if self.own is not None:
-            restore_own_state(self.model, self.own)
-        self.streams = Streams(self.model, start.streams if start and not start.step else [])
-        self.splits = {
-            name: on_device(images, self.device)
-            for name, images in (("validation", self.images.validation), ("test", self.images.test))
-            if images is not None
-        }
-        self.batches = training_batches(
-            self.images.train,
-            batch_size=self.config.train.batch_size,
-            drop_last=self.config.train.drop_last,
-            augment=self.config.data.augment,
-            seed=self.config.seed,
-            workers=self.config.data.workers,
-            classes=len(self.images.classes),
-            **self._placement(),
-        )
-        self.steps = min(self.batches.steps, self.config.train.steps_per_epoch or self.batches.steps)
-        check_batch_statistics(self.config, classes=len(self.images.classes), workers=self.world)
-        if start is None and self.config.model.weight_init == "data_dependent":
-            initialize_from_data(self.model, next(self.batches.epoch(1)).images)
-        ema = self.config.train.ema
-        self.average = WeightAverage(self.model, ema, start.ema if start else {}) if ema else None
-        self.statistics = EvaluationStatistics(self.config, self.model, self.images, self._placement())
-        self.wrapped = self._wrapped()
-        self.randomness = LayerRandomness(self.model, self.config.seed)
-        self.forward = self._forward()
-        self.diagnostics: Diagnostics | None = None
-        if self.config.train.diagnostics:
-            self.diagnostics = Diagnostics(self.model, self.optimizer, compiled=self.config.execution.compile)
-            self.forward = self.diagnostics.around(self.forward)
+        self.running = self._first_epoch(start)
 
-    def train_epoch(self, watch: Watch | None = None, save: Callable[[Checkpoint], None] | None = None) -> Record:
+    def train_epoch(
+        self, watch: StepCallback | None = None, save: Callable[[Checkpoint], None] | None = None
+    ) -> Record:
         """Train one more epoch, or the rest of one, and evaluate; returns its record.
 
         Args:
             watch: told of each step.
             save: given the checkpoints in mid-epoch that `train.checkpoint_steps` asks for, without records.
         """
-        self.epoch += 1
-        began = time.perf_counter() - (self.own["seconds"] if self.own else 0.0)
-        record: Record = {"epoch": self.epoch, "lr": self.learning_rate(self.epoch * self.steps - 1)}
-        self.streams.part()
-        trained = self._train(watch, save, began)
-        seconds = time.perf_counter() - began
+        running = self.running
+        running.start_clock()
+        self.streams.separate()
+        self._train_steps(watch, save)
+        trained, seconds = running.meter.read(), running.seconds
         average_buffers(self.model)
         self.streams.merge()
+        last_step = running.epoch * self.steps - 1
+        record: Record = {"epoch": running.epoch, "lr": self.optimizer.learning_rate(last_step)}
         record |= trained.named("train")
         layers = self.diagnostics.read() if self.diagnostics else {}
-        for split, measured in self.evaluate().items():
+        for split, measured in self.evaluation.measure(running.epoch, self.average).items():
             record |= measured.named(split)
-        record["time/epoch_seconds"] = time.perf_counter() - began
+        record["time/epoch_seconds"] = running.seconds
         record["time/images_per_second"] = trained.samples / seconds
+        self.epoch, self.running = running.epoch, RunningEpoch(self.model, running.epoch + 1)
         return record | layers
+
+    def _train_steps(self, watch: StepCallback | None, save: Callable[[Checkpoint], None] | None) -> None:
+        """The steps of the epoch that are still to do; cut short soon after a loss that is not finite."""
+        running = self.running
+        self.model.train()
+        first = (running.epoch - 1) * self.steps
+        batches = itertools.islice(self.batches.epoch(running.epoch, running.step), self.steps - running.step)
+        waiting = time.perf_counter()
+        for step, batch in enumerate(batches, running.step):
+            waited = time.perf_counter() - waiting
+            with self._measuring(step):
+                self.train_step(first + step, batch, running.meter)
+            running.step = step + 1
+            if watch is not None:
+                watch(running.epoch, step, waited, running.meter)
+            if running.meter.has_diverged():
+                break
+            if self._is_saved(step + 1):
+                checkpoint = self.checkpoint([])
+                if save is not None:
+                    save(checkpoint)
+            waiting = time.perf_counter()
 
     def train_step(self, step: int, batch: Batch, meter: Meter) -> None:
         """One optimizer step, number `step` of the whole training from 0."""
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.learning_rate(step)
-        first = self.batches.first_image(step % self.steps) * self.loss.views
-        self.optimizer.zero_grad(set_to_none=True)
+        self.optimizer.set_learning_rate(step)
+        self.optimizer.zero_grad()
         with self.streams.scaled(self.config.train.batch_size / self.batches.images(step % self.steps)):
-            loss, logits = backward(
-                self.forward,
-                batch,
-                self.micro_batches.size,
-                model=self.wrapped,
-                autocast=self._autocast,
-                loss=self.loss,
-                begin=lambda position: self.randomness.set_step(step, first + position),
-            )
+            loss, logits = self._forward_and_backward(step, batch)
         if self.diagnostics is not None:
             self.diagnostics.look_at_gradients()
-        clip_gradients(self.optim, self.model)
+        self.optimizer.clip_gradients()
         self.optimizer.step()
         if self.average is not None:
             self.average.update(step)
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
 
-    def evaluate(self) -> dict[str, Measured]:
-        """Loss and errors on `validation` (where there is one) and `test`, and on both with `_ema` of the average."""
-        with self.statistics.of_weights(self.epoch):
-            found = {split: self._evaluate(split) for split in self.splits}
-        if self.average is not None:
-            with self.average.in_model(), self.statistics.of_average(self.epoch):
-                found |= {f"{split}_ema": self._evaluate(split) for split in self.splits}
-        return found
+    def _forward_and_backward(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Add the gradients of the batch's mean loss to the parameters', micro-batch after micro-batch.
 
-    def _evaluate(self, split: str) -> Measured:
-        workers = self.config.data.workers
-        options = {"batch_size": _EVALUATED_AT_ONCE, "workers": workers, **self._placement()}
-        batches = evaluation_batches(self.splits[split], **options)
-        return evaluate(self.model, batches, device=self.device, precision=self.config.train.precision)
+        Returns:
+            The mean loss () and the logits (B, classes) of this worker's share of the batch; of several views of an
+            image their mean.
+        """
+        images, views = len(batch.labels), self.loss.views
+        size = min(self.micro_batches.size or images, images)
+        pieces = [batch] if size == images else parts(batch, size, views=views)
+        first = self.batches.first_image(step % self.steps)
+        losses, found = [], []
+        with self._filters_once() if len(pieces) > 1 else nullcontext():
+            for number, piece in enumerate(pieces):
+                self.randomness.set_step(step, (first + number * size) * views)
+                loss_of = partial(self.loss, batch=piece, of=None if piece is batch else images)
+                with exchange_gradients(self.parallel, now=piece is pieces[-1]):
+                    with autocast(self.device, self.config.train.precision):
+                        loss, logits = with_auxiliary(self.forward(piece.images), loss_of)
+                    (loss * batch.weight).backward()
+                losses.append(loss.detach())
+                found.append(logits.detach())
+        return torch.stack(losses).sum(), averaged_views(torch.cat(found), views)
 
-    def checkpoint(self, records: list[Record]) -> Checkpoint:
-        """The state after the epochs done, to go on from exactly here."""
-        return Checkpoint(
-            trial_id=self.trial.trial_id,
-            epoch=self.epoch,
-            model=self.model.state_dict(),
-            optimizer=optimizer_state(self.optimizer, self.model),
-            records=records,
-            streams=self.streams.states,
-            ema=self.average.state if self.average else {},
-        )
-
-    def learning_rate(self, step: int) -> float:
-        """Learning rate of one step."""
-        optim, epochs = self.optim, self.config.train.epochs
-        return learning_rate(optim.schedule, optim.lr, step=step, steps_per_epoch=self.steps, epochs=epochs)
-
-    def _train(self, watch: Watch | None, save: Callable[[Checkpoint], None] | None, began: float) -> Measured:
-        """One pass over the training images, or its rest; cut short soon after a loss that is not finite."""
-        meter = TrainingMeter(self.device)
-        if self.own is not None:
-            meter.restore(self.own["meter"])
-        begin, self.step, self.own = self.step, 0, None
-        self.model.train()
-        first = (self.epoch - 1) * self.steps
-        waiting = time.perf_counter()
-        batches = itertools.islice(self.batches.epoch(self.epoch, begin), self.steps - begin)
-        for step, batch in enumerate(batches, begin):
-            waited = time.perf_counter() - waiting
-            with self._measuring(step):
-                self.train_step(first + step, batch, meter)
-            if watch is not None:
-                watch(self.epoch, step, waited, meter)
-            if meter.has_diverged():
-                break
-            if self._is_saved(step + 1):
-                own = own_state(self.model, meter.state(), time.perf_counter() - began)
-                checkpoint = replace(
-                    self.checkpoint([]), epoch=self.epoch - 1, step=step + 1, workers=of_all_workers(own)
-                )
-                if save is not None:
-                    save(checkpoint)
-            waiting = time.perf_counter()
-        return meter.read()
-
-    def _autocast(self) -> AbstractContextManager[object]:
-        return autocast(self.device, self.config.train.precision)
+    def _filters_once(self) -> AbstractContextManager[None]:
+        """Reparametrized filters once for all passes; DistributedDataParallel would look for gradients too early."""
+        return nullcontext() if is_data_parallel(self.parallel) else once_per_step(self.model)
 
     def _measuring(self, step: int) -> AbstractContextManager[None]:
         """Measures the layers where they are to be: in the last step of an epoch with a whole batch."""
         if self.diagnostics is None or step != self._whole_steps - 1:
-            return contextlib.nullcontext()
+            return nullcontext()
         return self.diagnostics.measuring()
 
     def _is_saved(self, done: int) -> bool:
@@ -225,37 +167,73 @@ class Training:
         every = self.config.train.checkpoint_steps
         return every is not None and done % every == 0 and done < self._whole_steps
 
-    @property
-    def _whole_steps(self) -> int:
-        """Steps of an epoch that have a whole batch; at least 1."""
-        return max(1, min(self.steps, len(self.images.train) // self.config.train.batch_size))
+    def evaluate(self) -> dict[str, Measured]:
+        """Loss and errors on `validation` (where there is one) and `test`, and on both with `_ema` of the average."""
+        return self.evaluation.measure(self.epoch, self.average)
 
-    def _built(self) -> nn.Module:
-        classes, shape = len(self.images.classes), self.config.data.facts.shape
-        network = self.config.model.model_copy(update={"norm": self.micro_batches.norm})
-        model = build(network, classes=classes, shape=shape)
-        initialize(model, self.config.seed)
-        load_pretrained(model, self.config.model, classes=classes)
-        return model
+    def checkpoint(self, records: list[Record]) -> Checkpoint:
+        """The state to go on from exactly here. In the middle of an epoch every worker has to call it."""
+        return Checkpoint(
+            trial_id=self.trial.trial_id,
+            epoch=self.epoch,
+            model=self.model.state_dict(),
+            optimizer=self.optimizer.state_dict(),
+            records=records,
+            streams=self.streams.state_dict(),
+            ema=self.average.state_dict() if self.average else {},
+            step=self.running.step,
+            workers=gather_objects(self.running.state_dict()) if self.running.step else [],
+        )
 
-    def _forward(self) -> Callable[[torch.Tensor], torch.Tensor]:
-        """The model as the steps call it: compiled where that is asked for."""
-        return torch.compile(self.wrapped) if self.config.execution.compile else self.wrapped
+    def _build_batches(self) -> None:
+        """The training images batch by batch, and how each batch is computed."""
+        train, (_, workers) = self.config.train, rank_and_world()
+        self.micro_batches = plan_micro_batches(self.config, workers=workers)
+        check_batch_statistics(self.config, classes=len(self.trial.images.classes), workers=workers)
+        self.batches = self.trial.training_batches(
+            batch_size=train.batch_size, drop_last=train.drop_last, processes=self.config.data.workers
+        )
+        self.steps = min(self.batches.steps, train.steps_per_epoch or self.batches.steps)
+        self._whole_steps = max(1, min(self.steps, len(self.trial.images.train) // train.batch_size))
+        self.loss = Loss.of(self.config)
 
-    def _wrapped(self) -> nn.Module:
-        """The model in step with other workers, where there are some."""
-        if self.world == 1:
-            return self.model
-        # Running statistics are averaged once an epoch (average_buffers), not copied from rank 0 at every step.
-        on_gpu = [self.device] if self.device.type == "cuda" else None
-        return DistributedDataParallel(self.model, device_ids=on_gpu, broadcast_buffers=False)
+    def _build_model(self, start: Checkpoint | None) -> None:
+        """The network with its weights (`model`), in parallel with other workers', and as the steps call it."""
+        model = self.trial.initial_model(self.micro_batches.norm)
+        self.model = model.to(self.device).to(memory_format=self.trial.placement["memory_format"])
+        if start is not None:
+            start.restore_model(self.model)
+        elif self.config.model.weight_init == "data_dependent":
+            initialize_from_data(self.model, next(self.batches.epoch(1)).images)
+        self.streams = Streams(self.model)
+        self.randomness = LayerRandomness(self.model, self.config.seed)
+        self.parallel = data_parallel(self.model, self.device)
+        self.forward = torch.compile(self.parallel) if self.config.execution.compile else self.parallel
 
-    def _placement(self) -> dict[str, Any]:
-        return {
-            "mean": self.images.mean,
-            "std": self.images.std,
-            "device": self.device,
-            "memory_format": self.layout,
-            "rank": self.rank,
-            "world": self.world,
-        }
+    def _build_optimizer(self, start: Checkpoint | None) -> None:
+        """The optimizer, and the average of the weights where one is asked for."""
+        train = self.config.train
+        limits = {"batch_size": train.batch_size, "steps_per_epoch": self.steps, "epochs": train.epochs}
+        self.optimizer = Optimizer(self.config.optim, self.model, **limits)
+        self.average = WeightAverage(self.model, train.ema) if train.ema else None
+        if start is not None:
+            start.restore_optimizer(self.optimizer)
+            if self.average is not None and start.ema:
+                self.average.load_state_dict(start.ema)
+
+    def _build_measurements(self) -> None:
+        """What is measured besides the loss: errors after an epoch, and the layers in one step of it."""
+        self.evaluation = Evaluation(self.trial, self.model)
+        self.diagnostics: Diagnostics | None = None
+        if self.config.train.diagnostics:
+            self.diagnostics = Diagnostics(self.model, self.optimizer.base, compiled=self.config.execution.compile)
+            self.forward = self.diagnostics.around(self.forward)
+
+    def _first_epoch(self, start: Checkpoint | None) -> RunningEpoch:
+        """The epoch to begin with: a whole one, or the rest of one."""
+        running = RunningEpoch(self.model, self.epoch + 1)
+        if start is not None and start.step:
+            running.load_state_dict(start.workers[rank_and_world()[0]], step=start.step)
+        elif start is not None:
+            self.streams.load_state_dict(start.streams)
+        return running

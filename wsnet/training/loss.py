@@ -1,4 +1,4 @@
-"""The training loss: cross entropy with labels, smoothed or mixed ones, and dual cutout's consistency.
+"""The training loss: cross entropy with labels (plain, smoothed or mixed), and dual cutout's consistency.
 
 Evaluation takes plain cross entropy.
 """
@@ -11,7 +11,7 @@ from torch.nn import functional as F
 from wsnet.config import TrialConfig
 from wsnet.data import Batch
 
-__all__ = ["Loss", "averaged_views", "loss_of", "parts"]
+__all__ = ["Loss", "averaged_views", "parts"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,33 +37,32 @@ class Loss:
         """Views of each image in a batch."""
         return 1 if self.consistency is None else 2
 
+    def __call__(self, logits: Tensor, batch: Batch, *, of: int | None = None) -> Tensor:
+        """The mean loss of a batch, or what a part of it adds to that mean.
 
-def loss_of(logits: Tensor, part: Batch, loss: Loss, *, of: int | None = None) -> Tensor:
-    """The mean loss of a batch, or what a part of it adds to that mean.
+        With two views it is the mean of both cross entropies plus the weighted mean squared difference of their logits.
 
-    With two views it is the mean of both cross entropies plus the weighted mean squared difference of their logits.
+        Args:
+            logits: (B, classes), or (2B, classes) with two views of each image, next to each other.
+            batch: the images and labels of these logits.
+            of: images of the whole batch where this is a part of it; None: it is the whole batch.
 
-    Args:
-        logits: (B, classes), or (2B, classes) with two views of each image, next to each other.
-        part: the images and labels of these logits.
-        loss: what the loss is made of.
-        of: images of the whole batch; None: the part is all of it.
-
-    Returns:
-        ().
-    """
-    targets = part.labels if part.targets is None else part.targets
-    if loss.consistency is None:
-        return _cross_entropy(logits, targets, loss.label_smoothing, of)
-    first, second = logits.unflatten(0, (-1, 2)).unbind(1)
-    both = _cross_entropy(logits, targets.repeat_interleave(2, 0), loss.label_smoothing, None if of is None else 2 * of)
-    if of is None:
-        return both + loss.consistency * F.mse_loss(first, second)
-    return both + loss.consistency * F.mse_loss(first, second, reduction="sum") / (of * logits.shape[1])
+        Returns:
+            ().
+        """
+        targets = batch.labels if batch.targets is None else batch.targets
+        if self.consistency is None:
+            return _cross_entropy(logits, targets, self.label_smoothing, of)
+        first, second = logits.unflatten(0, (-1, 2)).unbind(1)
+        twice = targets.repeat_interleave(2, 0)
+        both = _cross_entropy(logits, twice, self.label_smoothing, None if of is None else 2 * of)
+        if of is None:
+            return both + self.consistency * F.mse_loss(first, second)
+        return both + self.consistency * F.mse_loss(first, second, reduction="sum") / (of * logits.shape[1])
 
 
 def parts(batch: Batch, size: int, *, views: int = 1) -> list[Batch]:
-    """A batch in parts of so many images, each with all its views."""
+    """A batch in parts of `size` images, each image with all its views."""
     images, labels = batch.images.split(size * views), batch.labels.split(size)
     targets = [None] * len(labels) if batch.targets is None else batch.targets.split(size)
     pieces = zip(images, labels, targets, strict=True)

@@ -1,5 +1,6 @@
 """Loss and errors of an epoch, read from the device once; and divergence noticed within the epoch."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +13,9 @@ __all__ = ["Measured", "Meter", "TrainingMeter"]
 
 _HELD = 1 << 22
 """Logits held before they are counted (16 MiB as float32): a step then costs no kernel of its own."""
+
+_WINDOW = 25
+"""Steps whose losses are judged together: a handful of small kernels beside the thousands of a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,12 +89,12 @@ class Meter:
             samples=int(samples),
         )
 
-    def state(self) -> dict[str, Any]:
-        """All that was added so far, on the CPU, for `restore`; waits for the device."""
+    def state_dict(self) -> dict[str, Any]:
+        """All that was added so far, on the CPU; waits for the device."""
         self._count()
         return {"counts": self._counts.cpu(), "loss_sums": self._loss_sums.cpu()}
 
-    def restore(self, state: dict[str, Any]) -> None:
+    def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from what another meter had."""
         device = self._counts.device
         self._counts, self._loss_sums = state["counts"].to(device), state["loss_sums"].to(device)
@@ -107,12 +111,8 @@ class Meter:
         self._losses, self._logits, self._labels, self._held = [], [], [], 0
 
 
-_WINDOW = 25
-"""Steps whose losses are looked at together: a handful of small kernels for thousands of a model."""
-
-
 class TrainingMeter(Meter):
-    """A meter that also says when to stop. Of a healthy training it changes no bit.
+    """A meter that also says when to stop. It does not change a bit of a healthy training.
 
     A window of losses is judged on the device, by all workers together, and the verdict is read a window later, when it
     has long been there. So the step at which a training ends depends on its losses alone, not on timing, and all
@@ -123,7 +123,7 @@ class TrainingMeter(Meter):
         super().__init__(device)
         self._steps = 0
         self._window: list[Tensor] = []
-        self._verdict: _Verdict | _Known | None = None
+        self._verdict: Callable[[], bool] | None = None  # of the window before
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """See `Meter.add`."""
@@ -135,47 +135,38 @@ class TrainingMeter(Meter):
         self._steps += 1
         if self._steps % _WINDOW:
             return False
-        before, self._verdict = self._verdict, _Verdict(self._window, self._counts.device)
+        before, self._verdict = self._verdict, _verdict(self._window, self._counts.device)
         self._window = []
-        return before is not None and before.read()
+        return before is not None and before()
 
-    def state(self) -> dict[str, Any]:
-        """See `Meter.state`."""
-        bad = None if self._verdict is None else self._verdict.read()
+    def state_dict(self) -> dict[str, Any]:
+        """See `Meter.state_dict`."""
+        bad = None if self._verdict is None else self._verdict()
         window = [loss.cpu() for loss in self._window]
-        return {**super().state(), "steps": self._steps, "window": window, "bad": bad}
+        return {**super().state_dict(), "steps": self._steps, "window": window, "bad": bad}
 
-    def restore(self, state: dict[str, Any]) -> None:
-        """See `Meter.restore`."""
-        super().restore(state)
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """See `Meter.load_state_dict`."""
+        super().load_state_dict(state)
+        bad = state["bad"]
         self._steps = state["steps"]
         self._window = [loss.to(self._counts.device) for loss in state["window"]]
-        self._verdict = None if state["bad"] is None else _Known(state["bad"])
+        self._verdict = None if bad is None else lambda: bool(bad)
 
 
-class _Known:
-    """A verdict that was read before."""
+def _verdict(losses: list[Tensor], device: torch.device) -> Callable[[], bool]:
+    """Ask whether one of all workers' losses is not finite; calling the result waits for the answer."""
+    # A worker without a share of a last, partial batch has one loss less than the others; it may even have none.
+    bad = (~torch.isfinite(torch.stack(losses))).sum().float() if losses else torch.zeros((), device=device)
+    sum_over_workers(bad)
+    on_host = bad.to("cpu", non_blocking=True)
+    event = torch.cuda.Event() if device.type == "cuda" else None
+    if event is not None:
+        event.record(torch.cuda.current_stream(device))
 
-    def __init__(self, bad: bool) -> None:
-        self._bad = bad
+    def read() -> bool:
+        if event is not None:
+            event.synchronize()
+        return bool(on_host.item())
 
-    def read(self) -> bool:
-        return self._bad
-
-
-class _Verdict:
-    """How many losses were not finite, on its way to the host."""
-
-    def __init__(self, losses: list[Tensor], device: torch.device) -> None:
-        # A worker without a share of a last, partial batch has one loss less than the others; it may even have none.
-        bad = (~torch.isfinite(torch.stack(losses))).sum().float() if losses else torch.zeros((), device=device)
-        sum_over_workers(bad)
-        self._event = torch.cuda.Event() if device.type == "cuda" else None
-        self._bad = bad.to("cpu", non_blocking=True)
-        if self._event is not None:
-            self._event.record(torch.cuda.current_stream(device))
-
-    def read(self) -> bool:
-        if self._event is not None:
-            self._event.synchronize()
-        return bool(self._bad.item())
+    return read

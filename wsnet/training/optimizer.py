@@ -1,4 +1,8 @@
-"""The optimizer of a configuration, and its state from and for a checkpoint."""
+"""The optimizer of a trial: its parameter groups, the learning rate of every step, clipping, and its state.
+
+The learning rate comes from `optim.lr`, is scaled for the batch size (`scaled_optim`), and follows the schedule
+(`learning_rate`) from step to step.
+"""
 
 from typing import Any
 
@@ -6,15 +10,96 @@ import torch
 from torch import Tensor, nn
 
 from wsnet.config.optim import AdamConfig, AdamWConfig, LARSConfig, OptimConfig
+from wsnet.config.scaling import scaled_optim
 from wsnet.training.lars import LARS
+from wsnet.training.schedule import learning_rate
 
-__all__ = ["build_optimizer", "clip_gradients", "optimizer_state", "restore_optimizer"]
+__all__ = ["Optimizer", "build_optimizer"]
+
+
+class Optimizer:
+    """One of torch's optimizers over all parameters of a model, driven as a trial's options say.
+
+    Args:
+        optim: the trial's options.
+        model: the network.
+        batch_size: images per optimizer step, over all workers together.
+        steps_per_epoch: optimizer steps in one epoch.
+        epochs: epochs in all.
+
+    Attributes:
+        base: torch's optimizer.
+    """
+
+    def __init__(
+        self, optim: OptimConfig, model: nn.Module, *, batch_size: int, steps_per_epoch: int, epochs: int
+    ) -> None:
+        self._optim = scaled_optim(optim, batch_size)
+        self._model, self._steps_per_epoch, self._epochs = model, steps_per_epoch, epochs
+        self.base = build_optimizer(self._optim, model)
+
+    def learning_rate(self, step: int) -> float:
+        """Learning rate of one step, counted from 0 over the whole training."""
+        optim, steps = self._optim, self._steps_per_epoch
+        return learning_rate(optim.schedule, optim.lr, step=step, steps_per_epoch=steps, epochs=self._epochs)
+
+    def set_learning_rate(self, step: int) -> None:
+        """Give all parameters the learning rate of this step."""
+        for group in self.base.param_groups:
+            group["lr"] = self.learning_rate(step)
+
+    def zero_grad(self) -> None:
+        """Forget the gradients of the step before."""
+        self.base.zero_grad(set_to_none=True)
+
+    @torch.no_grad()
+    def clip_gradients(self) -> None:
+        """Follow `clip_grad_norm` or `clip_grad_value`, on a step's whole gradient; the device is not waited for."""
+        if self._optim.clip_grad_norm is not None:
+            nn.utils.clip_grad_norm_(self._model.parameters(), self._optim.clip_grad_norm)
+        if self._optim.clip_grad_value is not None:
+            nn.utils.clip_grad_value_(self._model.parameters(), self._optim.clip_grad_value)
+
+    def step(self) -> None:
+        """Move the parameters."""
+        self.base.step()
+
+    def state_dict(self) -> dict[int, dict[str, Any]]:
+        """Moments and step counts, by the parameter's number in the model, whatever group it is in."""
+        numbered, state = enumerate(self._model.parameters()), self.base.state
+        return {number: state[parameter] for number, parameter in numbered if parameter in state}
+
+    @torch.no_grad()
+    def load_state_dict(self, saved: dict[int, dict[str, Any]]) -> None:
+        """Take over moments and step counts; options (weight decay, ...) stay as they are.
+
+        Args:
+            saved: `state_dict` of another.
+
+        Raises:
+            ValueError: the other one is of another kind.
+        """
+        unknown = {name for state in saved.values() for name in state} - _state_names(self.base)
+        if unknown:
+            kind = type(self.base).__name__
+            raise ValueError(f"{kind} can not take over what another kind of optimizer has saved: {sorted(unknown)}")
+        numbers = {parameter: number for number, parameter in enumerate(self._model.parameters())}
+        in_groups = [numbers[parameter] for group in self.base.param_groups for parameter in group["params"]]
+        state = {place: saved[number] for place, number in enumerate(in_groups) if number in saved}
+        self.base.load_state_dict({"state": state, "param_groups": self.base.state_dict()["param_groups"]})
+        for parameter, values in self.base.state.items():
+            for name, value in values.items():
+                if isinstance(value, Tensor):
+                    # The fused kernels go through memory in order, whatever the strides: with a moment in another
+                    # memory format than its parameter they would silently mix up the elements.
+                    is_moment = value.shape == parameter.shape
+                    values[name] = torch.empty_like(parameter).copy_(value) if is_moment else value.clone()
 
 
 def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """The optimizer of all parameters of a model; `scale_with_batch` has been followed by now.
+    """torch's optimizer of all parameters of a model, for options that `scaled_optim` has been applied to.
 
-    Fused where torch is: one kernel for all parameters. On a ResNet-20 the step is otherwise a loop over 65 small
+    Fused where torch has it: one kernel for all parameters. On a ResNet-20 the step is otherwise a loop over 65 small
     tensors, 1.5 % of a CPU step.
     """
     assert optim.scale_with_batch is None, "pass it through wsnet.config.scaling.scaled_optim"
@@ -25,51 +110,6 @@ def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimiz
         kind = torch.optim.AdamW if isinstance(optim, AdamWConfig) else torch.optim.Adam
         return kind(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps, fused=True)
     return torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.nesterov, fused=True)
-
-
-@torch.no_grad()
-def clip_gradients(optim: OptimConfig, model: nn.Module) -> None:
-    """Follow `clip_grad_norm` or `clip_grad_value`, on a step's whole gradient; the device is not waited for."""
-    if optim.clip_grad_norm is not None:
-        nn.utils.clip_grad_norm_(model.parameters(), optim.clip_grad_norm)
-    if optim.clip_grad_value is not None:
-        nn.utils.clip_grad_value_(model.parameters(), optim.clip_grad_value)
-
-
-def optimizer_state(optimizer: torch.optim.Optimizer, model: nn.Module) -> dict[int, dict[str, Any]]:
-    """Moments and step counts, by the parameter's number in the model, whatever group it is in."""
-    numbered = enumerate(model.parameters())
-    return {number: optimizer.state[parameter] for number, parameter in numbered if parameter in optimizer.state}
-
-
-@torch.no_grad()
-def restore_optimizer(optimizer: torch.optim.Optimizer, saved: dict[int, dict[str, Any]], model: nn.Module) -> None:
-    """Take moments and step counts; options (weight decay, ...) stay as they are.
-
-    Args:
-        optimizer: the optimizer.
-        saved: `optimizer_state` of another.
-        model: the model that the optimizer is of.
-
-    Raises:
-        ValueError: the other one is no optimizer of this kind.
-    """
-    known = _known_state(optimizer)
-    unknown = {name for state in saved.values() for name in state} - known
-    if unknown:
-        kind = type(optimizer).__name__
-        raise ValueError(f"{kind} can not take over what another kind of optimizer has saved: {sorted(unknown)}")
-    numbers = {parameter: number for number, parameter in enumerate(model.parameters())}
-    in_groups = [numbers[parameter] for group in optimizer.param_groups for parameter in group["params"]]
-    state = {place: saved[number] for place, number in enumerate(in_groups) if number in saved}
-    optimizer.load_state_dict({"state": state, "param_groups": optimizer.state_dict()["param_groups"]})
-    for parameter, values in optimizer.state.items():
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                # The fused kernels go through memory in order, whatever the strides: with a moment in another memory
-                # format than its parameter they would silently mix up the elements.
-                is_moment = value.shape == parameter.shape
-                values[name] = torch.empty_like(parameter).copy_(value) if is_moment else value.clone()
 
 
 def _groups(optim: OptimConfig, model: nn.Module) -> list[dict[str, Any]]:
@@ -91,7 +131,7 @@ def _groups(optim: OptimConfig, model: nn.Module) -> list[dict[str, Any]]:
 
 
 def _weights(model: nn.Module) -> set[nn.Parameter]:
-    """Parameters of convolutions and linear layers but biases.
+    """Parameters of convolutions and linear layers, except biases.
 
     By what they belong to, not by their shape: layer norm's scale may be of C x H x W. The gain of a normalized filter
     is a weight: it is the filter's length, so its decay is the L2 penalty of the filter.
@@ -100,7 +140,8 @@ def _weights(model: nn.Module) -> set[nn.Parameter]:
     return {value for layer in layers for name, value in layer.named_parameters(recurse=False) if name != "bias"}
 
 
-def _known_state(optimizer: torch.optim.Optimizer) -> set[str]:
+def _state_names(optimizer: torch.optim.Optimizer) -> set[str]:
+    """What an optimizer of this kind keeps for each parameter."""
     if isinstance(optimizer, LARS):
         return {"velocity"}
     if isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):

@@ -23,7 +23,7 @@ class Bar:
 
     The bar has the seconds per step spent on data and in all, the time gone and left, loss, top-1 and top-5.
 
-    Use it as a context manager; `step` is a `Watch`, `epoch` a `Report`.
+    Use it as a context manager; `step` is a `StepCallback`, `epoch` an `EpochCallback`.
 
     Args:
         epochs: epochs in all.
@@ -42,7 +42,7 @@ class Bar:
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[measured]}", table_column=Column()),  # In a narrow terminal it goes below itself.
+            TextColumn("{task.fields[measured]}", table_column=Column()),  # In a narrow terminal it is wrapped.
             console=console,
             transient=True,
             disable=not console.is_terminal,

@@ -19,7 +19,7 @@ def learning_rate(schedule: ScheduleConfig, lr: float, *, step: int, steps_per_e
 
     Returns:
         The scheduled rate, times the share of the warm-up that is done: (step + 1) / (warm-up steps) while that is
-        below 1 (Goyal et al. 2017, section 2.2, from nearly 0). One-cycle has a rise of its own instead.
+        below 1 (Goyal et al. 2017, section 2.2, from nearly 0). One-cycle schedules have their own rise instead.
     """
     if isinstance(schedule, OneCycleConfig):
         return _one_cycle(schedule, lr, step, steps_per_epoch * epochs)

@@ -1,8 +1,7 @@
-"""Online norm's state in a training: a stream of images for each worker, gradients at one scale.
+"""Online norm's state in a training: one stream of images per worker, gradients at one scale.
 
-Where several workers train one trial, a worker trains with the state that its own images have left. For evaluation and
-saving the streams are merged (see `wsnet.layers.online_norm.merged_online_state` for the rule), and then each
-worker goes on with its own.
+Where several workers train one trial, each worker trains with the state that its own images have left. For evaluation
+and saving the streams are merged (`merged_online_state` has the rule), and then each worker goes on with its own.
 
 What passes backward, u and v, is at the scale of the gradients, which are those of a batch's mean loss. An image of a
 smaller last batch weighs more in that mean, so that u and v have to be brought to its scale and back again.
@@ -26,38 +25,30 @@ from wsnet.layers.online_norm import (
 
 __all__ = ["Streams", "average_buffers"]
 
-State = dict[str, Tensor]
-
 
 class Streams:
     """The streams of all workers of one model; without online norm, nothing happens.
 
     Args:
         model: the network, the same on each worker.
-        start: every worker's state, as a checkpoint has it; where it is of another number of workers, all begin with
-            what the model has.
-
-    Attributes:
-        states: every worker's state after the last `merge`, in the order of ranks.
     """
 
-    def __init__(self, model: nn.Module, start: list[State]) -> None:
-        self.rank, self.world = rank_and_world()
+    def __init__(self, model: nn.Module) -> None:
         self._model = model
+        self._rank, self._world = rank_and_world()
         self._has_streams = bool(online_state(model))
-        self._is_on = self.world > 1 and self._has_streams
-        self.states = start if self._is_on and len(start) == self.world else []
+        self._states: list[dict[str, Tensor]] = []  # every worker's after the last merge, in the order of ranks
 
-    def part(self) -> None:
+    def separate(self) -> None:
         """Before training: each worker goes on with its own state."""
-        if self.states:
-            restore_online_state(self._model, self.states[self.rank])
+        if self._states:
+            restore_online_state(self._model, self._states[self._rank])
 
     def merge(self) -> None:
         """After training: each worker has the state of all. A collective."""
-        if self._is_on:
-            self.states = online_states(self._model)
-            restore_online_state(self._model, merged_online_state(self.states))
+        if self._world > 1 and self._has_streams:
+            self._states = online_states(self._model)
+            restore_online_state(self._model, merged_online_state(self._states))
 
     @contextmanager
     def scaled(self, factor: float) -> Iterator[None]:
@@ -71,6 +62,15 @@ class Streams:
         rescale_gradient_state(self._model, factor)
         yield
         rescale_gradient_state(self._model, 1 / factor)
+
+    def state_dict(self) -> list[dict[str, Tensor]]:
+        """Every worker's state after the last merge, in the order of ranks; empty where there is one stream or none."""
+        return self._states
+
+    def load_state_dict(self, states: list[dict[str, Tensor]]) -> None:
+        """Go on from a checkpoint's; with another number of workers, all begin with what the model has."""
+        is_ours = self._world > 1 and self._has_streams and len(states) == self._world
+        self._states = states if is_ours else []
 
 
 def average_buffers(model: nn.Module) -> None:

@@ -1,12 +1,18 @@
-"""A trial: a configuration with its images and its identity."""
+"""A trial: a configuration with its images and its identity, and what both make: batches and a network."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from wsnet.config import ExecutionConfig, TrialConfig, setting_id, trial_id
-from wsnet.data import ImageSplits, load
-from wsnet.models import pretrained_hash
+from wsnet.config.norm import NormConfig
+from wsnet.data import Batches, ImageSplits, load, training_batches
+from wsnet.distributed import rank_and_world
+from wsnet.layers import initialize
+from wsnet.models import build, load_pretrained, pretrained_hash
 from wsnet.training.checkpoint import Checkpoint
 from wsnet.training.execution import settle
 
@@ -74,6 +80,55 @@ class Trial:
     def begun_from(self, checkpoint: Checkpoint, sha256: str) -> "Trial":
         """This trial, begun from a checkpoint: another trial's makes it another trial, its own changes nothing."""
         return self if checkpoint.trial_id == self.trial_id else replace(self, warm_start=sha256)
+
+    @property
+    def placement(self) -> dict[str, Any]:
+        """What every loader has to know besides the images: their normalization, device, layout and workers."""
+        rank, world = rank_and_world()
+        is_channels_last = self.config.execution.memory_format == "channels_last"
+        return {
+            "mean": self.images.mean,
+            "std": self.images.std,
+            "device": torch.device(self.config.execution.device),
+            "memory_format": torch.channels_last if is_channels_last else torch.contiguous_format,
+            "rank": rank,
+            "world": world,
+        }
+
+    def training_batches(self, *, batch_size: int, drop_last: bool = False, processes: int) -> Batches:
+        """The training images in the order and augmentation of the trial's seed.
+
+        Args:
+            batch_size: images per batch, over all workers of the trial together.
+            drop_last: leave out an epoch's last batch when it is smaller than the others.
+            processes: how many prepare batches; 0: this one alone.
+        """
+        return training_batches(  # type: ignore[return-value]
+            self.images.train,
+            batch_size=batch_size,
+            drop_last=drop_last,
+            augment=self.config.data.augment,
+            seed=self.config.seed,
+            workers=processes,
+            classes=len(self.images.classes),
+            **self.placement,
+        )
+
+    def initial_model(self, norm: NormConfig) -> nn.Module:
+        """The network with its initial weights, on the CPU: those of the seed, or pretrained ones.
+
+        Args:
+            norm: the norm to build it with (see `wsnet.training.micro_batches`).
+
+        Raises:
+            ModelError: it can not be built, or the pretrained weights are of another one.
+        """
+        network = self.config.model.model_copy(update={"norm": norm})
+        classes = len(self.images.classes)
+        model = build(network, classes=classes, shape=self.config.data.facts.shape)
+        initialize(model, self.config.seed)
+        load_pretrained(model, self.config.model, classes=classes)
+        return model
 
     def _beyond_options(self) -> dict[str, Any]:
         return {"data_hash": self.images.hash, "workers": self.workers, "warm_start": self.warm_start}

@@ -1,4 +1,12 @@
-"""What rank 0 writes into a trial's directory: records, a log, TensorBoard scalars, sources."""
+"""A trial's directory as rank 0 writes it: what is trained and how, then every epoch, then how it ended.
+
+trial.yaml       the configuration, with the trial's id on its first line
+execution.json   how it is computed
+NAME.py          source of a norm of the user's own
+records.jsonl    a record for each epoch; log.tsv a table of them; TensorBoard's events where they are asked for
+*.pt             checkpoints
+status.json      running, or how it ended
+"""
 
 import math
 from dataclasses import replace
@@ -14,17 +22,70 @@ from wsnet.config.scaling import describe_scaling
 from wsnet.distributed import rank_and_world
 from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
-from wsnet.training.checkpoint import Checkpoint, Keeper
-from wsnet.training.errors import TrialError
-from wsnet.training.execution import execution_record, is_available
+from wsnet.training.checkpoint import Checkpoint, CheckpointFiles
+from wsnet.training.execution import TrialError, execution_record, is_available
 from wsnet.training.loop import Training
 from wsnet.training.trial import Trial
 
-__all__ = ["History", "Writer", "as_executed_before", "check_owner", "with_its_source", "write_start"]
+__all__ = ["TrialWriter", "as_executed_before", "check_owner", "write_start"]
+
+_OWNER = "# trial "
+"""Begins trial.yaml, before the id of the trial whose directory this is."""
+
+_LOG = {
+    "Epoch": "epoch",
+    "LR": "lr",
+    "Train Loss": "train/loss",
+    "Valid Loss": "validation/loss",
+    "Train Acc.": "train/top1_error",
+    "Valid Acc.": "validation/top1_error",
+}
+"""Columns of log.tsv, and the record's entries that they show; errors as accuracies."""
 
 
-def with_its_source(config: TrialConfig, folder: Folder) -> TrialConfig:
-    """Copy the file of an own norm into the trial's folder, and point the configuration at the copy.
+def check_owner(trial: Trial, directory: TrialDirectory) -> None:
+    """Refuse a directory of another trial: its results would pass for this one's.
+
+    Raises:
+        TrialError: it is another trial's.
+    """
+    first = (directory.folder.read("trial.yaml") or b"").decode().partition("\n")[0]
+    owner = first.removeprefix(_OWNER)
+    if first.startswith(_OWNER) and owner != trial.trial_id:
+        raise TrialError(
+            f"{directory.folder.location} holds trial {owner}, but this is trial {trial.trial_id} "
+            "(other options, images or starting checkpoint); give it a directory of its own"
+        )
+
+
+def write_start(trial: Trial, directory: TrialDirectory) -> None:
+    """Write down, before the first step, what is trained and how; a trial that was started before keeps its how."""
+    before = directory.execution()
+    if before is None or not is_available(before["device"]):
+        directory.write_execution(execution_record(trial.config, workers=trial.workers))
+    config = _with_its_source(as_executed_before(trial, directory).config, directory.folder)
+    scaled = describe_scaling(config)
+    note = f"# optim.scale_with_batch gives {scaled}\n" if scaled else ""
+    text = f"{_OWNER}{trial.trial_id}\n{note}{dump_yaml(config.model_dump(mode='json'))}"
+    directory.folder.write("trial.yaml", text.encode())
+
+
+def as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
+    """The trial with the threads, layout and device of its execution record: others would change its bits half-way.
+
+    A key that the record of an older version lacks is as configured. With several workers the record is rank 0's, and
+    each worker keeps its own device.
+    """
+    before = directory.execution()
+    assert before is not None, "the leader writes it before anyone reads it"
+    keys = ("threads", "memory_format", "deterministic", "compile", "micro_batches")
+    kept: dict[str, Any] = {key: before[key] for key in keys if key in before}
+    device = trial.config.execution.device if rank_and_world()[1] > 1 else before["device"]
+    return trial.executed(trial.config.execution.model_copy(update={**kept, "device": device}))
+
+
+def _with_its_source(config: TrialConfig, folder: Folder) -> TrialConfig:
+    """Copy the file of a user's own norm into the trial's folder, and point the configuration at the copy.
 
     Args:
         config: a trial.
@@ -45,63 +106,102 @@ def with_its_source(config: TrialConfig, folder: Folder) -> TrialConfig:
     return config.model_copy(update={"model": config.model.model_copy(update={"norm": norm})})
 
 
-_LOG = {
-    "Epoch": "epoch",
-    "LR": "lr",
-    "Train Loss": "train/loss",
-    "Valid Loss": "validation/loss",
-    "Train Acc.": "train/top1_error",
-    "Valid Acc.": "validation/top1_error",
-}
-
-
-class History:
-    """A trial's records in its directory.
+class TrialWriter:
+    """Writes each epoch of a trial down, and how it ended. A context manager.
 
     Args:
+        training: the trial in training.
         directory: the trial's directory.
-        records: records of the epochs that are done; whatever the directory holds beyond them is dropped.
-        tensorboard: also write TensorBoard scalars; those of epochs beyond the records are dropped on reading.
+        records: records of the epochs that are done; the caller adds to this list.
+        status: how the trial has ended already; None where it has not.
 
     Raises:
         TrialError: TensorBoard is not installed, or the directory is remote.
     """
 
-    def __init__(self, directory: TrialDirectory, records: list[Record], *, tensorboard: bool = False) -> None:
+    def __init__(
+        self, training: Training, directory: TrialDirectory, records: list[Record], status: Status | None
+    ) -> None:
+        self._training, self._directory, self._records = training, directory, records
+        train = training.config.train
+        self._tables = _Records(directory, records, tensorboard=train.tensorboard)
+        directory.write_status(Status(status="running", epoch=training.epoch))
+        self._checkpoints = CheckpointFiles(directory.folder, train.keep, records)
+        if records and not directory.folder.exists("last.pt"):  # It begins from a checkpoint that lies elsewhere.
+            self._checkpoints.save(training.checkpoint(records), records[-1])
+        self._end(status)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._tables.close()
+
+    def write(self, record: Record, status: Status | None) -> None:
+        """Write an epoch down.
+
+        Args:
+            record: the epoch's record.
+            status: how the trial has ended with it; None where it has not.
+        """
+        self._tables.add(record)
+        self._checkpoints.save(self._training.checkpoint(self._records), record)
+        self._end(status)
+
+    def write_step(self, checkpoint: Checkpoint) -> None:
+        """Write down the middle of an epoch."""
+        self._checkpoints.save_step(replace(checkpoint, records=self._records))
+
+    def _end(self, status: Status | None) -> None:
+        if status is not None:
+            self._directory.write_status(status)
+            self._checkpoints.finish()
+
+
+class _Records:
+    """A trial's records: records.jsonl, log.tsv and TensorBoard's scalars.
+
+    Args:
+        directory: the trial's directory.
+        records: records of the epochs that are done; whatever the directory holds beyond them is dropped.
+        tensorboard: also write TensorBoard scalars; those of epochs beyond the records are dropped on reading.
+    """
+
+    def __init__(self, directory: TrialDirectory, records: list[Record], *, tensorboard: bool) -> None:
         self._directory = directory
         self._scalars = _scalar_writer(directory, purge_step=len(records) + 1) if tensorboard else None
         directory.write_records(records)
-        self._write_log(records, fresh=True)
+        directory.folder.write("log.tsv", _lines(["\t".join(_LOG), *map(_log_line, records)]))
 
     def add(self, record: Record) -> None:
         """Write one epoch down."""
         self._directory.append_record(record)
-        self._write_log([record], fresh=False)
+        self._directory.folder.append("log.tsv", _lines([_log_line(record)]))
         if self._scalars is not None:
             for key, value in record.items():
                 self._scalars.add_scalar(key, value, int(record["epoch"]))
             self._scalars.flush()
 
     def close(self) -> None:
-        """Let go of what is open."""
+        """Close TensorBoard's file."""
         if self._scalars is not None:
             self._scalars.close()
 
-    def _write_log(self, records: list[Record], *, fresh: bool) -> None:
-        lines = ["\t".join(_LOG)] if fresh else []
-        lines += ["\t".join(_logged(record, key) for key in _LOG.values()) for record in records]
-        text = "".join(f"{line}\n" for line in lines).encode()
-        if fresh:
-            self._directory.folder.write("log.tsv", text)
-        else:
-            self._directory.folder.append("log.tsv", text)
+
+def _lines(lines: list[str]) -> bytes:
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
-def _logged(record: Record, key: str) -> str:
-    value = record.get(key, math.nan)
-    if key == "epoch":
-        return str(int(value))
-    return f"{100 - value if key.endswith('_error') else value:.6g}"
+def _log_line(record: Record) -> str:
+    def shown(key: str) -> str:
+        value = record.get(key, math.nan)
+        if key == "epoch":
+            return str(int(value))
+        return f"{100 - value if key.endswith('_error') else value:.6g}"
+
+    return "\t".join(map(shown, _LOG.values()))
 
 
 def _scalar_writer(directory: TrialDirectory, *, purge_step: int) -> Any:
@@ -115,99 +215,3 @@ def _scalar_writer(directory: TrialDirectory, *, purge_step: int) -> Any:
     except ImportError:
         raise TrialError("train.tensorboard needs the tensorboard package: pip install 'wsnet[tensorboard]'") from None
     return SummaryWriter(str(directory.folder.local), purge_step=purge_step)  # type: ignore[no-untyped-call]
-
-
-_OWNER = "# trial "
-"""Begins trial.yaml, before the id of the trial whose directory this is."""
-
-
-def check_owner(trial: Trial, directory: TrialDirectory) -> None:
-    """Refuse a directory of another trial: its results would pass for this one's.
-
-    Raises:
-        TrialError: it is another trial's.
-    """
-    first = (directory.folder.read("trial.yaml") or b"").decode().partition("\n")[0]
-    owner = first.removeprefix(_OWNER)
-    if first.startswith(_OWNER) and owner != trial.trial_id:
-        raise TrialError(
-            f"{directory.folder.location} holds trial {owner}, but this is trial {trial.trial_id} "
-            "(other options, images or starting checkpoint); give it a directory of its own"
-        )
-
-
-def write_start(trial: Trial, directory: TrialDirectory) -> None:
-    """Write down, before the first step, what is trained and how; a trial that was started keeps how."""
-    before = directory.execution()
-    if before is None or not is_available(before["device"]):
-        directory.write_execution(execution_record(trial.config, workers=trial.workers))
-    config = with_its_source(as_executed_before(trial, directory).config, directory.folder)
-    scaled = describe_scaling(config)
-    note = f"# optim.scale_with_batch gives {scaled}\n" if scaled else ""
-    text = f"{_OWNER}{trial.trial_id}\n{note}{dump_yaml(config.model_dump(mode='json'))}"
-    directory.folder.write("trial.yaml", text.encode())
-
-
-def as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
-    """The trial with the threads, layout and device of its execution record: others would change its bits half-way.
-
-    A key that the record of an older version lacks is as configured. With several workers the record is rank 0's, and
-    each keeps a device of its own.
-    """
-    before = directory.execution()
-    assert before is not None, "the leader writes it before anyone reads it"
-    keys = ("threads", "memory_format", "deterministic", "compile", "micro_batches")
-    kept: dict[str, Any] = {key: before[key] for key in keys if key in before}
-    device = trial.config.execution.device if rank_and_world()[1] > 1 else before["device"]
-    return trial.executed(trial.config.execution.model_copy(update={**kept, "device": device}))
-
-
-class Writer:
-    """Writes each epoch of a trial down, and how it ended. A context manager.
-
-    Args:
-        training: the trial in training.
-        directory: the trial's directory.
-        records: records of the epochs that are done; the caller adds to this list.
-        status: how the trial has ended already; None where it has not.
-    """
-
-    def __init__(
-        self, training: Training, directory: TrialDirectory, records: list[Record], status: Status | None
-    ) -> None:
-        self._training, self._directory, self._records = training, directory, records
-        train = training.config.train
-        self._history = History(directory, records, tensorboard=train.tensorboard)
-        directory.write_status(Status(status="running", epoch=training.epoch))
-        self._keeper = Keeper(directory.folder, train.keep, records)
-        if records and not directory.folder.exists("last.pt"):  # It begins from a checkpoint that lies elsewhere.
-            self._keeper.save(training.checkpoint(records), records[-1])
-        self._end(status)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._history.close()
-
-    def write(self, record: Record, status: Status | None) -> None:
-        """Write an epoch down.
-
-        Args:
-            record: the epoch's record.
-            status: how the trial has ended with it; None where it has not.
-        """
-        self._history.add(record)
-        self._keeper.save(self._training.checkpoint(self._records), record)
-        self._end(status)
-
-    def write_step(self, checkpoint: Checkpoint) -> None:
-        """Write the middle of an epoch down."""
-        self._keeper.save_step(replace(checkpoint, records=self._records))
-
-    def _end(self, status: Status | None) -> None:
-        if status is not None:
-            self._directory.write_status(status)
-            self._keeper.finish()

@@ -21,8 +21,9 @@ from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
-import torch.distributed as dist
 from torch import Tensor, nn
+
+from wsnet.distributed import gather, world_size
 
 __all__ = [
     "STATE",
@@ -123,19 +124,14 @@ def _buffers(model: nn.Module) -> dict[str, Tensor]:
 # ---- Of several workers.
 
 
-def online_states(model: nn.Module, group: dist.ProcessGroup | None = None) -> list[dict[str, Tensor]]:
-    """Every worker's state (see `online_state`), in the order of ranks; without a process group, this worker's alone.
-
-    A collective: every worker of the group has to call it.
-    """
+def online_states(model: nn.Module) -> list[dict[str, Tensor]]:
+    """Every worker's state (see `online_state`), in the order of ranks. A collective: every worker has to call it."""
     own = online_state(model)
-    if not own or not (dist.is_available() and dist.is_initialized()):
+    if not own or world_size() == 1:
         return [own]
     flat = torch.cat([value.double() for value in own.values()])
-    gathered = [torch.empty_like(flat) for _ in range(dist.get_world_size(group))]
-    dist.all_gather(gathered, flat, group=group)
     sizes = [value.numel() for value in own.values()]
-    states = [dict(zip(own, values.split(sizes), strict=True)) for values in gathered]
+    states = [dict(zip(own, values.split(sizes), strict=True)) for values in gather(flat)]
     return [{name: value.to(own[name]) for name, value in state.items()} for state in states]
 
 
