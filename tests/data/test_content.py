@@ -231,6 +231,7 @@ def test_a_cache_that_can_not_be_written_costs_a_warning(tmp_path: Path, monkeyp
         assert streamed(path).hash == first.hash
 
 
+@pytest.mark.slow
 def test_of_two_processes_at_once_one_reads_the_files(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "images", train=20)
     program = (

@@ -143,6 +143,7 @@ def test_a_test_table_that_names_other_classes_is_refused(tmp_path: Path) -> Non
         load(DataConfig(name="parquet", path=str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_ten_processes_that_start_at_once_decode_a_folder_once(tmp_path: Path) -> None:
     program = (
         "import json, multiprocessing, sys\n"
