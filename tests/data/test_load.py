@@ -123,7 +123,6 @@ def start_loading(root: Path, cache: Path) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, cwd=CHECKOUT, env=environment, stdout=subprocess.PIPE, text=True)
 
 
-@pytest.mark.slow
 @pytest.mark.skipif(SHARED is None, reason="needs the shared image sets")
 def test_processes_that_start_at_once_decode_cifar10_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SHARED is not None

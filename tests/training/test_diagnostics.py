@@ -74,7 +74,6 @@ def test_not_a_bit_of_the_numbers_changes(tmp_path: Path, norm: dict[str, Any]) 
     assert_unchanged(tmp_path / "on", tmp_path / "off")
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_not_a_bit_changes_in_a_compiled_model_and_it_is_compiled_once(tmp_path: Path, precision: str) -> None:
     compiled = {"execution": {"compile": True}}
@@ -219,7 +218,6 @@ def test_a_diverged_layer_is_written_down(tmp_path: Path) -> None:
     assert line["layers/layer3.0.bn1/activation_variance"] is None
 
 
-@pytest.mark.slow
 def test_a_trial_killed_half_way_has_the_same_layers(tmp_path: Path) -> None:
     of = config(**ON)
     assert_done(start_child(spec(of, tmp_path / "stopped", stop_after=1)))
@@ -228,7 +226,6 @@ def test_a_trial_killed_half_way_has_the_same_layers(tmp_path: Path) -> None:
     assert numbers(last(tmp_path / "stopped").records) == numbers(last(tmp_path / "whole").records)
 
 
-@pytest.mark.slow
 def test_workers_measure_the_whole_batch_together(tmp_path: Path) -> None:
     group = {"model": {"norm": {"name": "group", "groups": 2}}}
     specs = [spec(config(**group, **ON), tmp_path / "on"), spec(config(**group, **OFF), tmp_path / "off")]

@@ -67,7 +67,6 @@ def test_a_source_that_changed_since_is_refused(tmp_path: Path, capsys: pytest.C
     assert not (tmp_path / "again").exists()
 
 
-@pytest.mark.slow
 def test_the_command_line_trains_it_from_another_directory(tmp_path: Path) -> None:
     (tmp_path / "mine.py").write_text(OWN.read_text())
     sections = config(model={"norm": {"name": "none"}}, **SHORT).model_dump(mode="json")

@@ -66,7 +66,6 @@ def test_checkpointing_changes_neither_identity_nor_numbers(tmp_path: Path, name
     assert numbers(trained(plain, tmp_path / "plain").records) == numbers(trained(again, tmp_path / "again").records)
 
 
-@pytest.mark.slow
 def test_two_workers_draw_what_one_draws(tmp_path: Path) -> None:
     group = {"name": "group", "groups": 2}
     trials = {

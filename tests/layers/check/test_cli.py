@@ -13,7 +13,6 @@ OWN = ROOT / "tests" / "own_norms.py"
 FAST = [text for name in ("gradients", "batch of 1", "micro-batches") for text in ("--only", name)]
 
 
-@pytest.mark.slow
 def test_a_report_card_is_printed_and_exits_0() -> None:
     command = [sys.executable, "-m", "wsnet.layers", "check", f"{OWN.relative_to(ROOT)}:PowerNorm", "--channels", "8"]
     command += ["--option", "power=0.5", "--option", "batch_statistics=false", *FAST]
