@@ -230,6 +230,7 @@ def test_a_cache_that_can_not_be_written_costs_a_warning(tmp_path: Path, monkeyp
         assert streamed(path).hash == first.hash
 
 
+@pytest.mark.slow
 def test_of_two_processes_at_once_one_reads_the_files(tmp_path: Path) -> None:
     path = write_folder(tmp_path / "images", train=20)
     data = data_config(name="folder", path=str(path), stream=True, size=24)

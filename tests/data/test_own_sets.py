@@ -139,6 +139,7 @@ def test_a_test_table_that_names_other_classes_is_refused(tmp_path: Path) -> Non
         load(data_config(name="parquet", path=str(tmp_path)))
 
 
+@pytest.mark.slow
 def test_ten_processes_that_start_at_once_decode_a_folder_once(tmp_path: Path) -> None:
     data = folder(write_folder(tmp_path / "images", train=20), size=32)
     results = load_at_once(10, data, cache=tmp_path / "cache", root=tmp_path)

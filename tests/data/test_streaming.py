@@ -182,6 +182,7 @@ def test_mean_and_deviation_are_measured_on_training_images(images: ImageSplits)
     assert images.std == pytest.approx(pixels.std((0, 1, 2)).tolist(), abs=1e-4)
 
 
+@pytest.mark.slow
 def test_imagenet_has_to_be_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "cache"))
     with pytest.raises(DataError, match=r"imagenet: no such folder\n.*--data-root"):
@@ -207,6 +208,7 @@ def test_a_class_of_imagenets_validation_images_has_fifty(tmp_path: Path) -> Non
 # In a training
 
 
+@pytest.mark.slow
 def test_a_streamed_set_trains_and_resumes_to_the_same_bits(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "cache"))
     path = write_folder(tmp_path / "images", train=15, test=5)

@@ -131,6 +131,7 @@ def test_a_skipped_step_leaves_no_trace() -> None:
         assert same_state(model, untouched) == bool(skipped)
 
 
+@pytest.mark.slow
 def test_two_workers_keep_their_streams_and_merge_them_for_saving(tmp_path: Path) -> None:
     places = [str(tmp_path / "store"), str(tmp_path / "result")]
     root = str(Path(__file__).resolve().parents[2])

@@ -34,6 +34,7 @@ def workers(tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, Tensor]]
     return [first, torch.load(result)]
 
 
+@pytest.mark.slow
 def test_two_workers_find_what_one_finds_with_the_whole_batch(workers: list[dict[str, Tensor]]) -> None:
     model, batch = sync_child.network(), sync_child.batch()
     alone = sync_child.result(model, batch, sync_child.weights(), 1 / len(batch))

@@ -1,4 +1,4 @@
-"""One Ray for all the tests of this folder: to start it takes longer than a tiny sweep."""
+"""One Ray for all the tests: to start it takes longer than a tiny sweep."""
 
 from collections.abc import Iterator
 
@@ -12,3 +12,11 @@ def shared_ray() -> Iterator[Session]:
     """A quiet Ray with 2 CPUs; `ray_session` uses one that is running as it is."""
     with ray_session(address=None, cpus=2) as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def cluster(shared_ray: Session) -> str:
+    """The address of that Ray, for sweeps in processes of their own."""
+    import ray
+
+    return str(ray.get_runtime_context().gcs_address)

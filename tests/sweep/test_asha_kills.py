@@ -14,6 +14,7 @@ from ray import tune
 from tests.sweep.tiny import ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
 from wsnet.sweep import trainable
+from wsnet.sweep.ray_session import Session
 from wsnet.sweep.trainable import SweepContext, train_and_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
@@ -56,11 +57,17 @@ def sweep(folder: Path, workers: int = 1) -> Path:
     )
 
 
-def undisturbed(tmp_path: Path, workers: int = 1) -> Ran:
-    ran = train(sweep(tmp_path / "undisturbed", workers), tmp_path / "undisturbed")
+def undisturbed(folder: Path, workers: int = 1) -> Ran:
+    ran = train(sweep(folder, workers), folder)
     ends = {(status.status, status.epoch) for status in ran.statuses().values()}
     assert {("stopped", 2), ("finished", 4)} <= ends, "else there is too little to get wrong"
     return ran
+
+
+@pytest.fixture(scope="module")
+def expected(shared_ray: Session, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The sweep of one worker without a kill."""
+    return undisturbed(tmp_path_factory.mktemp("undisturbed"))
 
 
 def verdicts(ran: Ran) -> list[dict[str, Any]]:
@@ -74,11 +81,11 @@ def assert_the_same(ran: Ran, expected: Ran) -> None:
         assert records(ran.directory(trial_id)) == records(expected.directory(trial_id))
 
 
-@pytest.mark.usefixtures("shared_ray")
-def test_a_driver_killed_before_a_verdict_stops_the_same_trials_at_the_next_start(tmp_path: Path) -> None:
-    expected = undisturbed(tmp_path)
+def test_a_driver_killed_before_a_verdict_stops_the_same_trials_at_the_next_start(
+    expected: Ran, cluster: str, tmp_path: Path
+) -> None:
     path = sweep(tmp_path / "killed")
-    command = [sys.executable, "-c", DYING_DRIVER, str(path), "--storage", str(path.parent)]
+    command = [sys.executable, "-c", DYING_DRIVER, str(path), "--storage", str(path.parent), "--address", cluster]
     assert [v["verdict"] for v in verdicts(expected)] == ["continue", "continue", "continue", "stop", "stop"]
     # The second and the fourth verdict are cut off, and taken at the next start.
     for taken, status in ((1, -signal.SIGKILL), (3, -signal.SIGKILL), (5, 0)):
@@ -117,11 +124,9 @@ def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
     train_and_log(config["trial_id"], context, tell)
 
 
-@pytest.mark.usefixtures("shared_ray")
 def test_an_actor_killed_before_the_verdict_is_judged_at_that_rung(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    expected: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = undisturbed(tmp_path)
     monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
     assert_the_same(killed_once(tmp_path, expected), expected)
 
@@ -152,7 +157,7 @@ def _on_dying_workers(config: dict[str, Any], *, context: SweepContext) -> None:
 def test_workers_of_one_trial_wait_for_its_verdict_also_when_one_is_killed_before(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = undisturbed(tmp_path, workers=2)
+    expected = undisturbed(tmp_path / "undisturbed", workers=2)
     ends = zip(expected.trial_ids, expected.statuses().values(), strict=True)
     assert all(len(expected.directory(trial_id).records()) == status.epoch for trial_id, status in ends)
     monkeypatch.setattr("wsnet.sweep.run.train_on_workers", _on_dying_workers)

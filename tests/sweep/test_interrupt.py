@@ -10,25 +10,34 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep.tiny import alone, command, environment, records, until, write
+from tests.sweep.tiny import alone, command, environment, records, train, until, write, writers
 from wsnet.storage import Folder, TrialDirectory
+from wsnet.storage.trial_directory import Record
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 EPOCHS = 50
 """Enough to be caught in the middle."""
 
 
-def arguments(tmp_path: Path) -> list[str]:
-    path = write(tmp_path, train={"epochs": EPOCHS, "steps_per_epoch": 2}, grid={"optim.lr": [0.1, 0.05]})
-    return command(path, "--storage", tmp_path / "runs")
+def sweep_file(tmp_path: Path) -> Path:
+    return write(
+        tmp_path,
+        train={"epochs": EPOCHS, "steps_per_epoch": 2},
+        grid={"optim.lr": [0.1, 0.05]},
+        resources={"max_concurrent": 1},  # A second actor takes seconds to start and would do the same.
+    )
+
+
+def arguments(tmp_path: Path, *options: str) -> list[str]:
+    return command(sweep_file(tmp_path), "--storage", tmp_path / "runs", *options)
 
 
 @contextmanager
-def started(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
+def started(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
     """A sweep in a process group of its own, as a shell starts it."""
     process = subprocess.Popen(
-        arguments(tmp_path),
+        arguments(tmp_path, *options),
         env={**environment(), "WSNET_TEST_MARK": str(tmp_path)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -55,14 +64,26 @@ def under_way(tmp_path: Path, process: subprocess.Popen[str]) -> None:
     until(lambda: epochs(tmp_path) >= 10, process=process)
 
 
-def assert_whole(tmp_path: Path) -> None:
+Undisturbed = dict[str, list[Record]]
+
+
+@pytest.fixture(scope="module")
+def undisturbed() -> Undisturbed:
+    """Records of trials trained by `fit` alone, by trial: those of the first test that needs them."""
+    return {}
+
+
+def assert_whole(tmp_path: Path, undisturbed: Undisturbed) -> None:
     """Every trial is finished, with the records of an undisturbed run."""
-    directories = [TrialDirectory(Folder(folder)) for folder in trials(tmp_path).iterdir()]
-    assert len(directories) == 2
-    for directory in directories:
+    folders = list(trials(tmp_path).iterdir())
+    assert len(folders) == 2
+    for folder in folders:
+        directory = TrialDirectory(Folder(folder))
         status = directory.status()
         assert status is not None and (status.status, status.epoch) == ("finished", EPOCHS)
-        assert records(directory) == alone(directory, tmp_path)
+        if folder.name not in undisturbed:
+            undisturbed[folder.name] = alone(directory, tmp_path)
+        assert records(directory) == undisturbed[folder.name]
 
 
 def processes(mark: Path) -> list[int]:
@@ -77,54 +98,68 @@ def processes(mark: Path) -> list[int]:
     return found
 
 
-def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path) -> None:
+def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, cluster: str, undisturbed: Undisturbed) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
         process.kill()
         process.wait()
     # At once: actors of the dead driver may still be there, and the locks keep the new ones from their trials.
-    done = subprocess.run(arguments(tmp_path), env=environment(), capture_output=True, text=True, timeout=200)
+    goes_on = arguments(tmp_path, "--address", cluster)
+    done = subprocess.run(goes_on, env=environment(), capture_output=True, text=True, timeout=200)
     assert (done.returncode, done.stderr) == (0, "")
-    assert_whole(tmp_path)
+    assert_whole(tmp_path, undisturbed)
 
 
-@pytest.mark.parametrize(("sent", "whole_group"), [(signal.SIGINT, True), (signal.SIGTERM, False)])
-def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(
-    sent: signal.Signals, whole_group: bool, tmp_path: Path
-) -> None:
+SAID = "to go. To continue, run the same command: python run_sweep.py "
+
+
+def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(tmp_path: Path, undisturbed: Undisturbed) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
         assert len(processes(tmp_path)) > 3
-        os.killpg(process.pid, sent) if whole_group else process.send_signal(sent)
+        os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group.
         stdout, stderr = process.communicate(timeout=60)
     assert (process.returncode, stderr) == (130, "")
-    assert "Interrupted with " in stdout and "to go. To continue, run the same command: python run_sweep.py " in stdout
+    assert "Interrupted with " in stdout and SAID in stdout
     assert "Traceback" not in stdout
-    until(lambda: not processes(tmp_path), seconds=10)
-    if sent is signal.SIGINT:
-        done = subprocess.run(arguments(tmp_path), env=environment(), capture_output=True, text=True, timeout=200)
-        assert (done.returncode, done.stderr) == (0, "")
-        assert_whole(tmp_path)
+    until(lambda: not processes(tmp_path))
+    train(sweep_file(tmp_path), tmp_path / "runs")
+    assert_whole(tmp_path, undisturbed)
 
 
-def test_a_second_interrupt_ends_at_once_and_without_a_traceback(tmp_path: Path) -> None:
+def test_a_terminated_sweep_says_how_to_go_on_and_leaves_no_trial_running_on_its_cluster(
+    tmp_path: Path, cluster: str
+) -> None:
+    with started(tmp_path, "--address", cluster) as process:
+        under_way(tmp_path, process)
+        process.send_signal(signal.SIGTERM)
+        stdout, stderr = process.communicate(timeout=60)
+    assert (process.returncode, stderr) == (130, "")
+    assert "Interrupted with " in stdout and SAID in stdout
+    assert "Traceback" not in stdout
+    until(lambda: not processes(tmp_path) and not writers(trials(tmp_path)))
+
+
+def test_interrupts_after_the_first_change_nothing_print_no_traceback_and_leave_no_process(
+    tmp_path: Path,
+) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
-        for _ in range(3):
-            process.send_signal(signal.SIGINT)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
+            process.send_signal(number)
             time.sleep(0.3)
-        stdout, stderr = process.communicate(timeout=30)
+        stdout, stderr = process.communicate(timeout=60)
     assert process.returncode == 130
     assert "Interrupted" in stdout + stderr
     assert "Traceback" not in stdout + stderr
-    until(lambda: not processes(tmp_path), seconds=15)
+    until(lambda: not processes(tmp_path))
 
 
-def test_two_starts_at_once_share_the_work(tmp_path: Path) -> None:
-    with started(tmp_path) as one, started(tmp_path) as other:
+def test_two_starts_at_once_share_the_work(tmp_path: Path, cluster: str, undisturbed: Undisturbed) -> None:
+    with started(tmp_path, "--address", cluster) as one, started(tmp_path, "--address", cluster) as other:
         for process in (one, other):
             stdout, stderr = process.communicate(timeout=250)
             assert (process.returncode, stderr) == (0, ""), stdout
-    assert_whole(tmp_path)
+    assert_whole(tmp_path, undisturbed)
     for log in trials(tmp_path).glob("*/log.tsv"):
         assert log.read_text().count("\n") == 1 + EPOCHS, "an epoch was trained twice"

@@ -9,11 +9,9 @@ import pytest
 from PIL import Image
 
 from wsnet.config import ExecutionConfig, TrialConfig, read_sweep
-from wsnet.config.architectures import ModelConfig
 from wsnet.config.reading.own_files import with_files
 from wsnet.config.reading.select import smoke
 from wsnet.data import ImageSet, ImageSplits
-from wsnet.models import multiply_accumulates
 from wsnet.storage import Folder
 from wsnet.training import Trial, fit
 
@@ -24,13 +22,11 @@ EXECUTION = ExecutionConfig(device="cpu", threads=1)
 
 @cache
 def chosen() -> dict[str, TrialConfig]:
-    """By file and family: of each family the setting that costs least, and of each file without one of those too."""
-    costs: list[tuple[int, str, TrialConfig]] = []
+    """By file and family: of each family the setting that is least work, and of each file without one of those too."""
+    costs: list[tuple[float, str, TrialConfig]] = []
     for file in FILES:
         for setting in smoke(read_sweep(str(file)), images=IMAGES, steps=STEPS).settings:
-            config = setting.config
-            facts = config.data.facts
-            costs.append((work(config.model, facts.classes, facts.shape) * config.train.batch_size, file.stem, config))
+            costs.append((work(setting.config), file.stem, setting.config))
     costs.sort(key=lambda cost: cost[0])
     families = {config.model.name: (file, config) for _, file, config in reversed(costs)}
     files = {file: (file, config) for _, file, config in reversed(costs)}
@@ -38,9 +34,11 @@ def chosen() -> dict[str, TrialConfig]:
     return {f"{file}, {config.model.name}": config for file, config in (*families.values(), *least.values())}
 
 
-@cache
-def work(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
-    return multiply_accumulates(model, classes, shape)
+def work(config: TrialConfig) -> float:
+    """Greater for a greater network and more pixels. To count the operations would take longer than the trainings."""
+    options = config.model.model_dump().values()
+    sizes = [max(1, option) for option in options if isinstance(option, (int, float))]
+    return math.prod((*sizes, *config.data.facts.shape, config.train.batch_size))
 
 
 def in_memory(config: TrialConfig) -> Trial:

@@ -5,47 +5,56 @@ from pathlib import Path
 import pytest
 from ray.train import WorkerGroupError
 
-from tests.sweep.tiny import records, train, write
+from tests.sweep.tiny import Ran, alone, records, train, write
+from wsnet.config import read_sweep
+from wsnet.storage import Folder, TrialDirectory
+from wsnet.sweep.plan import make_plan
+from wsnet.sweep.ray_session import Session
 from wsnet.sweep.trainable import _message
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
-
+# Four downsamplings take an 8x8 digit to 1x1, where batch norm has nothing to normalize a single image with.
+FAILING = {"model": {"name": "resnet", "depth": 18, "stem": "imagenet"}, "train.batch_size": 2}
 GROUP = {"model.norm.name": "group", "model.norm.groups": 2}
+CASES = [FAILING, {**GROUP, "optim.lr": 0.05}, {**GROUP, "optim.lr": 0.02}]
 
 
-def test_more_trials_of_two_workers_than_fit_wait_and_compute_what_one_worker_computes(tmp_path: Path) -> None:
-    ran = {}
-    for workers in (1, 2):
-        (tmp_path / str(workers)).mkdir()
-        path = write(
-            tmp_path / str(workers),
-            cases=[GROUP],
-            grid={"optim.lr": [0.05, 0.02]},
-            resources={"workers": workers},
-        )
-        ran[workers] = train(path, tmp_path / str(workers))
-    assert "1 trial at a time, 2 workers of 1 CPU each" in ran[2].printed
-    assert ran[1].trial_ids == ran[2].trial_ids
-    for trial_id in ran[1].trial_ids:
-        one, two = (ran[workers].directory(trial_id) for workers in (1, 2))
-        assert two.status() == one.status()
-        for record, other in zip(records(one), records(two), strict=True):
+@pytest.fixture(scope="module")
+def ran(shared_ray: Session, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """A trial that fails and two that do not."""
+    folder = tmp_path_factory.mktemp("workers")
+    return train(write(folder, cases=CASES, resources={"workers": 2, "max_failures": 0}), folder)
+
+
+@pytest.mark.slow
+def test_more_trials_of_two_workers_than_fit_wait_and_compute_what_one_worker_computes(
+    ran: Ran, tmp_path: Path
+) -> None:
+    assert "1 trial at a time, 2 workers of 1 CPU each" in ran.printed
+    path = write(tmp_path, cases=CASES[1:])
+    of_one = make_plan(read_sweep(str(path), []), str(path), root=tmp_path)
+    assert [trial.entry.trial_id for trial in of_one.trials] == ran.trial_ids[1:]
+    for trial_id in ran.trial_ids[1:]:
+        two = ran.directory(trial_id)
+        for record, other in zip(alone(two, tmp_path), records(two), strict=True):
             # Sums in another order: a loss moves in its last digits, and an image of the 100 may change sides.
             assert other == pytest.approx(record, rel=1e-3, abs=1.01)
-    again = train(tmp_path / "2" / "tiny.yaml", tmp_path / "2")
-    assert again.touched() == ran[2].touched()
+        one = TrialDirectory(Folder(tmp_path / "alone" / trial_id))
+        assert two.status() == one.status()
 
 
-def test_a_trial_that_fails_on_its_workers_ends_no_other(tmp_path: Path) -> None:
-    # Four downsamplings take an 8x8 digit to 1x1, where batch norm has nothing to normalize a single image with.
-    resnet = {"model": {"name": "resnet", "depth": 18, "stem": "imagenet"}, "train.batch_size": 2}
-    path = write(tmp_path, cases=[resnet, GROUP], resources={"workers": 2, "max_failures": 0})
-    ran = train(path, tmp_path)
-    assert [status.status for status in ran.statuses().values()] == ["failed", "finished"]
+@pytest.mark.slow
+def test_a_trial_that_fails_on_its_workers_ends_no_other_and_what_is_done_is_done(ran: Ran, tmp_path: Path) -> None:
+    assert [status.status for status in ran.statuses().values()] == ["failed", "finished", "finished"]
     failed = ran.directory(ran.trial_ids[0])
     assert "two images per batch and worker" in failed.status().message  # type: ignore[union-attr]
     assert {"error.txt", "log.txt"} <= set(failed.folder.names())
     assert ran.outcome.progress.count("failed") == 1
+    # Without the failed trial there is nothing left to do.
+    assert ran.folder.local is not None
+    before = ran.touched()
+    path = write(ran.folder.local.parent, cases=CASES[1:], resources={"workers": 2})
+    assert "Every trial is done already." in train(path, ran.folder.local.parent).printed
+    assert ran.touched() == before
 
 
 def test_the_message_is_a_workers_own_where_the_leader_could_not_tell() -> None:

@@ -182,6 +182,7 @@ def test_importing_tracking_does_not_import_mlflow() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+@pytest.mark.slow
 def test_the_mirror_is_quiet_and_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
     code = f"""
 import os

@@ -31,6 +31,7 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
+@pytest.mark.slow
 def test_it_trains_as_fit_does_and_loads_neither_ray_nor_mlflow(done: Path, file: Path, tmp_path: Path) -> None:
     code = (
         "import sys; from wsnet.training.__main__ import main; "
@@ -142,6 +143,7 @@ def test_missing_images_are_no_traceback(file: Path, tmp_path: Path, capsys: pyt
     assert "mnist" in error and str(tmp_path / "nothing") in error
 
 
+@pytest.mark.slow
 def test_ctrl_c_exits_130_and_keeps_whole_epochs(file: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "wsnet.training", str(file), "--out", str(tmp_path / "out")]
     command += ["--set", "train.epochs=100000"]

@@ -24,6 +24,8 @@ from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Trial
 from wsnet.training.loop import Training
 
+pytestmark = pytest.mark.slow
+
 # 200 images in batches of 33: uneven shares. 68 images in batches of 67: one worker idles at the last.
 GROUP = {"model": {"norm": {"name": "group", "groups": 2}}, "train": {"epochs": 2, "batch_size": 33}}
 IDLE = {**GROUP, "data": {"limit": 68}, "train": {"epochs": 2, "batch_size": 67}}

@@ -49,6 +49,7 @@ def test_statistics_of_more_images_than_there_are_take_all_whole_micro_batches(t
     assert training.evaluate()["test"].loss == pytest.approx(record["test/loss"], rel=1e-6)
 
 
+@pytest.mark.slow
 def test_batch_norm_at_batch_size_1_is_evaluated_far_better_with_recomputed_statistics(tmp_path: Path) -> None:
     adam = {"name": "adam", "lr": 0.003, "schedule": {"name": "cosine"}}
     data = {"name": "digits", "validation": 300, "limit": None}

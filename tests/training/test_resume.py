@@ -61,6 +61,7 @@ class DyingFolder(Folder):
             raise Died
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "none"])
 def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, keep: str) -> None:
     train = {"epochs": 2, "steps_per_epoch": 2, "keep": keep}
@@ -83,6 +84,7 @@ def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, keep: str) -> None
     assert writes > 12
 
 
+@pytest.mark.slow
 def test_a_trial_killed_again_and_again_is_the_trial_run_straight_through(tmp_path: Path) -> None:
     of = config(train={"epochs": 6})
     draw = random.Random(os.getpid())
@@ -175,6 +177,7 @@ def test_tensorboard_has_every_step_once_after_a_crash(tmp_path: Path) -> None:
     assert not [thread for thread in threading.enumerate() if "event" in type(thread).__name__.lower()]
 
 
+@pytest.mark.slow
 def test_two_processes_with_one_directory_train_it_once(tmp_path: Path) -> None:
     of = spec(config(), tmp_path / "trial", pause=0.01)
     children = [start_child({**of, "reports": str(tmp_path / f"{name}.json")}) for name in "ab"]
