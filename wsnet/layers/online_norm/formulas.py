@@ -13,6 +13,7 @@ is where the pixels lie in it, 2 or 1. Each sample is normalized by the running 
 s = sqrt(var + eps), d = mean - m.
 """
 
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -165,7 +166,8 @@ def recurrence(coefficient: float | Tensor, added: Tensor, start: Tensor) -> Ten
     """x[0] = start, x[n+1] = coefficient[n] * x[n] + added[n]: all x, (N + 1, C)."""
     values = torch.cat([start[None], added])
     if isinstance(coefficient, float) and len(added) <= 256:  # Beyond, the matrix would be large.
-        powers = _powers if type(added) is Tensor else _powers.__wrapped__  # What is being traced must not be kept.
+        # What is traced must not be kept.
+        powers: Callable[..., Tensor] = _powers if type(added) is Tensor else _powers.__wrapped__
         return powers(coefficient, len(added), added.device) @ values
     factors = torch.zeros_like(added) + coefficient
     reach = 1  # By doubling (Hillis and Steele 1986): values[n] holds its last `reach` summands, and factors[n]
