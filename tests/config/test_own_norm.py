@@ -173,7 +173,7 @@ def test_nothing_is_imported_to_read_it(folder: Path) -> None:
 
 def test_the_schema_for_editors_takes_it(folder: Path) -> None:
     jsonschema = pytest.importorskip("jsonschema")
-    from wsnet.config.reading.schema import sweep_schema, trial_schema
+    from wsnet.config.reading.keys import sweep_schema, trial_schema
     from wsnet.config.reading.yaml_lines import YamlFile
 
     config = read(folder, {CASE: OWN}).settings[0].config

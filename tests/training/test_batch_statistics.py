@@ -7,7 +7,7 @@ import pytest
 from tests.training.trials import config
 from wsnet.config import TrialConfig
 from wsnet.training import TrialError
-from wsnet.training.batch_statistics import check_batch_statistics
+from wsnet.training.micro_batches import check_batch_statistics
 
 TWO_VIEWS = {"dual_cutout": {"size": 3}}
 

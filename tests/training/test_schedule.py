@@ -8,7 +8,7 @@ import torch
 from pydantic import TypeAdapter
 
 from wsnet.config.optim import ScheduleConfig
-from wsnet.training.schedule import learning_rate
+from wsnet.training.optimizer import learning_rate
 
 STEPS, EPOCHS = 5, 4
 

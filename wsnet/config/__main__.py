@@ -3,8 +3,7 @@
 import argparse
 import json
 
-from wsnet.config.reading.keys import dotted_keys
-from wsnet.config.reading.schema import sweep_schema, trial_schema
+from wsnet.config.reading.keys import dotted_keys, sweep_schema, trial_schema
 
 
 def main() -> None:

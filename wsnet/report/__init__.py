@@ -4,7 +4,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsnet.report.errors import ReportError
     from wsnet.report.read import read_directory, read_mlflow
     from wsnet.report.results import Header, Results
     from wsnet.report.terminal import print_table
@@ -21,9 +20,13 @@ __all__ = [
     "write_report",
 ]
 
+
+class ReportError(ValueError):
+    """A report that can not be made; the message is one line for a person."""
+
+
 _HOMES = {
     "Header": "results",
-    "ReportError": "errors",
     "Results": "results",
     "conclude": "write",
     "print_table": "terminal",

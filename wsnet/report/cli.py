@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsnet.report.errors import ReportError
+from wsnet.report import ReportError
 
 if TYPE_CHECKING:
     from wsnet.report.results import Results

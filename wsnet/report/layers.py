@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from statistics import median
 
-from wsnet.report.errors import ReportError
+from wsnet.report import ReportError
 from wsnet.report.results import axes_as_text
 from wsnet.report.text import label_text
 from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory

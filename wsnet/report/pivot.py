@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wsnet.config.sweep import SelectConfig
-from wsnet.report.errors import ReportError
+from wsnet.report import ReportError
 from wsnet.report.published import PublishedNumber, published_numbers
 from wsnet.report.results import Axes, Header, PlacedTrial, Results
 from wsnet.report.statistics import Summary, is_of_test, summarize, value_of

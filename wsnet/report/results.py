@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
 from wsnet.config.sweep import SelectConfig
-from wsnet.report.errors import ReportError
+from wsnet.report import ReportError
 from wsnet.storage import Manifest, Outcome, TrialEntry
 from wsnet.storage.trial_directory import LAYERS, TIME, Record
 

@@ -150,8 +150,7 @@ def _train(
     with console.status("reading images, building models"):
         from wsnet.storage import Folder
         from wsnet.sweep.plan import make_plan
-        from wsnet.sweep.revision import source_revision
-        from wsnet.sweep.run import run
+        from wsnet.sweep.run import run, source_revision
         from wsnet.tracking import Mirror, default_tracking_uri
 
         plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))

@@ -1,5 +1,6 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
+import subprocess
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,11 +18,11 @@ from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
-if TYPE_CHECKING:  # `scheduler` and `callback` import ray: they are needed only if there is something to train.
+if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
     from wsnet.sweep.scheduler import JournaledAsha
 
-__all__ = ["SweepOutcome", "run"]
+__all__ = ["SweepOutcome", "run", "source_revision"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -171,3 +172,19 @@ def _tuner(
             verbose=0,
         ),
     )
+
+
+def source_revision() -> str | None:
+    """Git revision of this code, with `+` behind it where files were changed since; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -17,14 +17,13 @@ from wsnet.distributed import data_parallel, exchange_gradients, gather_objects,
 from wsnet.layers import LayerRandomness, initialize_from_data, once_per_step
 from wsnet.models.torchvision_net import with_auxiliary
 from wsnet.storage.trial_directory import Record
-from wsnet.training.batch_statistics import check_batch_statistics
 from wsnet.training.checkpoint import Checkpoint, RunningEpoch
 from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.evaluation import Evaluation
 from wsnet.training.execution import autocast
 from wsnet.training.loss import Loss, averaged_views, parts
 from wsnet.training.meter import Measured, Meter
-from wsnet.training.micro_batches import plan_micro_batches
+from wsnet.training.micro_batches import check_batch_statistics, plan_micro_batches
 from wsnet.training.optimizer import Optimizer
 from wsnet.training.streams import Streams, average_buffers
 from wsnet.training.trial import Trial

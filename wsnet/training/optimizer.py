@@ -4,17 +4,27 @@ The learning rate comes from `optim.lr`, is scaled for the batch size (`scaled_o
 (`learning_rate`) from step to step.
 """
 
+import math
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from wsnet.config.optim import AdamConfig, AdamWConfig, LARSConfig, OptimConfig
+from wsnet.config.optim import (
+    AdamConfig,
+    AdamWConfig,
+    CosineConfig,
+    LARSConfig,
+    MultiStepConfig,
+    OneCycleConfig,
+    OptimConfig,
+    PolynomialConfig,
+    ScheduleConfig,
+)
 from wsnet.config.scaling import scaled_optim
 from wsnet.training.lars import LARS
-from wsnet.training.schedule import learning_rate
 
-__all__ = ["Optimizer", "build_optimizer"]
+__all__ = ["Optimizer", "build_optimizer", "learning_rate"]
 
 
 class Optimizer:
@@ -147,3 +157,51 @@ def _state_names(optimizer: torch.optim.Optimizer) -> set[str]:
     if isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
         return {"step", "exp_avg", "exp_avg_sq"}
     return {"momentum_buffer"}
+
+
+def learning_rate(schedule: ScheduleConfig, lr: float, *, step: int, steps_per_epoch: int, epochs: int) -> float:
+    """Learning rate of one optimizer step.
+
+    Args:
+        schedule: how the learning rate moves.
+        lr: learning rate before the schedule.
+        step: number of the step, from 0, over the whole training.
+        steps_per_epoch: steps in one epoch.
+        epochs: epochs in all.
+
+    Returns:
+        The scheduled rate, times the share of the warm-up that is done: (step + 1) / (warm-up steps) while that is
+        below 1 (Goyal et al. 2017, section 2.2, from nearly 0). One-cycle schedules have their own rise instead.
+    """
+    if isinstance(schedule, OneCycleConfig):
+        return _one_cycle(schedule, lr, step, steps_per_epoch * epochs)
+    warmup = schedule.warmup_epochs * steps_per_epoch
+    share = min(1.0, (step + 1) / warmup) if warmup > 0 else 1.0
+    return share * _scheduled(schedule, lr, step, steps_per_epoch, epochs)
+
+
+def _scheduled(schedule: ScheduleConfig, lr: float, step: int, steps_per_epoch: int, epochs: int) -> float:
+    epoch = step // steps_per_epoch
+    if isinstance(schedule, MultiStepConfig):
+        return float(lr * schedule.gamma ** sum(epoch >= milestone for milestone in schedule.milestones))
+    if isinstance(schedule, CosineConfig | PolynomialConfig):
+        done = epoch / epochs if schedule.per == "epoch" else step / (steps_per_epoch * epochs)
+        if isinstance(schedule, PolynomialConfig):
+            return schedule.final_lr + (lr - schedule.final_lr) * float((1 - done) ** schedule.power)
+        return schedule.final_lr + (lr - schedule.final_lr) * 0.5 * (1 + math.cos(math.pi * done))
+    return lr
+
+
+def _one_cycle(schedule: OneCycleConfig, lr: float, step: int, steps: int) -> float:
+    """The phases of torch's OneCycleLR: the peak is at step `pct_start * steps - 1`, the end at the last step."""
+    start, end = lr / schedule.div_factor, lr / schedule.div_factor / schedule.final_div_factor
+    peak = schedule.pct_start * steps - 1
+    if step <= peak:
+        return _between(schedule, start, lr, step / peak if peak else 1.0)
+    return _between(schedule, lr, end, (step - peak) / (steps - 1 - peak))
+
+
+def _between(schedule: OneCycleConfig, first: float, last: float, share: float) -> float:
+    if schedule.anneal == "linear":
+        return first + (last - first) * share
+    return last + (first - last) * 0.5 * (1 + math.cos(math.pi * share))

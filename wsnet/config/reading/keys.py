@@ -1,19 +1,30 @@
-"""The dotted keys that there are: of a trial, such as `model.norm.groups`, and of a sweep, such as `scheduler.eta`."""
+"""Every dotted key that a trial or a sweep can have, and the JSON schema of both files."""
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import Any
 
 from pydantic import BaseModel
 
 from wsnet.config.errors import did_you_mean
 from wsnet.config.own_class import is_own
+from wsnet.config.published import CASE
 from wsnet.config.reading.messages import variants
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["NOT_AN_AXIS", "OWN_OPTION", "TrialKeys", "covers", "dotted_keys", "sweep_keys"]
+__all__ = [
+    "NOT_AN_AXIS",
+    "OWN_OPTION",
+    "TrialKeys",
+    "covers",
+    "dotted_keys",
+    "sweep_keys",
+    "sweep_schema",
+    "trial_schema",
+]
 
 NOT_AN_AXIS = {"seed": "seeds are counted by the sweep's own 'seeds'"}
 """Keys of a trial that a sweep file can not set, and why."""
@@ -79,3 +90,44 @@ def _keys_of(model: type[BaseModel], prefix: str) -> dict[str, str]:
         for inner in variants(info.annotation):
             keys |= {k: text for k, text in _keys_of(inner, f"{key}.").items() if k not in keys}
     return keys
+
+
+_DIALECT = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+
+
+def trial_schema() -> dict[str, Any]:
+    """Schema of a trial file."""
+    return {**_DIALECT, **TrialConfig.model_json_schema()}
+
+
+def sweep_schema() -> dict[str, Any]:
+    """Schema of a sweep file. `base` is a trial's configuration of which cases and grid may supply any part."""
+    sweep, trial = SweepConfig.model_json_schema(), TrialConfig.model_json_schema()
+    of_trial = {name: _loosened(definition) for name, definition in trial.pop("$defs").items()}
+    base = _loosened(trial)
+    keys = [key for key in dotted_keys() if key not in NOT_AN_AXIS]
+    for key in NOT_AN_AXIS:
+        del base["properties"][key]
+    properties = sweep["properties"]
+    known = {"anyOf": [{"enum": keys}, {"pattern": f"^{OWN_OPTION.pattern}$"}]}
+    grid = {"propertyNames": known, "additionalProperties": {"type": ["array", "object"], "minItems": 1}}
+    properties["base"] = {**base, "title": "Base", "description": properties["base"]["description"]}
+    properties["grid"] |= grid
+    properties["cases"]["items"] = {
+        "type": "object",
+        "properties": {CASE: {"type": "string", "pattern": r"\S"}, "grid": {"type": "object", **grid}},
+        "propertyNames": {"anyOf": [*known["anyOf"], {"enum": [CASE, "grid"]}]},
+    }
+    return {**_DIALECT, **sweep, "$defs": {**of_trial, **sweep["$defs"]}}
+
+
+def _loosened(schema: Any) -> Any:
+    """A section that an override may complete: what it needs, even its name, is checked when the file is read."""
+    if isinstance(schema, list):
+        return [_loosened(part) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    loose = {key: _loosened(part) for key, part in schema.items() if key not in ("required", "discriminator", "oneOf")}
+    if "oneOf" in schema:
+        loose["anyOf"] = _loosened(schema["oneOf"])
+    return loose
