@@ -15,7 +15,7 @@ Its local response normalization has long been left out; with a norm, one follow
 from typing import Literal
 
 from wsnet.layers import Layers
-from wsnet.models.plain_network import PlainNetwork, Row, classifier
+from wsnet.models.vgg import PlainNetwork, Row, classifier
 
 __all__ = ["alexnet"]
 
