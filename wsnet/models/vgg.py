@@ -1,6 +1,16 @@
 """VGG (Simonyan & Zisserman 2015, arXiv:1409.1556, table 1), as torchvision lays it out, and its form for small images.
 
-Its network without shortcuts, layers in a row, is AlexNet's too.
+    stage   output (224x224)   11 (A)    13 (B)    16 (D)    19 (E)      each ends with a 2x2 max-pool
+    1       112x112            64 x1     64 x2     64 x2     64 x2
+    2       56x56              128 x1    128 x2    128 x2    128 x2
+    3       28x28              256 x2    256 x2    256 x3    256 x4
+    4       14x14              512 x2    512 x2    512 x3    512 x4
+    5       7x7                512 x2    512 x2    512 x3    512 x4
+    fc      1x1                4096, 4096, classes; for small images: classes
+
+All kernels are 3x3. The "VGG-like net of depth 15" of hysts/pytorch_image_classification is depth 16 for small images.
+
+The network without shortcuts that is built here, layers in a row, is AlexNet's too.
 """
 
 from typing import Literal
