@@ -125,12 +125,12 @@ class _OnlineNormalize(torch.autograd.Function):
         v: Tensor,
         *options: Any,
     ) -> Tensor:
-        ctx.state, ctx.options = (u, v), options
         if kernel.takes(x):
-            out, *saved = kernel.forward_operator(x, weight, bias, mean, variance, *options)
+            out, stats, zeta = kernel.forward_operator(x, weight, bias, mean, variance, *options)
         else:  # The compiler sees the torch operations themselves, and fuses them.
-            out, *saved = formulas.forward(x, weight, bias, mean, variance, Options(*options))
-        ctx.save_for_backward(x, weight, bias, *saved)
+            out, stats, zeta = formulas.forward(x, weight, bias, mean, variance, Options(*options))
+        ctx.save_for_backward(x, weight, bias, stats, zeta)
+        ctx.state, ctx.options = (u, v), options
         # What a Function gives may not be written to in place, as activations do, if it is a view; its data may.
         result: Tensor = out.data if type(out) is Tensor else out
         return result
@@ -138,11 +138,11 @@ class _OnlineNormalize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        x, weight, bias, *saved = ctx.saved_tensors
+        (x, weight, bias, stats, zeta), (u, v) = ctx.saved_tensors, ctx.state
         if kernel.takes(x):
-            found = kernel.backward_operator(grad, x, weight, bias, *saved, *ctx.state, *ctx.options)
+            found = kernel.backward_operator(grad, x, weight, bias, stats, zeta, u, v, *ctx.options)
         else:
-            found = formulas.backward(grad, x, weight, bias, *saved, *ctx.state, Options(*ctx.options))
+            found = formulas.backward(grad, x, weight, bias, stats, zeta, u, v, Options(*ctx.options))
         grad_in, grad_weight, grad_bias = found
         parameters = (None if weight is None else grad_weight), (None if bias is None else grad_bias)
         return grad_in, *parameters, *[None] * (4 + len(ctx.options))
