@@ -13,13 +13,13 @@ from wsnet.config.augment import AugmentConfig
 from wsnet.data.images import DataError, ImageFiles, ImageSplits
 from wsnet.data.loader import Batches
 
-__all__ = ["Row", "add_command", "contact_sheet", "describe", "shown_images"]
+__all__ = ["AugmentationRow", "add_command", "contact_sheet", "describe", "shown_images"]
 
-Row = tuple[str, AugmentConfig]
+AugmentationRow = tuple[str, AugmentConfig]
 """What a row of the sheet says, and what it shows."""
 
 
-def contact_sheet(images: ImageSplits, rows: list[Row], *, columns: int = 8, seed: int = 0) -> bytes:
+def contact_sheet(images: ImageSplits, rows: list[AugmentationRow], *, columns: int = 8, seed: int = 0) -> bytes:
     """Draw the same images under several augmentations.
 
     Args:

@@ -4,9 +4,10 @@ from typing import Literal
 
 from torch import nn
 
+from wsnet.config.architectures import ClassifierInit, ConvInit
 from wsnet.config.norm import NormConfig
 from wsnet.layers.convolution import Conv2d
-from wsnet.layers.initialize import ClassifierInit, ConvInit, draw_as, start_at_zero
+from wsnet.layers.initialize import draw_as, start_at_zero
 from wsnet.layers.norms import After, Before, Size, make_activation, make_norm
 from wsnet.layers.weights import NormalizedConv2d, StandardizedConv2d
 

@@ -1,22 +1,18 @@
 """Initial weights, which depend on the seed and the parameter's name alone."""
 
 import math
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Generator, Tensor, nn
 
+from wsnet.config.architectures import ClassifierInit, ConvInit
 from wsnet.config.seeding import derive_seed
 from wsnet.layers.own_norm import is_own
 from wsnet.layers.random_layers import LayerRandomness
 from wsnet.layers.weights import NormalizedConv2d, filter_norms
 
-__all__ = ["ClassifierInit", "ConvInit", "draw_as", "initialize", "start_at_zero"]
-
-ConvInit = Literal["fan_out", "fan_in", "uniform"]
-"""Initial weights of convolutions, see `initialize`."""
-ClassifierInit = Literal["uniform", "normal"]
-"""Initial weights of linear layers, see `initialize`."""
+__all__ = ["draw_as", "initialize", "start_at_zero"]
 
 
 @torch.no_grad()

@@ -14,7 +14,7 @@ __all__ = ["SETTING", "Cell", "Choice", "Label", "Pivot", "choose", "pivot"]
 Label = tuple[str | None, ...]
 """A row's values of the row keys, each as JSON text; None where its trials do not have the key."""
 
-Position = tuple[Label, str | None]
+CellKey = tuple[Label, str | None]
 """A cell's row and column."""
 
 SETTING = "setting_id"
@@ -81,7 +81,7 @@ class Pivot:
     added: tuple[str, ...]
     columns: tuple[str | None, ...]
     rows: tuple[Label, ...]
-    cells: dict[Position, Cell]
+    cells: dict[CellKey, Cell]
     missing: dict[str, int]
     not_started: int = 0
 
@@ -136,9 +136,9 @@ def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str,
 
 def _by_position(
     trials: Iterable[PlacedTrial], keys: tuple[str, ...], columns: str | None
-) -> dict[Position, list[PlacedTrial]]:
+) -> dict[CellKey, list[PlacedTrial]]:
     """Trials by their values of the keys and their column."""
-    groups: dict[Position, list[PlacedTrial]] = {}
+    groups: dict[CellKey, list[PlacedTrial]] = {}
     for trial in trials:
         label = tuple(trial.setting_id if key == SETTING else trial.axes[key] for key in keys)
         column = None if columns is None else trial.axes.get(columns)

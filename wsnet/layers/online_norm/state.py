@@ -156,14 +156,14 @@ def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor
 
 # ---- In a recomputation.
 
-Statistics = tuple[Tensor, Tensor]
+MeanAndVariance = tuple[Tensor, Tensor]
 
 
 class _Tape:
     """The running mean and variance that each call of each layer began from, in the order of the calls."""
 
     def __init__(self) -> None:
-        self.calls: dict[int, list[Statistics]] = {}
+        self.calls: dict[int, list[MeanAndVariance]] = {}
         self.number_of_next: dict[int, int] | None = None
         """By layer, while the segment is computed again; None the first time."""
 
@@ -197,7 +197,7 @@ def online_norm_checkpoint() -> tuple[AbstractContextManager[None], AbstractCont
     return _Segment(tape, again=False), _Segment(tape, again=True)
 
 
-def starting_statistics(layer: OnlineState) -> Statistics:
+def starting_statistics(layer: OnlineState) -> MeanAndVariance:
     """The running mean and variance that a forward in training begins from, and moves.
 
     They are the layer's own; but where a checkpointed segment is computed again, copies of those of the first time.
