@@ -8,9 +8,30 @@ from pydantic import AfterValidator, Field, model_validator
 from wsnet.config.augment import AugmentConfig
 from wsnet.config.base import Config, NonNegativeInt, PositiveInt, absolute, conflict
 from wsnet.config.datasets import IMAGE_SETS, DataError, SetFacts
-from wsnet.config.own_images import OWN_SETS, FoundConfig
 
-__all__ = ["AugmentConfig", "DataConfig"]
+__all__ = ["OWN_SETS", "AugmentConfig", "DataConfig", "FoundConfig"]
+
+OWN_SETS = ("folder", "parquet")
+"""Sets of which nothing is known before their files are looked at (`reading.own_files`)."""
+
+
+class FoundConfig(Config):
+    """What was found in the files of a set of one's own. Leave it out: it is then found anew."""
+
+    path: str
+    """Where it was found."""
+    train: PositiveInt
+    """Training images."""
+    test: PositiveInt
+    """Test images."""
+    classes: PositiveInt
+    """Classes."""
+    channels: PositiveInt
+    """Channels of the first training image: 1 (grey) or 3."""
+    height: PositiveInt
+    """Rows of the first training image."""
+    width: PositiveInt
+    """Columns of the first training image."""
 
 
 class DataConfig(Config):

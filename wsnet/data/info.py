@@ -7,10 +7,9 @@ from typing import Any, get_args
 import numpy as np
 from pydantic import ValidationError
 
-from wsnet.config.data import DataConfig
+from wsnet.config.data import OWN_SETS, DataConfig
 from wsnet.config.image_folder import find_layout
 from wsnet.config.image_table import find_tables
-from wsnet.config.own_images import OWN_SETS
 from wsnet.config.reading.messages import explain
 from wsnet.config.reading.own_files import data_config
 from wsnet.data.cache import cache_file, data_root

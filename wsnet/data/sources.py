@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from wsnet.config.data import DataConfig
+from wsnet.config.data import OWN_SETS, DataConfig
 from wsnet.config.datasets import SetFacts
-from wsnet.config.own_images import OWN_SETS
 from wsnet.data.images import DataError, ImageSet, WholeSet, checked_set
 from wsnet.data.official import archive_files, decode_official, download, official_files
 from wsnet.data.own_images import Stat, decode_own, own_files

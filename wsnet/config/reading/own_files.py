@@ -5,19 +5,22 @@ what was found here, and a configuration that was stored with it is read again w
 """
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import Any
 
-from wsnet.config.data import DataConfig
+from wsnet.config.data import OWN_SETS, DataConfig, FoundConfig
 from wsnet.config.datasets import DataError
 from wsnet.config.errors import did_you_mean
+from wsnet.config.image_folder import find_layout, images_in
+from wsnet.config.image_table import find_tables, first_image, label_count, opened
 from wsnet.config.own_class import FOUND, is_own
-from wsnet.config.own_images import OWN_SETS, look_up
 from wsnet.config.reading.located import COMMAND_LINE, Located
 
 __all__ = ["data_config", "resolve_paths", "with_files", "with_images", "with_source"]
 
+_GREY = ("1", "L", "LA")
 _NAME, _SOURCE, _IMAGES = ("model", "norm", "name"), ("model", "norm", "source_file"), ("data", "path")
 
 
@@ -83,7 +86,7 @@ def with_images(data: dict[str, Any]) -> dict[str, Any]:
     if _section(data, "found").get("path") == path:
         return data
     try:
-        return {**data, "found": look_up(data["name"], path)}
+        return {**data, "found": _look_up(data["name"], path)}
     except DataError as error:
         return {**data, "found": error}
 
@@ -97,6 +100,16 @@ def data_config(**options: Any) -> DataConfig:
     return DataConfig.model_validate(with_images(options))
 
 
+def _absolute(text: str, trial: Located, at: tuple[str, ...], folder: Path) -> str:
+    base = Path.cwd() if trial.spot(at).place == COMMAND_LINE else folder.absolute()
+    return str(base / os.path.expanduser(text))
+
+
+def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
+    section = data.get(name)
+    return section if isinstance(section, dict) else {}
+
+
 def _hash(file: Path) -> str | OSError:
     try:
         return hashlib.sha256(file.read_bytes()).hexdigest()
@@ -108,11 +121,58 @@ def _hash(file: Path) -> str | OSError:
         return OSError(f"can not be read: {error}")
 
 
-def _absolute(text: str, trial: Located, at: tuple[str, ...], folder: Path) -> str:
-    base = Path.cwd() if trial.spot(at).place == COMMAND_LINE else folder.absolute()
-    return str(base / os.path.expanduser(text))
+def _look_up(name: str, path: str) -> FoundConfig:
+    """Look at the files of a set: their names, and the first image's header. Decodes nothing.
+
+    Args:
+        name: `folder` or `parquet`.
+        path: the folder.
+
+    Raises:
+        DataError: naming the file or folder that is not as it should be.
+    """
+    root = Path(path)
+    try:
+        if name == "folder":
+            layout = find_layout(root)
+            counts, classes = layout.counts, len(layout.classes)
+            first = root / layout.splits[0] / layout.classes[0]
+            first = first / images_in(first)[0].name
+            shape = _shape(first.read_bytes(), str(first))
+        else:
+            train, test = find_tables(root)
+            counts, classes = (_rows(train), _rows(test)), label_count(train)
+            shape = _shape(first_image(train[0]), f"{train[0]}: row 0")
+    except OSError as error:
+        raise DataError(f"{root}: can not be read ({error})") from error
+    if not all(counts) or not classes:
+        raise DataError(f"{root}: must have training and test images, but has {counts[0]} and {counts[1]}")
+    channels, height, width = shape
+    return FoundConfig(
+        path=path,
+        train=counts[0],
+        test=counts[1],
+        classes=classes,
+        channels=channels,
+        height=height,
+        width=width,
+    )
 
 
-def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
-    section = data.get(name)
-    return section if isinstance(section, dict) else {}
+def _rows(paths: list[Path]) -> int:
+    rows = 0
+    for path in paths:
+        with opened(path) as file:
+            rows += file.metadata.num_rows
+    return rows
+
+
+def _shape(image: bytes, where: str) -> tuple[int, int, int]:
+    """(channels, height, width), read off an image's header."""
+    from PIL import Image
+
+    try:
+        with Image.open(io.BytesIO(image)) as opened_image:
+            return 1 if opened_image.mode in _GREY else 3, opened_image.height, opened_image.width
+    except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
+        raise DataError(f"{where}: not a decodable image ({error})") from error
