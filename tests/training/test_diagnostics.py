@@ -71,6 +71,7 @@ def test_not_a_bit_of_the_numbers_changes(measured: Path, tmp_path: Path, norm: 
     assert_unchanged(measured / norm["name"], tmp_path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
 def test_not_a_bit_changes_in_a_compiled_model_and_it_is_compiled_once(tmp_path: Path, precision: str) -> None:
     compiled = {"execution": {"compile": True}}
