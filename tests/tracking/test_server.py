@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.stores import new_store
 from tests.tracking.sweeps import write_sweep
 from wsnet.report import read_directory, read_mlflow
 from wsnet.report.write import trials_csv
@@ -35,20 +36,18 @@ def free_port() -> int:
 @contextmanager
 def server(folder: Path, port: int) -> Iterator["subprocess.Popen[bytes]"]:
     """An MLflow server that answers."""
+    store = new_store(Folder(folder / "server"))
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    command += [
-        "--backend-store-uri",
-        f"sqlite:///{folder}/server.db",
-        "--artifacts-destination",
-        str(folder / "store"),
-    ]
+    command += ["--backend-store-uri", store, "--artifacts-destination", str(folder / "artifacts")]
+    # Without the processes for jobs (of traces and evaluations), which take longer to start than the server.
+    lean = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
     with open(folder / "server.log", "ab") as log:
         process = subprocess.Popen(
             command,
             stdout=log,
             stderr=log,
             start_new_session=True,
-            env={**os.environ, "MLFLOW_DISABLE_TELEMETRY": "true"},
+            env={**os.environ, **lean},
         )
     try:
         for _ in range(600):
