@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -57,6 +58,13 @@ def light() -> Iterator[Run]:
     """For command lines that end before anything heavy is imported: what one of them imports, the next one shows."""
     with interpreter() as run:
         yield run
+
+
+@pytest.fixture
+def scratch() -> Iterator[Path]:
+    """For temporary files; sockets among them have to have shorter paths than `tmp_path` has."""
+    with TemporaryDirectory() as folder:
+        yield Path(folder)
 
 
 @pytest.fixture(scope="module")
@@ -162,10 +170,8 @@ def test_a_sweep_joins_a_running_cluster_and_its_results_lie_below_the_folder_it
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
 def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, scratch: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
     path = write(tmp_path, grid={"optim.lr": [0.05, 0.1]}, resources={"max_concurrent": 1})
     options = ("--storage", str(tmp_path / "runs"), "--set", "train.epochs=1")
     done = subprocess.run(
