@@ -14,7 +14,7 @@ from tests.sweep.tiny import alone, command, environment, records, train, until,
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 
-pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
 
 EPOCHS = 50
 """Enough to be caught in the middle."""
@@ -118,7 +118,7 @@ def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(tmp_path: 
         under_way(tmp_path, process)
         assert len(processes(tmp_path)) > 3
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group.
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stderr) == (130, "")
     assert "Interrupted with " in stdout and SAID in stdout
     assert "Traceback" not in stdout
@@ -133,7 +133,7 @@ def test_a_terminated_sweep_says_how_to_go_on_and_leaves_no_trial_running_on_its
     with started(tmp_path, "--address", cluster) as process:
         under_way(tmp_path, process)
         process.send_signal(signal.SIGTERM)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stderr) == (130, "")
     assert "Interrupted with " in stdout and SAID in stdout
     assert "Traceback" not in stdout
@@ -148,7 +148,7 @@ def test_interrupts_after_the_first_change_nothing_print_no_traceback_and_leave_
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGINT):
             process.send_signal(number)
             time.sleep(0.3)
-        stdout, stderr = process.communicate(timeout=60)
+        stdout, stderr = process.communicate(timeout=200)
     assert process.returncode == 130
     assert "Interrupted" in stdout + stderr
     assert "Traceback" not in stdout + stderr

@@ -101,7 +101,7 @@ def command(*arguments: str | Path) -> list[str]:
     return [sys.executable, str(ROOT / "run_sweep.py"), *map(str, arguments)]
 
 
-def until(condition: Callable[[], Any], *, seconds: float = 90.0, process: subprocess.Popen[str] | None = None) -> Any:
+def until(condition: Callable[[], Any], *, seconds: float = 200.0, process: subprocess.Popen[str] | None = None) -> Any:
     """Wait for a condition, and return what it returned."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
