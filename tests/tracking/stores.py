@@ -36,7 +36,7 @@ def mirrored_copy(path: Path) -> tuple[Folder, Manifest]:
 def mirror(folder: Folder, sweep: Manifest, revision: str | None = None) -> str:
     """Mirror a sweep until all of it is in the store in its folder; the store's URI."""
     uri = new_store(folder)
-    assert Mirror(folder, sweep, uri=uri, revision=revision).close(60) == []
+    assert Mirror(folder, sweep, uri=uri, revision=revision).close(240) == []
     return uri
 
 

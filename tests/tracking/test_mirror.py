@@ -152,7 +152,7 @@ def test_changes_come_up_while_the_sweep_runs(tmp_path: Path) -> None:
         thread.changed(entry.trial_id)
     train(folder, entry)
     thread.changed(entry.trial_id)
-    assert thread.close(60) == []
+    assert thread.close(240) == []
     assert thread.trouble is None
     client, runs = mirrored(folder, sweep)
     history = client.get_metric_history(runs[entry.trial_id].info.run_id, "train/loss")
@@ -164,7 +164,7 @@ def test_a_trial_that_can_not_be_read_keeps_no_other_from_mlflow(tmp_path: Path)
     broken = sweep.trials[4].trial_id
     trial_directory(folder, broken).folder.write("records.jsonl", b"not json\n")
     thread = Mirror(folder, sweep, uri=new_store(folder), revision=None)
-    assert thread.close(60) == [broken]
+    assert thread.close(240) == [broken]
     assert thread.trouble is not None
     assert thread.trouble.endswith("1 trial waits")
 
@@ -190,7 +190,7 @@ from pathlib import Path
 from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.tracking import Mirror, default_tracking_uri
 folder, sweep = write_sweep(Path({str(tmp_path)!r}), manifest(seeds=1))
-assert Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None).close(60) == []
+assert Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None).close(240) == []
 assert {{k: v for k, v in os.environ.items() if k.startswith("MLFLOW_HTTP")}} == {{}}, os.environ
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
@@ -223,7 +223,7 @@ def test_the_run_table_opens_with_the_axes_and_the_reported_metric() -> None:
     client, runs = mirrored(folder, sweep)
     experiment = client.get_experiment_by_name(sweep.name)
     thread = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
-    assert thread.close(60) == []
+    assert thread.close(240) == []
     page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey=wsnet"
     assert thread.page == page
     columns = json.loads(experiment.tags["mlflow.sharedViewState.wsnet"])["selectedColumns"]
@@ -248,5 +248,5 @@ def test_processes_that_create_the_database_at_once_all_can_use_it(tmp_path: Pat
     at = str(time.time() + 5)
     commands = [[sys.executable, "-c", _CREATE, uri, at] for _ in range(4)]
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
-    assert [process.communicate(timeout=120)[1] for process in processes] == [""] * 4
+    assert [process.communicate(timeout=240)[1] for process in processes] == [""] * 4
     assert [process.returncode for process in processes] == [0] * 4

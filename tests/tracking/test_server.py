@@ -131,7 +131,7 @@ def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_
     wait_until(lambda: again.trouble is not None)
     with server(tmp_path, port):
         wait_until(lambda: again.trouble is None)  # It finds the server by itself.
-        assert again.close(60) == []
+        assert again.close(240) == []
         with fail_fast():
             client = connect(uri)
             experiment = client.get_experiment_by_name(sweep.name)
@@ -157,7 +157,7 @@ def wait_for_runs(uri: str, name: str, at_least: int) -> None:
         wait_until(enough)
 
 
-def wait_until(holds: Callable[[], bool], seconds: float = 60) -> None:
+def wait_until(holds: Callable[[], bool], seconds: float = 120) -> None:
     """Wait until something holds."""
     end = time.perf_counter() + seconds
     while not holds():
