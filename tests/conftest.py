@@ -1,30 +1,34 @@
-"""Two processes run the tests, file by file; all tests that need Ray run in one of them, which starts with them."""
+"""Two processes run the tests, file by file; all files that need Ray run in one of them, which starts with them."""
 
 import os
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
-from xdist.scheduler import LoadGroupScheduling
+from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: more threads wait for each other.
 
 
-class _FilesAndGroups(LoadGroupScheduling):
-    """The tests of a file run in one process, where they share its fixtures; so do those of an `xdist_group`."""
+@cache
+def _needs_ray(file: Path) -> bool:
+    return "shared_ray" in file.read_text(encoding="utf-8") or "cluster: str" in file.read_text(encoding="utf-8")
+
+
+class _FilesAndRay(LoadScopeScheduling):
+    """The tests of a file run in one process, where they share its fixtures; so do all files that share a Ray."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return str(super()._split_scope(nodeid)).partition("::")[0]
+        file = nodeid.partition("::")[0]
+        return "ray" if _needs_ray(self.config.rootpath / file) else file
 
 
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesAndGroups:
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesAndRay:
     """Used instead of xdist's own schedulers."""
-    return _FilesAndGroups(config, log)
+    return _FilesAndRay(config, log)
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist adds the group to the name of a test after this.
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Put the tests that use Ray into one group, and first: they take longest."""
-    for item in items:
-        if "shared_ray" in getattr(item, "fixturenames", ()):
-            item.add_marker(pytest.mark.xdist_group("ray"))
-    items.sort(key=lambda item: item.get_closest_marker("xdist_group") is None)
+    """Put the tests that need Ray first: together they take longest."""
+    items.sort(key=lambda item: not _needs_ray(item.path))
