@@ -71,6 +71,24 @@ def test_every_folder_has_its_place_in_the_order() -> None:
     assert folders <= set(ORDER)
 
 
+def imported_modules(file: Path) -> Iterator[str]:
+    """Modules of wsnet that a file imports anywhere, as paths; a package stands for its `__init__`."""
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.module:
+            for path in (f"{node.module}.{alias.name}" for alias in node.names):
+                yield path if (ROOT / f"{path.replace('.', '/')}.py").exists() else node.module
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    files = [file for file in sorted(PACKAGE.rglob("*.py")) if file.name != "__init__.py"]
+    imports = {".".join(f.relative_to(ROOT).with_suffix("").parts): set(imported_modules(f)) for f in files}
+    while imports:
+        free = [name for name, others in imports.items() if not others & imports.keys() - {name}]
+        assert free, f"these are in a circle, or import one that is: {sorted(imports)}"
+        for name in free:
+            del imports[name]
+
+
 @pytest.fixture(scope="module")
 def loaded() -> dict[str, list[str]]:
     """What is loaded when a folder has been imported, after those above it in HEAVY: one process for all of them."""
