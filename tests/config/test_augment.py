@@ -21,7 +21,7 @@ def mistake(augment: str, name: str = "cifar10") -> str:
 def test_only_one_way_of_mixing(second: str) -> None:
     text = mistake(f"{{mixup: {{}}, {second}}}")
     assert text.startswith("s.yaml:3: base.data.augment.")
-    assert f"mixup and {second.partition(':')[0]} can not be combined; keep one of them" in text
+    assert f"mixup and {second.partition(':')[0]} cannot be combined; keep one of them" in text
 
 
 def test_crops_and_cutouts_are_not_doubled() -> None:

@@ -150,10 +150,10 @@ def break_folder(root: Path, what: str) -> None:
 @pytest.mark.parametrize(
     ("what", "place", "message"),
     [
-        ("empty", "train/dog", "a class must have images right in its folder"),
+        ("empty", "train/dog", "a class must have images directly in its folder"),
         ("nested", "train/dog", "but has none; it holds the folder 'inner'"),
         ("unknown", "test/dgo", "there is no class 'dgo' in"),
-        ("unsorted", "test", "must be sorted into a folder for each class, but 1 lie right in it, such as 0000.jpg"),
+        ("unsorted", "test", "must be sorted into a folder for each class, but 1 are directly in it, such as 0000.jpg"),
         ("both", "", "has both test/ and val/; keep one of them"),
         ("no test", "", "must have the folders train/ and test/ (or val/)"),
         ("damaged first", "train/cat/0000.jpg", "not a decodable image"),
@@ -175,7 +175,7 @@ def test_the_unsorted_validation_images_of_imagenet_come_with_two_ways_to_sort_t
         (tmp_path / "val" / f"ILSVRC2012_val_0000000{number}.JPEG").write_bytes(image_bytes(number))
     with pytest.raises(ValidationError) as caught:
         data_config(name="folder", path=str(tmp_path), stream=True)
-    for part in ("3 lie right in it", "valprep.sh", "ILSVRC2012_devkit_t12.tar.gz", "split='val'"):
+    for part in ("3 are directly in it", "valprep.sh", "ILSVRC2012_devkit_t12.tar.gz", "split='val'"):
         assert part in str(caught.value)
 
 

@@ -112,7 +112,7 @@ def test_mistakes_in_published_numbers_are_told() -> None:
         "s.yaml:12: report.published.match.model: no case has a label; give one to each, such as "
         "{case: ResNet-110, model.depth: 110}",
         "s.yaml:12: report.published.match.norm: unknown key 'model.norm.nam'; did you mean 'model.norm.name'?",
-        "s.yaml:12: report.published.where.dataset: stands in where and in match; keep one of them",
+        "s.yaml:12: report.published.where.dataset: is in both where and match; keep one of them",
         "s.yaml:12: report.published.where.sytem: unknown column; did you mean 'system'?",
     ]
     (said_of_value,) = mistakes_of({"seeds: 2": "report: {published: {where: {dataset: CIFAR-11}}}"})

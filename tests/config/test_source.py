@@ -44,7 +44,7 @@ def test_an_absent_file_names_its_neighbour(tmp_path: Path) -> None:
     (tmp_path / "digits.yaml").write_text(SWEEP)
     with pytest.raises(ConfigError, match=r"no such file; did you mean '.*digits\.yaml'\?"):
         read_sweep(str(tmp_path / "digit.yaml"))
-    with pytest.raises(ConfigError, match="can not be read"):
+    with pytest.raises(ConfigError, match="cannot be read"):
         read_sweep(str(tmp_path))
 
 

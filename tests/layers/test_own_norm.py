@@ -87,7 +87,7 @@ def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
     with pytest.raises(OwnNormError, match=r"mine\.py has changed since the trial was planned \(SHA-256 "):
         make_norm(before, 4, (2, 2))
     file.unlink()
-    with pytest.raises(OwnNormError, match=r"mine\.py can not be read: No such file"):
+    with pytest.raises(OwnNormError, match=r"mine\.py cannot be read: No such file"):
         make_norm(before, 4, (2, 2))
 
 

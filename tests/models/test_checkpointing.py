@@ -137,5 +137,5 @@ def test_compiling_it_is_refused() -> None:
         "train": {"epochs": 1, "batch_size": 8},
     }
     TrialConfig.model_validate(trial)
-    with pytest.raises(ValueError, match=r"model\.checkpointing can not be compiled yet"):
+    with pytest.raises(ValueError, match=r"model\.checkpointing cannot be compiled yet"):
         TrialConfig.model_validate({**trial, "execution": {"compile": True}})

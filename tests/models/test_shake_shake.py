@@ -109,7 +109,7 @@ def test_the_second_half_of_a_shortcut_sees_the_map_moved_by_a_pixel() -> None:
     ("options", "text"),
     [
         ({"depth": 27}, r"depth must be 6n \+ 2, but got depth=27; near it: 26"),
-        ({"forward": "even", "backward": "keep"}, "say that"),
+        ({"forward": "even", "backward": "keep"}, "use that"),
         ({"forward": "even", "backward": "even", "level": "batch"}, "level has no effect"),
     ],
 )

@@ -1,4 +1,4 @@
-"""What an experiment is: typed, frozen, strict. Knows no torch."""
+"""The definition of an experiment: typed, frozen, strict configuration classes. Does not import torch."""
 
 from wsnet.config.errors import ConfigError, Mistake
 from wsnet.config.identity import NUMERICS, canonical, setting_id, trial_id

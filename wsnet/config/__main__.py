@@ -1,4 +1,4 @@
-"""`python -m wsnet.config schema | keys`: what a sweep file may say, for editors and for people."""
+"""`python -m wsnet.config schema | keys`: what a sweep file may contain, as a JSON schema or a list."""
 
 import argparse
 import json
@@ -11,7 +11,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m wsnet.config", description=__doc__)
     what = parser.add_subparsers(dest="what", required=True)
     schema = what.add_parser("schema", help="print the JSON schema of sweep files")
-    schema.add_argument("--trial", action="store_true", help="of trial files instead")
+    schema.add_argument("--trial", action="store_true", help="print the schema of trial files instead")
     what.add_parser("keys", help="print every dotted key that cases, grids and --set may name")
     arguments = parser.parse_args()
     if arguments.what == "schema":

@@ -40,10 +40,10 @@ ClassifierInit = Literal["uniform", "normal"]
 
 @dataclass(frozen=True)
 class DepthRule:
-    """The depths, `step * n + others`, of a network for small images with n blocks in each of its three stages.
+    """The valid depths, `step * n + others`, of a network for small images with n blocks in each of its three stages.
 
     Attributes:
-        step: weighted layers that one more block in each stage adds.
+        step: weighted layers added by one more block in each stage.
         others: weighted layers outside the blocks.
     """
 
@@ -54,7 +54,7 @@ class DepthRule:
         return f"{self.step}n + {self.others}"
 
     def blocks(self, depth: int) -> int:
-        """n, the blocks in each stage.
+        """n, the number of blocks in each stage.
 
         Raises:
             ValueError: no whole number of blocks gives this depth.
@@ -65,18 +65,18 @@ class DepthRule:
         return n
 
     def near(self, depth: int) -> int | None:
-        """The nearest depth, where this one is none; None where it is."""
+        """The nearest valid depth; None if `depth` itself is valid."""
         n = (depth - self.others + self.step // 2) // self.step
         near = self.step * max(1, n) + self.others
         return None if near == depth else near
 
 
 RESIDUAL_DEPTH = {"basic": DepthRule(6, 2), "bottleneck": DepthRule(9, 2)}
-"""Residual networks for small images, by their kind of block (two or three layers): ResNet, ResNeXt, PyramidNet, ..."""
+"""Residual networks for small images, by type of block (two or three layers): ResNet, ResNeXt, PyramidNet, ..."""
 WIDE_DEPTH = DepthRule(6, 4)
 """Wide ResNet, which counts the convolutions of its three shortcuts."""
 DENSE_DEPTH = {True: DepthRule(6, 4), False: DepthRule(3, 4)}
-"""DenseNet for small images, with bottlenecks and without."""
+"""DenseNet for small images, by whether it has bottlenecks."""
 
 
 def _check_depth(depth: int, rule: DepthRule, examples: str, where: str = "") -> int:
@@ -93,19 +93,20 @@ def _depth_conflict(depth: int, rule: DepthRule, where: str, keys: tuple[str, ..
 
 
 class NetworkConfig(Config):
-    """What every architecture has: how activations are normalized, and how weights are reparametrized and begin."""
+    """Options of every architecture: how activations are normalized, weights reparametrized and weights initialized."""
 
     norm: NormConfig = BatchNormConfig(name="batch")
     """How activations are normalized."""
     weight: Literal["none", "standardized", "normalized"] = "none"
     """How each convolution's weights are reparametrized: not at all, standardized (Qiao et al. 2019), or normalized
-    (Salimans & Kingma 2016: a direction and a gain for each filter). The classifier's never are."""
+    (Salimans & Kingma 2016: a direction and a gain for each filter). The classifier's weights never are."""
     weight_init: Literal["plain", "data_dependent"] = "plain"
-    """How normalized weights begin: with the plain convolution's weights, or with a gain and a bias for each filter
-    that standardize what it gives for the first batch (Salimans & Kingma 2016, section 3). Only without a norm."""
+    """Initialization of normalized weights: as in a plain convolution, or with a gain and a bias for each filter that
+    standardize its output on the first batch (Salimans & Kingma 2016, section 3; only without a norm)."""
     residual_init: Literal["default", "zero"] = "default"
-    """Whether each residual branch begins at zero: its last norm's scale (Goyal et al. 2017), or without a norm its
-    last convolution's weights or gain (Zhang et al. 2019, Fixup). Deep residual nets without a norm need it."""
+    """`zero` makes each residual branch begin as zero: its last norm's scale (Goyal et al. 2017), or without a norm its
+    last convolution's weights or gain (Zhang et al. 2019, Fixup), are zero. Deep residual networks without a norm
+    need it."""
 
     init: ConvInit = "fan_out"
     """Initial weights of convolutions: normal with variance 2 / fan_out (He et al. 2015; the same as 2 / (k * k *
@@ -115,17 +116,17 @@ class NetworkConfig(Config):
     with standard deviation 0.01, biases 0."""
 
     pretrained: Annotated[bool | str, AfterValidator(absolute)] = False
-    """Weights to begin from instead: true for torchvision's (where it has this network), or the path of a file of
-    weights by the same names. A last linear layer for another number of classes is left out. The file's content is
-    part of a trial's identity, its path is not."""
+    """Weights to start from instead: true for torchvision's (where it has this network), or the path of a file of
+    weights with the same names. A last linear layer with a different number of classes is not loaded. The file's
+    content is part of a trial's identity, its path is not."""
     checkpointing: bool = False
-    """Keep only the input of each residual or dense block, and compute the block again in the backward pass: less
-    memory, a third more time, the same numbers. Not with execution.compile."""
+    """Activation checkpointing: keep only the input of each residual or dense block and recompute the block in the
+    backward pass. Less memory, a third more time, the same results. Not with execution.compile."""
 
     @model_validator(mode="after")
     def _pretrained_has_an_effect(self) -> Self:
         if self.pretrained and self.weight_init == "data_dependent":
-            text = "model.pretrained has no effect with weight_init 'data_dependent', which sets gains and biases anew"
+            text = "model.pretrained has no effect with weight_init 'data_dependent', which resets gains and biases"
             raise conflict((text, ("pretrained", "weight_init")))
         return self
 
@@ -145,11 +146,11 @@ class AlexNetConfig(NetworkConfig):
 
     name: Literal["alexnet"]
     layout: Literal["imagenet", "cifar"] = "imagenet"
-    """Paddings, pools and classifier (three linear layers or one) for large images, or for small ones."""
+    """Padding, pooling and classifier (three linear layers or one) for large images, or for small ones."""
     norm: NormConfig = NoNormConfig(name="none")
     """How activations are normalized."""
     init: ConvInit = "uniform"
-    """Initial weights of convolutions (as for every network; here torch's default, as in torchvision)."""
+    """Initial weights of convolutions (options as for every network; default here: torch's, as in torchvision)."""
 
 
 class VGGConfig(NetworkConfig):
@@ -157,23 +158,23 @@ class VGGConfig(NetworkConfig):
 
     name: Literal["vgg"]
     depth: Literal[11, 13, 16, 19]
-    """Number of weighted layers. The "VGG-like net of depth 15" of some code is 16 with the layout cifar."""
+    """Number of weighted layers. Some code's "VGG-like net of depth 15" is depth 16 with layout cifar here."""
     layout: Literal["imagenet", "cifar"] = "imagenet"
     """Classifier: three linear layers after an average pool to 7x7, or (for small images) one."""
     conv_bias: bool = True
-    """Whether convolutions have biases; published code has them before a norm too."""
+    """Whether convolutions have biases; published code has them even before a norm."""
     norm: NormConfig = NoNormConfig(name="none")
     """How activations are normalized."""
     classifier_init: ClassifierInit = "normal"
-    """Initial weights of the linear layers (as for every network; here normal with standard deviation 0.01)."""
+    """Initial weights of the linear layers (options as for every network; default here: normal)."""
 
 
 class ResidualConfig(NetworkConfig):
-    """What every residual network has."""
+    """Options of every residual network."""
 
     se_reduction: PositiveInt | None = None
-    """Squeeze-and-excitation (Hu et al. 2018) in each block, with so many times fewer features than channels inside
-    (16 in the paper); null is none."""
+    """Reduction ratio of the squeeze-and-excitation (Hu et al. 2018) in each block (16 in the paper); null for no
+    squeeze-and-excitation."""
 
 
 class ThreeStageConfig(ResidualConfig):
@@ -186,10 +187,10 @@ class ThreeStageConfig(ResidualConfig):
     width: PositiveInt = 16
     """Channels inside the blocks of the first stage; the second has twice, the third four times as many."""
     first_stage: Literal["expanded", "stem"] = "expanded"
-    """Channels that leave the first stage of bottlenecks: four times the stem's (He et al. 2016), or only the stem's
-    (hysts/pytorch_image_classification)."""
+    """Output channels of the first stage with bottlenecks: four times the stem's (He et al. 2016), or as many as the
+    stem's (hysts/pytorch_image_classification)."""
     shortcut: Literal["A", "B"] = "B"
-    """Where a stage changes size: A subsamples and pads with zeros, B is a strided 1x1 convolution and a norm."""
+    """Shortcut where sizes change: A subsamples and pads with zeros, B is a strided 1x1 convolution and a norm."""
 
     @field_validator("depth")
     @classmethod
@@ -203,7 +204,7 @@ class ThreeStageConfig(ResidualConfig):
     def _first_stage_has_an_effect(self) -> Self:
         if self.first_stage == "stem" and (self.block == "basic" or self.width % 4):
             text = (
-                "model.first_stage 'stem' needs block 'bottleneck' and a width that 4 divides, but got "
+                "model.first_stage 'stem' needs block 'bottleneck' and a width divisible by 4, but got "
                 f"block {self.block!r} and width {self.width}"
             )
             raise conflict((text, ("first_stage", "block", "width")))
@@ -258,18 +259,18 @@ class CifarResNeXtConfig(ResidualConfig):
 
 
 class PreActResNetConfig(ThreeStageConfig):
-    """The three-stage ResNet with norm and activation before the weights (He et al. 2016, arXiv:1603.05027)."""
+    """The three-stage ResNet with norm and activation before each convolution (He et al. 2016, arXiv:1603.05027)."""
 
     name: Literal["preact_resnet"]
     shortcut: Literal["A", "B"] = "B"
-    """Where a stage changes size: A subsamples and pads with zeros, B is a strided 1x1 convolution without a norm."""
+    """Shortcut where sizes change: A subsamples and pads with zeros, B is a strided 1x1 convolution without a norm."""
     preact_stage: Annotated[tuple[bool, bool, bool], as_tuple()] = (True, True, True)
-    """Whether the first block of each stage has its first norm and activation before the shortcut too."""
+    """Whether, in the first block of each stage, the first norm and activation also precede the shortcut."""
     remove_first_relu: bool = False
-    """Whether blocks begin with a norm without an activation (Han et al. 2017, PyramidNet), except where
-    `preact_stage` has it before the shortcut."""
+    """Whether blocks begin with a norm but no activation (Han et al. 2017, PyramidNet), except where `preact_stage`
+    puts the activation before the shortcut."""
     add_last_norm: bool = False
-    """Whether each block's last convolution is followed by a norm (as there; hysts' `add_last_bn`)."""
+    """Whether each block's last convolution is followed by a norm (as in PyramidNet; hysts' `add_last_bn`)."""
 
 
 class WRNConfig(NetworkConfig):
@@ -277,13 +278,13 @@ class WRNConfig(NetworkConfig):
 
     name: Literal["wrn"]
     depth: int = 28
-    """Number of convolutions, 6n + 4, those of the three shortcuts included."""
+    """Number of convolutions, 6n + 4, including those of the three shortcuts."""
     widening: PositiveInt = 10
-    """k: how many times as many channels as ResNet has."""
+    """k: number of channels as a multiple of ResNet's."""
     dropout: Fraction = 0.0
     """Probability of dropping an element before each block's second convolution."""
     init: ConvInit = "fan_in"
-    """Initial weights of convolutions (as for every network; here fan_in, as in the authors' code)."""
+    """Initial weights of convolutions (options as for every network; default here: fan_in, as in the authors' code)."""
 
     @field_validator("depth")
     @classmethod
@@ -293,18 +294,18 @@ class WRNConfig(NetworkConfig):
 
 class _DenseNetConfig(NetworkConfig):
     dropout: Fraction = 0.0
-    """Probability of dropout after each convolution but the first (section 4.2: 0.2 on CIFAR without augmentation)."""
+    """Dropout probability after each convolution except the first (section 4.2: 0.2 on CIFAR without augmentation)."""
 
     @model_validator(mode="after")
     def _residual_init_has_an_effect(self) -> Self:
         if self.residual_init != "default":
-            text = f"model.residual_init has no effect in a DenseNet, which adds nothing up; got {self.residual_init!r}"
+            text = f"model.residual_init has no effect in DenseNets (no residual branches); got {self.residual_init!r}"
             raise conflict((text, ("residual_init", "name")))
         return self
 
 
 class CifarDenseNetConfig(_DenseNetConfig):
-    """DenseNet for small images in three dense blocks (Huang et al. 2017); as it stands, DenseNet-BC."""
+    """DenseNet for small images in three dense blocks (Huang et al. 2017); by default DenseNet-BC."""
 
     name: Literal["cifar_densenet"]
     depth: PositiveInt
@@ -314,11 +315,11 @@ class CifarDenseNetConfig(_DenseNetConfig):
     bottleneck: bool = True
     """Whether a 1x1 convolution to four times the growth rate comes before each 3x3 (the B of BC)."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5
-    """Share of the channels that a transition leaves (the C of BC); 1 for the plain DenseNet."""
+    """Fraction of the channels that a transition keeps (the C of BC); 1 for the plain DenseNet."""
 
     stem_width: PositiveInt | None = None
-    """Channels of the first convolution, where they are not the paper's: twice the growth rate with bottlenecks, 16
-    without. (One published implementation has twice the growth rate always.)"""
+    """Channels of the first convolution. Unset, as in the paper: twice the growth rate with bottlenecks, 16 without.
+    (One published implementation always has twice the growth rate.)"""
 
     @model_validator(mode="after")
     def _depth_fills_three_blocks(self) -> Self:
@@ -344,12 +345,12 @@ class PyramidNetConfig(NetworkConfig):
     alpha: Positive
     """Channels added over all blocks together (48, 84, 200, 240, 270)."""
     block: Literal["basic", "bottleneck"] = "basic"
-    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times as many channels outside as inside."""
+    """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times as many output channels as inner ones."""
     width: PositiveInt = 16
     """Channels that the widening starts from."""
     stem_width: PositiveInt | None = None
-    """Channels of the first convolution, where they are not `width`. (One published implementation has 4 * width
-    with bottlenecks.)"""
+    """Channels of the first convolution; unset: `width`. (One published implementation has 4 * width with
+    bottlenecks.)"""
 
     @model_validator(mode="after")
     def _depth_fills_three_stages(self) -> Self:
@@ -358,7 +359,7 @@ class PyramidNetConfig(NetworkConfig):
 
 
 class ShakeShakeConfig(NetworkConfig):
-    """Shake-shake (Gastaldi 2017): residual blocks with two branches, mixed at random. As it stands, S-S-I."""
+    """Shake-shake (Gastaldi 2017): residual blocks with two branches, mixed at random. By default S-S-I."""
 
     name: Literal["shake_shake"]
     depth: PositiveInt = 26
@@ -368,11 +369,11 @@ class ShakeShakeConfig(NetworkConfig):
     stem_width: PositiveInt = 16
     """Channels of the first convolution. (One published implementation has as many as the first stage.)"""
     forward: Literal["shake", "even"] = "shake"
-    """Share of the first branch in the forward pass: drawn from 0 to 1, or one half."""
+    """Weight of the first branch in the forward pass: drawn between 0 and 1, or one half."""
     backward: Literal["shake", "even", "keep"] = "shake"
-    """The same in the backward pass: drawn anew, one half, or as in the forward pass."""
+    """The first branch's weight in the backward pass: drawn again, one half, or as in the forward pass."""
     level: Literal["image", "batch"] = "image"
-    """Whether each image has its own share, or the batch has one."""
+    """Whether each image has its own weight, or the whole batch shares one."""
 
     @model_validator(mode="after")
     def _depth_fills_three_stages(self) -> Self:
@@ -383,7 +384,7 @@ class ShakeShakeConfig(NetworkConfig):
     def _options_have_an_effect(self) -> Self:
         found: list[tuple[str, tuple[str, ...]]] = []
         if self.forward == "even" and self.backward == "keep":
-            found.append(("backward 'keep' with forward 'even' is backward 'even'; say that", ("backward", "forward")))
+            found.append(("backward 'keep' with forward 'even' is backward 'even'; use that", ("backward", "forward")))
         if (self.forward, self.backward) == ("even", "even") and self.level != "image":
             text = "level has no effect where nothing is drawn (forward 'even', backward 'even'); leave it out"
             found.append((text, ("level", "forward", "backward")))
@@ -400,7 +401,7 @@ class TorchvisionConfig(NetworkConfig):
 
     name: Literal["torchvision"]
     architecture: Annotated[str, Field(pattern=r"^[a-z0-9_]+$")]
-    """Its name in torchvision.models, such as squeezenet1_0, inception_v3 (299x299), mobilenet_v2."""
+    """The network's name in torchvision.models, such as squeezenet1_0, inception_v3 (299x299), mobilenet_v2."""
 
     @model_validator(mode="after")
     def _layers_are_its_own(self) -> Self:
@@ -408,7 +409,7 @@ class TorchvisionConfig(NetworkConfig):
         found = [
             (
                 f"model.{key} has no effect on torchvision's networks, which have their own layers; leave it out, "
-                "or take the architecture from here (python -m wsnet.models lists them)",
+                "or use one of wsnet's own networks (python -m wsnet.models lists them)",
                 (key, "name"),
             )
             for key in _THEIR_OWN

@@ -35,29 +35,29 @@ Per = Literal["batch", "image"]
 
 
 class RandomResizedCropConfig(Config):
-    """A crop of random area and aspect, resized (Szegedy et al. 2015; as torchvision's, bilinear with antialiasing)."""
+    """A resized crop of random area and aspect ratio (Szegedy et al. 2015; bilinear, antialiased as in torchvision)."""
 
     scale: AreaRange = (0.08, 1.0)
-    """Least and greatest area of the crop, as a share of the image's."""
+    """Smallest and largest area of the crop, as a fraction of the image's."""
     ratio: Ratios = (3 / 4, 4 / 3)
-    """Least and greatest ratio of its width to its height, uniform on a log scale."""
+    """Smallest and largest ratio of its width to its height, drawn uniformly on a log scale."""
     size: PositiveInt | None = None
-    """Pixels of a side after resizing (unset: the image's own size)."""
+    """Side length in pixels after resizing (unset: the image's own size)."""
 
 
 class ColorJitterConfig(Config):
-    """Brightness, contrast, saturation and hue at random, one after the other in random order (as torchvision's)."""
+    """Random changes of brightness, contrast, saturation and hue, in random order (as in torchvision)."""
 
     brightness: NonNegative = 0.0
-    """The factor is uniform in 1 - brightness (at least 0) to 1 + brightness."""
+    """The factor is drawn uniformly from 1 - brightness (at least 0) to 1 + brightness."""
     contrast: NonNegative = 0.0
     """Likewise, around the image's mean grey."""
     saturation: NonNegative = 0.0
     """Likewise, around each pixel's grey."""
     hue: Annotated[float, Field(ge=0, le=0.5, allow_inf_nan=False)] = 0.0
-    """The hue moves by -hue to hue turns of the colour circle."""
+    """The hue shifts by -hue to hue turns of the colour wheel."""
     probability: Probability = 1.0
-    """Share of the images that are changed at all."""
+    """Probability that an image is changed at all."""
 
     @model_validator(mode="after")
     def _something_is_changed(self) -> "ColorJitterConfig":
@@ -68,34 +68,34 @@ class ColorJitterConfig(Config):
 
 
 class CutoutConfig(Config):
-    """A square of zeros, which are the mean colour after normalization (DeVries & Taylor 2017)."""
+    """A square of zeros, the mean colour of normalized images (DeVries & Taylor 2017)."""
 
     size: PositiveInt
-    """Pixels of a side."""
+    """Side length of the square in pixels."""
     probability: Probability = 1.0
-    """Share of the images that are changed."""
+    """Probability that an image is changed."""
     overhang: bool = True
-    """The centre is anywhere in the image, so that the square may hang over the edge; false keeps it inside."""
+    """Draw the centre anywhere in the image, so that the square may extend beyond it; false keeps the square inside."""
 
 
 class RandomErasingConfig(Config):
-    """A rectangle of random area and aspect, filled after normalization (Zhong et al. 2020, algorithm 1)."""
+    """A rectangle of random area and aspect ratio, filled after normalization (Zhong et al. 2020, algorithm 1)."""
 
     probability: Probability = 0.5
-    """Share of the images that are changed."""
+    """Probability that an image is changed."""
     area: AreaRange = (0.02, 0.4)
-    """Least and greatest area of the rectangle, as a share of the image's."""
+    """Smallest and largest area of the rectangle, as a fraction of the image's."""
     aspect: Ratios = (0.3, 1 / 0.3)
-    """Least and greatest ratio of its height to its width."""
+    """Smallest and largest ratio of its height to its width."""
     log_aspect: bool = False
-    """Draw the aspect uniformly on a log scale, as torchvision does, not on a linear one, as the paper does."""
+    """Draw the aspect ratio uniformly on a log scale, as torchvision does, instead of a linear one, as in the paper."""
     value: Literal["one", "per_pixel"] | Annotated[float, Field(allow_inf_nan=False)] = "one"
-    """What fills it: `one` random value in 0 to 1 for all its pixels, standard normal ones `per_pixel` and channel, or
+    """Fill: `one` random value from 0 to 1 for the whole rectangle, standard normal values `per_pixel` and channel, or
     this number."""
 
 
 class MixupConfig(Config):
-    """Each image with another of its batch, lambda to 1 - lambda (Zhang et al. 2018)."""
+    """Mix each image with another of its batch, weighted lambda and 1 - lambda (Zhang et al. 2018)."""
 
     alpha: Positive = 1.0
     """lambda is drawn from Beta(alpha, alpha)."""
@@ -104,12 +104,12 @@ class MixupConfig(Config):
 
 
 class CutMixConfig(Config):
-    """A rectangle of each image is another one's (Yun et al. 2019)."""
+    """Replace a rectangle of each image by that of another (Yun et al. 2019)."""
 
     alpha: Positive = 1.0
-    """The rectangle's area is 1 - lambda, with lambda from Beta(alpha, alpha), before it is cut at the edge."""
+    """The rectangle's share of the area, before clipping at the edge, is 1 - lambda, lambda from Beta(alpha, alpha)."""
     probability: Probability = 1.0
-    """Share of the batches (or images) that are mixed: 1 on ImageNet and 0.5 on CIFAR in the paper."""
+    """Probability that a batch (or image) is mixed: 1 on ImageNet and 0.5 on CIFAR in the paper."""
     per: Per = "batch"
     """One rectangle for a whole batch, as published, or one for each image."""
 
@@ -118,25 +118,25 @@ class RicapConfig(Config):
     """Four crops of four images, patched together (Takahashi et al. 2018)."""
 
     beta: Positive = 0.3
-    """Where the patches meet is drawn from Beta(beta, beta), across and down."""
+    """The point where the patches meet is drawn from Beta(beta, beta) in each direction."""
     per: Per = "batch"
     """One meeting point for a whole batch, as published, or one for each image."""
 
 
 class DualCutoutConfig(Config):
-    """Two cutouts of each image in one batch, whose logits are to agree. Twice the images, twice the time."""
+    """Two cutouts of each image in one batch, with a penalty on differing logits. Twice the images, twice the time."""
 
     size: PositiveInt
-    """Pixels of a side of the squares."""
+    """Side length of the squares in pixels."""
     alpha: NonNegative = 0.1
     """Weight of the mean squared difference of the two views' logits in the loss."""
 
 
 class AugmentConfig(Config):
-    """Random changes to every training image, drawn anew in every epoch."""
+    """Random changes to every training image, drawn again in every epoch."""
 
     crop_padding: NonNegativeInt = 0
-    """Pad each side by so many black pixels, then crop back to the image's size at a random place; 0 is off."""
+    """Pad each side by this many black pixels, then crop back to the image's size at a random place; 0 is off."""
 
     random_resized_crop: RandomResizedCropConfig | None = None
     """Crop a random part and resize it."""
@@ -160,22 +160,22 @@ class AugmentConfig(Config):
     """Mix pairs of images and of labels. At most one of mixup, cutmix, ricap and dual_cutout."""
 
     cutmix: CutMixConfig | None = None
-    """Put a part of another image into each image, and of its label."""
+    """Paste part of another image into each image, and mix their labels accordingly."""
 
     ricap: RicapConfig | None = None
-    """Patch each image together from four, and its label."""
+    """Patch each image together from four, and mix their labels accordingly."""
 
     dual_cutout: DualCutoutConfig | None = None
-    """Train on two cutouts of each image that are to agree."""
+    """Train on two cutouts of each image, with a penalty on differing logits."""
 
     @model_validator(mode="after")
     def _can_be_combined(self) -> "AugmentConfig":
         found: list[_Found] = []
         mixing = [name for name in ("mixup", "cutmix", "ricap", "dual_cutout") if getattr(self, name) is not None]
         if len(mixing) > 1:
-            found.append((f"{' and '.join(mixing)} can not be combined; keep one of them", tuple(reversed(mixing))))
+            found.append((f"{' and '.join(mixing)} cannot be combined; keep one of them", tuple(reversed(mixing))))
         if self.dual_cutout is not None and self.cutout is not None:
-            found.append(("dual_cutout has its own cutouts; leave cutout out", ("cutout", "dual_cutout")))
+            found.append(("dual_cutout has its own cutouts; leave out cutout", ("cutout", "dual_cutout")))
         if self.random_resized_crop is not None and self.crop_padding:
             text = f"crop_padding={self.crop_padding} and random_resized_crop both crop; keep one of them"
             found.append((text, ("crop_padding", "random_resized_crop")))
@@ -194,7 +194,7 @@ class AugmentConfig(Config):
         return 1 if self.dual_cutout is None else 2
 
     def misfits(self, channels: int, height: int, width: int) -> list[_Found]:
-        """What has no effect on images of this shape, or is impossible: text and keys, as `conflict` takes them."""
+        """Options that images of this shape make ineffective or impossible: text and keys, as `conflict` takes them."""
         found: list[_Found] = []
         if channels == 1 and self.greyscale:
             found.append(("greyscale has no effect on images of one channel", ("greyscale",)))

@@ -31,16 +31,16 @@ def as_tuple() -> Any:
 
 
 def absolute(value: Any) -> Any:
-    """A path made absolute, since a worker on the same machine may run in another folder; all else stays."""
+    """A path made absolute, since a worker on the same machine may run in another folder; other values unchanged."""
     return str(Path(value).expanduser().absolute()) if isinstance(value, str) else value
 
 
 def conflict(*found: tuple[str, tuple[str, ...]]) -> PydanticCustomError:
-    """What a validator over several fields raises.
+    """The error that a validator over several fields raises.
 
     Args:
-        *found: text, and the dotted keys that conflict, below the class that raises: first the one to change. The
-            mistake is shown at the first of them that an override sets, or else at the first.
+        *found: message, and the dotted keys that conflict, relative to the class that raises; the first is the one to
+            change. The mistake is shown at the first key that an override sets, otherwise at the first key.
     """
     texts = "; ".join(text for text, _ in found)
     return PydanticCustomError("conflict", "{texts}", {"texts": texts, "found": list(found)})
@@ -49,7 +49,7 @@ def conflict(*found: tuple[str, tuple[str, ...]]) -> PydanticCustomError:
 class Config(BaseModel):
     """A section of a configuration file.
 
-    The docstring under each field is its documentation: it goes into the JSON schema, and so into editors.
+    The docstring under each field is its documentation: it goes into the JSON schema, and from there into editors.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, use_attribute_docstrings=True)

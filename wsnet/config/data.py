@@ -12,14 +12,14 @@ from wsnet.config.datasets import IMAGE_SETS, DataError, SetFacts
 __all__ = ["OWN_SETS", "AugmentConfig", "DataConfig", "FoundConfig"]
 
 OWN_SETS = ("folder", "parquet")
-"""Sets of which nothing is known before their files are looked at (`reading.own_files`)."""
+"""Sets about which nothing is known until their files are inspected (`reading.own_files`)."""
 
 
 class FoundConfig(Config):
-    """What was found in the files of a set of one's own. Leave it out: it is then found anew."""
+    """What was found in the files of your own image set. Leave it out of your files: reading fills it in."""
 
     path: str
-    """Where it was found."""
+    """The folder that was inspected."""
     train: PositiveInt
     """Training images."""
     test: PositiveInt
@@ -39,47 +39,47 @@ class DataConfig(Config):
 
     name: Literal["digits", "cifar10", "cifar100", "mnist", "fashion_mnist", "imagenet", "folder", "parquet"]
     """The image set. `digits` comes with scikit-learn; `folder` (train/<class>/*.jpg and test/ or val/) and `parquet`
-    (train.parquet and test.parquet in the Hugging Face layout) are of one's own; the others are in the data folder."""
+    (train.parquet and test.parquet in the Hugging Face layout) are your own; the others are in the data folder."""
 
     path: Annotated[str | None, AfterValidator(absolute)] = None
-    """Folder of a set of one's own, or of `imagenet` (unset: imagenet/ in the data folder). A relative path is relative
-    to the file that says it, and on the command line to the working directory."""
+    """Folder of your own images, or of `imagenet` (unset: imagenet/ in the data folder). A relative path is relative to
+    the file that contains it; on the command line, to the working directory."""
 
     size: PositiveInt | None = None
-    """Pixels of a side of the images of `folder`, `parquet` and `imagenet`. The shorter side is resized to it
-    (bilinear, antialiased) and the middle cut out; unset, all images must be of the first training image's size. Of a
-    streamed set, the random crops are resized to it; unset, to 224."""
+    """Side length in pixels of the images of `folder`, `parquet` and `imagenet`. The shorter side is resized to it
+    (bilinear, antialiased) and the centre cropped; unset, all images must have the first training image's size. In a
+    streamed set, the random crops are resized to it, or to 224 if unset."""
 
     channels: Literal[1, 3] | None = None
-    """1 makes the images of `folder` and `parquet` grey, 3 coloured (unset: as the first training image)."""
+    """1 converts the images of `folder` and `parquet` to grey, 3 to colour (unset: as in the first training image)."""
 
     stream: bool = False
-    """Read and decode the files of a `folder` anew in every epoch, with a random resized crop, for a set that does not
-    fit into memory. `imagenet` always does."""
+    """Read and decode the files of a `folder` again in every epoch, with a random resized crop, for a set that does not
+    fit into memory. `imagenet` is always streamed."""
 
     validation: NonNegativeInt = 0
-    """Images carved out of the training set for validation: stratified, with a split that never changes."""
+    """Training images held out for validation: stratified, and always the same ones."""
 
     limit: PositiveInt | None = Field(default=None)
-    """Use at most so many training, validation and test images each, stratified; for a quick look, not for results."""
+    """Use at most this many training, validation and test images each, stratified; for a quick look only."""
 
     augment: AugmentConfig = AugmentConfig()
     """Augmentation of the training images."""
 
     workers: NonNegativeInt = 0
-    """Processes that prepare batches; 0 prepares them in the training process. The numbers are the same."""
+    """Processes that prepare batches; 0 prepares them in the training process. The results are the same."""
 
     found: FoundConfig | None = None
-    """What was found in the files of a set of one's own."""
+    """What was found in the files of your own image set."""
 
     @property
     def streams(self) -> bool:
-        """Whether the images are read and decoded anew in every epoch."""
+        """Whether the images are read and decoded again in every epoch."""
         return self.stream or self.name == "imagenet"
 
     @property
     def facts(self) -> SetFacts:
-        """What is known of the set before it is decoded; for a user's own set, not its mean and deviation."""
+        """What is known about the set before decoding; for a user's own set, without mean and standard deviation."""
         if self.name not in OWN_SETS:
             known = IMAGE_SETS[self.name]
             return known if self.size is None else replace(known, shape=(known.shape[0], self.size, self.size))
@@ -92,7 +92,7 @@ class DataConfig(Config):
 
     @property
     def train_size(self) -> int:
-        """Images left for training once the validation split is carved out and the limit applied."""
+        """Images left for training after holding out the validation split and applying the limit."""
         size = self.facts.train - self.validation
         return size if self.limit is None else min(size, self.limit)
 

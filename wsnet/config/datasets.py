@@ -11,15 +11,15 @@ class DataError(ValueError):
 
 @dataclass(frozen=True, kw_only=True)
 class SetFacts:
-    """What is known of an image set before a byte of it is read.
+    """What is known about an image set before any of it is read.
 
     Attributes:
-        train: images in the official training set (a validation split is carved out of it).
+        train: images in the official training set (a validation split is taken from it).
         test: images in the official test set.
         classes: number of classes.
         shape: (channels, height, width) of one image.
-        mean: per-channel mean of the training pixels, as a share of 255.
-        std: per-channel standard deviation of the training pixels, as a share of 255.
+        mean: per-channel mean of the training pixels, as a fraction of 255.
+        std: per-channel standard deviation of the training pixels, as a fraction of 255.
     """
 
     train: int

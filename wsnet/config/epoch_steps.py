@@ -7,11 +7,11 @@ __all__ = ["EpochSteps"]
 
 @dataclass(frozen=True)
 class EpochSteps:
-    """The steps of an epoch; the same however many workers share each batch.
+    """The steps of an epoch, regardless of how many workers share each batch.
 
     Args:
         images: images in the training set.
-        batch_size: images of a step, over all workers together.
+        batch_size: images per step, over all workers together.
         drop_last: leave out the last batch when it is smaller than the others.
         at_most: end the epoch after this many steps.
     """
@@ -29,5 +29,5 @@ class EpochSteps:
         return steps if self.at_most is None else min(steps, self.at_most)
 
     def images_in(self, step: int) -> int:
-        """Images in the whole batch of a step, counted from 0, over all workers."""
+        """Images in the batch of a step (counted from 0), over all workers together."""
         return min(self.batch_size, self.images - step * self.batch_size)

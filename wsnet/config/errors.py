@@ -1,4 +1,4 @@
-"""Mistakes in a configuration: all of them at once, each with its place, its value, the rule and the way out."""
+"""Mistakes in a configuration: all of them at once, each with its place, its value, the rule and the fix."""
 
 import difflib
 from collections.abc import Iterable
@@ -17,7 +17,7 @@ class Mistake:
     Attributes:
         place: `file:line`, or `--set` for the command line.
         key: dotted key as it stands in the file, such as `base.model.depth`; empty for the file as a whole.
-        message: what was found, the rule, the way out.
+        message: what was found, the rule, the fix.
     """
 
     place: str
@@ -29,7 +29,7 @@ class Mistake:
 
 
 class ConfigError(ValueError):
-    """A configuration that can not be run; its text has one line a mistake."""
+    """An invalid configuration; its text has one line per mistake."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
         self.mistakes = list(dict.fromkeys(mistakes))
@@ -37,7 +37,7 @@ class ConfigError(ValueError):
 
 
 def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """`; did you mean 'depth'?`, or the list of what is known where nothing is near."""
+    """`; did you mean 'depth'?`, or the list of known names if none is similar."""
     names = list(known)
     near = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
     if near:

@@ -1,8 +1,8 @@
 """Identity: equal ids mean equal results, so that nothing is ever trained twice.
 
-In it: every option that changes the numbers and is not at its default (so that an option added later does not orphan
-old results), the hash of the images and their split, how many samples share batch statistics, how many streams of
-images an online norm has, NUMERICS, and the revisions that concern it. Not in it:
+Part of it: every option that changes the results and is not at its default (so that an option added later does not
+orphan old results), the hash of the images and their split, how many samples share batch statistics, how many streams
+of images an online norm has, NUMERICS, and the revisions that apply. Not part of it:
 names, paths, worker counts, checkpoints kept, and how the trial is executed (that is the execution record).
 """
 
@@ -17,15 +17,15 @@ from wsnet.config.trial import TrialConfig
 __all__ = ["NUMERICS", "affects_identity", "canonical", "canonical_text", "setting_id", "trial_id"]
 
 NUMERICS = 1
-"""Raised whenever a change to this code alters the numbers of all trials."""
+"""Incremented whenever a change to this code alters the results of all trials."""
 
 _REVISIONS: dict[str, Callable[[TrialConfig], bool]] = {
-    # The average of the weights is evaluated with statistics of its own, and no longer with those of the weights.
+    # The averaged weights are evaluated with their own norm statistics, no longer with those of the current weights.
     "ema-statistics": lambda config: config.train.ema is not None and config.model.norm.keeps_statistics,
-    # Online norm's u and v follow the scale of the loss where an epoch's last batch has another size.
+    # Online norm's u and v follow the scale of the loss where an epoch's last batch has a different size.
     "online-last-batch": lambda config: config.model.norm.streams and config.last_batch_size != config.train.batch_size,
 }
-"""Changes to this code that altered the numbers of some settings, and of which: part of the identity of those alone."""
+"""Code changes that altered the results of some settings, and which settings: part of the identity of only those."""
 
 _NOT_IN_IDENTITY: Any = {
     "data": {"workers", "found"},
@@ -34,16 +34,16 @@ _NOT_IN_IDENTITY: Any = {
     "execution": True,
     "seed": True,
 }
-"""Options that do not change a trial's numbers, or are not part of its setting."""
+"""Options that do not change a trial's results, or are not part of its setting."""
 
 
 def canonical(config: TrialConfig) -> dict[str, Any]:
-    """The options that decide a setting's numbers and are not at their defaults."""
+    """The options that determine a setting's results and are not at their defaults."""
     options = config.model_dump(mode="json", exclude_defaults=True, exclude=_NOT_IN_IDENTITY)
     if not config.micro_batch_counts:
         options["train"].pop("micro_batch_size", None)
     norm = config.model.norm
-    if isinstance(norm, OwnNormConfig):  # Its source counts; where the file is does not.
+    if isinstance(norm, OwnNormConfig):  # Its source counts; the file's location does not.
         options["model"]["norm"]["name"] = norm.class_name
         options["model"]["norm"].pop("source_file", None)
     return options
@@ -71,9 +71,10 @@ def setting_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_st
         config: any trial of the setting; its seed does not count.
         data_hash: hash of the decoded images and their split.
         workers: processes that share a batch. With a norm that uses batch statistics each process normalizes its own
-            share, so that share counts; with a norm that goes from image to image each process has a stream of its own,
-            so that their number counts; otherwise the number of workers changes rounding only and does not count.
-        warm_start: hash of the file (of pretrained weights, or a checkpoint) that the training begins from, if any.
+            share, so the size of a share counts; with a norm that passes statistics from image to image each process
+            has its own stream, so the number of streams counts; otherwise the number of workers only changes rounding
+            and does not count.
+        warm_start: hash of the file (of pretrained weights, or a checkpoint) that training starts from, if any.
 
     Returns:
         12 hexadecimal digits.
@@ -88,10 +89,10 @@ def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_star
 
 def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:
     options = canonical(config)
-    # Where the weights lie does not count: `warm_start` says what they are.
+    # The path of the weights does not count: `warm_start` identifies their content.
     if options["model"].pop("pretrained", None) is not None:
         assert warm_start is not None, "a trial with pretrained weights needs the hash of their file"
-    options["data"].pop("path", None)  # Tells settings of one sweep apart, but the images count, not where they lie.
+    options["data"].pop("path", None)  # Distinguishes settings of a sweep, but the images count, not their path.
     identity: dict[str, Any] = {"numerics": NUMERICS, "data": data_hash, "options": options}
     if revisions := [name for name, concerns in _REVISIONS.items() if concerns(config)]:
         identity["revisions"] = revisions

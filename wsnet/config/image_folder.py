@@ -1,4 +1,4 @@
-"""A folder of images, `train/<class>/*` beside `test/<class>/*` (or `val/`): what is in it. Opens no image."""
+"""A folder of images, `train/<class>/*` beside `test/<class>/*` (or `val/`): its contents. Opens no image."""
 
 import os
 from dataclasses import dataclass
@@ -19,10 +19,10 @@ class FolderLayout:
 
     Attributes:
         root: the folder.
-        splits: names of the two folders below it: the training images', and `test` or `val`.
+        splits: names of its two folders, for training and test images: `train`, and `test` or `val`.
         classes: names of the class folders of the training images, in alphabetical order: label 0, 1, ...
-        held: names of the class folders of each split; those of the test images may be fewer.
-        signature: modification times of all these folders, which change with each file that comes or goes.
+        held: names of the class folders of each split; the test split may have fewer.
+        signature: modification times of all these folders, which change whenever a file is added or removed.
     """
 
     root: Path
@@ -38,10 +38,10 @@ class FolderLayout:
 
 
 def find_layout(root: Path) -> FolderLayout:
-    """Look at the folders, not at the images.
+    """Find the splits and classes from the folders, without looking at the images.
 
     Raises:
-        DataError: saying which folder is not as it should be, and what to do.
+        DataError: a folder is not as it should be; the message says which, and what to do.
     """
     if not root.is_dir():
         raise DataError(f"{root}: no such folder")
@@ -64,22 +64,22 @@ def find_layout(root: Path) -> FolderLayout:
 
 
 def images_in(folder: Path) -> list[os.DirEntry[str]]:
-    """The images of one class, in the order of their names. Hidden files and files of other kinds are left out.
+    """The images of one class, sorted by name. Hidden files and files of other types are skipped.
 
     Raises:
-        DataError: there is none, or a folder is among them.
+        DataError: there are none.
     """
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     images = [entry for entry in entries if entry.name.lower().endswith(_IMAGES)]
     if not images:
         inner = next((f"; it holds the folder {entry.name!r}" for entry in entries if entry.is_dir()), "")
         raise DataError(
-            f"{folder}: a class must have images right in its folder ({', '.join(_IMAGES)}), but has none{inner}"
+            f"{folder}: a class must have images directly in its folder ({', '.join(_IMAGES)}), but has none{inner}"
         )
     return sorted(images, key=lambda entry: entry.name)
 
 
-@lru_cache(maxsize=8)  # Each setting of a sweep asks; a million files take a second to count.
+@lru_cache(maxsize=8)  # Every setting of a sweep asks for it; a million files take a second to count.
 def _counts(layout: FolderLayout) -> tuple[int, int]:
     train, test = (
         sum(len(images_in(layout.root / split / name)) for name in names)
@@ -93,7 +93,7 @@ def _class_folders(folder: Path) -> tuple[str, ...]:
     loose = sorted(entry.name for entry in entries if entry.name.lower().endswith(_IMAGES) and not entry.is_dir())
     if loose:
         raise DataError(
-            f"{folder}: images must be sorted into a folder for each class, but {len(loose):,} lie right in it, "
+            f"{folder}: images must be sorted into a folder for each class, but {len(loose):,} are directly in it, "
             f"such as {loose[0]}{_sorting(folder, loose[0])}"
         )
     classes = sorted(entry.name for entry in entries if entry.is_dir())

@@ -26,9 +26,9 @@ class Columns(NamedTuple):
 
 
 def find_tables(root: Path) -> tuple[list[Path], list[Path]]:
-    """The files of the training and of the test images: `train.parquet` or `train-*.parquet`, right there or in data/.
+    """The files of the training and of the test images: `train.parquet` or `train-*.parquet`, in `root` or data/.
 
-    Test images are those of `test`, or else of `validation`, `valid` or `val`.
+    Test images are those of `test`, otherwise of `validation`, `valid` or `val`.
 
     Raises:
         DataError: there are none, or a numbered file is missing.
@@ -48,10 +48,10 @@ def find_tables(root: Path) -> tuple[list[Path], list[Path]]:
 
 @contextmanager
 def opened(path: Path) -> Iterator[Any]:
-    """A `pyarrow.parquet.ParquetFile`.
+    """Open a table as a `pyarrow.parquet.ParquetFile`.
 
     Raises:
-        DataError: on whatever goes wrong with the file, there or in the body.
+        DataError: the file cannot be read, on opening or in the body of the `with` statement.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -64,10 +64,10 @@ def opened(path: Path) -> Iterator[Any]:
 
 
 def find_columns(path: Path, schema: Any) -> Columns:
-    """The columns of the images and of the labels; under other names, the only ones of their types.
+    """The image and label columns, by their usual names or, failing that, as the only columns of suitable types.
 
     Raises:
-        DataError: there is none, or no telling which.
+        DataError: there is none, or several are possible.
     """
     import pyarrow as pa
 
@@ -77,7 +77,7 @@ def find_columns(path: Path, schema: Any) -> Columns:
 
 
 def class_names(schema: Any, label: str) -> tuple[str, ...]:
-    """The names in the Hugging Face metadata; none where there is anything unexpected."""
+    """The names in the Hugging Face metadata; none if it is absent or not as expected."""
     try:
         features: Any = json.loads((schema.metadata or {})[b"huggingface"])["info"]["features"]
         return tuple(str(name) for name in features[label]["names"])
@@ -86,7 +86,7 @@ def class_names(schema: Any, label: str) -> tuple[str, ...]:
 
 
 def label_count(paths: Sequence[Path]) -> int:
-    """Classes of a set: as many as the first table names, else the greatest label and one."""
+    """Number of classes of a set: as many as the first table with names lists, otherwise the largest label plus one."""
     import pyarrow.compute as pc
 
     greatest = -1
@@ -100,7 +100,7 @@ def label_count(paths: Sequence[Path]) -> int:
 
 
 def first_image(path: Path) -> bytes:
-    """The file in a table's first row; empty where there is none."""
+    """The encoded image in a table's first row; empty if there is none."""
     with opened(path) as file:
         column = find_columns(path, file.schema_arrow).image
         for batch in file.iter_batches(batch_size=1, columns=[column]):

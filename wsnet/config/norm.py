@@ -28,22 +28,22 @@ Decay = Annotated[float, Field(gt=0, lt=1, allow_inf_nan=False)]
 
 
 class _Norm(Config):
-    """What the rest of the code has to know of any norm."""
+    """What the rest of the code needs to know about any norm."""
 
     over_batch: ClassVar[bool] = False
     """Whether images of one batch influence each other in training, so that their number matters."""
     over_workers: ClassVar[bool] = False
-    """Whether a batch is normalized as a whole where several workers share it."""
+    """Whether a batch is normalized as a whole even when several workers share it."""
     streams: ClassVar[bool] = False
-    """Whether statistics pass from each image to the next, so that each worker has a stream of images of its own."""
+    """Whether statistics pass from each image to the next, so that each worker has its own stream of images."""
 
     @property
     def keeps_statistics(self) -> bool:
-        """Whether evaluation normalizes by statistics that training has left."""
+        """Whether evaluation normalizes by statistics accumulated during training."""
         return self.over_batch or self.streams
 
     def images_per_statistic(self, images: int) -> int:
-        """Images in the smallest group with statistics of its own, where so many are normalized at once."""
+        """Size of the smallest group with its own statistics when `images` images are normalized at once."""
         return images if self.over_batch else 1
 
 
@@ -56,11 +56,11 @@ class BatchNormConfig(_Norm):
     momentum: Momentum = 0.1
     """Weight of the newest batch in the running statistics (torch's convention)."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class SyncBatchNormConfig(_Norm):
-    """Batch normalization over the whole batch, also where several workers share it."""
+    """Batch normalization over the whole batch, even when several workers share it."""
 
     over_batch = over_workers = True
 
@@ -68,7 +68,7 @@ class SyncBatchNormConfig(_Norm):
     momentum: Momentum = 0.1
     """Weight of the newest batch in the running statistics (torch's convention)."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class GhostBatchNormConfig(_Norm):
@@ -78,11 +78,11 @@ class GhostBatchNormConfig(_Norm):
 
     name: Literal["ghost_batch"]
     ghost_size: PositiveInt = 32
-    """Images in a sub-batch (128 in the paper); what is left of a batch is a last, smaller one."""
+    """Images in a sub-batch (128 in the paper); the rest of a batch forms a last, smaller one."""
     momentum: Momentum = 0.1
     """Weight of the newest sub-batch in the running statistics (torch's convention)."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
     def images_per_statistic(self, images: int) -> int:
         """Images in the last sub-batch."""
@@ -90,7 +90,7 @@ class GhostBatchNormConfig(_Norm):
 
 
 class BatchRenormConfig(_Norm):
-    """Batch renormalization (Ioffe 2017). Its schedule is the paper's: scale the steps with a shorter training."""
+    """Batch renormalization (Ioffe 2017). The default steps are the paper's: reduce them for shorter training."""
 
     over_batch = True
 
@@ -98,9 +98,9 @@ class BatchRenormConfig(_Norm):
     momentum: Momentum = 0.01
     """Weight of the newest batch in the running mean and standard deviation (the paper's alpha)."""
     r_max: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 3.0
-    """Bound of the correction's scale, in the end: 1 / r_max to r_max."""
+    """Final bounds of the correction's scale: 1 / r_max to r_max."""
     d_max: NonNegative = 5.0
-    """Bound of the correction's shift, in the end: -d_max to d_max."""
+    """Final bounds of the correction's shift: -d_max to d_max."""
     warmup_steps: NonNegativeInt = 5000
     """Steps of plain batch normalization (r_max 1, d_max 0), before both bounds rise linearly."""
     r_max_steps: NonNegativeInt = 40000
@@ -108,7 +108,7 @@ class BatchRenormConfig(_Norm):
     d_max_steps: NonNegativeInt = 25000
     """Steps after which d_max has its final value."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
     @model_validator(mode="after")
     def _bounds_rise_after_the_warmup(self) -> "BatchRenormConfig":
@@ -127,9 +127,9 @@ class GroupNormConfig(_Norm):
 
     name: Literal["group"]
     groups: PositiveInt = 32
-    """Groups that the channels are split into; every normalized width must be divisible by it."""
+    """Groups that the channels are split into; must divide the number of channels of every normalized layer."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class LayerNormConfig(_Norm):
@@ -139,7 +139,7 @@ class LayerNormConfig(_Norm):
     affine: Literal["element", "channel", "none"] = "element"
     """Scale and shift per element (C x H x W, as in the paper and in Chiley et al. 2019), per channel, or none."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class InstanceNormConfig(_Norm):
@@ -149,7 +149,7 @@ class InstanceNormConfig(_Norm):
     affine: bool = True
     """Whether each channel has a learned scale and shift."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class FilterResponseNormConfig(_Norm):
@@ -157,9 +157,9 @@ class FilterResponseNormConfig(_Norm):
 
     name: Literal["filter_response"]
     eps: Positive = 1e-6
-    """Added to the mean square under the root."""
+    """Added to the mean square under the square root."""
     learned_eps: bool = False
-    """Learn a further eps for each channel, from 1e-4, as the paper does where a map is 1x1; such maps need it."""
+    """Learn an additional eps for each channel, starting at 1e-4, as the paper does for 1x1 maps, which need it."""
 
 
 class EvoNormS0Config(_Norm):
@@ -167,9 +167,9 @@ class EvoNormS0Config(_Norm):
 
     name: Literal["evonorm_s0"]
     groups: PositiveInt = 32
-    """Groups that the channels are split into; every normalized width must be divisible by it."""
+    """Groups that the channels are split into; must divide the number of channels of every normalized layer."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class NoNormConfig(_Norm):
@@ -179,30 +179,30 @@ class NoNormConfig(_Norm):
 
 
 class OnlineNormConfig(_Norm):
-    """Online normalization (Chiley et al. 2019): running statistics of the images before each, in both directions."""
+    """Online normalization (Chiley et al. 2019): running statistics over preceding images, forward and backward."""
 
     streams = True
 
     name: Literal["online"]
     forward_decay: Decay = 0.999
-    """Share of the running mean and variance that each image leaves."""
+    """Decay per image of the running mean and variance."""
     backward_decay: Decay = 0.99
-    """Likewise for the running quantities that correct the gradient."""
+    """Decay per image of the running quantities that correct the gradient."""
     error_compensation: Literal["ls", "ac", "none"] = "ls"
-    """Against the error of stale statistics: layer scaling, activation clamping, or nothing."""
+    """Compensation for the error of stale statistics: layer scaling, activation clamping, or nothing."""
     eps: Positive = 1e-5
-    """Added to the variance under the root."""
+    """Added to the variance under the square root."""
 
 
 class OwnNormConfig(_Norm, OwnClass):
-    """A norm from a Python file, `mynorm.py:MyNorm`; see docs/own-norm.md. Other keys are its constructor's options."""
+    """A norm from a Python file, `mynorm.py:MyNorm`; see docs/own-norm.md. Other keys are constructor options."""
 
     batch_statistics: bool = True
-    """Whether images of one batch influence each other in training. Nothing is known of such a norm, so it is taken
-    to be so, and to need the literal loop over micro-batches, until you say false."""
+    """Whether images of one batch influence each other in training. By default they are assumed
+    to, so that the literal loop over micro-batches is needed; set false if they do not."""
 
     @property
-    def over_batch(self) -> bool:  # type: ignore[override]  # Of a class for the others.
+    def over_batch(self) -> bool:  # type: ignore[override]  # The others have a class variable.
         """Whether images of one batch influence each other in training."""
         return self.batch_statistics
 

@@ -24,11 +24,11 @@ __all__ = [
 
 class _Schedule(Config):
     warmup_epochs: NonNegative = 0.0
-    """Epochs over which the learning rate rises linearly, step by step, to what the schedule asks for."""
+    """Epochs over which the learning rate rises linearly, step by step, to the schedule's value."""
 
 
 class ConstantConfig(_Schedule):
-    """The learning rate stays what it is."""
+    """The learning rate stays constant."""
 
     name: Literal["constant"]
 
@@ -38,7 +38,7 @@ class MultiStepConfig(_Schedule):
 
     name: Literal["multistep"]
     milestones: Annotated[tuple[PositiveInt, ...], as_tuple()]
-    """Epochs, counted as finished epochs, after which the learning rate drops; strictly rising."""
+    """Numbers of finished epochs after which the learning rate drops; strictly increasing."""
     gamma: Positive = 0.1
     """Factor at each milestone."""
 
@@ -54,7 +54,7 @@ class _Falling(_Schedule):
     final_lr: NonNegative = 0.0
     """Learning rate at the end."""
     per: Literal["iteration", "epoch"] = "iteration"
-    """How often the learning rate moves."""
+    """How often the learning rate changes."""
 
 
 class CosineConfig(_Falling):
@@ -68,20 +68,20 @@ class PolynomialConfig(_Falling):
 
     name: Literal["polynomial"]
     power: Positive = 1.0
-    """Exponent; You et al. 2017 have 2."""
+    """Exponent; You et al. 2017 use 2."""
 
 
 class OneCycleConfig(Config):
     """Up to the learning rate and down to almost nothing (Smith & Topin 2018), as torch's OneCycleLR.
 
-    It has a rise of its own, so it takes no warm-up; the momentum stays.
+    It includes its own warm-up, so warmup_epochs is not an option; momentum stays constant.
     """
 
     name: Literal["one_cycle"]
     pct_start: Fraction = 0.3
-    """Share of the steps in which the learning rate rises."""
+    """Fraction of the steps in which the learning rate rises."""
     anneal: Literal["cosine", "linear"] = "cosine"
-    """Form of rise and fall."""
+    """Shape of the rise and the fall."""
     div_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 25.0
     """The learning rate begins at lr / div_factor."""
     final_div_factor: Annotated[float, Field(ge=1, allow_inf_nan=False)] = 1e4
@@ -94,15 +94,15 @@ ScheduleConfig = Annotated[
 
 
 class ScaleWithBatchConfig(Config):
-    """The learning rate (and momentum) given are for batches of `base`; others get what the rule makes of them.
+    """The given learning rate (and momentum) are for batches of `base` images; a rule adapts them to other batch sizes.
 
     With r = train.batch_size / base, lr and the schedule's final_lr are multiplied by r (linear, Goyal et al. 2017), by
-    the root of r (sqrt, Krizhevsky 2014), or by r (1 - m^r) / (1 - m) while the momentum m becomes m^r (momentum, the
-    released code of Chiley et al. 2019), so that momentum decays over the same number of images.
+    the square root of r (sqrt, Krizhevsky 2014), or by r (1 - m^r) / (1 - m) while the momentum m becomes m^r
+    (momentum, the released code of Chiley et al. 2019), so that momentum decays over the same number of images.
     """
 
     rule: Literal["linear", "sqrt", "momentum"]
-    """What follows the batch size."""
+    """How lr (and momentum) follow the batch size."""
     base: PositiveInt
     """Batch size that lr and momentum were chosen for."""
 
@@ -111,17 +111,17 @@ class _Optimizer(Config):
     lr: Positive
     """Learning rate before the schedule."""
     weight_decay: NonNegative = 0.0
-    """L2 penalty, added to the gradient; with adamw a decay of the parameters themselves."""
+    """Coefficient of the L2 penalty added to the gradient; with adamw, of a decay of the parameters themselves."""
     weight_decay_on: Literal["all", "weights"] = "all"
-    """What decays: every parameter (norms and biases too), or those of convolutions and linear layers but biases."""
+    """What decays: every parameter (norms and biases too), or only the weights of convolutions and linear layers."""
     clip_grad_norm: Positive | None = None
     """Gradients with a larger 2-norm, over all parameters together, are scaled down to it."""
     clip_grad_value: Positive | None = None
-    """Each element of a gradient is kept within plus and minus this."""
+    """Each element of the gradient is clamped to plus or minus this."""
     scale_with_batch: ScaleWithBatchConfig | None = None
     """Rescale lr and momentum with train.batch_size (unset: never)."""
     schedule: ScheduleConfig = ConstantConfig(name="constant")
-    """How the learning rate moves."""
+    """Learning-rate schedule."""
 
     @model_validator(mode="after")
     def _options_have_an_effect(self) -> "_Optimizer":
@@ -159,7 +159,7 @@ class SGDConfig(_Optimizer):
 
 
 class _OwnStepSize(_Optimizer):
-    """Optimizers whose steps do not grow with the gradient: the rule for SGD's momentum is not theirs."""
+    """Optimizers whose steps do not grow with the gradient, so that SGD's momentum rule does not apply to them."""
 
     def _conflicts(self) -> list[tuple[str, tuple[str, ...]]]:
         found = super()._conflicts()
@@ -173,7 +173,7 @@ class _Adam(_OwnStepSize):
     betas: Annotated[tuple[Fraction, Fraction], as_tuple()] = (0.9, 0.999)
     """Decays of the first and second moment."""
     eps: Positive = 1e-8
-    """Added to the root of the second moment."""
+    """Added to the square root of the second moment."""
 
 
 class AdamConfig(_Adam):
@@ -187,17 +187,17 @@ class AdamWConfig(_Adam):
 
     name: Literal["adamw"]
     weight_decay: NonNegative = 0.01
-    """Share of the parameters, times the learning rate, that each step takes off."""
+    """Each step shrinks the parameters by this fraction, times the learning rate."""
 
 
 class LARSConfig(_OwnStepSize):
-    """Layer-wise adaptive rate scaling (You et al. 2017); norms and biases take steps of SGD."""
+    """Layer-wise adaptive rate scaling (You et al. 2017); norms and biases take SGD steps."""
 
     name: Literal["lars"]
     momentum: Fraction = 0.9
     """Decay of the velocity."""
     trust_coefficient: Positive = 0.001
-    """Length of a layer's step over the length of its weights, at learning rate 1 and without momentum."""
+    """Ratio of a layer's step norm to its weight norm, at learning rate 1 and without momentum."""
 
 
 OptimConfig = Annotated[SGDConfig | AdamConfig | AdamWConfig | LARSConfig, Field(discriminator="name")]

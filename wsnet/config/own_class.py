@@ -1,7 +1,7 @@
-"""A class from a Python file of the user's, `mynorm.py:MyNorm`: its name, its options, and the hash of its source.
+"""A class from a user's Python file, `mynorm.py:MyNorm`: its name, its options, and the hash of its source.
 
-Nothing is imported here, and no disk is read to validate it. A class is identified by its name, its options and the
-SHA-256 of its file's bytes; where the file is does not count.
+Nothing is imported here, and validation reads no files. A class is identified by its name, its options and the
+SHA-256 of its file's bytes; the file's location does not count.
 """
 
 import hashlib
@@ -18,13 +18,13 @@ __all__ = ["BUILT_IN", "FOUND", "OWN", "OwnClass", "is_own", "read_source"]
 
 _PATTERN = r"\.py:[A-Za-z_]\w*$"
 BUILT_IN, OWN = "a class of wsnet's", "a class of one's own"
-"""What pydantic puts into the place of a mistake where a section may be either."""
+"""Tags that pydantic inserts into the location of a mistake where a section may be either."""
 FOUND = ("source_file", "source_sha256")
-"""Fields that are found out from the name (`reading.own_files.with_source`)."""
+"""Fields that are filled in from the name (`reading.own_files.with_source`)."""
 
 
 class OwnClass(Config):
-    """A class from a Python file. Keys beside the fields are options of its constructor.
+    """A class from a Python file. Keys other than the fields are options of its constructor.
 
     Attributes:
         source_file: the file; absolute once a configuration is read.
@@ -34,21 +34,21 @@ class OwnClass(Config):
     __pydantic_extra__: dict[str, Any]
 
     name: Annotated[str, Field(pattern=_PATTERN)]
-    """The file and the class, `mynorm.py:MyNorm`; a relative path is relative to the file that says it, and on the
-    command line to the working directory."""
+    """The file and the class, `mynorm.py:MyNorm`; a relative path is relative to the file that contains it; on
+    the command line, to the working directory."""
     source_file: str = ""
-    """Where the file is; found from the name."""
+    """Path of the file; filled in from the name."""
     source_sha256: str = ""
-    """SHA-256 of the file that the results are of; found from the file."""
+    """SHA-256 of the file that the results belong to; computed from the file."""
 
     @property
     def class_name(self) -> str:
-        """The class without its file."""
+        """The class's name, without its file."""
         return self.name.rpartition(":")[2]
 
     @property
     def options(self) -> dict[str, Any]:
-        """What the constructor gets beside what the network decides."""
+        """Arguments of the constructor besides those that the network supplies."""
         return dict(self.__pydantic_extra__ or {})
 
     @model_validator(mode="before")
@@ -75,16 +75,16 @@ def read_source(own: OwnClass) -> bytes:
     """The bytes of the file.
 
     Raises:
-        ValueError: it is not there, or is not what it was when the configuration was read.
+        ValueError: it is missing, or has changed since the configuration was read.
     """
     try:
         source = Path(own.source_file).read_bytes()
     except OSError as error:
-        raise ValueError(f"{own.source_file} can not be read: {error.strerror or error}") from None
+        raise ValueError(f"{own.source_file} cannot be read: {error.strerror or error}") from None
     found = hashlib.sha256(source).hexdigest()
     if found != own.source_sha256:
         raise ValueError(
             f"{own.source_file} has changed since the trial was planned (SHA-256 {own.source_sha256[:12]}... then, "
-            f"{found[:12]}... now); start again, which makes other trials of it, or put the file back"
+            f"{found[:12]}... now); start again, which plans new trials, or restore the file"
         )
     return source

@@ -1,4 +1,4 @@
-"""Published numbers as facts: the tables of four systems' READMEs, and which rows of them a sweep's cell answers."""
+"""Published results: the tables of four systems' READMEs, and which of their rows a sweep's cell is compared with."""
 
 import csv
 import io
@@ -18,7 +18,7 @@ from wsnet.config.errors import did_you_mean
 __all__ = ["CASE", "PublishedConfig", "PublishedRow", "columns", "misnamed", "published_rows", "rows_of", "settled"]
 
 CASE = "case"
-"""The label of a case, among the axes of its settings. It is no key of a trial and has no part in its identity."""
+"""The label of a case, among the axes of its settings. It is not a key of a trial and not part of its identity."""
 
 _ALIASES: Mapping[str, Mapping[str, Any]] = {
     "dataset": {
@@ -30,25 +30,26 @@ _ALIASES: Mapping[str, Mapping[str, Any]] = {
     },
     "weight_reparam": {"ws": "standardized", "wn": "normalized"},
     "extra.dropout": {"yes": 0.3},
-    "extra.first_relu": {"yes": False, "no": True},  # Here the option is to remove it.
+    "extra.first_relu": {"yes": False, "no": True},  # wsnet's option is to remove it.
     "extra.last_bn": {"yes": True, "no": False},
-    "extra.scheduler": {"": "multistep"},  # Published is what differs from that.
-    "extra.widening_factor": {"4": 64},  # Here the option is the width itself, 16 without widening.
+    "extra.scheduler": {"": "multistep"},  # Only deviations from it are published.
+    "extra.widening_factor": {"4": 64},  # wsnet's option is the width itself, 16 without widening.
 }
-"""By column: values as published, and as an option of ours has them. All others are the same."""
+"""By column: published values, and the values of wsnet's options that they stand for. All others are the same."""
 
 _EXTRA = "extra"
 
 
 class PublishedConfig(Config):
-    """Which published numbers stand beside which cells of a sweep's table."""
+    """Which published numbers are shown beside which cells of a sweep's table."""
 
     where: dict[str, str | int | float | bool | None] = Field(default_factory=dict)
-    """Column of the published numbers to the value that it must have; null: it must be empty."""
+    """Column of the published numbers to the value that it must have; null if it must be empty."""
     match: dict[str, str] = Field(default_factory=dict)
     """Column to the axis whose value in a cell it must equal; it must be empty where a cell does not have that axis.
-    The axis may be `case`, or a section: given whole its value is its name (`optim.schedule: {name: cosine}`), else
-    the name of what the cell sets in it (`data.augment.cutout.size: 16` is `cutout` as `data.augment`)."""
+    The axis may be `case`, or a section. A section that is set whole has its name as value (`cosine` for
+    `optim.schedule: {name: cosine}`); otherwise its value is the key that the cell sets in it (for `data.augment`,
+    `data.augment.cutout.size: 16` gives `cutout`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +58,7 @@ class PublishedRow:
 
     Attributes:
         id: identifies the row.
-        fields: column to text as published, empty where nothing is said; the settings among them as `extra.<key>`.
+        fields: column to text as published, empty where nothing is stated; settings appear as `extra.<key>`.
     """
 
     id: str
@@ -65,30 +66,30 @@ class PublishedRow:
 
     @property
     def source(self) -> str:
-        """Whose it is: `README` (its own), `paper` (as the README quotes it) or `repository` (the authors')."""
+        """Its source: `README` (its own result), `paper` (as quoted in the README) or `repository` (the authors')."""
         source = self.fields["extra.source"]
         return "README" if source == "readme" else source
 
     @property
     def statistic(self) -> str:
-        """What it is of its runs, such as `median`; empty where that is not said."""
+        """Statistic over its runs, such as `median`; empty if not stated."""
         return self.fields["statistic"]
 
     @property
     def runs(self) -> int | None:
-        """Number of runs; None where that is not said."""
+        """Number of runs; None if not stated."""
         return int(self.fields["runs"]) if self.fields["runs"] else None
 
     @property
     def is_accuracy(self) -> bool:
-        """Whether an accuracy is published, not an error."""
+        """Whether the published number is an accuracy rather than an error."""
         return self.fields["metric"].endswith("_acc")
 
     def error(self, metric: str) -> Decimal | None:
-        """The error in percent, to the digits published; None where this is no number of such a metric.
+        """The error in percent, with the published digits; None if the number is not of this metric.
 
         Args:
-            metric: a metric of ours on test images, such as `test/top1_error`.
+            metric: one of wsnet's metrics on test images, such as `test/top1_error`.
         """
         split, _, name = metric.partition("/")
         if not split.startswith("test") or self.fields["metric"].replace("_acc", "_error") != name:
@@ -106,18 +107,18 @@ def published_rows() -> tuple[PublishedRow, ...]:
 
 @cache
 def columns() -> tuple[str, ...]:
-    """Every column, `extra.<key>` among them."""
+    """Every column, including each `extra.<key>`."""
     return tuple(dict.fromkeys(column for row in published_rows() for column in row.fields))
 
 
 def misnamed(link: PublishedConfig) -> list[tuple[tuple[str, str], str]]:
-    """What of a link names no column, or a value that no row has: where in it, and what to say."""
+    """Columns in a link that do not exist and values that no row has: (section, column) and message of each."""
     found = []
     for section, column in [("where", column) for column in link.where] + [("match", column) for column in link.match]:
         if column not in columns():
             found.append(((section, column), f"unknown column{did_you_mean(column, columns())}"))
         elif section == "where" and column in link.match:
-            found.append(((section, column), "stands in where and in match; keep one of them"))
+            found.append(((section, column), "is in both where and match; keep one of them"))
         elif section == "where" and not any(_equal(column, row, link.where[column]) for row in published_rows()):
             values = dict.fromkeys(row.fields.get(column, "") or "null" for row in published_rows())
             near = did_you_mean(link.where[column], values)
@@ -126,11 +127,11 @@ def misnamed(link: PublishedConfig) -> list[tuple[tuple[str, str], str]]:
 
 
 def rows_of(link: PublishedConfig, axes: Mapping[str, Any]) -> list[PublishedRow]:
-    """The rows that a cell answers.
+    """The rows that a cell is compared with.
 
     Args:
-        link: of the sweep.
-        axes: dotted key to value of the cell.
+        link: the sweep's `report.published`.
+        axes: dotted key to value, of the cell.
     """
     return [
         row
@@ -140,12 +141,12 @@ def rows_of(link: PublishedConfig, axes: Mapping[str, Any]) -> list[PublishedRow
 
 
 def settled(link: PublishedConfig, axes: Iterable[str], shared: Mapping[str, Any]) -> PublishedConfig:
-    """The same with the axes that do not vary put into `where`, since the cells of a table do not show them.
+    """The link with axes that do not vary moved from `match` to `where`, since the cells of a table do not show them.
 
     Args:
         link: as the sweep file has it.
         axes: dotted keys that vary.
-        shared: dotted key to value of what is set and does not vary.
+        shared: dotted key to value, of the keys that are set but do not vary.
     """
     varying = list(axes)
     fixed = {
@@ -168,7 +169,7 @@ def _selected(link: PublishedConfig) -> list[PublishedRow]:
 
 
 def _equal(column: str, row: PublishedRow, value: Any) -> bool:
-    """Whether a row has this value in a column; None is an empty one."""
+    """Whether a row has this value in a column; None means that it is empty."""
     text, known = row.fields.get(column, ""), _ALIASES.get(column, {})
     if value is None or (not text and "" not in known):
         return value is None and not text
@@ -177,7 +178,7 @@ def _equal(column: str, row: PublishedRow, value: Any) -> bool:
 
 
 def _value_at(axes: Mapping[str, Any], key: str) -> Any:
-    """A cell's value on an axis: of a section given whole its name, else what is set in it; None where it has none."""
+    """A cell's value on an axis; for a section, its name if set whole, else the keys set in it. None if not set."""
     if key in axes:
         value = axes[key]
         return value.get("name") if isinstance(value, dict) else value

@@ -15,14 +15,14 @@ __all__ = ["describe_scaling", "learning_rate_rule", "scaled_optim"]
 
 
 def scaled_optim(optim: OptimConfig, batch_size: int) -> OptimConfig:
-    """The optimizer that a batch size gets: the same without `scale_with_batch`, else one without it.
+    """The optimizer for a batch size, with `scale_with_batch` applied and unset.
 
     Args:
         optim: as configured.
         batch_size: images per optimizer step.
 
     Returns:
-        One with the effective lr, momentum and final_lr; see `ScaleWithBatchConfig` for the rules.
+        The optimizer with effective lr, momentum and final_lr; see `ScaleWithBatchConfig` for the rules.
     """
     if optim.scale_with_batch is None:
         return optim
@@ -31,7 +31,7 @@ def scaled_optim(optim: OptimConfig, batch_size: int) -> OptimConfig:
     changes: dict[str, Any] = {"scale_with_batch": None}
     if rule == "momentum" and isinstance(optim, SGDConfig):
         changes["momentum"] = optim.momentum**ratio
-        # The sum of all steps that one gradient makes, lr / (1 - momentum), then grows with the batch alone.
+        # A gradient's total contribution to all steps, lr / (1 - momentum), is then proportional to the batch size.
         factor *= (1 - changes["momentum"]) / (1 - optim.momentum)
     changes["lr"] = optim.lr * factor
     if isinstance(optim.schedule, CosineConfig | PolynomialConfig):
@@ -40,7 +40,7 @@ def scaled_optim(optim: OptimConfig, batch_size: int) -> OptimConfig:
 
 
 def describe_scaling(config: TrialConfig) -> str | None:
-    """What `optim.scale_with_batch` makes of a trial's lr and momentum, for a person; None where it is not set."""
+    """A trial's lr and momentum after `optim.scale_with_batch`, as text to display; None if it is not set."""
     scale = config.optim.scale_with_batch
     if scale is None:
         return None
@@ -50,17 +50,17 @@ def describe_scaling(config: TrialConfig) -> str | None:
 
 
 def learning_rate_rule(settings: "Iterable[Setting]", select: SelectConfig | None = None) -> str | None:
-    """How lr follows the batch size in a sweep over batch sizes, whose table can not be read without it.
+    """How lr follows the batch size in a sweep over batch sizes, whose table cannot be interpreted without it.
 
     Args:
         settings: of the sweep.
-        select: what is chosen for each cell of its table, if anything. Where that is optim.lr, the rule is that of the
-            rates to choose from.
+        select: what is chosen for each cell of its table, if anything. If optim.lr is chosen, the rule describes the
+            candidate rates.
 
     Returns:
         `fixed` (the same at every batch size), `linear` (proportional to it), `scale_with_batch` with its rule, or
-        `tuned` (anything else; chosen rates may follow one of the rules); None where no case is trained at more than
-        one batch size.
+        `tuned` (anything else; for chosen rates, with the rule that the candidates follow, if any); None if no case is
+        trained at more than one batch size.
     """
     configs = [(setting.case, setting.config) for setting in settings]
     rule = _shared(configs)
@@ -71,7 +71,7 @@ def learning_rate_rule(settings: "Iterable[Setting]", select: SelectConfig | Non
 
 
 def _shared(configs: Iterable[tuple[Hashable, TrialConfig]]) -> str | None:
-    """The rule of all groups that have several batch sizes."""
+    """The rule shared by all groups with several batch sizes; `tuned` if they differ, None if there are none."""
     groups: dict[Hashable, list[TrialConfig]] = {}
     for group, config in configs:
         groups.setdefault(group, []).append(config)

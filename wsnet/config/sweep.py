@@ -1,4 +1,4 @@
-"""A sweep file: the question, what is fixed, what varies, and how it is to be run and reported."""
+"""A sweep file: the question, what is fixed, what varies, and how it is run and reported."""
 
 from typing import Annotated, Any, Literal
 
@@ -25,7 +25,7 @@ class SelectConfig(Config):
     """For each cell of the table, choose among settings on the validation split."""
 
     over: Annotated[tuple[str, ...], as_tuple()]
-    """Axes to choose over, such as optim.lr. Settings that differ in these alone are the candidates of one cell."""
+    """Axes to choose over, such as optim.lr. Settings that differ only in these are the candidates for one cell."""
     by: Literal[
         "validation/top1_error",
         "validation/top5_error",
@@ -45,13 +45,13 @@ class SelectConfig(Config):
 
 
 class GridConfig(Config):
-    """Every combination."""
+    """Every combination is trained."""
 
     name: Literal["grid"]
 
 
 class RandomConfig(Config):
-    """Drawn at random. An axis may then be a range: `{uniform: [low, high]}` or `{log_uniform: [low, high]}`."""
+    """Random combinations. An axis may then be a range: `{uniform: [low, high]}` or `{log_uniform: [low, high]}`."""
 
     name: Literal["random"]
     samples: PositiveInt
@@ -70,21 +70,21 @@ class FifoConfig(Config):
 
 
 class AshaConfig(Config):
-    """Asynchronous successive halving (Li et al. 2020): at each rung only the best 1/eta goes on.
+    """Asynchronous successive halving (Li et al. 2020): at each rung only the best 1/eta continue.
 
-    A verdict once taken stands in every later start and is never taken twice. One that an interruption cut off is taken
-    at the next start, from the record of its rung. With one trial at a time an interrupted sweep stops the same trials
-    as an uninterrupted one. With several the order of arrival decides, as in the paper, so that two uninterrupted
-    sweeps may differ too. The records of whatever ran are the same to the last bit in any case.
+    A decision, once made, holds after every restart and is never made again. One that was lost to an interruption is
+    made at the next start, from the record of its rung. With one trial at a time, an interrupted sweep stops the same
+    trials as an uninterrupted one. With several, the order of arrival matters, as in the paper, so that even two
+    uninterrupted sweeps may differ. In any case, the records of what was trained are bit-identical.
     """
 
     name: Literal["asha"]
     metric: Literal["validation/top1_error", "validation/top5_error", "validation/loss"] = "validation/top1_error"
-    """What decides, always on the validation split; lower is better."""
+    """Metric that decides, always on the validation split; lower is better."""
     grace: PositiveInt = 1
     """First rung, in epochs."""
     eta: Annotated[int, Field(ge=2)] = 3
-    """Factor between rungs; the best 1/eta of a rung goes on."""
+    """Factor between rungs; the best 1/eta of a rung continue."""
 
 
 SchedulerConfig = Annotated[FifoConfig | AshaConfig, Field(discriminator="name")]
@@ -100,16 +100,16 @@ class ResourcesConfig(Config):
     gpus_per_worker: NonNegative | Literal["auto"] = "auto"
     """GPUs of one worker, a fraction to share one; `auto` is 1 where there are GPUs, else 0."""
     max_concurrent: PositiveInt | None = None
-    """Trials at the same time; by default as many as fit."""
+    """Trials that run at the same time; by default as many as fit."""
     max_failures: NonNegativeInt = 2
-    """Times that a crashed trial is started again (from its last checkpoint) before it counts as failed."""
+    """How often a crashed trial is restarted (from its last checkpoint) before it counts as failed."""
 
 
 class ReportConfig(Config):
     """The table that answers the question."""
 
     rows: Annotated[tuple[str, ...], as_tuple()] | None = None
-    """Dotted keys whose values make the rows, or `case`, their label; by default every axis but the columns."""
+    """Dotted keys whose values make the rows, or `case`, the cases' labels; by default every axis but the columns'."""
     columns: str | None = None
     """Dotted key whose values make the columns, or `case`; by default the last axis of the grid."""
     metric: Literal[
@@ -128,9 +128,9 @@ class ReportConfig(Config):
     ] = "test/top1_error"
     """Last-epoch metric in the cells; errors are in percent. `_ema`: of the averaged weights (train.ema)."""
     statistic: Literal["median"] = "median"
-    """What a cell shows of its seeds."""
+    """Statistic over its seeds that a cell shows."""
     published: PublishedConfig | None = None
-    """Published numbers that stand beside the cells (unset: none)."""
+    """Published numbers shown beside the cells (unset: none)."""
     select: SelectConfig | None = None
     """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
 
@@ -145,7 +145,7 @@ class SweepConfig(Config):
     base: dict[str, Any]
     """One trial's configuration: what all trials share."""
     cases: Annotated[tuple[dict[str, Any], ...], as_tuple()] = ()
-    """Overrides that belong together, dotted key to value. A case may have a `grid` of its own, and a label, `case`."""
+    """Overrides that belong together, dotted key to value. A case may have its own `grid` and a label, `case`."""
     grid: dict[str, Any] = Field(default_factory=dict)
     """Dotted key to the list of its values."""
     seeds: PositiveInt | Annotated[tuple[NonNegativeInt, ...], as_tuple()] = 1

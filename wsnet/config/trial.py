@@ -25,27 +25,27 @@ __all__ = [
 
 
 class RunningConfig(Config):
-    """Those that training leaves: moving averages over its last steps, as torch has them."""
+    """The running statistics from training: moving averages over its last steps, as in torch."""
 
     name: Literal["running"]
 
 
 class RecomputedConfig(Config):
-    """Those of many training images under the weights that are evaluated ("precise batch norm", Wu & Johnson 2021,
-    section 3), before each evaluation: of the first images of the epoch, as augmented."""
+    """Statistics recomputed under the evaluated weights before each evaluation, over the first images of the epoch, as
+    augmented ("precise batch norm", Wu & Johnson 2021, section 3)."""
 
     name: Literal["recomputed"]
     images: PositiveInt = 10_000
-    """Training images that they are taken over, in whole micro-batches; all, where there are fewer."""
+    """Training images that they are computed over, in whole micro-batches; all images if there are fewer."""
     micro_batch_size: PositiveInt = 128
-    """Images that are normalized together meanwhile, whatever the micro-batches of training."""
+    """Images normalized together while recomputing, independently of training's micro-batches."""
 
 
 EvaluationStatisticsConfig = Annotated[RunningConfig | RecomputedConfig, Field(discriminator="name")]
 
 
 class EMAConfig(Config):
-    """An exponential moving average of the weights, evaluated beside them (Kingma & Ba 2015, section 7.2)."""
+    """An exponential moving average of the weights, evaluated alongside them (Kingma & Ba 2015, section 7.2)."""
 
     decay: Fraction
     """Decay of the average in each optimizer step."""
@@ -59,7 +59,7 @@ class StopAboveConfig(Config):
     loss: Positive
     """Largest mean training loss of an epoch, in nats."""
     after: PositiveInt = 1
-    """First epoch that the bound is for."""
+    """First epoch that the bound applies to."""
 
 
 class TrainConfig(Config):
@@ -70,20 +70,20 @@ class TrainConfig(Config):
     batch_size: PositiveInt
     """Images per optimizer step, over all workers together."""
     micro_batch_size: PositiveInt | None = None
-    """Images that batch statistics are taken over, a divisor of the batch (unset: a worker's whole share of it). The
-    results are those of a loop: forward and backward of one micro-batch after the other, gradients added up, a step."""
+    """Images that batch statistics are computed over; must divide the batch (unset: a worker's whole share of it). The
+    results are those of gradient accumulation: forward and backward of each micro-batch in turn, then one step."""
     drop_last: bool = False
-    """Leave out an epoch's last batch when it is smaller than the others. A few images left over make a whole step."""
+    """Drop an epoch's last batch if it is smaller than the others. Otherwise even a few images make a full step."""
     steps_per_epoch: PositiveInt | None = None
-    """End every epoch after so many steps; for a quick look, not for results."""
+    """End every epoch after this many steps; for a quick look, not for results."""
     precision: Literal["float32", "tf32", "bfloat16"] = "float32"
     """Arithmetic of the forward and backward pass: IEEE float32, TensorFloat-32 products on GPUs that have them, or
-    automatic mixed precision in bfloat16. Never chosen for you."""
+    automatic mixed precision in bfloat16. Never chosen automatically."""
     ema: EMAConfig | None = None
     """Average the weights as well, and evaluate the average as validation_ema and test_ema, with recomputed statistics
     (see evaluation_statistics; unset: no average)."""
     evaluation_statistics: EvaluationStatisticsConfig = RunningConfig(name="running")
-    """Statistics that norms with running statistics are evaluated with."""
+    """Statistics used to evaluate norms that keep running statistics."""
     stop_above: StopAboveConfig | None = None
     """End a trial whose training loss stays high (unset: only one whose loss is not finite)."""
     label_smoothing: Fraction = 0.0
@@ -91,16 +91,16 @@ class TrainConfig(Config):
     keep: Literal["last", "best", "all", "none"] = "last"
     """Checkpoints left when a trial ends: the last; the last and the best on validation; every epoch's; none."""
     checkpoint_steps: PositiveInt | None = None
-    """Save in mid-epoch too, every so many steps (`step.pt`), to go on from there; for epochs of hours."""
+    """Also save `step.pt` every this many steps, to resume within an epoch; for epochs that take hours."""
     tensorboard: bool = False
     """Write TensorBoard scalars into the trial's directory as well."""
     diagnostics: bool = False
-    """Measure every layer in one step of each epoch (activations, running statistics, gradients, effective learning
-    rate) into the records, for `analyze.py --layers`. A trial that is done already is not trained again for it."""
+    """Record measurements of every layer in one step of each epoch (activations, running statistics, gradients,
+    effective learning rate), for `analyze.py --layers`. A finished trial is not trained again for them."""
 
 
 class ExecutionConfig(Config):
-    """How a trial is computed. Changes speed and rounding, not the question; so it is no part of a trial's identity."""
+    """How a trial is computed. Affects only speed and rounding, so it is not part of a trial's identity."""
 
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = "auto"
     """`auto` (a GPU where the trial has one), `cpu`, `cuda` or `cuda:N`."""
@@ -109,13 +109,13 @@ class ExecutionConfig(Config):
     memory_format: Literal["auto", "channels_last", "contiguous"] = "auto"
     """Layout of activations and weights; `auto` is channels_last."""
     deterministic: bool | Literal["auto"] = "auto"
-    """Kernels on a GPU that repeat to the bit: `auto` wherever torch has one, `true` an error where it has none,
-    `false` any. Nothing changes on CPUs (docs/execution.md)."""
+    """Bit-reproducible GPU kernels: `auto` uses them wherever torch has them, `true` is an error where it does not,
+    `false` allows any kernel. No effect on CPUs (docs/execution.md)."""
     compile: bool = False
     """Compile the model with torch.compile."""
     micro_batches: Literal["auto", "loop"] = "auto"
     """How train.micro_batch_size is run: `auto` takes the whole batch at once wherever that gives the same results,
-    `loop` goes from micro-batch to micro-batch, which needs less memory."""
+    `loop` runs one micro-batch after another, which needs less memory."""
 
 
 class TrialConfig(Config):
@@ -148,11 +148,11 @@ class TrialConfig(Config):
         if self.train.evaluation_statistics.name != "running" and not self.model.norm.keeps_statistics:
             text = (
                 f"train.evaluation_statistics {self.train.evaluation_statistics.name!r} has no effect with norm "
-                f"{self.model.norm.name!r}, which keeps no running statistics; give it to cases with such norms alone"
+                f"{self.model.norm.name!r}, which keeps no running statistics; set it only in cases whose norm does"
             )
             found.append((text, ("train.evaluation_statistics.name", "model.norm.name")))
         if self.model.checkpointing and self.execution.compile:
-            text = "model.checkpointing can not be compiled yet; leave out execution.compile or model.checkpointing"
+            text = "model.checkpointing cannot be compiled yet; leave out execution.compile or model.checkpointing"
             found.append((text, ("execution.compile", "model.checkpointing")))
         if self.train.keep == "best" and not self.data.validation:
             text = "train.keep 'best' needs a validation split; set data.validation, such as 5000"
@@ -167,7 +167,7 @@ class TrialConfig(Config):
 
     @property
     def micro_batch_counts(self) -> bool:
-        """Whether train.micro_batch_size has a part in the results: only where images share statistics in a batch."""
+        """Whether train.micro_batch_size affects the results: only if images of a batch share statistics."""
         micro = self.train.micro_batch_size
         return micro is not None and micro < self.train.batch_size and self.model.norm.over_batch
 
@@ -178,7 +178,7 @@ class TrialConfig(Config):
 
     @property
     def last_batch_size(self) -> int:
-        """Images in the last batch of an epoch that is trained on."""
+        """Images in an epoch's last batch that is trained on."""
         return self._epoch_steps().images_in(self.steps_per_epoch - 1)
 
     def _epoch_steps(self) -> EpochSteps:
@@ -187,10 +187,10 @@ class TrialConfig(Config):
 
 
 def describe_statistics(statistics: Iterable[RunningConfig | RecomputedConfig]) -> str | None:
-    """What norms are evaluated with, for a caption; None where there are no such norms.
+    """The statistics that norms are evaluated with, for a caption; None if no norm keeps any.
 
     Args:
-        statistics: of each setting whose norm has any.
+        statistics: those of each setting whose norm keeps statistics.
     """
     return " or ".join(dict.fromkeys(map(_description, statistics))) or None
 

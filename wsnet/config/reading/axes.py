@@ -1,4 +1,4 @@
-"""The axes of a sweep file: what its cases and grids set and vary, every mistake in that, and what is drawn from it."""
+"""The axes of a sweep file: what its cases and grids set and vary, their mistakes, and the combinations drawn."""
 
 import itertools
 import math
@@ -37,7 +37,7 @@ class _Range:
     spot: Spot
 
     def at(self, share: float) -> Located:
-        """The value at a share, 0 to 1, of the way; six digits are enough and are pleasant to read."""
+        """The value at a fraction (0 to 1) of the range, rounded to six digits for readability."""
         low, high = self.low, self.high
         value = low * (high / low) ** share if self.log else low + share * (high - low)
         return Located(min(max(float(f"{value:.6g}"), low), high), self.spot.place, self.spot.key)
@@ -54,7 +54,7 @@ class Case:
         index: its position in the file; 0 where the file has no cases.
         label: what the file calls it, or None.
         constants: dotted key to its value.
-        axes: dotted key to its values, the grid's first, then the case's own. A key of both has the case's own values.
+        axes: dotted key to its values, the grid's first, then the case's own. A key in both takes the case's values.
     """
 
     index: int
@@ -67,7 +67,7 @@ def read_cases(file: SweepFile) -> tuple[list[Case], list[Mistake], set[str]]:
     """The cases of a sweep file.
 
     Returns:
-        The cases; the mistakes in them; and the dotted keys whose values those mistakes hide: they are not missing.
+        The cases; the mistakes in them; and the dotted keys that only seem missing because of those mistakes.
     """
     reader = _Reader(file)
     shared = reader.axes(file.config.grid, ("grid",))
@@ -88,11 +88,11 @@ def read_cases(file: SweepFile) -> tuple[list[Case], list[Mistake], set[str]]:
 
 
 def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iterator[dict[str, Located]]:
-    """Every combination of a case's axes, or so many drawn at random: dotted key to value, in the order of putting.
+    """Every combination of a case's axes, or a random sample: dotted key to value, in the order of application.
 
     Args:
         case: the case.
-        search: how to draw. The same seed draws the same from a case, whatever the other cases are.
+        search: how to draw. The same seed draws the same from a case, whatever the other cases contain.
         fixed: what the command line fixes, so that it no longer varies.
     """
     free = {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
@@ -100,7 +100,7 @@ def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iter
     combinations: Iterable[Sequence[Located]] = []
     if isinstance(search, RandomConfig):
         combinations = _random(free, search, case.index)
-    elif len(lists) == len(free):  # A range in a grid is a mistake that was noted already.
+    elif len(lists) == len(free):  # A range in a grid search is a mistake that was already noted.
         combinations = itertools.product(*lists)
     for chosen in combinations:
         yield {**case.constants, **dict(zip(free, chosen, strict=True)), **fixed}
@@ -114,7 +114,7 @@ def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Itera
             yield [generator.choice(a) if isinstance(a, list) else a.at(generator.random()) for a in axes.values()]
         return
     total = math.prod(map(len, lists))
-    numbers: set[int] = set()  # Without replacement: the same setting twice would only be found done already.
+    numbers: set[int] = set()  # Without replacement: a repeated setting would not be trained again.
     if total <= search.samples:
         numbers.update(range(total))
     while len(numbers) < min(total, search.samples):
@@ -123,7 +123,7 @@ def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Itera
 
 
 def _combination(lists: list[list[Located]], number: int) -> list[Located]:
-    """The combination of this number, the last axis moving fastest: the number's digits in mixed radix."""
+    """The combination with this number, the last axis varying fastest: the number's digits in mixed radix."""
     chosen = []
     for axis in reversed(lists):
         number, digit = divmod(number, len(axis))
@@ -212,7 +212,7 @@ class _Reader:
         return None
 
     def _written(self, path: Keys, key: Keys | None = None) -> Located:
-        """The value at a path of the file, to be put elsewhere: it takes the key that it was written under along."""
+        """The value at a path of the file, to be put elsewhere; it keeps the key that it was written under."""
         value = self.file.tree.at(path)
         assert value is not None, "only what the file holds is asked for"
         return replace(value, key=self.file.tree.spot(key or path).key)
@@ -225,4 +225,4 @@ def _spot(item: Located | Axis) -> Spot:
 
 
 def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)  # True == 1 in Python only
+    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)  # True == 1 in Python, not in YAML

@@ -1,4 +1,4 @@
-"""What no single section shows: whether the report fits the axes and the trials, and what looks like an oversight."""
+"""Checks across sections: whether the report fits the axes and the trials, and what looks like an oversight."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
@@ -24,18 +24,18 @@ __all__ = [
 _OVER: Keys = ("report", "select", "over")
 _PUBLISHED: Keys = ("report", "published")
 _COMPARED = ("data.name", "model")
-"""With another set or model no published number is one to compare with, whatever tells the cells apart."""
+"""With a different image set or model, no published number is comparable, whatever distinguishes the cells."""
 _SMALL = 4
-"""A last batch under one in so many of a batch is warned of."""
+"""A last batch smaller than a batch divided by this causes a warning."""
 
 
 def mistakes_of_report(file: SweepFile) -> list[Mistake]:
-    """Rows, columns, axes to choose over, columns and values of published numbers that there are not."""
+    """Rows, columns, axes to choose over, and columns and values of published numbers, that do not exist."""
     return [file.mistake(path, text) for path, text in (*_wrong_axes(file), *_wrong_link(file))]
 
 
 def mistakes_of_validation(file: SweepFile) -> list[Mistake]:
-    """What decides or reports on the validation split, in a sweep of which some setting has none."""
+    """A scheduler or metrics that use the validation split, in a sweep where some setting has none."""
     needs = "needs a validation split in every setting; set base.data.validation, such as 5000"
     scheduler = file.config.scheduler.name
     named: dict[Keys, str] = {("scheduler",): scheduler} if scheduler != "fifo" else {}
@@ -44,7 +44,7 @@ def mistakes_of_validation(file: SweepFile) -> list[Mistake]:
 
 
 def mistakes_of_averages(file: SweepFile, trials: Iterable[TrialConfig]) -> list[Mistake]:
-    """Metrics of averaged weights, in a sweep of which some setting does not average them."""
+    """Metrics of averaged weights, in a sweep where some setting does not average them."""
     if all(trial.train.ema is not None for trial in trials):
         return []
     needs = "needs averaged weights in every setting; set base.train.ema.decay, such as 0.999"
@@ -53,12 +53,12 @@ def mistakes_of_averages(file: SweepFile, trials: Iterable[TrialConfig]) -> list
 
 
 def mistakes_of_cells(file: SweepFile, config: SweepConfig, cells: Sequence[Mapping[str, Any]]) -> list[Mistake]:
-    """Published numbers that would stand beside more than one cell.
+    """Published numbers that would be shown beside more than one cell.
 
     Args:
         file: the sweep's file.
         config: the sweep, as it will be run.
-        cells: dotted key to value of each; those that differ in what report.select chooses over are one cell.
+        cells: dotted key to value of each; those that differ only in what report.select chooses over are one.
     """
     link = config.report.published
     if link is None:
@@ -79,7 +79,7 @@ def mistakes_of_cells(file: SweepFile, config: SweepConfig, cells: Sequence[Mapp
 
 
 def unlinked(file: SweepFile) -> tuple[SweepConfig, list[str]]:
-    """The sweep without its published numbers where the command line fixes what they are for; and a warning."""
+    """The sweep, without its published numbers if the command line fixes a key that selects them; and any warnings."""
     config, fixed = file.config, file.fixed
     link = config.report.published
     if link is None:
@@ -110,7 +110,7 @@ def warnings_of(file: SweepFile, configs: Iterable[TrialConfig]) -> list[str]:
 
 
 def small_last_batch(config: TrialConfig) -> str | None:
-    """What to say where an epoch ends with a step on less than a quarter of a batch; None elsewhere.
+    """A warning if an epoch ends with a step on less than a quarter of a batch; None otherwise.
 
     Such a step has the learning rate of a whole batch and the gradient of a few images, just before an evaluation.
     """
@@ -125,7 +125,7 @@ def small_last_batch(config: TrialConfig) -> str | None:
 
 
 def _wrong_axes(file: SweepFile) -> list[tuple[Keys, str]]:
-    """Path and text of what report.rows, report.columns and report.select.over name wrongly."""
+    """Path and message of each wrong key in report.rows, report.columns and report.select.over."""
     shown = _rows_and_columns(file.config)
     select = file.config.report.select
     over: dict[Keys, str] = {} if select is None else {(*_OVER, i): key for i, key in enumerate(select.over)}
@@ -135,7 +135,7 @@ def _wrong_axes(file: SweepFile) -> list[tuple[Keys, str]]:
 
 
 def _wrong_link(file: SweepFile) -> list[tuple[Keys, str]]:
-    """Path and text of what report.published names wrongly."""
+    """Path and message of each wrong name in report.published."""
     link = file.config.report.published
     if link is None:
         return []
@@ -150,7 +150,7 @@ def _wrong_link(file: SweepFile) -> list[tuple[Keys, str]]:
 
 
 def _metrics(config: SweepConfig) -> dict[Keys, str]:
-    """Path to metric, of all that a report needs."""
+    """Path to metric, of all metrics that a report needs."""
     select = config.report.select
     by: dict[Keys, str] = {} if select is None else {("report", "select", "by"): select.by}
     return {("report", "metric"): config.report.metric, **by}
@@ -163,14 +163,14 @@ def _rows_and_columns(config: SweepConfig) -> dict[Keys, str]:
 
 
 def _unknown(file: SweepFile, key: str) -> str:
-    """What to say of a key that is no key of a trial and no label of a case; empty for one that is."""
+    """Message for a key that is neither a trial's nor `case` where cases have labels; empty for any other."""
     if key in file.keys or (key == CASE and any(CASE in case for case in file.config.cases)):
         return ""
     return file.keys.unknown(key).replace("key", f"key {key!r}", 1)
 
 
 def _no_choice(file: SweepFile, key: str) -> str:
-    """What to say of a key that nothing can be chosen over; mostly nothing."""
+    """Message for a key that cannot be chosen over; empty for any other."""
     axes = dict.fromkeys(file.config.grid)
     for case in file.config.cases:
         grid = case.get("grid")
@@ -184,7 +184,7 @@ def _no_choice(file: SweepFile, key: str) -> str:
 
 
 def _chosen(config: SweepConfig) -> set[str]:
-    """Axes that make no cells of their own, unless the published numbers ask for them."""
+    """Axes that are chosen over, and so do not separate cells, except those that the published numbers match."""
     select, link = config.report.select, config.report.published
     asked = [] if link is None else list(link.match.values())
     return {key for key in (() if select is None else select.over) if not any(covers(other, key) for other in asked)}

@@ -32,8 +32,8 @@ def read_command_line(pairs: Iterable[str], keys: TrialKeys, *, of_sweep: bool) 
 
     Args:
         pairs: the pairs.
-        keys: those that a trial may have.
-        of_sweep: whether they are of a sweep file, which has keys of its own; a trial file has not.
+        keys: the keys that a trial may have.
+        of_sweep: whether they are for a sweep file, which has additional keys, not for a trial file.
     """
     found = CommandLine()
     for pair in pairs:
@@ -73,6 +73,6 @@ def _section(key: str) -> str:
 
 
 def _path(key: str) -> Keys:
-    """Where a key stands in a sweep file: an axis is one key there, dots and all."""
+    """Path of a key in a sweep file, where an axis is a single key, including its dots."""
     section, _, axis = key.partition(".")
     return (section, axis) if section == "grid" and axis else tuple(key.split("."))

@@ -27,20 +27,20 @@ __all__ = [
 ]
 
 NOT_AN_AXIS = {"seed": "seeds are counted by the sweep's own 'seeds'"}
-"""Keys of a trial that a sweep file can not set, and why."""
+"""Keys of a trial that a sweep file cannot set, and why."""
 OWN_OPTION = re.compile(r"model\.norm\.[A-Za-z_]\w*")
-"""Dotted keys that may be options of an own norm."""
+"""Dotted keys that may be options of a user's own norm."""
 
 
 @cache
 def dotted_keys() -> dict[str, str]:
-    """Dotted key of a trial to its documentation, whatever variant has it; sections are keys too."""
+    """Dotted key of a trial to its documentation, over all variants; sections are keys too."""
     return _keys_of(TrialConfig, "")
 
 
 @cache
 def sweep_keys() -> dict[str, str]:
-    """Dotted key to its documentation, of what a sweep file says beside its trials."""
+    """Dotted key to its documentation, for the keys of a sweep file outside its trials."""
     return _keys_of(SweepConfig, "")
 
 
@@ -49,8 +49,8 @@ class TrialKeys:
     """The dotted keys that a file may set in a trial.
 
     Attributes:
-        of_own_norm: whether a norm of the user's is in use: its options are known to its constructor only, so that
-            any name may be one.
+        of_own_norm: whether a user's own norm is in use: only its constructor knows its options, so any name may be
+            one.
     """
 
     of_own_norm: bool = False
@@ -64,7 +64,7 @@ class TrialKeys:
         return key in dotted_keys() or (self.of_own_norm and OWN_OPTION.fullmatch(key) is not None)
 
     def unknown(self, key: str) -> str:
-        """What to say of a key that is none of them."""
+        """Message for a key that is not among them."""
         near = did_you_mean(key, dotted_keys())
         return f"unknown key{near if 'did you mean' in near else '; python -m wsnet.config keys lists all'}"
 
@@ -101,7 +101,7 @@ def trial_schema() -> dict[str, Any]:
 
 
 def sweep_schema() -> dict[str, Any]:
-    """Schema of a sweep file. `base` is a trial's configuration of which cases and grid may supply any part."""
+    """Schema of a sweep file. `base` is a trial's configuration, any part of which cases and grid may supply."""
     sweep, trial = SweepConfig.model_json_schema(), TrialConfig.model_json_schema()
     of_trial = {name: _loosened(definition) for name, definition in trial.pop("$defs").items()}
     base = _loosened(trial)
@@ -122,7 +122,7 @@ def sweep_schema() -> dict[str, Any]:
 
 
 def _loosened(schema: Any) -> Any:
-    """A section that an override may complete: what it needs, even its name, is checked when the file is read."""
+    """A section that an override may complete: required keys, even `name`, are checked only when the file is read."""
     if isinstance(schema, list):
         return [_loosened(part) for part in schema]
     if not isinstance(schema, dict):

@@ -1,4 +1,4 @@
-"""Values that know where they were written, and still know it once they are merged."""
+"""Values that remember where they were written, even after merging."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ class Spot:
     Attributes:
         place: `file:line`, or `--set`.
         key: the dotted key as it was written there.
-        overridden: whether a case, a grid or `--set` put it over what the file's base says.
+        overridden: whether it is an override from a case, a grid or `--set`.
     """
 
     place: str
@@ -33,13 +33,13 @@ class Spot:
 
 @dataclass(frozen=True, slots=True)
 class Located:
-    """A value with its place. Never changed: what is put into a mapping makes a new mapping.
+    """A value with its place. Immutable: putting a value into a mapping makes a new mapping.
 
     Attributes:
-        value: a number, a text, true, false or None; a dict or a list of further located values.
+        value: a number, a string, true, false or None; or a dict or list of located values.
         place: `file:line` of its key, or `--set`.
-        key: the dotted key under which it was written, where that is not the path to it: a case's
-            `model.norm.name` is put at model, norm, name. None for everything else.
+        key: the dotted key under which it was written, if that is not the path to it: a case's
+            `model.norm.name` is put at model, norm, name. Otherwise None.
     """
 
     value: Any
@@ -54,7 +54,7 @@ class Located:
         return node
 
     def spot(self, path: Keys) -> Spot:
-        """Where the value at a path was written; of a path that leads nowhere, the nearest place around it."""
+        """Where the value at a path was written; for a path that does not exist, the nearest place around it."""
         node: Located | None = self
         place, key, overridden = self.place, self.key or "", False
         for name in path:
@@ -67,9 +67,9 @@ class Located:
         return Spot(place, key, overridden)
 
     def put(self, path: Keys, value: "Located") -> "Located":
-        """The same with a value at a path of keys.
+        """A copy with a value put at a path of keys.
 
-        A section that is left out (or empty) is made. One that is no mapping stays, so that its own mistake is found.
+        A missing (or empty) section is created. One that is not a mapping is kept, so that its mistake is found.
         """
         if not path:
             return value
@@ -81,7 +81,7 @@ class Located:
         return Located({**section, first: inner.put(rest, value)}, self.place, self.key)
 
     def merged(self, overrides: Mapping[str, "Located"]) -> "Located":
-        """The same with all of these put at their dotted keys, in their order."""
+        """A copy with all of the overrides put at their dotted keys, in order."""
         tree = self
         for key, value in overrides.items():
             tree = tree.put(tuple(key.split(".")), value)

@@ -1,4 +1,4 @@
-"""pydantic's violations in the words of this project: place, key, value, rule, nearest valid name."""
+"""pydantic's errors in wsnet's own words: place, key, value, rule, nearest valid name."""
 
 import re
 from collections.abc import Iterable
@@ -35,9 +35,9 @@ class Violation:
     """One rule that some data breaks.
 
     Attributes:
-        paths: where in the data; several where keys conflict, first the one to change.
-        message: what was found, the rule, the way out.
-        kind: `missing`, `unknown` (a key that is not taken) or `wrong`.
+        paths: where in the data; several if keys conflict, beginning with the one to change.
+        message: what was found, the rule, the fix.
+        kind: `missing`, `unknown` (a key that is not accepted) or `wrong`.
     """
 
     paths: tuple[Keys, ...]
@@ -45,14 +45,14 @@ class Violation:
     kind: str = "wrong"
 
     def located_in(self, tree: Located) -> Mistake:
-        """The mistake, shown at the first of the paths that a case, a grid or `--set` has set, or else at the first."""
+        """The mistake, shown at the first of the paths that a case, a grid or `--set` has set, else at the first."""
         spots = [tree.spot(path) for path in self.paths]
         return next((spot for spot in spots if spot.overridden), spots[0]).mistake(self.message)
 
 
 @dataclass(frozen=True)
 class _Rule:
-    """`must be <rule>, but got <shown><hint>`: kept in parts, since two alternatives make one sentence."""
+    """`must be <rule>, but got <shown><hint>`: kept in parts, so that alternatives make one sentence."""
 
     rule: str
     shown: str
@@ -62,8 +62,8 @@ class _Rule:
 def validated(model: type[_Model], data: dict[str, Any]) -> tuple[_Model | None, list[Violation]]:
     """The data as a model, or None and every rule that it breaks.
 
-    pydantic checks rules over several keys only where no key is unknown, so the data is looked at once more without
-    its unknown keys where nothing else is wrong.
+    pydantic checks rules over several keys only if no key is unknown, so if nothing else is wrong, the data is
+    validated again without its unknown keys.
     """
     try:
         return model.model_validate(data), []
@@ -120,7 +120,7 @@ def variant_name(model: type[BaseModel]) -> str:
 
 
 def _data_path(loc: Keys, data: Any) -> Keys:
-    """pydantic's location without the names of the variants that it inserts on the way."""
+    """pydantic's location without the variant names that it inserts."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
         last = position == len(loc) - 1
@@ -152,7 +152,7 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
         near = did_you_mean(value, words) if isinstance(value, str) else ""
         one_of = "one of " if len(words) != 1 else ""
         return _Rule(f"{one_of}{context['expected']}", _shown(value), near if "did you mean" in near else "")
-    if kind == "missing":  # of a list: named by pydantic after the first position that is not there
+    if kind == "missing":  # in a list: pydantic reports the first missing position
         return f"must have more items, but has only {details['loc'][-1]}"
     if kind == "too_long":
         return f"must have at most {context['max_length']} items, but has {context['actual_length']}"
@@ -164,7 +164,7 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
 
 
 def _sentence(found: list[_Rule]) -> str:
-    """A field that takes a number or a word fails twice; for a person that is one mistake."""
+    """A field that takes a number or a word fails both rules; the user sees one mistake."""
     rules = dict.fromkeys(part.rule for part in found)
     hint = next((part.hint for part in found if part.hint), "")
     return f"must be {' or '.join(rules)}, but got {found[0].shown}{hint}"
@@ -200,7 +200,7 @@ def _classes_at(model: type[BaseModel], path: Keys, data: Any) -> list[type[Base
 
 
 def _chosen(siblings: list[type[BaseModel]], name: object) -> list[type[BaseModel]]:
-    """The class that a name chooses; all of them where it chooses none."""
+    """The class that a name chooses; all of them if it chooses none."""
     if len(siblings) == 1:
         return siblings
     own = is_own(name)
@@ -221,7 +221,7 @@ def _at(data: Any, path: Keys) -> dict[str, Any]:
 
 
 def _shown(value: Any) -> str:
-    """A value as it stands in the file, near enough."""
+    """A value roughly as it is written in the file."""
     words = {None: "nothing", True: "true", False: "false"}
     text = words[value] if value is None or isinstance(value, bool) else repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

@@ -1,7 +1,7 @@
-"""The user's own files that a trial names, looked at before it is validated: a norm's source, a set's images.
+"""The user's own files that a trial names, inspected before it is validated: a norm's source, a set's images.
 
-Beside the sweep file itself this is the only place where reading a configuration touches the disk. Validators check
-what was found here, and a configuration that was stored with it is read again without the files.
+Apart from the sweep file itself, this is the only place where reading a configuration touches the disk. Validators
+check what was found here; a configuration stored with these findings can be read again without the files.
 """
 
 import hashlib
@@ -25,19 +25,19 @@ _NAME, _SOURCE, _IMAGES = ("model", "norm", "name"), ("model", "norm", "source_f
 
 
 def resolve_paths(trial: Located, folder: Path) -> dict[str, Any]:
-    """A trial's data with absolute paths of its own norm's file and of its own images.
+    """A trial's data with absolute paths to the user's norm file and images.
 
     Args:
         trial: the data, merged, not validated.
-        folder: of the file that it was read from. A relative path is relative to it; one that was written on the
-            command line is relative to the working directory.
+        folder: folder of the file that it was read from. Relative paths are relative to this folder; those from the
+            command line, to the working directory.
     """
     data: dict[str, Any] = trial.plain()
     norm = _section(_section(data, "model"), "norm")
     if is_own(norm.get("name")):
         at = _NAME
         if trial.spot(_NAME).overridden and not trial.spot(_SOURCE).overridden:
-            for key in FOUND:  # What the file says there is of another class.
+            for key in FOUND:  # The file's values belong to another class.
                 norm.pop(key, None)
         text = norm["name"].rpartition(":")[0]
         if norm.get("source_file"):
@@ -51,7 +51,7 @@ def resolve_paths(trial: Located, folder: Path) -> dict[str, Any]:
 
 
 def with_files(trial: dict[str, Any]) -> dict[str, Any]:
-    """A trial's data with what its own files say: see `with_source` and `with_images`."""
+    """A trial's data with what was found in the user's own files: see `with_source` and `with_images`."""
     trial = dict(trial)
     if _section(trial, "data"):
         trial["data"] = with_images(trial["data"])
@@ -61,10 +61,10 @@ def with_files(trial: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_source(norm: dict[str, Any]) -> dict[str, Any]:
-    """A `model.norm` section with `source_file` and `source_sha256`, if it names a class of the user's.
+    """A `model.norm` section with `source_file` and `source_sha256`, if it names a user's own class.
 
-    Where the file can not be read, `source_sha256` is an OSError that says so; validation makes it a mistake. A hash
-    that is there already stays: it is compared when the class is loaded.
+    If the file cannot be read, `source_sha256` is an OSError that says so, which validation turns into a mistake. An
+    existing hash is kept: it is compared when the class is loaded.
     """
     if not is_own(norm.get("name")):
         return norm
@@ -76,9 +76,9 @@ def with_source(norm: dict[str, Any]) -> dict[str, Any]:
 
 
 def with_images(data: dict[str, Any]) -> dict[str, Any]:
-    """A `data` section with what was found in its folder, if the set is one of the user's.
+    """A `data` section with what was found in its folder, if the set is the user's own.
 
-    Where the folder is not as it should be, `found` is a DataError that says so; validation makes it a mistake.
+    If the folder is not as it should be, `found` is a DataError that says so, which validation turns into a mistake.
     """
     if not isinstance(data.get("path"), str) or data.get("name") not in OWN_SETS:
         return data
@@ -92,7 +92,7 @@ def with_images(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def data_config(**options: Any) -> DataConfig:
-    """A `data` section with what its own files say.
+    """A `data` section with what was found in the user's own files.
 
     Raises:
         ValidationError: an option is wrong, or the files are not as they should be.
@@ -118,18 +118,18 @@ def _hash(file: Path) -> str | OSError:
         near = did_you_mean(str(file), others)
         return OSError(f"no such file: {file}{near if 'did you mean' in near else ''}")
     except (OSError, ValueError) as error:
-        return OSError(f"can not be read: {error}")
+        return OSError(f"cannot be read: {error}")
 
 
 def _look_up(name: str, path: str) -> FoundConfig:
-    """Look at the files of a set: their names, and the first image's header. Decodes nothing.
+    """Inspect the files of a set: their names, and the first image's header. Decodes nothing.
 
     Args:
         name: `folder` or `parquet`.
         path: the folder.
 
     Raises:
-        DataError: naming the file or folder that is not as it should be.
+        DataError: a file or folder is not as it should be; the message names it.
     """
     root = Path(path)
     try:
@@ -144,7 +144,7 @@ def _look_up(name: str, path: str) -> FoundConfig:
             counts, classes = (_rows(train), _rows(test)), label_count(train)
             shape = _shape(first_image(train[0]), f"{train[0]}: row 0")
     except OSError as error:
-        raise DataError(f"{root}: can not be read ({error})") from error
+        raise DataError(f"{root}: cannot be read ({error})") from error
     if not all(counts) or not classes:
         raise DataError(f"{root}: must have training and test images, but has {counts[0]} and {counts[1]}")
     channels, height, width = shape
@@ -168,7 +168,7 @@ def _rows(paths: list[Path]) -> int:
 
 
 def _shape(image: bytes, where: str) -> tuple[int, int, int]:
-    """(channels, height, width), read off an image's header."""
+    """(channels, height, width), read from an image's header."""
     from PIL import Image
 
     try:

@@ -1,4 +1,4 @@
-"""Parts of a sweep: the settings that `--only` chooses, and the small ones of `--smoke`."""
+"""Parts of a sweep: the settings chosen by `--only`, and the reduced sweep of `--smoke`."""
 
 import json
 import math
@@ -22,17 +22,17 @@ _SUFFIX = "-smoke"
 
 
 def only(sweep: Sweep, pairs: list[str]) -> Sweep:
-    """Leave out all other settings.
+    """Keep only the settings that match.
 
     Args:
         sweep: any sweep.
-        pairs: `axis=value`, such as `case=ResNet-110`. Of one axis, each value is kept; of several, what fits all.
+        pairs: `axis=value`, such as `case=ResNet-110`. Values of the same axis are alternatives; every axis must match.
 
     Returns:
-        The sweep with the settings that fit, along the same axes.
+        The sweep with the settings that match, along the same axes.
 
     Raises:
-        ConfigError: an axis that the sweep does not have, or nothing fits.
+        ConfigError: the sweep does not have the axis, or no setting matches.
     """
     wanted: dict[str, list[Any]] = {}
     mistakes = []
@@ -44,7 +44,7 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
         elif key not in known:
             mistakes.append(Mistake(_PLACE, key, f"no axis of this sweep{did_you_mean(key, known)}"))
         else:
-            # A label is a text, also where it looks like a number.
+            # A label is a string, even if it looks like a number.
             wanted.setdefault(key, []).append(text.strip("'\"") if key == CASE else parse_value(text))
     if not mistakes:
         mistakes = [
@@ -59,20 +59,20 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
 
 
 def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
-    """Shrink a sweep to a test of whether it runs; its numbers mean nothing.
+    """Shrink a sweep to a test of whether it runs; its results mean nothing.
 
-    Kept is every case, with the first and the last value of each of its axes (of a random search: the first settings
+    Every case is kept, with the first and the last value of each of its axes (in a random search: the first settings
     drawn). A setting is trained for one epoch (with successive halving: two, with a rung after the first), with at
-    most two seeds. What counts epochs is scaled along; milestones that one epoch can not reach make the schedule
-    constant. Batches are no larger than the training set that is left. Settings that end up equal are trained once.
+    most two seeds. Options in epochs are scaled accordingly; a schedule that then reaches no milestone becomes
+    constant. Batches are no larger than the reduced training set. Settings that end up equal are trained once.
 
     Args:
         sweep: any sweep.
-        images: most training, validation and test images.
-        steps: most optimizer steps in an epoch.
+        images: maximum number of training, validation and test images, each.
+        steps: maximum number of optimizer steps in an epoch.
 
     Returns:
-        The small sweep, its name with the suffix `-smoke`. In its `config`, `base`, `cases` and `grid` stay as written.
+        The small sweep, named with the suffix `-smoke`. In its `config`, `base`, `cases` and `grid` stay as written.
     """
     asha = isinstance(sweep.config.scheduler, AshaConfig)
     workers = sweep.config.resources.workers
@@ -102,7 +102,7 @@ def _nothing(sweep: Sweep, key: str, values: list[Any]) -> Mistake:
 
 
 def _ends(sweep: Sweep) -> list[Setting]:
-    """Of each case, the settings at the first and last value of every axis, or the first that were drawn."""
+    """For each case, the settings at the first and last value of every axis, or the first ones drawn."""
     kept: list[Setting] = []
     for case in dict.fromkeys(setting.case for setting in sweep.settings):
         settings = [setting for setting in sweep.settings if setting.case == case]
@@ -125,7 +125,7 @@ def _ends_of_case(settings: list[Setting]) -> list[Setting]:
 
 def _sweep_config(config: SweepConfig) -> SweepConfig:
     changes: dict[str, Any] = {"name": config.name[: 80 - len(_SUFFIX)] + _SUFFIX}
-    changes["report"] = config.report.model_copy(update={"published": None})  # These numbers are no answer to those.
+    changes["report"] = config.report.model_copy(update={"published": None})  # Smoke results are not comparable.
     changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
     if isinstance(config.search, RandomConfig):
         changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})
@@ -138,7 +138,7 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
     data, train = config.data, config.train
     limit = images if data.limit is None else min(images, data.limit)
     share = min(1.0, limit / (data.facts.train - data.validation))
-    # At least an image of each class, so that a stratified split has them all.
+    # At least one image per class, so that a stratified split has all classes.
     validation = min(data.validation, max(data.facts.classes, round(data.validation * share)))
     data = data.model_copy(update={"limit": limit, "validation": validation})
     batch_size, micro = _batch_sizes(train, data.train_size, workers)
@@ -176,7 +176,7 @@ def _batch_sizes(train: TrainConfig, images: int, workers: int) -> tuple[int, in
 
 
 def _scaled(schedule: ScheduleConfig, epochs: int, before: int) -> ScheduleConfig:
-    if isinstance(schedule, OneCycleConfig):  # It is given in shares of the training.
+    if isinstance(schedule, OneCycleConfig):  # Its options are fractions of the training.
         return schedule
     warmup = schedule.warmup_epochs * epochs / before
     if isinstance(schedule, MultiStepConfig) and epochs < before:
@@ -192,6 +192,6 @@ def _moved(key: str, value: Any, before: TrialConfig, after: TrialConfig) -> Any
     """An axis's value as it was written, unless shrinking changed what it sets."""
     old: Any = before.model_dump(mode="json")
     new: Any = after.model_dump(mode="json")
-    for part in key.split("."):  # A section may have gone, such as train.stop_above.
+    for part in key.split("."):  # A section may be gone, such as train.stop_above.
         old, new = (tree.get(part) if isinstance(tree, dict) else None for tree in (old, new))
     return value if old == new else new

@@ -1,4 +1,4 @@
-"""From a sweep file to its settings: cases x grid, each one a whole, checked configuration."""
+"""From a sweep file to its settings: cases x grid, each one a complete, checked configuration."""
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -32,14 +32,14 @@ __all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of
 
 @dataclass(frozen=True, kw_only=True)
 class Setting:
-    """One combination: a whole configuration, and what makes it differ from the others.
+    """One combination: a complete configuration, and what distinguishes it from the others.
 
     Attributes:
         config: the checked configuration, with seed 0.
         axes: dotted key to value, of every key that a case or the grid sets; and its case's label, as `case`.
         case: position of its case in the file; 0 where the file has no cases.
         also: the axes of further combinations that are the same setting, such as micro-batch sizes with a norm that
-            takes no statistics over a batch. They are trained once, and shown at all these places.
+            uses no batch statistics. The setting is trained once, and shown at all these places.
     """
 
     config: TrialConfig
@@ -53,7 +53,7 @@ class Setting:
         return (self.axes, *self.also)
 
     def where(self, fits: Callable[[dict[str, Any]], bool]) -> "Setting | None":
-        """The setting at those of its places that fit; None where none does."""
+        """The setting at only those of its places that fit; None if none does."""
         places = [axes for axes in self.places if fits(axes)]
         return replace(self, axes=places[0], also=tuple(places[1:])) if places else None
 
@@ -66,7 +66,7 @@ class Sweep:
         config: the sweep as written.
         settings: every setting, in the file's order.
         axes: dotted keys that vary between the settings, in the file's order.
-        warnings: what is allowed and yet looks like an oversight, as `file:line: key: text`.
+        warnings: what is allowed but looks like an oversight, as `file:line: key: text`.
     """
 
     config: SweepConfig
@@ -81,7 +81,7 @@ def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
     Args:
         path: the YAML file.
         overrides: `key=value` pairs of `--set`. A trial's key (`train.epochs`) is fixed to that value in every setting,
-            also where the file varies it; a key of the sweep (`seeds`, `scheduler.eta`) replaces the file's.
+            even where the file varies it; a key of the sweep (`seeds`, `scheduler.eta`) replaces the file's.
 
     Raises:
         ConfigError: with every mistake of the file at once.
@@ -129,7 +129,7 @@ def trial_of(yaml: YamlFile, overrides: list[str] | None = None) -> TrialConfig:
 
 
 def varying(settings: list[Setting]) -> list[str]:
-    """Keys that differ between settings; a key that all share is no axis."""
+    """Keys that differ between settings; a key that all share is not an axis."""
     places = [axes for setting in settings for axes in setting.places]
     keys = list(dict.fromkeys(key for axes in places for key in axes))
     if len(places) == 1:
@@ -139,8 +139,8 @@ def varying(settings: list[Setting]) -> list[str]:
 
 
 def distinct(settings: Iterable[Setting]) -> list[Setting]:
-    """Settings of equal identity put together: a range may draw one twice, `--set` may make two equal, and an axis may
-    not matter in some case. They are trained once."""
+    """Settings of equal identity merged, to be trained once: a range may draw one twice, `--set` may make two equal,
+    and an axis may have no effect in some case."""
     kept: dict[str, Setting] = {}
     for setting in settings:
         identity = canonical_text(setting.config)
@@ -153,7 +153,7 @@ def distinct(settings: Iterable[Setting]) -> list[Setting]:
 def _settings(
     file: SweepFile, cases: Iterable[Case], folder: Path, hidden: set[str]
 ) -> tuple[list[Setting], list[Mistake]]:
-    """Every combination of every case, validated; and the mistakes of those that are wrong."""
+    """Every combination of every case, validated; and the mistakes of the invalid ones."""
     settings: list[Setting] = []
     mistakes: list[Mistake] = []
     all_have_validation = True
@@ -173,13 +173,13 @@ def _settings(
 
 
 def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Located]) -> dict[str, Any]:
-    """What tells a setting from the others: its case's label, and what the case or a grid sets."""
+    """What distinguishes a setting from the others: its case's label, and what the case or a grid sets."""
     label = {CASE: case.label} if case.label is not None else {}
     return label | {key: value.plain() for key, value in combination.items() if key not in fixed}
 
 
 def _hidden(violation: Violation, hidden: set[str], has_axes: bool) -> bool:
-    """Whether something is called missing only because the cases or axes that hold it have mistakes of their own."""
+    """Whether something is called missing only because the cases or axes that set it have mistakes themselves."""
     if violation.kind != "missing":
         return False
     key = ".".join(map(str, violation.paths[0]))
@@ -187,7 +187,7 @@ def _hidden(violation: Violation, hidden: set[str], has_axes: bool) -> bool:
 
 
 def _may_have_validation(trial: dict[str, Any], violations: list[Violation]) -> bool:
-    """Whether a trial that is wrong asks for a validation split; where that can not be said, it does."""
+    """Whether an invalid trial asks for a validation split; True if that cannot be determined."""
     data = trial.get("data")
     if any(violation.paths[0][:1] == ("data",) for violation in violations) or not isinstance(data, dict):
         return True

@@ -1,4 +1,4 @@
-"""A sweep file's own sections, read on past their mistakes, so that one in `seeds` does not hide those in `base`."""
+"""A sweep file's own sections, read despite their mistakes, so that one in `seeds` does not hide those in `base`."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -17,16 +17,16 @@ __all__ = ["SweepFile", "read_sections"]
 
 @dataclass(frozen=True)
 class SweepFile:
-    """What could be read of a sweep file, its trials not yet among it.
+    """What could be read of a sweep file, except its trials.
 
     Attributes:
         config: the sweep; a section that had a mistake is at its default.
-        tree: the file with what the command line changes, each value with its place.
+        tree: the file with the command line's changes, each value with its place.
         keys: the dotted keys that its cases, grids and report may name.
         fixed: dotted key to value, of what the command line fixes in every trial.
         mistakes: of the file's YAML, of the command line, and of the sections.
         has_base: whether `base` could be read.
-        has_axes: whether `cases` and `grid` could be read whole.
+        has_axes: whether `cases` and `grid` could be read completely.
     """
 
     config: SweepConfig
@@ -51,7 +51,7 @@ class SweepFile:
 
 
 def read_sections(file: YamlFile, pairs: list[str]) -> SweepFile:
-    """Read a file's sections, leaving out what has a mistake.
+    """Read a file's sections, leaving out those with mistakes.
 
     Args:
         file: the file.
@@ -84,7 +84,7 @@ def read_sections(file: YamlFile, pairs: list[str]) -> SweepFile:
 
 
 def _without(data: dict[str, Any], violations: Iterable[Violation]) -> dict[str, Any]:
-    """The data without the sections that are wrong; what a sweep can not be without is replaced."""
+    """The data without the wrong sections; required ones are replaced by placeholders."""
     data = dict(data)
     for section, *rest in (violation.paths[0] for violation in violations):
         if section == "cases" and rest and isinstance(rest[0], int):  # The other cases keep their positions.

@@ -30,7 +30,7 @@ class YamlFile:
     Attributes:
         name: the file's name, as the user gave it.
         tree: what it holds, each value with its line.
-        mistakes: keys that are no text, which are left out of the tree, and values that no configuration can have,
+        mistakes: keys that are not strings, which are left out of the tree, and values that no configuration can have,
             which are None in it.
     """
 
@@ -43,7 +43,7 @@ class YamlFile:
         """Parse a file.
 
         Raises:
-            ConfigError: the file is absent, no YAML, no mapping, or has a key twice.
+            ConfigError: the file is missing or unreadable, not YAML, not a mapping, or has a duplicate key.
         """
         name = str(path)
         try:
@@ -51,7 +51,7 @@ class YamlFile:
         except FileNotFoundError:
             raise ConfigError([Mistake(name, "", f"no such file{_neighbours(Path(path))}")]) from None
         except (OSError, ValueError) as error:
-            raise ConfigError([Mistake(name, "", f"can not be read: {error}")]) from None
+            raise ConfigError([Mistake(name, "", f"cannot be read: {error}")]) from None
         return cls.parse(text, name)
 
     @classmethod
@@ -67,7 +67,7 @@ class YamlFile:
 
     @property
     def data(self) -> dict[str, Any]:
-        """What it holds as plain data."""
+        """The file's content as plain data."""
         plain: dict[str, Any] = self.tree.plain()
         return plain
 
@@ -76,7 +76,7 @@ def parse_value(text: str) -> Any:
     """Read a value as YAML would, so that `3` is a number.
 
     Raises:
-        ConfigError: it is no YAML.
+        ConfigError: it is not valid YAML.
     """
     return located_value(text, "").plain()
 
@@ -85,7 +85,7 @@ def located_value(text: str, key: str) -> Located:
     """The value of `--set key=text`, read as YAML would.
 
     Raises:
-        ConfigError: it is no YAML.
+        ConfigError: it is not valid YAML.
     """
     reader = _Reader(None)
     value = reader.located(_load(text, COMMAND_LINE), COMMAND_LINE, ())
@@ -114,12 +114,12 @@ def _load(text: str, name: str) -> Any:
         raise ConfigError([Mistake(f"{name}:{line}", key[0] if key else "", message)]) from None
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        problem = error.problem or error.context or "can not be parsed"
+        problem = error.problem or error.context or "cannot be parsed"
         tab = "; indent with spaces, not with tabs" if "\\t" in problem else ""
         raise ConfigError([Mistake(f"{name}:{line}", "", f"not valid YAML: {problem}{tab}")]) from None
     except RecursionError:
         raise ConfigError([Mistake(f"{name}:1", "", "not valid YAML: nested too deeply")]) from None
-    except Exception as error:  # ruamel lets out whatever its scalars raise: ValueError, KeyError, AttributeError, ...
+    except Exception as error:  # ruamel lets through what its scalars raise: ValueError, KeyError, AttributeError, ...
         raise ConfigError([Mistake(f"{name}:1", "", f"not valid YAML: {' '.join(str(error).split())}")]) from None
 
 
@@ -140,7 +140,7 @@ class _Reader:
         if not isinstance(node, _Node):
             return Located(self._scalar(node, place, path), place)
         if id(node) in self._around:
-            self._mistake(place, path, "must not hold itself")
+            self._mistake(place, path, "must not contain itself")
             return Located(None, place)
         self._around.append(id(node))
         try:
@@ -167,7 +167,7 @@ class _Reader:
         for annotated, plain in ((ScalarBoolean, bool), (ScalarInt, int), (ScalarFloat, float), (ScalarString, str)):
             if isinstance(node, annotated):
                 return plain(node)
-        if isinstance(node, datetime.date):  # YAML 1.2 has no dates: a sweep may be named after a day.
+        if isinstance(node, datetime.date):  # Not a date in YAML 1.2; it may be a sweep's name.
             return node.isoformat()
         if node is None or type(node) in (bool, int, float, str):
             return node
