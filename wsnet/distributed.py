@@ -43,7 +43,7 @@ def wait_for_all() -> None:
 
 
 def sum_over_workers(tensor: Tensor) -> Tensor:
-    """The tensor, added up over all workers in place."""
+    """Sum the tensor over all workers, in place, and return it."""
     if world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
@@ -81,7 +81,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model with gradients averaged over all workers; the model itself where there is one worker."""
+    """The model with gradients averaged over all workers; the model itself with a single worker."""
     if world_size() == 1:
         return model
     # Buffers are averaged once an epoch (wsnet.training.streams), not copied from rank 0 at every step.

@@ -94,8 +94,8 @@ def first_that_fits(heights: Floats, widths: Floats, fits: Bools, places: Floats
     In NumPy, which takes a third of torch's time for so few numbers.
 
     Args:
-        heights: whole numbers (B, attempts).
-        widths: whole numbers (B, attempts).
+        heights: integer-valued (B, attempts).
+        widths: integer-valued (B, attempts).
         fits: (B, attempts); a row where none fits gives a meaningless box.
         places: (B, attempts or 1, 2), in [0, 1): top and left of the box, as fractions of the free space.
         height: rows of the image.

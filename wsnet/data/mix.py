@@ -94,7 +94,7 @@ def mixup(images: Tensor, sources: Tensor, shares: Tensor) -> Mixed:
 
 
 def cutmix_boxes(config: CutMixConfig, draws: Tensor, *, height: int, width: int) -> Tensor:
-    """The box taken from the partner: int64 (D, 4), clipped to the image (Yun et al. 2019, algorithm A1; torchvision).
+    """The partner's box: int64 (D, 4), clipped to the image (Yun et al. 2019, algorithm A1; as in torchvision).
 
     Args:
         config: alpha and probability.

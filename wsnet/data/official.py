@@ -115,7 +115,7 @@ def _arrays(dataset: Any) -> ImageSet:
 
 
 def _require_server(urls: list[str]) -> None:
-    """Fail within seconds where no server answers; torchvision would try each file of each mirror in turn.
+    """Fail within seconds if no server answers; torchvision would try each file of each mirror in turn.
 
     The request runs in a thread, because the socket timeout does not apply to a DNS lookup that gets no answer.
     """

@@ -76,7 +76,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Folder, name: str) -> "Checkpoint | None":
-        """Read a trial's checkpoint; None where there is none."""
+        """Read a trial's checkpoint; None if there is none."""
         data = folder.read(name)
         return None if data is None else cls.from_bytes(data, f"{folder.location}/{name}")
 

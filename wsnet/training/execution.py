@@ -90,7 +90,7 @@ def fix_cublas_workspace(execution: ExecutionConfig) -> None:
 
 
 def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]:
-    """Everything besides the configuration that the bits of a result depend on.
+    """Everything beyond the configuration that can change the bits of a result.
 
     Args:
         config: a trial whose execution is settled.
@@ -116,7 +116,7 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
 
 @contextlib.contextmanager
 def applied(config: TrialConfig) -> Iterator[None]:
-    """Apply a trial's execution settings: thread count, deterministic kernels, TF32 only where it is asked for.
+    """Apply a trial's execution settings: thread count, deterministic kernels, TF32 only if `train.precision` says so.
 
     All settings are restored afterwards, since a Tune actor trains many trials in one process.
 

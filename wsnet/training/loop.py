@@ -152,7 +152,7 @@ class Training:
         return torch.stack(losses).sum(), averaged_views(torch.cat(found), views)
 
     def _filters_once(self) -> AbstractContextManager[None]:
-        """Compute reparametrized filters once for all passes; not with DDP, which would look for gradients early."""
+        """Compute reparametrized filters only once, except with DDP, which would look for gradients too early."""
         return nullcontext() if is_data_parallel(self.parallel) else once_per_step(self.model)
 
     def _measuring(self, step: int) -> AbstractContextManager[None]:
@@ -221,7 +221,7 @@ class Training:
                 self.average.load_state_dict(start.ema)
 
     def _build_measurements(self) -> None:
-        """What is measured besides the loss: errors after an epoch, and the layers in one step of it."""
+        """What is measured besides the loss: errors after each epoch, and the layers in one of its steps."""
         self.evaluation = Evaluation(self.trial, self.model)
         self.diagnostics: Diagnostics | None = None
         if self.config.train.diagnostics:

@@ -27,7 +27,7 @@ class Trial:
         config: the configuration; its execution is settled.
         images: the decoded images of the splits.
         workers: processes that train the trial together.
-        warm_start: SHA-256 of the file that this trial begins from: pretrained weights, or another trial's checkpoint.
+        warm_start: SHA-256 of the file that this trial starts from: pretrained weights, or another trial's checkpoint.
     """
 
     config: TrialConfig
