@@ -1,7 +1,7 @@
-"""The few things that differ when several processes train one trial; with one process they do nothing.
+"""Helpers for training one trial with several processes; with one process they do nothing.
 
-All of wsnet asks torch.distributed here alone. What sums, gathers or waits is a collective: every worker has to call
-it.
+Only this module of wsnet uses torch.distributed. Functions that sum, gather or wait are collectives: every worker must
+call them.
 """
 
 from contextlib import AbstractContextManager, nullcontext
@@ -37,20 +37,20 @@ def world_size() -> int:
 
 
 def wait_for_all() -> None:
-    """Return when every worker got here."""
+    """Return once every worker has called this."""
     if world_size() > 1:
         dist.barrier()
 
 
 def sum_over_workers(tensor: Tensor) -> Tensor:
-    """The tensor, added up over all workers in place."""
+    """Sum the tensor over all workers, in place, and return it."""
     if world_size() > 1:
         dist.all_reduce(tensor)
     return tensor
 
 
 def gather(tensor: Tensor) -> list[Tensor]:
-    """Every worker's tensor, in the order of ranks; all have one shape."""
+    """Every worker's tensor, in the order of ranks; all must have the same shape."""
     if world_size() == 1:
         return [tensor]
     gathered = [torch.empty_like(tensor) for _ in range(world_size())]
@@ -59,7 +59,7 @@ def gather(tensor: Tensor) -> list[Tensor]:
 
 
 def gather_objects(value: Any) -> list[Any]:
-    """Every worker's value, in the order of ranks; whatever can be pickled."""
+    """Every worker's value, which must be picklable, in the order of ranks."""
     if world_size() == 1:
         return [value]
     gathered: list[Any] = [None] * world_size()
@@ -70,7 +70,8 @@ def gather_objects(value: Any) -> list[Any]:
 def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     """Count (a scalar), mean and biased variance (C each) of every channel of x, N x C x H x W, over all workers.
 
-    In two passes: a mean square less a squared mean would cancel. Shares of the batch may differ in size.
+    In two passes: the mean square minus the squared mean would suffer cancellation. Shares of the batch may differ in
+    size.
     """
     count = torch.full((1,), x.numel() // x.shape[1], dtype=x.dtype, device=x.device)
     total = sum_over_workers(torch.cat([count, x.sum((0, 2, 3))]))
@@ -80,7 +81,7 @@ def moments(x: Tensor) -> tuple[Tensor, Tensor, Tensor]:
 
 
 def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
-    """The model with gradients averaged over all workers; the model itself where there is one worker."""
+    """The model with gradients averaged over all workers; the model itself with a single worker."""
     if world_size() == 1:
         return model
     # Buffers are averaged once an epoch (wsnet.training.streams), not copied from rank 0 at every step.
@@ -90,10 +91,10 @@ def data_parallel(model: nn.Module, device: torch.device) -> nn.Module:
 
 
 def is_data_parallel(model: nn.Module) -> bool:
-    """Whether a model is one of several workers' (see `data_parallel`)."""
+    """Whether a model is wrapped for several workers (see `data_parallel`)."""
     return isinstance(model, DistributedDataParallel)
 
 
 def exchange_gradients(model: nn.Module, now: bool) -> AbstractContextManager[None]:
-    """Around a backward pass of a `data_parallel` model: average the gradients in it, or leave that to a later one."""
+    """Wraps a backward pass of a `data_parallel` model: average the gradients now, or leave that to a later pass."""
     return nullcontext() if now or not isinstance(model, DistributedDataParallel) else model.no_sync()

@@ -141,7 +141,7 @@ def test_a_link_is_followed_and_another_target_is_noticed(tmp_path: Path) -> Non
     rewrite(real)
     assert streamed(path).hash != first.hash
     real.unlink()
-    with pytest.raises(DataError, match=r"train/cat/0001\.jpg: can not be read \(No such file"):
+    with pytest.raises(DataError, match=r"train/cat/0001\.jpg: cannot be read \(No such file"):
         streamed(path)
 
 
@@ -158,7 +158,7 @@ def test_a_file_that_can_not_be_read_is_named(tmp_path: Path, monkeypatch: pytes
         return known(listing)
 
     monkeypatch.setattr(file_index, "content_hashes", vanishing)
-    with pytest.raises(DataError, match=r"test/dog/0001\.jpg: can not be read \((No such file|Is a directory)"):
+    with pytest.raises(DataError, match=r"test/dog/0001\.jpg: cannot be read \((No such file|Is a directory)"):
         streamed(path)
 
 
@@ -226,7 +226,7 @@ def test_a_cache_that_can_not_be_written_costs_a_warning(tmp_path: Path, monkeyp
     first = streamed(path)
     (tmp_path / "file").write_bytes(b"")
     monkeypatch.setenv("WSNET_CACHE", str(tmp_path / "file" / "cache"))
-    with pytest.warns(UserWarning, match="hashes of images can not be kept in .*every trial reads all of them"):
+    with pytest.warns(UserWarning, match="hashes of images cannot be kept in .*every trial reads all of them"):
         assert streamed(path).hash == first.hash
 
 

@@ -115,7 +115,7 @@ def test_numbered_tables_are_one_set(tmp_path: Path) -> None:
     ("files", "labels", "message"),
     [
         ([image_bytes(0), None], [0, 1], "row 1: not a decodable image (empty)"),
-        ([image_bytes(0), b"no image"], [0, 1], "row 1: not a decodable image (of no known format)"),
+        ([image_bytes(0), b"no image"], [0, 1], "row 1: not a decodable image (unknown format)"),
         ([image_bytes(0), image_bytes(1)[:400]], [0, 1], "row 1: not a decodable image"),
         ([image_bytes(0), image_bytes(1)], [0, 3], "row 1: a label must be 0 to 2, but got 3"),
         ([image_bytes(0), image_bytes(1)], [0, -1], "row 1: a label must be 0 to 2, but got -1"),

@@ -115,7 +115,7 @@ def test_damaged_images_end_a_dry_run_with_status_2(tmp_path: Path, capsys: pyte
     (tmp_path / "images" / "train" / "dog" / "0002.jpg").write_bytes(b"no image")
     arguments = [str(sweep_file(tmp_path)), "--dry-run", "--data-root", str(tmp_path)]
     assert cli.main(arguments, conclude=lambda folder, console: None) == 2
-    assert "train/dog/0002.jpg: not a decodable image (of no known format)" in capsys.readouterr().err
+    assert "train/dog/0002.jpg: not a decodable image (unknown format)" in capsys.readouterr().err
 
 
 def test_a_missing_folder_ends_it_with_the_line_of_the_path(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

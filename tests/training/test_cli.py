@@ -121,13 +121,13 @@ def test_input_that_can_not_be_used_is_one_clear_line(
     assert "no such file" in refused(capsys, tmp_path / "absent.yaml")
     assert "--set: train.epochs" in refused(capsys, file, "--set", "train.epochs=-1")
     for option in ("--resume", "--evaluate"):
-        assert "absent.pt can not be read: No such file" in refused(capsys, file, option, tmp_path / "absent.pt")
-        assert "trial.yaml is no checkpoint of wsnet" in refused(capsys, file, option, file)
+        assert "absent.pt cannot be read: No such file" in refused(capsys, file, option, tmp_path / "absent.pt")
+        assert "trial.yaml is not a wsnet checkpoint" in refused(capsys, file, option, file)
         wider = refused(capsys, file, option, done / "epoch_0001.pt", "--set", "model.width=8", "--out", tmp_path / "w")
         assert "is of another architecture: size mismatch for" in wider
     damaged = tmp_path / "damaged.pt"
     damaged.write_bytes((done / "last.pt").read_bytes()[:5000])
-    assert "is no checkpoint of wsnet, or is damaged" in refused(capsys, file, "--evaluate", damaged)
+    assert "is not a wsnet checkpoint, or is damaged" in refused(capsys, file, "--evaluate", damaged)
     assert "holds trial" in refused(capsys, file, "--set", "seed=1", "--out", done)
     assert "after epoch 3" in refused(capsys, file, "--set", "seed=1", "--resume", done / "last.pt", "--out", tmp_path)
     assert "'group'" in refused(capsys, file, "--set", "model.norm={name: group, groups: 3}", "--out", tmp_path / "g")
@@ -156,5 +156,5 @@ def test_ctrl_c_exits_130_and_keeps_whole_epochs(file: Path, tmp_path: Path) -> 
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert errors.strip() == "interrupted; the same command goes on from the last whole epoch"
+    assert errors.strip() == "interrupted; the same command resumes from the last whole epoch"
     assert last(tmp_path / "out").epoch >= 1

@@ -1,4 +1,4 @@
-"""`python -m wsnet.data info NAME|PATH`, `show SWEEP.yaml`: what an image set is, what augmentation does to it."""
+"""`python -m wsnet.data info NAME|PATH`, `show SWEEP.yaml`: describe an image set, or show what augmentation does."""
 
 import argparse
 import sys
@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 2 the images can not be used."""
+    """Returns the exit status: 0 done, 2 the images cannot be used."""
     parser = argparse.ArgumentParser(prog="python -m wsnet.data", description=__doc__)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     info.add_command(commands)
@@ -17,7 +17,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         return int(arguments.run(arguments))
-    except (ValueError, OSError) as error:  # DataError, ConfigError, options that do not fit; a file that can not be.
+    except (ValueError, OSError) as error:  # DataError, ConfigError, invalid options; files that cannot be accessed.
         print(error, file=sys.stderr)
         return 2
 

@@ -1,4 +1,4 @@
-"""A batch: the images, labels and weight that a step of training or evaluation gets, and its bytes before that."""
+"""A batch: the images, labels and weight that a step of training or evaluation gets, and the bytes it is made from."""
 
 import warnings
 from typing import NamedTuple
@@ -17,11 +17,11 @@ class Batch(NamedTuple):
 
     Attributes:
         images: float32 (B, C, H, W), normalized; with dual cutout (2B, C, H, W), the views of image i at 2i and 2i + 1.
-        labels: int64 (B,); of mixed images that of the largest part.
-        weight: share of this rank in the batch times the number of ranks, so that the mean over ranks of
-            `weight * mean loss` is the mean loss of the batch. 1 for one process; 0 where the rank had no image left
-            and got another rank's only to take part.
-        targets: float32 (B, classes), the share of every label in mixed images; None: the labels say all.
+        labels: int64 (B,); for mixed images, the label of the largest part.
+        weight: this rank's fraction of the batch times the number of ranks, so that the mean over ranks of
+            `weight * mean loss` is the mean loss of the batch. 1 for a single process; 0 if the rank had no image left
+            and got another rank's only to take part in the step.
+        targets: float32 (B, classes), soft labels of mixed images; None if images are not mixed.
     """
 
     images: Tensor
@@ -31,7 +31,7 @@ class Batch(NamedTuple):
 
 
 class ByteBatch(NamedTuple):
-    """The images of a training batch as bytes, cropped and mirrored; `BatchTransform` makes a `Batch` of it.
+    """The images of a training batch as bytes, cropped and flipped; `BatchTransform` turns it into a `Batch`.
 
     Attributes:
         images: uint8 (P, H, W, C), contiguous.
@@ -52,7 +52,7 @@ class TensorSet(NamedTuple):
 
 
 def on_device(split: ImageSet | TensorSet | ImageFiles, device: torch.device | str) -> TensorSet | ImageFiles:
-    """Put a split on a device; a streamed one stays where it is.
+    """Put a split on a device; a streamed one is returned as it is.
 
     On the CPU the tensors are views of the mapped arrays. They must not be written to.
     """
@@ -60,7 +60,7 @@ def on_device(split: ImageSet | TensorSet | ImageFiles, device: torch.device | s
 
 
 def tensors_on(split: ImageSet | TensorSet, device: torch.device | str) -> TensorSet:
-    """The images of a set in memory on a device."""
+    """Put a split that is in memory on a device."""
     if isinstance(split, ImageSet):
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", message=".*not writable")

@@ -1,7 +1,7 @@
 """Random rectangles, one for each image, and the elements of a batch that they cover.
 
-Boxes are int64 (B, 4): top, left, height, width, in pixels; they may reach beyond the image, and cover nothing where
-the height is 0. They are drawn on the CPU, in float64, so that they are the same wherever the images are.
+Boxes are int64 (B, 4): top, left, height, width, in pixels; they may extend beyond the image, and cover nothing if the
+height is 0. They are drawn on the CPU, in float64, so that they do not depend on the images' device.
 """
 
 import math
@@ -38,7 +38,7 @@ def cutout_boxes(config: CutoutConfig, draws: Draws, *, height: int, width: int,
 
     Args:
         config: size, probability, overhang.
-        draws: of the samples (B,), on the CPU.
+        draws: the random numbers of the samples (B,), on the CPU.
         height: rows of an image.
         width: columns of an image.
         purpose: names the draw.
@@ -50,10 +50,10 @@ def cutout_boxes(config: CutoutConfig, draws: Draws, *, height: int, width: int,
 
 
 def square_boxes(size: int, draws: Tensor, *, height: int, width: int, overhang: bool) -> Tensor:
-    """Squares with their centres anywhere in the image, or anywhere that leaves them inside.
+    """Squares centred anywhere in the image, or only where they fit inside it.
 
-    The centre of a square of odd size is a pixel, that of an even size a corner of pixels, edges included (this is the
-    later version of the image classification system; the paper's code leaves the last corner out).
+    A square of odd size is centred on a pixel, one of even size on a corner of pixels, image edges included (this is
+    the later version of the image classification system; the paper's code leaves out the last corner).
 
     Args:
         size: pixels of a side.
@@ -82,7 +82,7 @@ def erasing_boxes(config: RandomErasingConfig, draws: Draws, *, height: int, wid
 
 
 def scaled(draws: Tensor, bounds: tuple[float, float], *, log: bool = False) -> Floats:
-    """Uniform numbers in [0, 1) brought to these bounds; uniform on a log scale if `log`."""
+    """Uniform numbers in [0, 1) mapped to these bounds; uniform on a log scale if `log`."""
     low, high = (math.log(bound) for bound in bounds) if log else bounds
     values = low + (high - low) * draws
     return (values.exp() if log else values).numpy()
@@ -91,13 +91,13 @@ def scaled(draws: Tensor, bounds: tuple[float, float], *, log: bool = False) -> 
 def first_that_fits(heights: Floats, widths: Floats, fits: Bools, places: Floats, height: int, width: int) -> Integers:
     """Of several attempts at a box, the first that fits.
 
-    NumPy, which takes a third of torch's time for so few numbers.
+    In NumPy, which takes a third of torch's time for so few numbers.
 
     Args:
-        heights: whole numbers (B, attempts).
-        widths: whole numbers (B, attempts).
-        fits: (B, attempts); where none does, the result is of no use.
-        places: (B, attempts or 1, 2), in [0, 1): where a box lies in the room that is left, top and left.
+        heights: integer-valued (B, attempts).
+        widths: integer-valued (B, attempts).
+        fits: (B, attempts); a row where none fits gives a meaningless box.
+        places: (B, attempts or 1, 2), in [0, 1): top and left of the box, as fractions of the free space.
         height: rows of the image.
         width: columns of the image.
 
@@ -106,7 +106,7 @@ def first_that_fits(heights: Floats, widths: Floats, fits: Bools, places: Floats
     """
     first, images = fits.argmax(1), np.arange(len(fits))
     at = places[images, first if places.shape[1] > 1 else 0]
-    boxes = np.empty((len(fits), 4), np.int64)  # which takes the whole part of what is put into it
+    boxes = np.empty((len(fits), 4), np.int64)  # assignment to int64 truncates
     boxes[:, 2], boxes[:, 3] = heights[images, first], widths[images, first]
     boxes[:, 0] = at[:, 0] * (height - boxes[:, 2] + 1)
     boxes[:, 1] = at[:, 1] * (width - boxes[:, 3] + 1)
@@ -116,16 +116,16 @@ def first_that_fits(heights: Floats, widths: Floats, fits: Bools, places: Floats
 def covered(boxes: Tensor, images: Tensor) -> Tensor:
     """Which elements lie in the boxes: 1 inside, 0 outside.
 
-    Numbers and not booleans, since sums and products of floats are several times faster on a CPU than a choice: 0.1 ms
-    against 0.5 ms for 128 x 3 x 32 x 32 on one thread. With 0 and 1 they are exact.
+    Floats rather than booleans, since sums and products are several times faster on a CPU than selecting by a mask:
+    0.1 ms against 0.5 ms for 128 x 3 x 32 x 32 on one thread. With 0 and 1 they are exact.
 
     Args:
-        boxes: int64 (B, 4), or (1, 4) for all images; anywhere.
+        boxes: int64 (B, 4), or (1, 4) for all images; on any device.
         images: (B, C, H, W), contiguous or channels_last.
 
     Returns:
-        float32, on the images' device, (B or 1, 1, H, W), or with C channels for images that are channels_last: a mask
-        in the layout of the images costs less than one that is broadcast along the innermost dimension.
+        float32, on the images' device, (B or 1, 1, H, W), or with C channels for channels_last images: a mask in the
+        layout of the images costs less than one broadcast along the innermost dimension.
     """
     _, channels, height, width = images.shape
     top, left, rows, columns = boxes.to(images.device, non_blocking=True).unbind(1)
@@ -139,7 +139,7 @@ def covered(boxes: Tensor, images: Tensor) -> Tensor:
 
 def uncovered(boxes: Tensor, images: Tensor) -> Tensor:
     """1 outside the boxes, 0 inside; see `covered`."""
-    return covered(boxes, images).neg_().add_(1)  # In place: fresh memory for a batch costs more than the sum.
+    return covered(boxes, images).neg_().add_(1)  # In place: allocating a batch costs more than the addition.
 
 
 def _between(first: Tensor, count: Tensor, length: int) -> Tensor:

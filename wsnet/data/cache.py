@@ -41,15 +41,15 @@ def cache_folder() -> Path:
     return Path(os.environ.get("WSNET_CACHE") or "~/.cache/wsnet").expanduser()
 
 
-# Raise it whenever the files below, or the pixels decoded into them, change.
+# Increment it whenever the file format, or the pixels decoded into it, change.
 _FORMAT = 1
 
 
 def decoded(data: DataConfig, root: Path) -> WholeSet[ImageSet]:
-    """An image set, mapped from the cache; decoded (or downloaded and decoded) first where it is not there.
+    """An image set, mapped from the cache; if it is not there, first decoded (after a download where necessary).
 
-    Of several processes that start at once, one decodes and the others wait for it. A cache folder that can not be
-    written costs a warning and the time to decode.
+    Of several processes that start at once, one decodes while the others wait. If the cache folder is not writable,
+    each process decodes the set itself, with a warning.
 
     Raises:
         DataError: if the images are missing or damaged.
@@ -77,22 +77,22 @@ def decoded(data: DataConfig, root: Path) -> WholeSet[ImageSet]:
 
 
 def _as_planned(images: WholeSet[ImageSet], source: FoundSet) -> WholeSet[ImageSet]:
-    """A user's own files may have changed since the configuration was read."""
+    """Check the counts: a user's own files may have changed since the configuration was read."""
     facts = source.facts
     now, planned = (len(images.train), len(images.test), len(images.classes)), (facts.train, facts.test, facts.classes)
     if now != planned:
         raise DataError(
             f"{source.folder}: the images have changed since the trial was planned (training images, test images and "
-            f"classes were {planned}, and are {now}); start again, which makes other trials of it"
+            f"classes were {planned}, now {now}); start again, which trains new trials on the new images"
         )
     return images
 
 
 def map_decoded(path: Path) -> WholeSet[ImageSet] | None:
-    """Map a file of `write_decoded`; its arrays are read-only views of the mapping.
+    """Map a file written by `write_decoded`; its arrays are read-only views of the mapping.
 
     Returns:
-        The image set, or None where there is no file or not a whole one.
+        The image set, or None if the file is missing or incomplete.
     """
     try:
         with pa.memory_map(str(path)) as file:
@@ -112,7 +112,7 @@ def write_decoded(path: Path, images: WholeSet[ImageSet]) -> None:
     """Write an image set under a temporary name, then rename it to `path`.
 
     Raises:
-        OSError: if the folder can not be written.
+        OSError: if the folder is not writable.
     """
     shape = images.train.images.shape[1:]
     metadata = {"shape": json.dumps(shape), "classes": json.dumps(images.classes), "sha256": images.sha256}
@@ -132,7 +132,7 @@ def write_batches(path: Path, schema: pa.Schema, batches: list[pa.RecordBatch]) 
     """Write an Arrow IPC file under a temporary name, then rename it to `path`.
 
     Raises:
-        OSError: if the folder can not be written.
+        OSError: if the folder is not writable.
     """
     temporary = path.with_name(f".{path.name}.{uuid.uuid4().hex}")
     try:
@@ -160,17 +160,17 @@ def labels_of(part: pa.RecordBatch) -> Labels:
 
 
 def cache_file(source: FoundSet) -> Path:
-    """Named by what was decoded (and by how digits are split), so that other files of one name are another entry."""
+    """Named by the source files and options (and the split of digits): changed files of one name get a new entry."""
     fingerprint = [_FORMAT, SPLIT_VERSION, source.name, source.files, *source.options]
     key = hashlib.sha256(json.dumps(fingerprint).encode()).hexdigest()[:16]
     return cache_folder() / f"{source.name}-{key}.arrow"
 
 
 def locked(path: Path) -> FileLock:
-    """A lock on a file, to be held by a `with`; the kernel lets go of it when the process ends, however it ends.
+    """A file lock, to be held by a `with`; the kernel releases it however the process ends.
 
     Raises:
-        OSError: if the folder can not be written.
+        OSError: if the folder is not writable.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path)
@@ -181,7 +181,7 @@ def warn_unwritable(
 ) -> None:
     """Warn that nothing can be kept in the cache."""
     warnings.warn(
-        f"{what} can not be kept in {str(cache_folder())!r} ({error}), so {consequence}; "
-        "another folder is chosen by WSNET_CACHE",
+        f"{what} cannot be kept in {str(cache_folder())!r} ({error}), so {consequence}; "
+        "to use another folder, set WSNET_CACHE",
         stacklevel=3,
     )

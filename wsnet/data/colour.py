@@ -1,7 +1,7 @@
-"""Colour jitter and greyscale of a batch, with each image's own factors and its own order of changes.
+"""Colour jitter and greyscale of a batch; each image has its own factors and its own order of changes.
 
-The changes are those of torchvision v2 on uint8 tensors. Each runs over the images whose turn it is; the CPU knows
-which they are, so that nothing waits for the device.
+The changes are those of torchvision v2 on uint8 tensors. In each turn, a change runs on the images that are due for
+it; these are chosen on the CPU, so that nothing waits for the device.
 """
 
 from collections.abc import Callable
@@ -27,19 +27,19 @@ _Adjust = Callable[[Tensor, Tensor], Tensor]
 
 
 def coloured(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
-    """Colour jitter, then greyscale, where they are asked for.
+    """Colour jitter, then greyscale, as configured.
 
     Args:
         images: uint8 (B, H, W, C), contiguous.
-        config: what to change.
-        draws: of the samples (B,), on the CPU.
+        config: the augmentation.
+        draws: the random numbers of the samples (B,), on the CPU.
 
     Returns:
         uint8 (B, H, W, C), contiguous.
     """
     if config.color_jitter is None and not config.greyscale:
         return images
-    planes = images.permute(0, 3, 1, 2).contiguous()  # Colours are faster plane by plane.
+    planes = images.permute(0, 3, 1, 2).contiguous()  # Colour changes are faster on planes.
     if config.color_jitter is not None:
         planes = jittered(planes, config.color_jitter, draws)
     if config.greyscale:
@@ -52,8 +52,8 @@ def jittered(images: Tensor, config: ColorJitterConfig, draws: Draws) -> Tensor:
 
     Args:
         images: uint8 (B, C, H, W) with 1 or 3 channels, in any layout.
-        config: how far.
-        draws: of the samples (B,), on the CPU.
+        config: the ranges of the factors, and the probability.
+        draws: the random numbers of the samples (B,), on the CPU.
 
     Returns:
         uint8 (B, C, H, W).
@@ -85,7 +85,7 @@ def greyscale(images: Tensor, probability: float, draws: Draws) -> Tensor:
 
 
 def _changes(config: ColorJitterConfig) -> tuple[tuple[_Adjust, float, float], ...]:
-    """Each change with the least and the greatest factor."""
+    """Each change with its smallest and largest factor."""
     return (
         (adjust_brightness, max(0.0, 1 - config.brightness), 1 + config.brightness),
         (adjust_contrast, max(0.0, 1 - config.contrast), 1 + config.contrast),
@@ -94,11 +94,11 @@ def _changes(config: ColorJitterConfig) -> tuple[tuple[_Adjust, float, float], .
     )
 
 
-# Below, images are float32 (B, C, H, W) of whole levels 0 to 255, and factors float64 (B,).
+# Below, images are float32 (B, C, H, W) with integer levels 0 to 255, and factors float64 (B,).
 
 
 def grey(images: Tensor) -> Tensor:
-    """Luma (ITU-R BT.601) in whole levels, (B, 1, H, W)."""
+    """Luma (ITU-R BT.601), rounded down to integer levels, (B, 1, H, W)."""
     if images.shape[1] == 1:
         return images
     red, green, blue = images[:, 0:1], images[:, 1:2], images[:, 2:3]
@@ -111,39 +111,39 @@ def adjust_brightness(images: Tensor, factors: Tensor) -> Tensor:
 
 
 def adjust_contrast(images: Tensor, factors: Tensor) -> Tensor:
-    """Away from the image's mean grey, or towards it."""
+    """Blend with the image's mean grey: away from it for a factor above 1, towards it below."""
     levels = grey(images)
-    # The sum of whole numbers is exact, so that it does not depend on the batch or the device.
+    # A sum of integers is exact, so that the mean does not depend on the batch or the device.
     mean = levels.long().sum((1, 2, 3), keepdim=True).double() / levels[0].numel()
     return _blended(images, mean.float(), factors)
 
 
 def adjust_saturation(images: Tensor, factors: Tensor) -> Tensor:
-    """Away from each pixel's grey, or towards it."""
+    """Blend with each pixel's grey: away from it for a factor above 1, towards it below."""
     return images if images.shape[1] == 1 else _blended(images, grey(images), factors)
 
 
 def adjust_hue(images: Tensor, factors: Tensor) -> Tensor:
-    """Turn the colour circle by the factor, in whole turns."""
+    """Rotate the hue by the factor, in units of a full turn."""
     if images.shape[1] == 1:
         return images
     red, green, blue = (images / 255).unbind(1)
     value, low = images.amax(1) / 255, images.amin(1) / 255
     chroma = value - low
     spread = torch.where(chroma == 0, 1, chroma)
-    # Of six parts of the circle: around red 0, green 2, blue 4.
+    # The hue in sixths of the circle: red 0, green 2, blue 4.
     sixth = torch.where(value == blue, 4 + (red - green) / spread, 2 + (blue - red) / spread)
     sixth = torch.where(value == green, 2 + (blue - red) / spread, sixth)
     sixth = torch.where(value == red, (green - blue) / spread, sixth)
     turned = sixth + 6 * factors.float()[:, None, None]
-    # A channel is full within a sixth of its colour, falls over the next one, and is at its lowest beyond.
+    # A channel is at its maximum within a sixth of its hue, falls over the next sixth, and is at its minimum beyond.
     parts = torch.stack([turned + 5, turned + 3, turned + 1], dim=1).remainder_(6)
     fall = torch.minimum(parts, 4 - parts).clamp_(0, 1)
     return ((value[:, None] - chroma[:, None] * fall) * 255.999).floor_()
 
 
 def _blended(images: Tensor, others: Tensor, factors: Tensor) -> Tensor:
-    # Two roundings and not a fused multiplication and addition: the same on every device.
+    # Not a fused multiply-add: two separate roundings give the same bits on every device.
     return (images * _per_image(factors)).add_(others * _per_image(1 - factors)).clamp_(0, 255).floor_()
 
 

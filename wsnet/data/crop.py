@@ -1,7 +1,7 @@
 """Random resized crops (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015): which part, and its resizing.
 
-Images in memory have one size and are cropped a batch at a time, by `resized_crops`. Image files each have a size of
-their own and are cropped one by one, by torchvision. The rule for the part is the same, `CropAttempts`.
+Images in memory have one size and are cropped a batch at a time, by `resized_crops`. Image files differ in size and are
+cropped one by one, by torchvision. The rule that chooses the crop is the same, `CropAttempts`.
 """
 
 from typing import Any, NamedTuple
@@ -18,16 +18,16 @@ __all__ = ["CropAttempts", "crop_attempts", "file_crop_attempts", "resized_crops
 
 
 class CropAttempts(NamedTuple):
-    """What chance decides about the crop of each image, whatever the image's size.
+    """The random part of each image's crop, independent of the image's size.
 
     The rule is that of torchvision's RandomResizedCrop: the first of 10 attempts at an area and a ratio that fits into
-    the image, else the largest central part within the bounds of the ratio.
+    the image, otherwise the largest central crop within the bounds of the ratio.
 
     Attributes:
-        areas: float64 (B, 10), as shares of the image's area.
+        areas: float64 (B, 10), as fractions of the image's area.
         ratios: float64 (B, 10), of width to height.
-        places: float64 (B, 10 or 1, 2), in [0, 1): top and left, as shares of the room that is left.
-        bounds: least and greatest ratio.
+        places: float64 (B, 10 or 1, 2), in [0, 1): top and left, as fractions of the free space.
+        bounds: smallest and largest ratio.
     """
 
     areas: Floats
@@ -47,7 +47,7 @@ class CropAttempts(NamedTuple):
         return boxes
 
     def box(self, image: int, height: int, width: int) -> tuple[int, int, int, int]:
-        """The crop of one image, of this size, as by `boxes` in a tenth of the time; needs a place for each attempt."""
+        """One image's crop, the same as by `boxes` in a tenth of the time; needs a place for each attempt."""
         for area, ratio, (top, left) in zip(self.areas[image], self.ratios[image], self.places[image], strict=True):
             rows, columns, fits = _sizes(area, ratio, height, width)
             if fits:
@@ -61,7 +61,7 @@ class CropAttempts(NamedTuple):
 
 
 def _sizes(areas: Any, ratios: Any, height: int, width: int) -> tuple[Any, Any, Any]:
-    """Heights and widths of attempts, whole numbers, and which fit; for arrays or for the numbers of one attempt."""
+    """Integer-valued heights and widths of attempts, and which fit; for arrays or for a single attempt."""
     areas = areas * (height * width)
     heights, widths = np.rint(np.sqrt(areas / ratios)), np.rint(np.sqrt(areas * ratios))
     return heights, widths, (heights > 0) & (heights <= height) & (widths > 0) & (widths <= width)
@@ -72,7 +72,7 @@ def crop_attempts(config: RandomResizedCropConfig, draws: Draws) -> CropAttempts
 
     Args:
         config: scale and ratio.
-        draws: of the samples (B,), on the CPU.
+        draws: the random numbers of the samples (B,), on the CPU.
     """
     drawn = draws.uniforms("resized crop", 2 * ATTEMPTS + 2)
     return _attempts(config, drawn[:, :ATTEMPTS], drawn[:, ATTEMPTS:-2], drawn[:, None, -2:])
@@ -81,7 +81,7 @@ def crop_attempts(config: RandomResizedCropConfig, draws: Draws) -> CropAttempts
 def file_crop_attempts(config: RandomResizedCropConfig, draws: Draws) -> CropAttempts:
     """The crops of image files; arguments as for `crop_attempts`.
 
-    Drawn in another way, by which published results of streamed sets were made: a place for each attempt, in float32.
+    Drawn differently, as for the published results on streamed sets: a place for each attempt, in float32.
     """
     counters = draws.samples[:, None] * (4 * ATTEMPTS) + torch.arange(4 * ATTEMPTS)
     drawn = uniform(draws.key("random_resized_crop"), counters).double().view(-1, ATTEMPTS, 4)
@@ -94,11 +94,11 @@ def _attempts(config: RandomResizedCropConfig, areas: Tensor, ratios: Tensor, pl
 
 
 _ONE = 2048
-"""A weight of 1; the largest whole number up to which TensorFloat-32 has all of them."""
+"""Fixed-point weight of 1: TensorFloat-32 represents every integer up to this one exactly."""
 
 
 def resized_crops(images: Tensor, boxes: Tensor, *, height: int, width: int) -> Tensor:
-    """Resize a box of each image, as `torchvision.transforms.v2.functional.resized_crop` does, as exactly.
+    """Resize a box of each image like `torchvision.transforms.v2.functional.resized_crop`, and as accurately.
 
     Args:
         images: uint8 (B, C, H, W) in any layout.
@@ -110,7 +110,7 @@ def resized_crops(images: Tensor, boxes: Tensor, *, height: int, width: int) -> 
         uint8 (B, C, height, width), contiguous.
     """
     top, left, rows, columns = boxes.to(images.device, non_blocking=True).unbind(1)
-    # As in Pillow and torchvision: columns first, and whole levels in between.
+    # As in Pillow and torchvision: columns first, rounded to integer levels in between.
     values = images.float().contiguous()
     values = _resampled(values, left, columns, width)
     values = _resampled(values.transpose(2, 3), top, rows, height).transpose(2, 3)
@@ -118,14 +118,14 @@ def resized_crops(images: Tensor, boxes: Tensor, *, height: int, width: int) -> 
 
 
 def _resampled(values: Tensor, first: Tensor, count: Tensor, length: int) -> Tensor:
-    """Resample the last dimension: `count` values from `first` become `length`, rounded to whole levels."""
+    """Resample the last dimension: `count` values from `first` become `length`, rounded to integer levels."""
     weights = _weights(first, count, values.shape[-1], length)  # (B, length, before)
     sums = torch.matmul(values, weights.transpose(1, 2)[:, None])
     return (sums / weights.sum(2)[:, None, None, :]).round_()
 
 
 def _weights(first: Tensor, count: Tensor, before: int, after: int) -> Tensor:
-    """A triangle around each new pixel's centre, as wide as the wider of an old and a new pixel: (B, after, before)."""
+    """Triangle filter on each new pixel's centre, scaled to the larger of old and new pixel: (B, after, before)."""
     scale = (count.double() / after)[:, None, None]
     places = torch.arange(before, device=first.device)
     centres = first[:, None, None] + (torch.arange(after, device=first.device)[:, None] + 0.5) * scale

@@ -1,8 +1,8 @@
 """From image files to pixels: a whole set at once into an array, or one file of a streamed set.
 
-A whole set is decoded by Pillow, in several threads, since it decodes outside Python's lock. Of a streamed set, JPEG,
-PNG, WebP and GIF are decoded by torchvision, which is faster, other kinds by Pillow. What is not RGB becomes it, and an
-orientation in a photograph's EXIF data is not followed, as in torchvision's ImageFolder.
+A whole set is decoded by Pillow in several threads, since Pillow releases the interpreter lock. For a streamed set,
+torchvision decodes JPEG, PNG, WebP and GIF, which is faster, and Pillow all other formats. Other colour modes are
+converted to RGB (to grey for one channel) and EXIF orientation is ignored, as in torchvision's ImageFolder.
 """
 
 import io
@@ -34,16 +34,16 @@ def decode(
     """Decode image files.
 
     Args:
-        files: each one's bytes or path; None for one that is missing.
-        where: names an image in messages, from its position.
-        shape: (channels, height, width) of the result. One channel is grey.
-        resize: bring images of other sizes to this one by `fitted`; else they are an error.
+        files: bytes or path of each file; None if it is missing.
+        where: maps an image's position to its name in error messages.
+        shape: (channels, height, width) of the result. One channel means greyscale.
+        resize: whether to resize images of other sizes with `fitted`; otherwise they are an error.
 
     Returns:
         uint8 (N, H, W, C).
 
     Raises:
-        DataError: naming the first image that is damaged, or not as it should be.
+        DataError: naming the first image that is damaged or not as expected.
     """
     channels, height, width = shape
     pixels = np.empty((len(files), height, width, channels), np.uint8)
@@ -60,7 +60,7 @@ def decode(
 
     with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
         for _ in pool.map(decode_some, range(0, len(files), _IMAGES_PER_TASK)):
-            pass  # brings the exceptions of the first damaged images here
+            pass  # raises the exception of the first damaged image here
     return pixels
 
 
@@ -77,15 +77,15 @@ def _decoded(file: bytes | Path | None, shape: tuple[int, int, int], resize: boo
 
 
 def _reason(error: Exception, file: bytes | Path | None) -> str:
-    if isinstance(error, UnidentifiedImageError):  # Which would name an object in memory.
-        return "of no known format" if file else "empty"
+    if isinstance(error, UnidentifiedImageError):  # Its message names an object in memory.
+        return "unknown format" if file else "empty"
     return str(error)
 
 
 def fitted(image: Image.Image, height: int, width: int) -> Image.Image:
-    """The least resizing that covers height x width (bilinear, antialiased), then the middle cut out.
+    """Resize to just cover height x width (bilinear, antialiased), then crop the centre.
 
-    As torchvision's Resize(size) and CenterCrop(size) for squares; an image of that size already stays as it is.
+    For squares, as torchvision's Resize(size) and CenterCrop(size); an image already of that size is unchanged.
     """
     scale = max(height / image.height, width / image.width)
     size = max(width, round(image.width * scale)), max(height, round(image.height * scale))
@@ -108,19 +108,19 @@ def decoded_file(path: Path) -> Tensor:
         try:
             image: Tensor = decode_image(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB)
             return image
-        except RuntimeError:  # A kind that torchvision does not know, or a damaged file: Pillow knows what is wrong.
+        except RuntimeError:  # A format unknown to torchvision, or a damaged file, on which Pillow's error is clearer.
             with Image.open(io.BytesIO(content)) as picture:
                 return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
-        reason = "of no known format" if "cannot identify" in str(error) else error
+        reason = "unknown format" if "cannot identify" in str(error) else error
         raise DataError(f"{path}: not a decodable image ({reason})") from error
 
 
 def check_memory(images: int, shape: tuple[int, int, int], where: str) -> None:
-    """Refuse a set that would not fit into memory once it is decoded.
+    """Refuse a set that would not fit into memory once decoded.
 
     Raises:
-        DataError: saying how big it would be, and the way out.
+        DataError: saying how much memory it would take, and what to do instead.
     """
     needed = images * int(np.prod(shape))
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")

@@ -15,8 +15,8 @@ def erased(images: Tensor, config: AugmentConfig, draws: Draws) -> Tensor:
 
     Args:
         images: float32 (B, C, H, W), contiguous or channels_last, normalized.
-        config: what to do.
-        draws: of the samples (B,), on the CPU.
+        config: the augmentation.
+        draws: the random numbers of the samples (B,), on the CPU.
 
     Returns:
         `images`.
@@ -36,7 +36,7 @@ def dual_cutout(images: Tensor, config: DualCutoutConfig, draws: Draws) -> Tenso
     square = CutoutConfig(size=config.size)
     height, width = images.shape[2:]
     boxes = [cutout_boxes(square, draws, height=height, width=width, purpose=f"dual cutout {view}") for view in (1, 2)]
-    # Repeated in the order of memory, so that the layout stays.
+    # Repeated in memory order, which keeps the layout.
     views = images.permute(0, 2, 3, 1).repeat_interleave(2, 0).permute(0, 3, 1, 2)
     if images.is_contiguous():
         views = views.contiguous()
@@ -73,7 +73,7 @@ def _clear(images: Tensor, boxes: Tensor) -> None:
 
 
 def _write(images: Tensor, boxes: Tensor, values: list[float]) -> None:
-    """A value in the box of each image, in place, on a CPU: NumPy's slices touch the boxes only, a microsecond each."""
+    """Write a value into each image's box, in place, on the CPU: NumPy slices touch only the boxes, 1 us each."""
     arrays = images.permute(0, 2, 3, 1).numpy()
     for array, (top, left, height, width), value in zip(arrays, boxes.tolist(), values, strict=True):
         array[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = value

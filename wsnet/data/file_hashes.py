@@ -1,4 +1,4 @@
-"""SHA-256 of every file in a folder of images: read once, and kept in the cache while its stamp stays the same."""
+"""SHA-256 of every file in a folder of images: computed once, and cached while the file's stamp stays the same."""
 
 import hashlib
 import os
@@ -25,7 +25,7 @@ Hashes = NDArray[np.uint8]
 
 _FORMAT = 1
 _THREADS = 16
-"""More than a machine's CPUs: hashing waits for the disk or the network most of the time."""
+"""Often more than the machine has CPUs: hashing waits for the disk or the network most of the time."""
 _CHUNK = 64
 """Files that a thread reads before it hands over their hashes."""
 _SCHEMA = pa.schema(
@@ -35,10 +35,10 @@ _SCHEMA = pa.schema(
 
 
 def content_hashes(listing: Listing) -> Hashes:
-    """The hash of each file of a listing, from the table where the file is as it was when it was read.
+    """The hash of each listed file, taken from the cached table if the file's stamp is unchanged.
 
     Raises:
-        DataError: naming a file that can not be read.
+        DataError: naming a file that cannot be read.
     """
     table = table_file(listing.root)
     hashes, known = _looked_up(table, listing)
@@ -59,14 +59,14 @@ def content_hashes(listing: Listing) -> Hashes:
 
 
 def table_file(root: Path) -> Path:
-    """The table in the cache, one for each folder."""
+    """Path of a folder's table in the cache."""
     key = hashlib.sha256(os.fsencode(root.resolve())).hexdigest()[:16]
     return cache_folder() / f"{key}.hashes.arrow"
 
 
 @contextmanager
 def _hashed(listing: Listing, missing: NDArray[np.int64]) -> Iterator[Iterator[tuple[NDArray[np.int64], Hashes]]]:
-    """Positions and hashes, chunk by chunk as they are done; what has not begun is cancelled when the caller leaves."""
+    """Positions and hashes, chunk by chunk as they complete; chunks not yet started are cancelled on exit."""
     chunks = [missing[start : start + _CHUNK] for start in range(0, len(missing), _CHUNK)]
     pool = ThreadPoolExecutor(min(_THREADS, len(chunks)))
     try:
@@ -88,11 +88,11 @@ def _hash_file(path: Path) -> bytes:
         with open(path, "rb", buffering=0) as file:
             return hashlib.sha256(file.read()).digest()
     except OSError as error:
-        raise DataError(f"{path}: can not be read ({error.strerror or error})") from error
+        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
 
 
 def _looked_up(table: Path, listing: Listing) -> tuple[Hashes, NDArray[np.bool_]]:
-    """The hashes of the files that the table has with the same stamps, and which those are."""
+    """The cached hashes of the files whose stamps match, and a mask of these files."""
     import pyarrow.compute as compute
 
     size = len(listing.names)
@@ -122,7 +122,7 @@ def _column(rows: pa.RecordBatch, index: int) -> NDArray[np.uint8]:
 
 
 def _save(table: Path, listing: Listing, hashes: Hashes, known: NDArray[np.bool_]) -> None:
-    """Keep what is known so far. In a folder that cannot be written nothing is kept; a warning was given before."""
+    """Save the hashes known so far. An unwritable folder is ignored: the user was warned before."""
     at = np.flatnonzero(known)
     columns: list[tuple[int, Stamps | Hashes]] = [(STAMP * 8, listing.stamps[at].astype("<i8")), (32, hashes[at])]
     arrays = [pa.array([listing.names[index] for index in at], pa.large_string())]
@@ -134,15 +134,15 @@ def _save(table: Path, listing: Listing, hashes: Hashes, known: NDArray[np.bool_
 
 
 _FIRST, _LONGEST = 2.0, 60.0
-"""Seconds until progress is first printed; the pauses double, up to the longest."""
+"""Seconds until progress is first printed; the intervals then double, up to the longest."""
 
 
 class Progress:
-    """Prints from time to time how far hashing has come.
+    """Prints hashing progress at intervals.
 
     Args:
         listing: the files of a set.
-        missing: which of them are to be read.
+        missing: indices of the files to read.
     """
 
     def __init__(self, listing: Listing, missing: NDArray[np.int64]) -> None:
@@ -154,7 +154,7 @@ class Progress:
         self._next = self._began + _FIRST
 
     def due(self, at: NDArray[np.int64]) -> bool:
-        """Count files that are done; print and return True when the pause is over."""
+        """Count finished files; print progress and return True if the interval has passed."""
         self._done += int(self._sizes[at].sum())
         self._done_files += len(at)
         now = time.monotonic()

@@ -1,13 +1,13 @@
 """The index of a streamed set: every file with its label, and the set's hash, memory-mapped by every trial.
 
-The hash is over the names of classes and files and the content of every file. A set is looked at in two ways:
+The hash covers class names, file names and file contents. A set is checked for changes in two ways:
 
-- Once in each process that plans a sweep or trains alone, every file's stamp is compared (see `own_images.listed`).
-  That takes 0.4 s for 60,000 files and about 9 s for ImageNet's 1.3 million, and notices a file that was written over
-  in its place. Only files with another stamp are read again.
-- A trial of a sweep looks at the folders' times alone, which takes milliseconds: the index is named by them, and they
-  change with each file that comes, goes or is renamed. On a shared file system a stat of every file by every worker of
-  every trial would take minutes. A trial whose id is not the planned one looks at every file after all.
+- A process that plans a sweep, or trains a single trial, compares every file's stamp once (see `own_images.listed`).
+  That takes 0.4 s for 60,000 files and about 9 s for ImageNet's 1.3 million, and detects files overwritten in place.
+  Only files whose stamp has changed are read again.
+- A trial of a sweep checks only the folders' times, which takes milliseconds: the index's file name depends on them,
+  and they change whenever a file is added, removed or renamed. On a shared file system, a stat of every file by every
+  worker of every trial would take minutes. If the trial's id is not the planned one, every file is checked after all.
 """
 
 import contextlib
@@ -33,27 +33,27 @@ __all__ = ["index_file", "indexed"]
 
 _FORMAT = 2
 _MEASURED = 2000
-"""Training images that mean and standard deviation are measured on."""
+"""Number of training images that mean and standard deviation are measured on."""
 _PER_CLASS = 50
 """Validation images of each class of ImageNet."""
 
 
 def indexed(data: DataConfig, root: Path, *, check: bool = True) -> WholeSet[ImageFiles]:
-    """The files of a streamed set, mapped from the cache; listed and hashed first where they are not there.
+    """The files of a streamed set, mapped from the cache; if they are not there, first listed and hashed.
 
     Args:
         data: which images.
         root: the folder of image sets.
-        check: whether to look at every file for a change, and not at the folders alone.
+        check: whether to check every file for changes, not only the folders.
 
     Raises:
-        DataError: the folder is not there or not as it should be, a class is empty, or a file can not be read.
+        DataError: the folder is missing or malformed, a class is empty, or a file cannot be read.
     """
     folder = Path(data.path) if data.path else root / data.name
     try:
         layout = find_layout(folder)
     except OSError as error:
-        raise DataError(f"{folder}: can not be read ({error})") from error
+        raise DataError(f"{folder}: cannot be read ({error})") from error
     except DataError as error:
         raise DataError(f"{error}{'' if data.path else _NOT_THERE}") from error
     path, digest = index_file(data, layout), listed(layout).digest if check else None
@@ -67,7 +67,7 @@ def indexed(data: DataConfig, root: Path, *, check: bool = True) -> WholeSet[Ima
         if (known := _mapped(path, layout, data, digest)) is not None:
             return known
         schema, batches = _index(listed(layout), layout, data)
-        with contextlib.suppress(OSError):  # Of which was warned.
+        with contextlib.suppress(OSError):  # The user was warned above.
             write_batches(path, schema, batches)
     return _read(schema, batches, layout, data)
 
@@ -88,7 +88,7 @@ def _size(data: DataConfig) -> int:
 
 
 def _index(listing: Listing, layout: FolderLayout, data: DataConfig) -> tuple[pa.Schema, list[pa.RecordBatch]]:
-    """Check and hash all files, and measure the statistics of a user's own set. What takes longest comes last."""
+    """Check and hash all files, and measure the statistics of a user's own set. The slowest part comes last."""
     parts = (slice(None, listing.train), slice(listing.train, None))
     columns = [(pa.array(listing.names[part], pa.large_string()), listing.labels[part]) for part in parts]
     files = [ImageFiles(layout.root, names, labels, _size(data)) for names, labels in columns]
@@ -106,7 +106,7 @@ def _index(listing: Listing, layout: FolderLayout, data: DataConfig) -> tuple[pa
 
 
 def _set_hash(listing: Listing, layout: FolderLayout) -> str:
-    """Over classes, names and contents: the same wherever the folder lies, whether it has test/ or val/."""
+    """Hash of class names, file names and contents; independent of the folder's path and of test/ or val/."""
     digest = hashlib.sha256(json.dumps(layout.classes).encode())
     for index, (name, content) in enumerate(zip(listing.names, content_hashes(listing), strict=True)):
         split = "train" if index < listing.train else "test"
@@ -115,11 +115,11 @@ def _set_hash(listing: Listing, layout: FolderLayout) -> str:
 
 
 def _check(layout: FolderLayout, data: DataConfig, train: ImageFiles, test: ImageFiles) -> None:
-    """ImageNet has to be whole."""
+    """Check that ImageNet is complete."""
     if data.name != "imagenet":
         return
     facts, root = data.facts, layout.root
-    part = "; for a part of it, or another set: data.name 'folder' with data.stream true"
+    part = "; for a part of it, or another set, use data.name 'folder' with data.stream true"
     if len(layout.classes) != facts.classes:
         raise DataError(f"{root / 'train'}: must have {facts.classes:,} classes, but has {len(layout.classes):,}{part}")
     held = np.bincount(test.labels, minlength=facts.classes)
@@ -136,7 +136,7 @@ def _measured(train: ImageFiles) -> Statistics:
 
 
 def _mapped(path: Path, layout: FolderLayout, data: DataConfig, digest: str | None) -> WholeSet[ImageFiles] | None:
-    """The index in the cache, if there is one; of the files of this digest, if one is given."""
+    """The cached index; None if there is none, or if it is of files with another digest than the one given."""
     try:
         with pa.memory_map(str(path)) as file:
             reader = pa.ipc.open_file(file)

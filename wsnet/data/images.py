@@ -1,4 +1,4 @@
-"""What a loaded image set is: arrays or files with labels, divided into splits; and the digest that names it."""
+"""The types of a loaded image set: arrays or files with labels, divided into splits; and its identifying hash."""
 
 import hashlib
 import math
@@ -30,7 +30,7 @@ __all__ = [
 Pixels = NDArray[np.uint8]
 Labels = NDArray[np.int64]
 Statistics = tuple[tuple[float, ...], tuple[float, ...]]
-"""Mean and standard deviation per channel, as shares of 255."""
+"""Mean and standard deviation per channel, as fractions of 255."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,7 +38,7 @@ class ImageSet:
     """Images of one split, in memory.
 
     Attributes:
-        images: uint8 (N, H, W, C); read-only where they are mapped from the cache.
+        images: uint8 (N, H, W, C); read-only if mapped from the cache.
         labels: int64 (N,), from 0.
     """
 
@@ -59,9 +59,9 @@ class ImageFiles:
 
     Attributes:
         root: the folder of the set.
-        names: paths below it, strings (N,).
+        names: paths relative to it, strings (N,).
         labels: int64 (N,), from 0.
-        size: pixels of a side that images are brought to.
+        size: side in pixels that images are resized and cropped to.
     """
 
     root: Path
@@ -88,14 +88,14 @@ Split = TypeVar("Split", ImageSet, ImageFiles)
 
 @dataclass(frozen=True, eq=False)
 class WholeSet(Generic[Split]):
-    """A whole image set as its source has it, in the source's order.
+    """A complete image set, in the order of its source.
 
     Attributes:
         train: the official training images.
         test: the official test images.
         classes: the name of every class, by label.
-        sha256: digest of all pixels and labels; of image files, of the names of classes and files and their contents.
-        statistics: of the training pixels, where they were measured.
+        sha256: digest of all pixels and labels; for image files, of class names, file names and file contents.
+        statistics: mean and standard deviation of the training pixels, if measured.
     """
 
     train: Split
@@ -114,10 +114,11 @@ class ImageSplits:
         validation: images carved out of the official training set, or None.
         test: images for the report.
         classes: the name of every class, by label.
-        mean: per-channel mean, as a share of 255.
-        std: per-channel standard deviation, as a share of 255.
-        hash: SHA-256 over the decoded arrays (of a streamed set: over its files' names and contents) and over how they
-            were split. Part of a trial's identity: two sets of one name (or one set in another order) never mix.
+        mean: per-channel mean, as a fraction of 255.
+        std: per-channel standard deviation, as a fraction of 255.
+        hash: SHA-256 of the decoded arrays (for a streamed set, of its files' names and contents) and of the split.
+            Part of a trial's identity: results on two sets of the same name (or on one set in a different order) are
+            never mixed up.
     """
 
     train: ImageSet | ImageFiles
@@ -139,7 +140,7 @@ def checked_set(
     source: str,
     measured: bool = False,
 ) -> WholeSet[ImageSet]:
-    """Check decoded arrays against what is known of their set, and digest them.
+    """Check decoded arrays against the known facts about their set, and hash them.
 
     Args:
         train: the training images.
@@ -176,9 +177,9 @@ def checked_set(
 
 
 def channel_statistics(pixels: Pixels) -> Statistics:
-    """Mean and standard deviation of each channel as shares of 255, to 4 digits as the published ones are.
+    """Mean and standard deviation of each channel as fractions of 255, to 4 decimals like the published ones.
 
-    Counted, not summed in floats: the same on every machine. Where a channel is constant, 1 stands for its deviation.
+    Computed from integer counts, not float sums, so the same on every machine. A constant channel gets deviation 1.
     """
     means, deviations = [], []
     values = np.arange(256)

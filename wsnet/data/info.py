@@ -1,4 +1,4 @@
-"""`info`: counts, classes, shape, mean and deviation, hash, and where an image set was found."""
+"""`info`: an image set's counts, classes, shape, mean, standard deviation, hash and location."""
 
 import argparse
 from pathlib import Path
@@ -26,24 +26,24 @@ _KNOWN = [name for name in _NAMES if name not in OWN_SETS]
 
 def add_command(commands: Any) -> None:
     """Add `info` to the subparsers of `python -m wsnet.data`."""
-    parser = commands.add_parser("info", help="print what an image set is", description=__doc__)
+    parser = commands.add_parser("info", help="describe an image set", description=__doc__)
     parser.add_argument("set", metavar="NAME|PATH", help=f"{', '.join(_KNOWN)}, or a folder of images or Parquet files")
-    parser.add_argument("--size", type=int, help="data.size: pixels of a side")
-    parser.add_argument("--stream", action="store_true", help="data.stream: of a folder that does not fit into memory")
+    parser.add_argument("--size", type=int, help="data.size: side of the images in pixels")
+    parser.add_argument("--stream", action="store_true", help="data.stream: for a folder that does not fit into memory")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     parser.set_defaults(run=_run)
 
 
 def config_of(name: str, **options: Any) -> DataConfig:
-    """The `data` section of a known set, or of a folder: of Parquet files where it holds some, else of images.
+    """The `data` section for a known set, or for a folder (of Parquet files if it holds any, otherwise of images).
 
     Raises:
-        DataError: with all that is wrong, one line each.
+        DataError: listing all mistakes, one per line.
     """
     data: dict[str, Any] = {"name": name, **options}
     if name not in _KNOWN:
         if not Path(name).expanduser().is_dir():
-            raise DataError(f"{name!r} is no image set and no folder; known: {', '.join(_KNOWN)}")
+            raise DataError(f"{name!r} is neither an image set nor a folder; known: {', '.join(_KNOWN)}")
         data |= {"name": "parquet" if _holds_tables(Path(name).expanduser()) else "folder", "path": name}
     try:
         return data_config(**data)
@@ -54,19 +54,19 @@ def config_of(name: str, **options: Any) -> DataConfig:
 
 
 def described(config: DataConfig, images: ImageSplits, root: Path) -> dict[str, str]:
-    """What `info` prints, by its label."""
+    """What `info` prints, by label."""
     place, cached = _places(config, root)
     channels, height, width = config.facts.shape
     kind = "streamed from the files, cropped at random" if config.streams else "decoded once, mapped by every trial"
     return {
         "set": f"{config.name} ({kind})",
         "found in": place,
-        "cache": f"{cached}" if cached.exists() else f"none ({cached} can not be written)",
+        "cache": f"{cached}" if cached.exists() else f"none ({cached} cannot be written)",
         "images": f"{len(images.train):,} training, {len(images.test):,} test",
         "shape": f"{channels} x {height} x {width} (channels x height x width)",
         "classes": f"{len(images.classes):,}: {_some(images.classes)}",
         "per class": f"{_range(images.train.labels, images)} training, {_range(images.test.labels, images)} test",
-        "mean": " ".join(f"{value:.4f}" for value in images.mean) + " (of 1, training images)",
+        "mean": " ".join(f"{value:.4f}" for value in images.mean) + " (scale 0 to 1, training images)",
         "std": " ".join(f"{value:.4f}" for value in images.std),
         "hash": images.hash,
     }

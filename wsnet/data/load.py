@@ -16,13 +16,13 @@ __all__ = ["load"]
 def load(config: DataConfig, *, root: Path | None = None, check: bool = True) -> ImageSplits:
     """Load an image set and divide it into splits.
 
-    With neither a validation split nor a limit, the arrays are those mapped from the cache; a split is a copy. Of a
-    streamed set, the files are listed, and read once for their hash.
+    With neither a validation split nor a limit, the arrays are those mapped from the cache; otherwise they are copies.
+    The files of a streamed set are listed, and read once to hash them.
 
     Args:
         config: which images, how many for validation, the limit.
         root: the folder of image sets; None is $WSNET_DATA or ./data.
-        check: whether to look at every file of a streamed set for a change (see `wsnet.data.file_index`).
+        check: whether to check every file of a streamed set for changes (see `wsnet.data.file_index`).
 
     Raises:
         DataError: if the images are missing or damaged; the message says where they were looked for.

@@ -1,7 +1,7 @@
 """The loader: batches of a split on the device, for training (shuffled, augmented) and for evaluation (in order).
 
-One pipeline for images in memory and for streamed ones: a sampler says which images a step needs, a source of pixels
-gives their bytes, here or in worker processes, and the rest happens on the device.
+One pipeline serves images in memory and streamed ones: a sampler says which images a step needs, a pixel source gives
+their bytes (in this process or in workers), and the rest happens on the device.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,15 +23,15 @@ __all__ = ["Batches", "evaluation_batches", "training_batches"]
 
 _Split = ImageSet | TensorSet | ImageFiles
 _Index = tuple[int, int]
-"""Epoch and step of a training batch; first image and past-last one of an evaluation batch."""
+"""Epoch and step of a training batch; start and stop image (exclusive) of an evaluation batch."""
 _Bytes = TypeVar("_Bytes", ByteBatch, TensorSet)
 
 
 class Batches:
-    """The batches of every epoch of a training.
+    """The batches of every epoch of a training run.
 
-    The images of a batch are the same, to the last bit, whatever the workers; over all ranks together they are those
-    that one process would get. An epoch may begin at any step without preparing what came before.
+    A batch's images are bitwise the same for any number of workers; all ranks together get those that a single process
+    would get. An epoch may start at any step without preparing the steps before it.
     """
 
     def __init__(
@@ -51,26 +51,26 @@ class Batches:
         workers: int = 0,
         classes: int | None = None,
     ) -> None:
-        """Prepare the batches; without workers, images in memory are put on the device here.
+        """Prepare the batches; without workers, images in memory are moved to the device here.
 
         Args:
             split: the training images.
             batch_size: images per step, over all ranks together.
-            mean: per-channel mean, as a share of 255.
-            std: per-channel standard deviation, as a share of 255.
-            augment: the random changes.
+            mean: per-channel mean, as a fraction of 255.
+            std: per-channel standard deviation, as a fraction of 255.
+            augment: the augmentation.
             seed: the trial's seed.
-            device: where the batches are wanted.
+            device: device of the batches.
             memory_format: of the images, torch.channels_last or torch.contiguous_format.
             drop_last: leave out an epoch's last batch when it is smaller than the others.
             rank: this process among `world`.
             world: number of processes that share each batch.
-            workers: processes that prepare the bytes of batches (of this rank's share); 0 prepares them here.
+            workers: processes that prepare the bytes of this rank's batches; 0: this process does.
             classes: number of classes, needed where images are mixed.
 
         Raises:
-            ValueError: if the batch size, the rank or the number of workers is out of range, no step is left, or the
-                number of classes is missing.
+            ValueError: if the batch size, the rank or the number of workers is out of range, an epoch has no step, or
+                the number of classes is missing.
         """
         if workers < 0:
             raise ValueError(f"workers must be at least 0, but got workers={workers}")
@@ -100,26 +100,26 @@ class Batches:
         return self._sampler.steps.count
 
     def first_image(self, step: int) -> int:
-        """Position, in the whole batch of a step of an epoch, of the first image of this rank's share."""
+        """Position of this rank's first image within the whole batch of a step (counted within the epoch)."""
         return self._sampler.first_image(step)
 
     def images(self, step: int) -> int:
-        """Images in the whole batch of a step of an epoch, over all ranks."""
+        """Images in the whole batch of a step (counted within the epoch), over all ranks."""
         return self._sampler.steps.images_in(step)
 
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
-        """The batches of one epoch from step `start` on, on the device; with workers, one epoch at a time.
+        """The batches of one epoch from step `start` on, on the device.
 
-        It may be left early.
+        The iterator may be abandoned early. With workers, only one epoch can be iterated at a time.
 
         Raises:
-            DataError: naming a file that is damaged, once its batch is due.
+            DataError: naming a damaged file, when its batch is reached.
         """
         return map(self._transform, self._prepared([(epoch, step) for step in range(start, self.steps)]))
 
 
 training_batches = Batches
-"""The name beside `evaluation_batches`."""
+"""`Batches`, under a name that matches `evaluation_batches`."""
 
 
 def evaluation_batches(
@@ -136,14 +136,14 @@ def evaluation_batches(
 ) -> Iterator[Batch]:
     """This rank's share of a split: in order, not augmented, every image on exactly one rank.
 
-    Ranks may get different numbers of batches, and none where there are fewer images than ranks; sums over images
-    (not means over batches) add up to those of one process.
+    Ranks may get different numbers of batches, or none if there are fewer images than ranks; sums over images (not
+    means over batches) add up to those of a single process.
 
     Args:
         split: the images; give `on_device(split, device)` to put them there once for many evaluations.
         batch_size: images per batch and rank.
-        mean: per-channel mean, as a share of 255.
-        std: per-channel standard deviation, as a share of 255.
+        mean: per-channel mean, as a fraction of 255.
+        std: per-channel standard deviation, as a fraction of 255.
         device: where to evaluate.
         memory_format: of the images.
         rank: this process among `world`.
@@ -151,7 +151,7 @@ def evaluation_batches(
         workers: processes that read and decode files; images in memory need none.
 
     Raises:
-        DataError: naming a file that is damaged, once its batch is due.
+        DataError: naming a damaged file, when its batch is reached.
     """
     device = torch.device(device)
     images: TensorSet | ImageFiles
@@ -172,15 +172,15 @@ def _training_bytes(sampler: BatchSampler, pixels: ArrayPixels | FilePixels, epo
 
 
 class _Prepared(Generic[_Bytes]):
-    """Bytes of one batch after the other on the device, made in this process or by workers ahead of time.
+    """The bytes of successive batches on the device, prepared in this process or ahead of time by workers.
 
-    Bytes and not floats, since they take a quarter of the time to get from process to process and to the device.
+    Bytes rather than floats, since they take a quarter of the time to move between processes and to the device.
 
     Args:
         prepare: makes a batch's bytes from two numbers: a pure function, so that workers need no state.
-        workers: processes that run it; 0 runs it here.
-        device: where the bytes are wanted.
-        persistent: whether the workers stay for further calls.
+        workers: processes that run `prepare`; 0: this process does.
+        device: where the bytes are moved to.
+        persistent: whether the workers stay alive between calls.
     """
 
     def __init__(
@@ -198,11 +198,11 @@ class _Prepared(Generic[_Bytes]):
                 num_workers=workers,
                 persistent_workers=persistent,
                 pin_memory=device.type == "cuda",
-                generator=torch.Generator(),  # its own, as the loader draws a number per epoch
+                generator=torch.Generator(),  # the loader draws a number per epoch: not from the global generator
             )
 
     def __call__(self, indices: list[_Index]) -> Iterator[_Bytes]:
-        """The bytes for each index; a second call with workers ends the first.
+        """The bytes for each index; with workers, a second call ends the iteration of the first.
 
         Raises:
             DataError: as `prepare` does.
@@ -220,7 +220,7 @@ class _Prepared(Generic[_Bytes]):
 
 
 class _BytesOrMistake(Dataset[_Bytes | str]):
-    """Maps an index to bytes, or to what is wrong with a file: an exception of a worker would bring its traceback."""
+    """Maps an index to bytes, or to an error message: an exception from a worker would include its traceback."""
 
     def __init__(self, prepare: Callable[[int, int], _Bytes]) -> None:
         self.prepare: Callable[[int, int], _Bytes] = prepare

@@ -1,7 +1,8 @@
-"""Mixup, CutMix and RICAP: images of one batch are mixed, and so are their labels.
+"""Mixup, CutMix and RICAP: mix the images of a batch, and their labels accordingly.
 
-Each image is mixed with one partner, in RICAP with three: the images at its place in random permutations of the batch.
-How it is mixed is drawn on the CPU, once for the batch, as published, or for each image. D below is 1 or B.
+Each image is mixed with one partner (RICAP: three), the images at its position in random permutations of the batch.
+The mixing parameters are drawn on the CPU, once per batch (as published) or once per image. Below, D is the number of
+draws: 1 or B.
 """
 
 from typing import NamedTuple
@@ -20,8 +21,8 @@ class Mixed(NamedTuple):
     """Mixed images.
 
     Attributes:
-        images: (B, C, H, W), in the layout they had.
-        shares: float64 (D, parts), on the CPU: how much of each image is its own and each partner's.
+        images: (B, C, H, W), in the memory layout of the input.
+        shares: float64 (D, parts), on the CPU: fraction that comes from the image itself, then from each partner.
     """
 
     images: Tensor
@@ -29,7 +30,7 @@ class Mixed(NamedTuple):
 
 
 def partners_needed(config: AugmentConfig) -> int:
-    """Partners of each image; 0 where nothing is mixed."""
+    """Number of partners of each image; 0 without mixing."""
     return 3 if config.ricap is not None else int(config.mixes)
 
 
@@ -46,21 +47,21 @@ def mixed(
     """Mix a batch.
 
     Args:
-        images: float32 (P, C, H, W): the batch's own B images, then their other partners. Written to.
+        images: float32 (P, C, H, W): the rank's own B images, then any further partners. Overwritten.
         labels: int64 (P,).
-        partners: int64 (partners, B), on the CPU: places in `images`.
+        partners: int64 (partners, B), on the CPU: indices into `images`.
         config: how to mix.
-        draws: of the own images' samples (B,), on the CPU.
-        step: the step of the epoch.
+        draws: the random numbers of the own images' samples (B,), on the CPU.
+        step: the step within the epoch.
         classes: number of classes.
 
     Returns:
-        The images (B, C, H, W); the label of each one's largest part, int64 (B,); the shares of all labels, float32
+        The mixed images (B, C, H, W); the label of each one's largest part, int64 (B,); and the soft labels, float32
         (B, classes).
     """
     what = config.mixup or config.cutmix or config.ricap
     assert what is not None
-    if what.per == "batch":  # One draw for all: the step stands where a sample's number would.
+    if what.per == "batch":  # One draw for all: the step takes the place of the sample index.
         draws = draws._replace(samples=torch.tensor([step]))
     sources = torch.cat([torch.arange(partners.shape[1])[None], partners])
     where = sources.to(images.device, non_blocking=True)
@@ -81,19 +82,19 @@ def mixup(images: Tensor, sources: Tensor, shares: Tensor) -> Mixed:
     """Weighted sums of two images (Zhang et al. 2018, equation 1).
 
     Args:
-        images: (P, C, H, W); written to.
-        sources: int64 (2, B), on the device: places of the images and of their partners.
+        images: (P, C, H, W); overwritten.
+        sources: int64 (2, B), on the device: indices of the images and of their partners.
         shares: float64 (D,), on the CPU: lambda.
     """
     rows = _rows(images)
     own, other = shares.float()[:, None].to(images.device), (1 - shares).float()[:, None].to(images.device)
-    # Two roundings and not a fused multiplication and addition: the same on every device.
+    # Not a fused multiply-add: two separate roundings give the same bits on every device.
     sums = rows.index_select(0, sources[1]).mul_(other).add_(rows[: sources.shape[1]].mul_(own))
     return Mixed(_like(sums, images), torch.stack([shares, 1 - shares], dim=1))
 
 
 def cutmix_boxes(config: CutMixConfig, draws: Tensor, *, height: int, width: int) -> Tensor:
-    """The part of the partner: int64 (D, 4), cut at the edge (Yun et al. 2019, algorithm A1; as torchvision's).
+    """The partner's box: int64 (D, 4), clipped to the image (Yun et al. 2019, algorithm A1; as in torchvision).
 
     Args:
         config: alpha and probability.
@@ -111,7 +112,7 @@ def cutmix_boxes(config: CutMixConfig, draws: Tensor, *, height: int, width: int
 
 
 def cutmix(images: Tensor, sources: Tensor, boxes: Tensor) -> Mixed:
-    """Each image with a box of its partner; arguments as for `mixup` and `cutmix_boxes`."""
+    """Replace a box in each image by its partner's pixels; arguments as for `mixup`, boxes from `cutmix_boxes`."""
     inside = covered(boxes, images)
     partners = _like(_rows(images).index_select(0, sources[1]), images)
     other = (boxes[:, 2] * boxes[:, 3]).double() / (images.shape[2] * images.shape[3])
@@ -120,7 +121,7 @@ def cutmix(images: Tensor, sources: Tensor, boxes: Tensor) -> Mixed:
 
 
 def ricap_patches(config: RicapConfig, draws: Tensor, *, height: int, width: int) -> Tensor:
-    """Where the patches meet, and where each is cut out (Takahashi et al. 2018, algorithm 1).
+    """Where the patches meet, and where each is cropped from (Takahashi et al. 2018, algorithm 1).
 
     Args:
         config: beta.
@@ -129,8 +130,8 @@ def ricap_patches(config: RicapConfig, draws: Tensor, *, height: int, width: int
         width: columns of an image.
 
     Returns:
-        int64 (D, 5, 2): row and column where the four patches meet, then the top left corner that each of them (above
-        left, above right, below left, below right) has in its source.
+        int64 (D, 5, 2): row and column where the four patches meet, then the top left corner of each patch (top left,
+        top right, bottom left, bottom right) in its source image.
     """
     sides = torch.tensor([height, width])
     meet = (beta(config.beta, draws[:, :2]) * sides).round().long()
@@ -140,7 +141,7 @@ def ricap_patches(config: RicapConfig, draws: Tensor, *, height: int, width: int
 
 
 def ricap(images: Tensor, sources: Tensor, patches: Tensor) -> Mixed:
-    """Four crops in the four corners; arguments as for `mixup`, with sources (4, B), and `ricap_patches`."""
+    """Fill each image's corners with four crops; as `mixup`, with sources (4, B) and patches of `ricap_patches`."""
     _, channels, height, width = images.shape
     sides = torch.tensor([height, width])
     areas = _patch_sizes(patches[:, 0], sides).prod(2)
@@ -171,23 +172,23 @@ def _patch_sizes(meet: Tensor, sides: Tensor) -> Tensor:
 
 
 def _mixed_labels(labels: Tensor, shares: Tensor, classes: int) -> tuple[Tensor, Tensor]:
-    """The labels (parts, B) of all parts as one: that of the largest, and all by their shares."""
+    """Combine the labels (parts, B) of all parts: the label of the largest part, and soft labels by share."""
     parts, batch = labels.shape
     largest = shares.argmax(1).expand(batch).to(labels.device, non_blocking=True)
     weights = shares.float().to(labels.device, non_blocking=True).expand(batch, parts)
     targets = torch.zeros(batch, classes, device=labels.device)
-    for part in range(parts):  # One after the other: two parts may have one label.
+    for part in range(parts):  # One at a time: two parts may have the same label.
         targets.scatter_add_(1, labels[part][:, None], weights[:, part : part + 1])
     return labels.gather(0, largest[None])[0], targets
 
 
 def _rows(images: Tensor) -> Tensor:
-    """A view of each image as a row of numbers, in the order of memory: rows are taken and added up fastest so."""
+    """A view of each image as one row in memory order, the fastest form to gather and add."""
     return images.flatten(1) if images.is_contiguous() else images.permute(0, 2, 3, 1).flatten(1)
 
 
 def _like(rows: Tensor, images: Tensor) -> Tensor:
-    """Rows as images in the layout of `images`."""
+    """Reshape rows to images in the memory layout of `images`."""
     _, channels, height, width = images.shape
     if images.is_contiguous():
         return rows.view(-1, channels, height, width)

@@ -59,7 +59,7 @@ def official_files(name: str, root: Path) -> list[Path]:
 
 
 def archive_files(name: str, root: Path) -> list[Path]:
-    """The official archive as it is downloaded, where torchvision looks for it."""
+    """The official archive's downloaded files, where torchvision looks for them."""
     layout = _LAYOUTS[name]
     return [Path(os.path.normpath(root / layout.folder / archive)) for archive in layout.archives]
 
@@ -83,12 +83,12 @@ def decode_official(name: str, root: Path) -> tuple[ImageSet, ImageSet, tuple[st
 
 
 def download(name: str, root: Path) -> None:
-    """Unpack the official archive, after downloading it where it does not lie there already.
+    """Unpack the official archive, downloading it first if it is not there.
 
-    Bounded in time where there is no network. Several processes may call it at once: one downloads, the others wait.
+    Without a network it fails within seconds. Several processes may call it at once: one downloads, the others wait.
 
     Raises:
-        Exception: whatever kept it from succeeding; there are too many kinds to name.
+        Exception: any failure of the download or of torchvision; there are too many kinds to list.
     """
     dataset = _dataset(name)
     root.mkdir(parents=True, exist_ok=True)
@@ -115,9 +115,9 @@ def _arrays(dataset: Any) -> ImageSet:
 
 
 def _require_server(urls: list[str]) -> None:
-    """Fail within seconds where no server answers; torchvision would try each file of each mirror in turn.
+    """Fail within seconds if no server answers; torchvision would try each file of each mirror in turn.
 
-    Asked in a thread, because a name server that does not answer ignores the socket's timeout.
+    The request runs in a thread, because the socket timeout does not apply to a DNS lookup that gets no answer.
     """
     answers: dict[str, str] = {}
 
@@ -126,7 +126,7 @@ def _require_server(urls: list[str]) -> None:
             with urllib.request.urlopen(urllib.request.Request(url, method="HEAD"), timeout=_TIMEOUT):
                 answers[url] = ""
         except urllib.error.HTTPError:
-            answers[url] = ""  # a server that refuses HEAD is a server that answers
+            answers[url] = ""  # a server that refuses HEAD is reachable
         except Exception as error:
             answers[url] = str(error)
 

@@ -24,7 +24,7 @@ def decode_parquet(name: str, root: Path, facts: SetFacts) -> tuple[ImageSet, Im
     """Decode both tables of a set.
 
     Returns:
-        The training images, the test images, the names of the classes (their numbers where the files name none).
+        The training images, the test images, the names of the classes (their numbers if the files have no names).
 
     Raises:
         DataError: naming the file, and the row where there is one.
@@ -41,7 +41,7 @@ def read_tables(
     """Decode the tables of a user's own set; see `read_parquet_split`.
 
     Raises:
-        DataError: as there, or for a class without a training image, or for tables that name other classes.
+        DataError: as there, or if a class has no training image, or if the tables' class names differ.
     """
     parts, names = [], tuple(map(str, range(classes)))
     for number, path in enumerate([*train, *test]):

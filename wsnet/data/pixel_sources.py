@@ -1,7 +1,7 @@
 """The two sources of pixels: images in memory, and image files that are read when a batch asks for them.
 
-Each gives bytes of one size: training images cropped and mirrored at random, evaluation images as they are (of a file:
-its middle). What a batch holds is a pure function of its indices.
+Each gives byte images of one size: training images randomly cropped and flipped, evaluation images not augmented (for
+files: the resized centre). A batch's contents are a pure function of its indices.
 """
 
 from collections.abc import Sequence
@@ -26,17 +26,17 @@ __all__ = ["ArrayPixels", "FilePixels", "evaluation_bytes", "evaluation_images"]
 class ArrayPixels:
     """Pixels of a set in memory, on the device that holds it.
 
-    The order of an epoch and the crop and flip of each sample are computed at its start; a step only slices and
+    An epoch's order, and the crop and flip of each sample, are computed when the epoch starts; a step only slices and
     gathers, so that nothing waits for the device.
 
     Args:
         split: the training images.
         sampler: which of them each step needs.
-        augment: the random changes.
+        augment: the augmentation.
 
     Attributes:
-        height: rows of the images that come out.
-        width: their columns.
+        height: rows of the resulting images.
+        width: columns of the resulting images.
     """
 
     def __init__(self, split: TensorSet, sampler: BatchSampler, augment: AugmentConfig) -> None:
@@ -46,7 +46,7 @@ class ArrayPixels:
         size = None if self._crop is None else self._crop.size
         self.height, self.width = (height, width) if size is None else (size, size)
         self._crop_flip = CropFlip(augment, height=self.height, width=self.width, device=split.images.device)
-        self._epoch: tuple[int, Tensor, Tensor] | None = None  # the last that was asked for
+        self._epoch: tuple[int, Tensor, Tensor] | None = None  # the epoch asked for last
 
     def __call__(self, indices: BatchIndices) -> ByteBatch:
         """The images of a training batch."""
@@ -75,14 +75,14 @@ class ArrayPixels:
 
 
 class FilePixels:
-    """Pixels of image files, each of a size of its own: read, decoded, cropped and resized one by one.
+    """Pixels of image files, which differ in size: read, decoded, cropped and resized one by one.
 
-    torchvision's v2 functions on uint8 tensors: three times as fast as the same on PIL images, and never off by more
-    than 1 of 255 from them.
+    It uses torchvision's v2 functions on uint8 tensors: three times as fast as on PIL images, and never more than 1 of
+    255 away from their results.
 
     Args:
         files: the training images.
-        augment: the random changes; without `random_resized_crop`, its defaults hold, since the sizes differ.
+        augment: the augmentation; without `random_resized_crop`, its defaults apply, since the sizes differ.
     """
 
     def __init__(self, files: ImageFiles, augment: AugmentConfig) -> None:
@@ -123,7 +123,7 @@ def evaluation_bytes(split: TensorSet | ImageFiles, first: int, stop: int) -> Te
 
 
 def evaluation_images(files: ImageFiles, samples: Sequence[int] | NDArray[np.int64]) -> Tensor:
-    """Each image resized to a shorter side of 8/7 of the size (256 for 224), its middle cut out: uint8 (B, S, S, 3).
+    """Images resized to a shorter side of 8/7 of the size (256 for 224), then centre-cropped: uint8 (B, S, S, 3).
 
     Raises:
         DataError: naming the file that is damaged.

@@ -21,7 +21,7 @@ class Draws(NamedTuple):
     Attributes:
         seed: the trial's seed.
         epoch: the epoch.
-        samples: numbers of the samples in the training set, int64 (B,).
+        samples: indices of the samples in the training set, int64 (B,).
     """
 
     seed: int
@@ -42,11 +42,11 @@ class Draws(NamedTuple):
         return random_integers(self.key(purpose), self.samples, high)
 
     def at(self, places: Tensor | slice) -> "Draws":
-        """Those of some of the samples."""
+        """The draws of a subset of the samples."""
         return Draws(self.seed, self.epoch, self.samples[places])
 
     def to(self, device: torch.device) -> "Draws":
-        """The same on another device, which draws the same numbers."""
+        """The same draws on another device; the numbers are the same."""
         return Draws(self.seed, self.epoch, self.samples.to(device))
 
 
@@ -61,7 +61,7 @@ _MIX_2 = _signed(0x94D049BB133111EB)
 
 
 def _shift_right(z: Tensor, bits: int) -> Tensor:
-    """Logical shift right; torch's own shift of a negative int64 pulls in ones from the left."""
+    """Logical shift right; torch's own shift is arithmetic: it fills a negative int64 with ones."""
     return (z >> bits) & ((1 << (64 - bits)) - 1)
 
 
@@ -69,7 +69,7 @@ def random_bits(key: int | Tensor, counters: Tensor) -> Tensor:
     """63 random bits for every counter.
 
     Args:
-        key: names the stream; use `derive_seed(seed, purpose, epoch)`. An int64 tensor does too.
+        key: names the stream; use `derive_seed(seed, purpose, epoch)`. May also be an int64 tensor.
         counters: int64 of any shape, from 0.
 
     Returns:
@@ -86,7 +86,7 @@ def random_integers(key: int, counters: Tensor, high: int) -> Tensor:
     """Integers in [0, high), equally likely to within high / 2**31; int64, shaped like `counters`.
 
     Raises:
-        ValueError: if `high` is not within 1 and 2**31.
+        ValueError: if `high` is not between 1 and 2**31.
     """
     if not 1 <= high <= 2**31:
         raise ValueError(f"high must be between 1 and 2**31, but got high={high}")
@@ -105,7 +105,7 @@ def epoch_order(seed: int, epoch: int, n: int, device: torch.device | str = "cpu
 
 
 def beta(alpha: float, shares: Tensor) -> Tensor:
-    """Draws from Beta(alpha, alpha): the quantiles at uniform shares; float64, on the CPU."""
+    """Draws from Beta(alpha, alpha): its quantiles at the uniform numbers `shares`; float64, on the CPU."""
     if alpha == 1:
         return shares
     from scipy.special import betaincinv  # Slow to import, and most trials mix nothing.

@@ -16,12 +16,12 @@ class BatchIndices(NamedTuple):
     """The images that a rank needs for a step.
 
     Attributes:
-        places: their places in the epoch's order: the rank's own images, then those of other ranks that some of them
-            are mixed with. A slice where nothing is mixed, so that indexing copies nothing; else int64 (P,).
-        draws: the numbers of these samples in the training set, on the CPU, with seed and epoch.
-        step: the step of the epoch.
-        partners: int64 (partners, B), on the CPU: for each own image, where among the P the images are that it is mixed
-            with; None where nothing is mixed.
+        places: their positions in the epoch's order: the rank's own images, then further images that these are mixed
+            with. Without mixing a slice, so that indexing copies nothing; otherwise int64 (P,).
+        draws: the indices of these samples in the training set, on the CPU, with seed and epoch.
+        step: the step within the epoch.
+        partners: int64 (partners, B), on the CPU: for each own image, the indices (among the P images) of those that it
+            is mixed with; None without mixing.
         weight: as in `Batch`.
     """
 
@@ -41,19 +41,19 @@ class BatchSampler:
     """The indices of all batches of a rank: a pure function of (seed, epoch, step).
 
     Args:
-        images: images in the training set.
+        images: number of images in the training set.
         batch_size: images per step, over all ranks together.
         seed: the trial's seed.
         drop_last: leave out an epoch's last batch when it is smaller than the others.
         rank: this process among `world`.
         world: number of processes that share each batch.
-        partners: images that each image is mixed with.
+        partners: number of images that each image is mixed with.
 
     Attributes:
         steps: the steps of an epoch.
 
     Raises:
-        ValueError: the batch size or the rank is out of range, or no step is left.
+        ValueError: the batch size or the rank is out of range, or an epoch has no step.
     """
 
     def __init__(
@@ -71,7 +71,7 @@ class BatchSampler:
                 f"with {images} images"
             )
         self._seed, self._rank, self._world, self._partners = seed, rank, world, partners
-        self._epoch: Draws | None = None  # the last that was asked for
+        self._epoch: Draws | None = None  # the epoch asked for last
 
     def epoch(self, epoch: int) -> Draws:
         """The epoch's samples in their order, (N,), on the CPU."""
@@ -80,7 +80,7 @@ class BatchSampler:
         return self._epoch
 
     def first_image(self, step: int) -> int:
-        """Position, in the whole batch of a step, of this rank's first image."""
+        """Position of this rank's first image within the whole batch of a step."""
         return rank_slice(self.steps.images_in(step), self._rank, self._world)[0]
 
     def batch(self, epoch: int, step: int) -> BatchIndices:
@@ -88,7 +88,7 @@ class BatchSampler:
         first, size = step * self.steps.batch_size, self.steps.images_in(step)
         start, stop = rank_slice(size, self._rank, self._world)
         weight = (stop - start) * self._world / size
-        if start == stop:  # an image without weight, so that this rank takes part in the step
+        if start == stop:  # an image of weight 0, so that this rank takes part in the step
             start = self._rank % size
             stop = start + 1
         places: slice | Tensor = slice(first + start, first + stop)
@@ -109,10 +109,10 @@ def rank_slice(size: int, rank: int, world: int) -> tuple[int, int]:
 
 
 def _with_partners(everyone: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor]:
-    """Places in the batch of the images that a rank needs, and where among them the partners of its own are.
+    """Positions in the batch of the images that a rank needs, and the indices among them of its images' partners.
 
     Args:
-        everyone: int64 (partners, size): places in the batch of each image's partners.
+        everyone: int64 (partners, size): positions in the batch of each image's partners.
         start: where the rank's own images start in the batch.
         stop: where they stop.
     """

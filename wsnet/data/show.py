@@ -16,7 +16,7 @@ from wsnet.data.loader import Batches
 __all__ = ["AugmentationRow", "add_command", "contact_sheet", "describe", "shown_images"]
 
 AugmentationRow = tuple[str, AugmentConfig]
-"""What a row of the sheet says, and what it shows."""
+"""Caption of a row of the sheet, and the augmentation that it shows."""
 
 
 def contact_sheet(images: ImageSplits, rows: list[AugmentationRow], *, columns: int = 8, seed: int = 0) -> bytes:
@@ -26,10 +26,10 @@ def contact_sheet(images: ImageSplits, rows: list[AugmentationRow], *, columns: 
         images: the image set.
         rows: what to show, from top to bottom.
         columns: images in a row.
-        seed: the trial's seed: images are in the order and augmented as in its first epoch, in batches of this width.
+        seed: the trial's seed; images are ordered and augmented as in its first epoch with batches of a row's images.
 
     Returns:
-        A PNG. Values beyond black and white, as normal noise has them, are drawn as black and white.
+        A PNG. Values out of range, such as those of Gaussian noise, are clipped to black and white.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
@@ -49,9 +49,9 @@ def contact_sheet(images: ImageSplits, rows: list[AugmentationRow], *, columns: 
 
 
 def shown_images(images: ImageSplits, config: AugmentConfig, count: int, seed: int = 0) -> NDArray[np.uint8]:
-    """The first images of a training's first epoch, as bytes (count, H, W, C); with dual cutout, both views of each."""
+    """The first images of a trial's first epoch, as bytes (count, H, W, C); with dual cutout, both views of each."""
     if isinstance(images.train, ImageFiles):
-        raise DataError("images that are streamed from their files can not be shown; use a set that is decoded once")
+        raise DataError("images that are streamed from their files cannot be shown; use a set that is decoded once")
     batches = Batches(
         images.train,
         batch_size=count // config.views,
@@ -68,7 +68,7 @@ def shown_images(images: ImageSplits, config: AugmentConfig, count: int, seed: i
 
 
 def describe(config: AugmentConfig) -> str:
-    """An augmentation in a line, as a file would say it."""
+    """An augmentation in one line, in the notation of a sweep file."""
     return _text(config.model_dump(mode="json", exclude_defaults=True)) or "no augmentation"
 
 
@@ -83,7 +83,7 @@ def _text(options: dict[str, object]) -> str:
 
 
 _EXAMPLE = """\
-The picture has a row for each different augmentation of the sweep, and one for its images as they are:
+The picture has a row for each distinct augmentation in the sweep, and one without augmentation:
 
   python -m wsnet.data show sweeps/cifar_augment.yaml --out augment.png
   python -m wsnet.data show sweeps/quickstart.yaml --set data.augment.cutout.size=4
@@ -94,8 +94,8 @@ def add_command(commands: Any) -> None:
     """Add `show` to the commands of a parser."""
     show = commands.add_parser(
         "show",
-        help="draw images as the settings of a sweep augment them",
-        description="Draw images as the settings of a sweep augment them.",
+        help="draw images under the augmentations of a sweep",
+        description="Draw images under the augmentations of a sweep.",
         epilog=_EXAMPLE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Where an image set comes from: scikit-learn, Parquet files, the official archive, the network, own files."""
+"""Where an image set comes from: scikit-learn, Parquet files, the official archive, the network, a user's own files."""
 
 import hashlib
 import importlib.util
@@ -28,10 +28,10 @@ class FoundSet:
         name: the set's name.
         folder: where its files are.
         files: the files that its pixels and labels come from.
-        facts: what is expected in them.
+        facts: what they should contain.
         read: reads and decodes them into training images, test images and class names.
-        options: options of decoding, where there are some.
-        measured: whether the mean and deviation have to be measured.
+        options: decoding options, if any.
+        measured: whether the mean and standard deviation must be measured.
     """
 
     name: str
@@ -46,7 +46,7 @@ class FoundSet:
         """Decode and check the images.
 
         Raises:
-            DataError: naming the file that is damaged or not what its name says.
+            DataError: naming the file that is damaged or does not contain what is expected.
         """
         train, test, classes = self.read()
         return checked_set(
@@ -61,7 +61,7 @@ class FoundSet:
 
 
 def find_source(data: DataConfig, root: Path) -> FoundSet | None:
-    """Look for a set on this machine: Parquet files first, then torchvision's folders. An own set must be there."""
+    """Look for a set on this machine: Parquet files first, then torchvision's folders. A user's own set must exist."""
     name, facts = data.name, data.facts
     if name in OWN_SETS:
         how = (str(data.path), facts.shape, data.size is not None)
@@ -126,7 +126,7 @@ def _not_found(name: str, root: Path, reason: str) -> str:
             f"  put {tables[0].name} and {tables[1].name} into {tables[0].parent}, or",
             f"  run once with a network connection, or put {', '.join(file.name for file in archives)} "
             f"into {archives[0].parent}.",
-            "Another folder is chosen by --data-root or WSNET_DATA.",
+            "To use another folder, set --data-root or WSNET_DATA.",
         ]
     )
 
@@ -147,10 +147,10 @@ def digits_files() -> list[Path]:
 
 
 def decode_digits() -> tuple[ImageSet, ImageSet, tuple[str, ...]]:
-    """Read the digits and part them into wsnet's fixed stratified split (they have no official one).
+    """Read the digits and divide them by wsnet's fixed stratified split (they have no official one).
 
     Returns:
-        1,497 training images, 300 test images, the classes. A pixel's 0 to 16 becomes round(value * 255 / 16).
+        1,497 training images, 300 test images, the classes. Pixel values 0 to 16 become round(value * 255 / 16).
     """
     from sklearn.datasets import load_digits
 

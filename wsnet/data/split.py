@@ -1,4 +1,4 @@
-"""Stratified subsets that never change: chosen by a hash of each sample's index, not by a library's generator."""
+"""Reproducible stratified subsets: chosen by a hash of each sample's index, not by a library's random generator."""
 
 import numpy as np
 import torch
@@ -10,23 +10,23 @@ from wsnet.data.random import random_bits
 
 __all__ = ["SPLIT_VERSION", "complement", "stratified"]
 
-# Part of every trial's identity; raise it whenever the functions below choose differently.
+# Part of every trial's identity; increment it whenever the functions below change what they choose.
 SPLIT_VERSION = 1
 
 
 def stratified(labels: Labels, count: int, *, purpose: str) -> NDArray[np.int64]:
-    """Choose `count` samples, each class by its share (largest remainder, the lower class first where equal).
+    """Choose `count` samples, stratified by class (largest remainder; ties go to the lower class).
 
     Args:
         labels: int64 (N,).
         count: how many to choose.
-        purpose: names the choice; two purposes choose independently.
+        purpose: names the choice; different purposes choose independently.
 
     Returns:
         Indices into `labels`, ascending, int64 (count,).
 
     Raises:
-        ValueError: if `count` is not within 0 and N.
+        ValueError: if `count` is not between 0 and N.
     """
     if not 0 <= count <= len(labels):
         raise ValueError(f"a subset must have 0 to {len(labels)} samples, but got {count}")

@@ -1,4 +1,4 @@
-"""One trial, trained: `fit` and what it is made of. Knows no ray and no mlflow."""
+"""Training of one trial: `fit` and its parts. Independent of Ray and MLflow."""
 
 from wsnet.training.checkpoint import Checkpoint, CheckpointError
 from wsnet.training.execution import TrialError

@@ -1,4 +1,4 @@
-"""`python -m wsnet.training TRIAL.yaml`: train or evaluate one trial alone, with the same numbers as in a sweep."""
+"""`python -m wsnet.training TRIAL.yaml`: train or evaluate a single trial, with the same results as in a sweep."""
 
 import argparse
 import hashlib
@@ -6,29 +6,29 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # The functions import what they need: --help and a mistake in the file need no torch.
+if TYPE_CHECKING:  # Functions import what they need, so that --help and mistakes in the file do not load torch.
     from rich.console import Console
 
     from wsnet.training.checkpoint import Checkpoint
     from wsnet.training.trial import Trial
 
 _EXAMPLE = """\
-A trial file holds the sections data, model, optim and train (and execution, seed). The trial.yaml of any trial of a
-sweep is one:
+A trial file holds the sections data, model, optim and train (and execution, seed), such as the trial.yaml of any trial
+of a sweep:
 
   python -m wsnet.training runs/quickstart/trials/1a2b3c4d5e6f/trial.yaml --out alone
 """
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 1 diverged, 2 the input can not be used, 130 interrupted."""
+    """Returns the exit status: 0 done, 1 diverged, 2 the input cannot be used, 130 interrupted."""
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments)
     except _input_errors() as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command goes on from the last whole epoch", file=sys.stderr)
+        print("\ninterrupted; the same command resumes from the last whole epoch", file=sys.stderr)
         return 130
     return 2
 
@@ -45,7 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override an option")
     checkpoint = parser.add_mutually_exclusive_group()
-    checkpoint.add_argument("--resume", metavar="PATH", help="begin from this checkpoint")
+    checkpoint.add_argument("--resume", metavar="PATH", help="start from this checkpoint")
     checkpoint.add_argument(
         "--evaluate", metavar="PATH", help="print this checkpoint's loss and accuracy; do not train"
     )
@@ -53,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _input_errors() -> tuple[type[Exception], ...]:
-    """Mistakes of the user: each error says what to do about it, or (OSError) which file it is about."""
+    """Errors in the user's input: each says what to do about it, or (OSError) which file it is about."""
     from wsnet.config import ConfigError
     from wsnet.data import DataError
     from wsnet.models import ModelError
@@ -124,7 +124,7 @@ def _evaluate(trial: "Trial", checkpoint: "Checkpoint", console: "Console") -> i
         checkpoint.restore_model(training.model)
         average = None
         if checkpoint.ema:
-            average = WeightAverage(training.model, EMAConfig(decay=0.0))  # It is only evaluated, never updated.
+            average = WeightAverage(training.model, EMAConfig(decay=0.0))  # Only evaluated, never updated.
             average.load_state_dict(checkpoint.ema)
         for split, measured in training.evaluation.measure(checkpoint.epoch, average).items():
             top1, top5 = 100 - measured.top1_error, 100 - measured.top5_error

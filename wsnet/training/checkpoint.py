@@ -1,4 +1,4 @@
-"""Checkpoints: everything that a trial needs to go on exactly where it was, and which of them are kept."""
+"""Checkpoints: everything that a trial needs to resume exactly where it stopped, and which checkpoints are kept."""
 
 import io
 import math
@@ -22,25 +22,25 @@ _FORMAT = 1
 
 
 class CheckpointError(TrialError):
-    """A file that is not a checkpoint that this trial can use; the message says why."""
+    """This trial cannot use a file as its checkpoint; the message says why."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoint:
     """A trial after a whole epoch, or in the middle of one.
 
-    No generator of random numbers has a state here: all randomness derives from (seed, purpose, epoch).
+    It holds no state of a random generator: all randomness derives from (seed, purpose, epoch).
 
     Attributes:
         trial_id: identity of the trial.
-        epoch: whole epochs done.
+        epoch: number of completed epochs.
         model: the model's parameters and buffers.
-        optimizer: the optimizer's moments and step counts, by number of the parameter; its options are the trial's.
-        records: one record for each epoch done.
-        streams: online norm's state of each of several workers, which go on with their own; `model` has them merged.
-        ema: the averaged parameters by name, where `train.ema` asks for them.
-        step: steps done of the epoch that is not whole.
-        workers: in mid-epoch, what each worker has of its own (see `RunningEpoch`), in the order of ranks.
+        optimizer: the optimizer's moments and step counts, by parameter index; its options come from the trial.
+        records: one record for each completed epoch.
+        streams: with several workers, each one's online norm state to continue from; `model` has the merged state.
+        ema: the averaged parameters by name, if `train.ema` is set.
+        step: steps done in the unfinished epoch.
+        workers: in mid-epoch, each worker's own state (see `RunningEpoch`), in the order of ranks.
     """
 
     trial_id: str
@@ -64,25 +64,25 @@ class Checkpoint:
         """Read a file's bytes.
 
         Raises:
-            CheckpointError: they are no checkpoint of wsnet.
+            CheckpointError: the bytes are not a wsnet checkpoint.
         """
         try:
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if content.pop("format") == _FORMAT:
                 return cls(**content)
-        except Exception as error:  # torch, pickle and zip raise all kinds of errors for bytes that they can not read.
-            raise CheckpointError(f"{name} is no checkpoint of wsnet, or is damaged") from error
+        except Exception as error:  # torch, pickle and zip raise all kinds of errors for bytes that they cannot read.
+            raise CheckpointError(f"{name} is not a wsnet checkpoint, or is damaged") from error
         raise CheckpointError(f"{name} is a checkpoint of another version of wsnet; this one reads format {_FORMAT}")
 
     @classmethod
     def read(cls, folder: Folder, name: str) -> "Checkpoint | None":
-        """Read a trial's checkpoint; None where there is none."""
+        """Read a trial's checkpoint; None if there is none."""
         data = folder.read(name)
         return None if data is None else cls.from_bytes(data, f"{folder.location}/{name}")
 
     @classmethod
     def latest(cls, folder: Folder, workers: int) -> "Checkpoint | None":
-        """How far a trial is: `step.pt` where it is newer than `last.pt` and of this many workers, else `last.pt`."""
+        """The newest checkpoint: `step.pt` if it is newer than `last.pt` and of this many workers, else `last.pt`."""
         last, step = cls.read(folder, "last.pt"), cls.read(folder, "step.pt")
         if step is None or len(step.workers) != workers or (last is not None and step.epoch < last.epoch):
             return last
@@ -93,12 +93,12 @@ class Checkpoint:
         """Read any checkpoint file.
 
         Raises:
-            CheckpointError: it is absent or no checkpoint of wsnet.
+            CheckpointError: the file is missing or not a wsnet checkpoint.
         """
         try:
             return cls.from_bytes(Path(path).read_bytes(), str(path))
         except OSError as error:
-            raise CheckpointError(f"{path} can not be read: {error.strerror}; give a file such as last.pt") from None
+            raise CheckpointError(f"{path} cannot be read: {error.strerror}; give a file such as last.pt") from None
 
     def restore_model(self, model: nn.Module) -> None:
         """Give a model the checkpoint's parameters and buffers.
@@ -127,16 +127,16 @@ class Checkpoint:
 
 
 class RunningEpoch:
-    """The epoch that is in training, or is trained next, and what this worker needs to go on in its middle.
+    """The current or next epoch, and what this worker needs to resume in the middle of it.
 
     Args:
-        model: the network. Of its state only the buffers are a worker's own: parameters are the same everywhere.
+        model: the network. Only its buffers differ between workers; parameters are the same everywhere.
         epoch: number of the epoch, from 1.
 
     Attributes:
         epoch: number of the epoch.
         step: steps done.
-        meter: what they measured.
+        meter: the measurements of these steps.
     """
 
     def __init__(self, model: nn.Module, epoch: int) -> None:
@@ -146,22 +146,22 @@ class RunningEpoch:
         self._seconds_before, self._began = 0.0, time.perf_counter()
 
     def start_clock(self) -> None:
-        """Count the seconds from here on."""
+        """Start timing."""
         self._began = time.perf_counter()
 
     @property
     def seconds(self) -> float:
-        """How long the epoch has taken so far, with the part that was done before a checkpoint."""
+        """Seconds spent on the epoch so far, including the part before a checkpoint."""
         return self._seconds_before + time.perf_counter() - self._began
 
     def state_dict(self) -> dict[str, Any]:
-        """What this worker has of its own after `step` steps, on the CPU; waits for the device."""
+        """This worker's own state after `step` steps, on the CPU; waits for the device."""
         buffers = {name: buffer.detach().cpu() for name, buffer in self._model.named_buffers()}
         return {"buffers": buffers, "meter": self.meter.state_dict(), "seconds": self.seconds}
 
     @torch.no_grad()
     def load_state_dict(self, state: dict[str, Any], *, step: int) -> None:
-        """Go on from what a worker had after so many steps."""
+        """Continue from a worker's state after `step` steps."""
         for name, buffer in self._model.named_buffers():
             buffer.copy_(state["buffers"][name])
         self.meter.load_state_dict(state["meter"])
@@ -169,12 +169,12 @@ class RunningEpoch:
 
 
 class CheckpointFiles:
-    """A trial's checkpoint files: `last.pt` always, `best.pt` and `epoch_0001.pt`, ... where they are to be kept.
+    """A trial's checkpoint files: `last.pt` always, `best.pt` and `epoch_0001.pt`, ... if they are to be kept.
 
     Args:
         folder: the trial's folder.
         keep: `train.keep` of the configuration.
-        records: records of the epochs that are done.
+        records: records of the completed epochs.
     """
 
     def __init__(self, folder: Folder, keep: str, records: list[Record]) -> None:
@@ -182,7 +182,7 @@ class CheckpointFiles:
         self._best = min((_validation_error(record) for record in records), default=math.inf)
 
     def save(self, checkpoint: Checkpoint, record: Record) -> None:
-        """Save an epoch. `last.pt` is written last, so that an epoch that is cut off here is simply trained again."""
+        """Save an epoch. `last.pt` is written last: if saving is interrupted, the epoch is simply trained again."""
         data = checkpoint.to_bytes()
         error = _validation_error(record)
         if self._keep in ("best", "all") and error < self._best:
@@ -194,16 +194,16 @@ class CheckpointFiles:
         self._folder.delete("step.pt")
 
     def save_step(self, checkpoint: Checkpoint) -> None:
-        """Save the middle of an epoch."""
+        """Save a checkpoint from the middle of an epoch."""
         self._folder.write("step.pt", checkpoint.to_bytes())
 
     def finish(self) -> None:
-        """The trial has ended, and needs no checkpoint to go on from."""
+        """The trial has ended, and no longer needs a checkpoint to resume from."""
         if self._keep == "none":
             self._folder.delete("last.pt")
 
 
 def _validation_error(record: Record) -> float:
-    """Infinite where there is no validation split, or where the loss is not finite: such an epoch is never the best."""
+    """The error; infinite without a validation split or with a loss that is not finite: such an epoch is never best."""
     is_sound = all(math.isfinite(record.get(f"{split}/loss", math.nan)) for split in ("train", "validation"))
     return record["validation/top1_error"] if is_sound else math.inf

@@ -1,9 +1,8 @@
 """Diagnostics of the layers (`train.diagnostics`), measured in one optimizer step of each epoch without changing it.
 
-Keys of a record are `layers/<layer>/<quantity>`. All quantities are those of one whole optimizer step: all its
-micro-batches and workers, with weights and running statistics as they were when it began. Of each norm (with norm
-`none`, of what a norm would get), in training mode, with channels c and mean and biased variance over images and
-positions:
+Keys of a record are `layers/<layer>/<quantity>`. All quantities describe one whole optimizer step (all micro-batches
+and workers), with the weights and running statistics at its start. For each norm (with norm `none`, for the input that
+a norm would get), in training mode, with channels c and mean and biased variance over images and positions:
 
     activation_mean          sqrt(mean_c mean_c^2)      of the input: with its variance, what the norm has to remove
     activation_variance      mean_c var_c               (Bjorck et al. 2018, arXiv:1806.02375, section 3)
@@ -13,15 +12,15 @@ positions:
     running_variance_drift   mean_c |running var_c - var_c| / (var_c + 1e-5)        evaluation is from training
 
 The sum activation_mean^2 + activation_variance is the mean square of the activations. Norms without running statistics
-have no drift, and norm `none` has no output of its own. Of each convolution and linear layer:
+have no drift, and norm `none` has no output of its own. For each convolution and linear layer:
 
-    gradient_norm            ||dL/dw||, Euclidean, of its parameter `weight`; weight decay is not in it
+    gradient_norm            ||dL/dw||, Euclidean, of its parameter `weight`; without weight decay
     effective_lr             lr / mean_f ||w_f||^2 with SGD, over the output filters f; lr / sqrt(mean_f ||w_f||^2) with
                              Adam, whose steps do not grow with the gradient
 
-Where the scale of a filter changes nothing, because a norm or a reparametrization comes after it, the effective
-learning rate is what sets how far a step turns it (van Laarhoven 2017, arXiv:1706.05350; Hoffer et al. 2018,
-arXiv:1803.01814). Elsewhere, as in the classifier, it is only a measure of the weights' size.
+Where the scale of a filter has no effect, because a norm or a reparametrization follows, the effective learning rate
+determines how far a step rotates the filter (van Laarhoven 2017, arXiv:1706.05350; Hoffer et al. 2018,
+arXiv:1803.01814). Elsewhere, as in the classifier, it only measures the size of the weights.
 """
 
 from collections.abc import Callable, Iterator
@@ -49,12 +48,12 @@ Array = np.ndarray[Any, np.dtype[np.float64]]
 class Diagnostics:
     """Measures a model inside `measuring`; outside it the model has no hooks.
 
-    Everything stays on the device until `read`. Hooks on a compiled model would have it compiled again: there `around`
+    Everything stays on the device until `read`. Hooks would force a compiled model to be recompiled: for one, `around`
     first runs the same forward pass eagerly, without gradients, and restores the buffers.
 
     Args:
         model: the plain model, not compiled and not distributed.
-        optimizer: of its parameters.
+        optimizer: the optimizer of its parameters.
         compiled: whether the step runs a compiled model.
     """
 
@@ -84,7 +83,7 @@ class Diagnostics:
                 self._measuring = False
 
     def around(self, forward: Forward) -> Forward:
-        """A compiled model's forward pass, preceded by an eager one while measuring; any other as it is."""
+        """A compiled model's forward pass, preceded by an eager one while measuring; any other is returned as it is."""
         if not self._compiled:
             return forward
 
@@ -96,8 +95,8 @@ class Diagnostics:
         return measured
 
     def read(self) -> Record:
-        """What was measured, as entries of a record; waits for the device. Every worker has to call it."""
-        if self._weights is None:  # The epoch ended before the step to measure: its loss was not finite.
+        """What was measured, as entries of a record; waits for the device. Every worker must call it."""
+        if self._weights is None:  # The epoch ended before the step to measure: a loss was not finite.
             return {}
         world = rank_and_world()[1]
         parts = [*self._moments.values(), *(value / world for value in (*self._running.values(), self._weights))]
@@ -111,7 +110,7 @@ class Diagnostics:
             for name in self._norms:
                 record |= _named(name, _of_norm(moments[f"{name}/in"], moments.get(f"{name}/out"), running[name]))
             power = 1.0 if isinstance(self._optimizer, torch.optim.SGD) else 0.5
-            is_lars = isinstance(self._optimizer, LARS)  # Its steps are relative to the weights' norm already.
+            is_lars = isinstance(self._optimizer, LARS)  # Its steps are already relative to the weights' norm.
             for name, lr, gradient, square in zip(self._weighted, self._lrs, *np.split(weights, 2), strict=True):
                 effective = {} if is_lars else {"effective_lr": lr / square**power}
                 record |= _named(name, {"gradient_norm": gradient, **effective})
@@ -120,7 +119,7 @@ class Diagnostics:
 
     @contextmanager
     def _hooks(self) -> Iterator[None]:
-        """Hook every norm: its input and its output are added to the moments."""
+        """Hook every norm, to add its input and its output to the moments."""
 
         def hook(name: str) -> Callable[[nn.Module, tuple[Tensor], Tensor], None]:
             def observe(norm: nn.Module, inputs: tuple[Tensor], output: Tensor) -> None:
@@ -142,7 +141,7 @@ class Diagnostics:
         """Add the moments of N x C x ... to those of the step: count, sums (C), sums of squares (C)."""
         wide = x.detach().to(torch.promote_types(x.dtype, torch.float32))
         count, others = x.numel() // x.shape[1], [0, *range(2, x.dim())]
-        # In two passes, which cancel nothing. torch.var_mean takes 30 times as long (128x16x32x32, one CPU thread).
+        # In two passes, to avoid cancellation. torch.var_mean takes 30 times as long (128x16x32x32, one CPU thread).
         mean = wide.sum(others, keepdim=True) / count
         squares = (wide - mean).square_().sum(others).double()
         mean = mean.flatten().double()
@@ -151,7 +150,7 @@ class Diagnostics:
 
     @torch.no_grad()
     def _look(self, images: Tensor) -> None:
-        """Run the model eagerly for its activations, and restore its buffers, which are all the state it has."""
+        """Run the model eagerly for its activations, and restore its buffers, the only state that this changes."""
         state = [buffer.clone() for buffer in self._model.buffers()]
         try:
             with self._hooks():
@@ -162,7 +161,7 @@ class Diagnostics:
 
     @torch.no_grad()
     def look_at_gradients(self) -> None:
-        """Measure the gradients where the step is measured; called once they are whole, before they are clipped."""
+        """Measure the gradients if this step is measured; call it once they are complete, before clipping."""
         if not self._measuring:
             return
         optimizer = self._optimizer
@@ -176,7 +175,7 @@ class Diagnostics:
 
 
 def _running_statistics(norm: nn.Module, device: torch.device) -> Tensor:
-    """Running means and variances, 2C, copied; nothing where there are none."""
+    """A copy of the running means and variances, (2C,); empty if there are none."""
     mean, var, std = (getattr(norm, f"running_{name}", None) for name in ("mean", "var", "std"))
     if std is not None:
         var = std.square()

@@ -20,21 +20,21 @@ from wsnet.training.weight_average import WeightAverage
 __all__ = ["Evaluation", "evaluate"]
 
 _BATCH_SIZE = 512
-"""Images in one forward pass of an evaluation: enough to fill a CPU or GPU, the same for every trial."""
+"""Images per forward pass of an evaluation: enough to fill a CPU or GPU, the same for every trial."""
 
 
 class Evaluation:
     """The evaluation of a model in training.
 
-    Statistics that are recomputed (`train.evaluation_statistics`) are those of the first images of the epoch trained
-    last, augmented as they were then: the same however a trial was killed and resumed.
+    Recomputed statistics (`train.evaluation_statistics`) are those of the first images of the epoch trained last, with
+    the same augmentation, so that killing and resuming a trial does not change them.
 
     Args:
         trial: the trial.
         model: its network, without DistributedDataParallel around it.
 
     Raises:
-        TrialError: statistics are to be recomputed, and the model has none.
+        TrialError: statistics are to be recomputed, but the model has none.
     """
 
     def __init__(self, trial: Trial, model: nn.Module) -> None:
@@ -53,11 +53,11 @@ class Evaluation:
             )
 
     def measure(self, epoch: int, average: WeightAverage | None = None) -> dict[str, Measured]:
-        """Loss and errors by split: `validation` (where there is one) and `test`, with `_ema` those of the average.
+        """Loss and errors by split: `validation` (if there is one) and `test`; with suffix `_ema`, of the average.
 
         Args:
             epoch: the epoch trained last.
-            average: of the model's weights. No step of the training has run with it: its statistics are always
+            average: average of the model's weights. No training step has run with it, so its statistics are always
                 recomputed.
         """
         with self._statistics(self._recomputed, epoch):
@@ -73,7 +73,7 @@ class Evaluation:
         return evaluate(self._model, batches, device=self._device, precision=self._config.train.precision)
 
     def _statistics(self, how: RecomputedConfig | None, epoch: int) -> AbstractContextManager[None]:
-        """Lend the model recomputed statistics; None: it keeps those that training left."""
+        """Temporarily give the model recomputed statistics; None: it keeps those of the training."""
         if how is None or not self._has_statistics:
             return nullcontext()
         return recomputed_statistics(self._model, self._micro_batches(how, epoch), self._forward)
@@ -91,7 +91,7 @@ class Evaluation:
         )
         steps = max(1, min(how.images, images) // together)
         for batch in itertools.islice(batches.epoch(epoch), steps):
-            if batch.weight:  # A weight of 0 marks another worker's image, where there are fewer images than workers.
+            if batch.weight:  # A weight of 0 marks another worker's image, if there are fewer images than workers.
                 yield batch.images
 
 
@@ -101,7 +101,7 @@ def evaluate(
     """Measure a model on batches, in eval mode and without gradients.
 
     Args:
-        model: maps (B, C, H, W) to logits (B, classes); its mode is put back.
+        model: maps (B, C, H, W) to logits (B, classes); its mode is restored.
         batches: the split's batches; with several workers, this worker's share.
         device: where model and batches are.
         precision: as in `train.precision`.

@@ -32,23 +32,23 @@ _NO_KERNEL = "does not have a deterministic implementation"
 
 
 class TrialError(ValueError):
-    """A trial that can not be trained as it is configured, or not here.
+    """A trial that cannot be trained as configured, or not on this machine.
 
     The message names the option, its value and the rule.
     """
 
 
 def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
-    """Replace `auto` by what it means here, except in `deterministic` and `micro_batches`, where `auto` is a mode.
+    """Resolve `auto` for this machine, except in `deterministic` and `micro_batches`, where `auto` is a mode.
 
-    On a GPU, give cuBLAS its workspace, before anything calls it.
+    On a GPU, also set the cuBLAS workspace, before anything calls cuBLAS.
 
     Args:
         execution: as the user wrote it.
         cpus: CPUs that the trial was given; by default those that this process may use.
 
     Raises:
-        TrialError: the device is not there.
+        TrialError: the device does not exist.
     """
     threads = execution.threads if execution.threads != "auto" else cpus or _usable_cpus()
     device = execution.device if execution.device != "auto" else "cuda" if torch.cuda.is_available() else "cpu"
@@ -76,28 +76,28 @@ def is_on_gpu(execution: ExecutionConfig) -> bool:
 
 
 def _usable_cpus() -> int:
-    # Where a job was given a part of a machine, os.cpu_count() is the whole of it; macOS has nothing better.
+    # os.cpu_count() counts the whole machine even if a job may use only part of it; macOS has nothing better.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def fix_cublas_workspace(execution: ExecutionConfig) -> None:
-    """Give cuBLAS a workspace of fixed size, without which its products need not repeat.
+    """Give cuBLAS a workspace of fixed size, without which its products may not be reproducible.
 
-    cuBLAS reads it from the environment once, at its first call in a process; a value that is there is left.
+    cuBLAS reads it from the environment once, at its first call in a process; an existing value is kept.
     """
     if is_on_gpu(execution) and execution.deterministic is not False:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
 def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]:
-    """Everything besides the configuration that the bits of a result depend on.
+    """Everything beyond the configuration that can change the bits of a result.
 
     Args:
         config: a trial whose execution is settled.
         workers: processes that train it.
     """
     on_gpu = is_on_gpu(config.execution)
-    # Online norm has a compiled CPU path, where there is a compiler; its sums are rounded otherwise than torch's.
+    # If there is a compiler, online norm has a compiled CPU path, whose sums are rounded differently from torch's.
     compiled = {"online_kernels": kernels() is not None} if config.model.norm.name == "online" and not on_gpu else {}
     return {
         **compiled,
@@ -116,9 +116,9 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
 
 @contextlib.contextmanager
 def applied(config: TrialConfig) -> Iterator[None]:
-    """Run a trial's computation as its execution says: thread count, repeatable kernels, float32 that is float32.
+    """Apply a trial's execution settings: thread count, deterministic kernels, TF32 only if `train.precision` says so.
 
-    Everything is put back afterwards, since a Tune actor trains many trials in one process.
+    All settings are restored afterwards, since a Tune actor trains many trials in one process.
 
     Raises:
         TrialError: execution.deterministic is true, and an operation has no deterministic kernel on the GPU.
@@ -149,7 +149,7 @@ def _set(threads: int, deterministic: bool, benchmark: bool, conv_tf32: bool, ma
 
 @contextlib.contextmanager
 def deterministic(execution: ExecutionConfig) -> Iterator[None]:
-    """Ask torch for deterministic kernels on a GPU, as `execution.deterministic` says; put back what was before.
+    """Ask torch for deterministic kernels on a GPU, as `execution.deterministic` says; restore the settings afterwards.
 
     Args:
         execution: settled.
@@ -186,7 +186,7 @@ def _refused(error: RuntimeError) -> TrialError | None:
         return None
     return TrialError(
         f"execution.deterministic=true needs a deterministic kernel for every operation, but torch {torch.__version__} "
-        f"has none for {operation[1]}; use 'auto', which takes those that there are, or another layer"
+        f"has none for {operation[1]}; use 'auto', which uses those that exist, or another layer"
     )
 
 

@@ -1,4 +1,4 @@
-"""`fit`: the training of one trial, from wherever it is to its end."""
+"""`fit`: train one trial to its end, from the start or from where it was interrupted."""
 
 import math
 from collections.abc import Callable
@@ -18,7 +18,7 @@ from wsnet.training.trial_files import TrialWriter, as_executed_before, check_ow
 __all__ = ["EpochCallback", "Result", "ending", "fit"]
 
 EpochCallback = Callable[[Record], None]
-"""Told of each epoch once it is safe in the trial's directory; of the last one, once the status is final too."""
+"""Called after each epoch, once it is saved in the trial's directory; after the last, once the status is saved too."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,27 +43,27 @@ def fit(
     start: Checkpoint | None = None,
     resumed: EpochCallback | None = None,
 ) -> Result:
-    """Train a trial to its end, from wherever it is.
+    """Train a trial to its end, from the start or from where it was interrupted.
 
-    The same numbers come out to the last bit however it is run: at once, or killed at any point and run again. With a
+    The results are the same to the last bit whether it runs in one go or is killed at any point and run again. With a
     process group set up, every worker calls this; rank 0 writes, every rank reports.
 
     Args:
         trial: what to train.
-        report: told of each epoch that is trained now. It may raise to stop; what it was told of is not lost.
-        checkpoint_dir: the trial's directory. What lies there is looked up first: a finished trial returns at once, an
-            unfinished one goes on from its last checkpoint, as it was executed before. Locked meanwhile.
-        watch: told of each step.
-        start: a checkpoint to begin from where the directory holds none.
-        resumed: told again of the last epoch done where the trial goes on, before it does; may raise as `report` may.
+        report: called after each epoch trained by this call. It may raise to stop; the epochs reported are saved.
+        checkpoint_dir: the trial's directory, locked during the call. A finished trial returns at once; an unfinished
+            one resumes from its last checkpoint, with the execution options that it was started with.
+        watch: called after each step.
+        start: a checkpoint to start from if the directory holds none.
+        resumed: called with the last completed epoch before a trial resumes; may raise as `report` may.
 
     Returns:
         How it ended.
 
     Raises:
-        TrialError: the trial can not be trained as configured, or the directory is another trial's.
+        TrialError: the trial cannot be trained as configured, or the directory is another trial's.
         CheckpointError: `start` is of another model or optimizer, or leaves no epoch to train.
-        ModelError: the model can not be built.
+        ModelError: the model cannot be built.
     """
     directory = TrialDirectory(checkpoint_dir)
     leader = rank_and_world()[0] == 0
@@ -93,7 +93,7 @@ def _train(
     watch: StepCallback | None,
     resumed: EpochCallback | None,
 ) -> Result:
-    """Epoch by epoch: train, evaluate, write down, report. Only the leader has a directory."""
+    """Epoch by epoch: train, evaluate, save, report. Only the leader has a directory."""
     status = ending(training.config.train, records)
     with TrialWriter(training, directory, records, status) if directory else nullcontext() as writer:
         if records and status is None and resumed is not None:
@@ -110,9 +110,9 @@ def _train(
 
 
 def ending(train: TrainConfig, records: list[Record]) -> Status | None:
-    """How a trial has ended; None while it has not.
+    """How a trial ended; None while it has not.
 
-    It depends on what is done alone, so that a resumed trial ends where it would have ended.
+    It depends only on the completed epochs, so that a resumed trial ends where an uninterrupted one would.
 
     Args:
         train: the trial's epochs and limits.
@@ -132,13 +132,13 @@ def ending(train: TrainConfig, records: list[Record]) -> Status | None:
 
 
 def _checked(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
-    """The checkpoint to begin from, which must be of a whole epoch and leave one to train."""
+    """Check the checkpoint to start from: it must be of a whole epoch and leave at least one to train."""
     epochs = trial.config.train.epochs
     if start is not None and start.step:
-        raise CheckpointError(f"a checkpoint to begin from must be of a whole epoch, but got one at step {start.step}")
+        raise CheckpointError(f"a checkpoint to start from must be of a whole epoch, but got one at step {start.step}")
     if start is not None and start.epoch >= epochs and start.trial_id != trial.trial_id:
         raise CheckpointError(
-            "a checkpoint to begin from must leave an epoch to train, "
+            "a checkpoint to start from must leave an epoch to train, "
             f"but got one after epoch {start.epoch} with train.epochs={epochs}; raise train.epochs"
         )
     return start

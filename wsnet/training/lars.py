@@ -18,12 +18,12 @@ class LARS(torch.optim.Optimizer):
         v     = momentum v + lr ratio (g + b w)
         w     = w - v
 
-    The ratio is 1 in groups that are not adapted (as usual since You et al., parameters of norms and biases), and where
-    the weights or the gradient are all zero.
+    The ratio is 1 in groups that are not adapted (norm parameters and biases, as usual since You et al.), and where the
+    weights or the gradient are all zero.
 
     Args:
-        params: parameters, or groups with `weight_decay` and `adapt` of their own.
-        lr: learning rate, read anew in each step.
+        params: parameters, or groups with their own `weight_decay` and `adapt`.
+        lr: learning rate, read in each step.
         momentum: decay of v.
         weight_decay: b.
         trust_coefficient: see above.
@@ -45,7 +45,7 @@ class LARS(torch.optim.Optimizer):
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
-        """One step on the gradients that there are; the device is not waited for."""
+        """Update every parameter that has a gradient, without waiting for the device."""
         assert closure is None, "wsnet computes the gradients before the step"
         for group in self.param_groups:
             parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
@@ -66,7 +66,7 @@ class LARS(torch.optim.Optimizer):
 
     def _velocity(self, parameter: Tensor) -> Tensor:
         state = self.state[parameter]
-        if "velocity" not in state:  # Not SGD's momentum_buffer: the learning rate is in it.
+        if "velocity" not in state:  # Unlike SGD's momentum_buffer, it includes the learning rate.
             state["velocity"] = torch.zeros_like(parameter)
         velocity: Tensor = state["velocity"]
         return velocity

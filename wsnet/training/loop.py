@@ -32,24 +32,24 @@ from wsnet.training.weight_average import WeightAverage
 __all__ = ["StepCallback", "Training"]
 
 StepCallback = Callable[[int, int, float, Meter], None]
-"""Called after each step with (epoch, step, seconds waited for data, what was measured so far in the epoch).
+"""Called after each step with (epoch, step, seconds waited for data, meter of the epoch so far).
 
-Reading the meter waits for the device: do it seldom."""
+Reading the meter waits for the device: do it rarely."""
 
 
 class Training:
-    """One trial in training: its data, its model, its optimizer, and how far it is.
+    """One trial in training: its data, its model, its optimizer, and its progress.
 
     Args:
         trial: what to train.
-        start: where to begin; None begins at the seed's initial weights.
+        start: checkpoint to start from; None: the seed's initial weights.
 
     Attributes:
-        epoch: whole epochs done.
-        running: the epoch after those, of which some steps may be done.
+        epoch: number of completed epochs.
+        running: the next epoch, some steps of which may be done.
 
     Raises:
-        ModelError: the model can not be built.
+        ModelError: the model cannot be built.
         TrialError: a batch is too small for the model, or the checkpoint is of another model or optimizer.
     """
 
@@ -69,8 +69,8 @@ class Training:
         """Train one more epoch, or the rest of one, and evaluate; returns its record.
 
         Args:
-            watch: told of each step.
-            save: given the checkpoints in mid-epoch that `train.checkpoint_steps` asks for, without records.
+            watch: called after each step.
+            save: called with each mid-epoch checkpoint (`train.checkpoint_steps`), without records.
         """
         running = self.running
         running.start_clock()
@@ -91,7 +91,7 @@ class Training:
         return record | layers
 
     def _train_steps(self, watch: StepCallback | None, save: Callable[[Checkpoint], None] | None) -> None:
-        """The steps of the epoch that are still to do; cut short soon after a loss that is not finite."""
+        """Run the remaining steps of the epoch; stop soon after a loss that is not finite."""
         running = self.running
         self.model.train()
         first = (running.epoch - 1) * self.steps
@@ -113,7 +113,7 @@ class Training:
             waiting = time.perf_counter()
 
     def train_step(self, step: int, batch: Batch, meter: Meter) -> None:
-        """One optimizer step, number `step` of the whole training from 0."""
+        """Run one optimizer step; `step` counts from 0 over the whole training."""
         self.optimizer.set_learning_rate(step)
         self.optimizer.zero_grad()
         with self.streams.scaled(self.config.train.batch_size / self.batches.images(step % self.steps)):
@@ -128,11 +128,11 @@ class Training:
             meter.add(loss, logits, batch.labels)
 
     def _forward_and_backward(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
-        """Add the gradients of the batch's mean loss to the parameters', micro-batch after micro-batch.
+        """Accumulate the gradients of the batch's mean loss in the parameters, micro-batch by micro-batch.
 
         Returns:
-            The mean loss () and the logits (B, classes) of this worker's share of the batch; of several views of an
-            image their mean.
+            The mean loss () and the logits (B, classes) of this worker's share of the batch; the logits are averaged
+            over the views of an image.
         """
         images, views = len(batch.labels), self.loss.views
         size = min(self.micro_batches.size or images, images)
@@ -152,26 +152,26 @@ class Training:
         return torch.stack(losses).sum(), averaged_views(torch.cat(found), views)
 
     def _filters_once(self) -> AbstractContextManager[None]:
-        """Reparametrized filters once for all passes; DistributedDataParallel would look for gradients too early."""
+        """Compute reparametrized filters only once, except with DDP, which would look for gradients too early."""
         return nullcontext() if is_data_parallel(self.parallel) else once_per_step(self.model)
 
     def _measuring(self, step: int) -> AbstractContextManager[None]:
-        """Measures the layers where they are to be: in the last step of an epoch with a whole batch."""
+        """Measure the layers if this is the step for it: the last one of an epoch with a full batch."""
         if self.diagnostics is None or step != self._whole_steps - 1:
             return nullcontext()
         return self.diagnostics.measuring()
 
     def _is_saved(self, done: int) -> bool:
-        """Whether a checkpoint is due after so many steps of an epoch: none once its layers are measured."""
+        """Whether a checkpoint is due after `done` steps of an epoch; none is once the layers have been measured."""
         every = self.config.train.checkpoint_steps
         return every is not None and done % every == 0 and done < self._whole_steps
 
     def evaluate(self) -> dict[str, Measured]:
-        """Loss and errors on `validation` (where there is one) and `test`, and on both with `_ema` of the average."""
+        """Loss and errors on `validation` (if there is one) and `test`; with suffix `_ema`, of the average."""
         return self.evaluation.measure(self.epoch, self.average)
 
     def checkpoint(self, records: list[Record]) -> Checkpoint:
-        """The state to go on from exactly here. In the middle of an epoch every worker has to call it."""
+        """The state to resume from exactly here. In the middle of an epoch every worker must call it."""
         return Checkpoint(
             trial_id=self.trial.trial_id,
             epoch=self.epoch,
@@ -197,7 +197,7 @@ class Training:
         self.loss = Loss.of(self.config)
 
     def _build_model(self, start: Checkpoint | None) -> None:
-        """The network with its weights (`model`), in parallel with other workers', and as the steps call it."""
+        """The network with its weights (`model`), wrapped for several workers (`parallel`), as called (`forward`)."""
         model = self.trial.initial_model(self.micro_batches.norm)
         self.model = model.to(self.device).to(memory_format=self.trial.placement["memory_format"])
         if start is not None:
@@ -210,7 +210,7 @@ class Training:
         self.forward = torch.compile(self.parallel) if self.config.execution.compile else self.parallel
 
     def _build_optimizer(self, start: Checkpoint | None) -> None:
-        """The optimizer, and the average of the weights where one is asked for."""
+        """The optimizer, and the average of the weights if configured."""
         train = self.config.train
         limits = {"batch_size": train.batch_size, "steps_per_epoch": self.steps, "epochs": train.epochs}
         self.optimizer = Optimizer(self.config.optim, self.model, **limits)
@@ -221,7 +221,7 @@ class Training:
                 self.average.load_state_dict(start.ema)
 
     def _build_measurements(self) -> None:
-        """What is measured besides the loss: errors after an epoch, and the layers in one step of it."""
+        """What is measured besides the loss: errors after each epoch, and the layers in one of its steps."""
         self.evaluation = Evaluation(self.trial, self.model)
         self.diagnostics: Diagnostics | None = None
         if self.config.train.diagnostics:
@@ -229,7 +229,7 @@ class Training:
             self.forward = self.diagnostics.around(self.forward)
 
     def _first_epoch(self, start: Checkpoint | None) -> RunningEpoch:
-        """The epoch to begin with: a whole one, or the rest of one."""
+        """The epoch to start with: a whole one, or the rest of an interrupted one."""
         running = RunningEpoch(self.model, self.epoch + 1)
         if start is not None and start.step:
             running.load_state_dict(start.workers[rank_and_world()[0]], step=start.step)

@@ -1,6 +1,6 @@
 """The training loss: cross entropy with labels (plain, smoothed or mixed), and dual cutout's consistency.
 
-Evaluation takes plain cross entropy.
+Evaluation uses plain cross entropy.
 """
 
 from dataclasses import dataclass
@@ -16,10 +16,10 @@ __all__ = ["Loss", "averaged_views", "parts"]
 
 @dataclass(frozen=True, kw_only=True)
 class Loss:
-    """What the loss is made of.
+    """The terms of the loss.
 
     Attributes:
-        label_smoothing: share of each label that is spread over all classes.
+        label_smoothing: fraction of each label that is spread over all classes.
         consistency: weight of the mean squared difference between the logits of two views; None: images have one view.
     """
 
@@ -45,7 +45,7 @@ class Loss:
         Args:
             logits: (B, classes), or (2B, classes) with two views of each image, next to each other.
             batch: the images and labels of these logits.
-            of: images of the whole batch where this is a part of it; None: it is the whole batch.
+            of: number of images in the whole batch if `batch` is a part of one; None: `batch` is whole.
 
         Returns:
             ().

@@ -1,4 +1,4 @@
-"""Loss and errors of an epoch, read from the device once; and divergence noticed within the epoch."""
+"""Loss and errors of an epoch, read from the device once; and divergence, detected within the epoch."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,10 +12,10 @@ from wsnet.distributed import sum_over_workers
 __all__ = ["Measured", "Meter", "TrainingMeter"]
 
 _HELD = 1 << 22
-"""Logits held before they are counted (16 MiB as float32): a step then costs no kernel of its own."""
+"""Logits held before they are counted (16 MiB as float32), so that most steps launch no kernels for counting."""
 
 _WINDOW = 25
-"""Steps whose losses are judged together: a handful of small kernels beside the thousands of a model."""
+"""Steps whose losses are checked together: a handful of small kernels next to the thousands of a model."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,9 +24,9 @@ class Measured:
 
     Attributes:
         loss: cross-entropy in nats.
-        top1_error: percent of samples whose label is not the first guess.
-        top5_error: percent of samples whose label is not among the first five guesses (or all, with fewer classes).
-        samples: how many samples.
+        top1_error: percent of samples whose label is not the top prediction.
+        top5_error: percent of samples whose label is not in the top five predictions (or all, with fewer classes).
+        samples: number of samples.
     """
 
     loss: float
@@ -46,13 +46,13 @@ class Measured:
 class Meter:
     """Collects losses and logits without waiting for the device.
 
-    However often it is read in between, the bits at the end are the same: hits are whole numbers, and losses are kept
-    one by one and added up anew by each reading.
+    Reading it in between does not change the final bits: hits are integers, and losses are kept per batch and summed
+    afresh by each reading.
     """
 
     def __init__(self, device: torch.device) -> None:
         self._counts = torch.zeros(3, dtype=torch.float64, device=device)  # top-1 hits, top-5 hits, samples
-        self._loss_sums = torch.zeros(0, dtype=torch.float64, device=device)  # one of each batch
+        self._loss_sums = torch.zeros(0, dtype=torch.float64, device=device)  # one per batch
         self._losses: list[Tensor] = []
         self._logits: list[Tensor] = []
         self._labels: list[Tensor] = []
@@ -74,7 +74,7 @@ class Meter:
             self._count()
 
     def read(self, *, over_workers: bool = True) -> Measured:
-        """What was measured so far; waits for the device. NaN where nothing was."""
+        """The measurements so far; waits for the device. NaN if there are none."""
         self._count()
         sums = torch.cat([self._loss_sums.sum()[None], self._counts])
         if over_workers:
@@ -90,12 +90,12 @@ class Meter:
         )
 
     def state_dict(self) -> dict[str, Any]:
-        """All that was added so far, on the CPU; waits for the device."""
+        """Everything added so far, on the CPU; waits for the device."""
         self._count()
         return {"counts": self._counts.cpu(), "loss_sums": self._loss_sums.cpu()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on from what another meter had."""
+        """Continue from another meter's state."""
         device = self._counts.device
         self._counts, self._loss_sums = state["counts"].to(device), state["loss_sums"].to(device)
 
@@ -112,18 +112,18 @@ class Meter:
 
 
 class TrainingMeter(Meter):
-    """A meter that also says when to stop. It does not change a bit of a healthy training.
+    """A meter that also says when to stop. It does not affect the results of a training that does not diverge.
 
-    A window of losses is judged on the device, by all workers together, and the verdict is read a window later, when it
-    has long been there. So the step at which a training ends depends on its losses alone, not on timing, and all
-    workers end at the same one.
+    All workers together check a window of losses on the device, and read the verdict one window later, when it has long
+    been computed. So the step at which a training stops depends only on its losses, not on timing, and is the same for
+    all workers.
     """
 
     def __init__(self, device: torch.device) -> None:
         super().__init__(device)
         self._steps = 0
         self._window: list[Tensor] = []
-        self._verdict: Callable[[], bool] | None = None  # of the window before
+        self._verdict: Callable[[], bool] | None = None  # of the previous window
 
     def add(self, loss: Tensor, logits: Tensor, labels: Tensor) -> None:
         """See `Meter.add`."""
@@ -131,7 +131,7 @@ class TrainingMeter(Meter):
         self._window.append(loss.detach())
 
     def has_diverged(self) -> bool:
-        """Whether a loss was not finite, one to two windows ago; asked once after each step, by every worker."""
+        """Whether a loss one to two windows ago was not finite; every worker must call it once after each step."""
         self._steps += 1
         if self._steps % _WINDOW:
             return False
@@ -155,8 +155,8 @@ class TrainingMeter(Meter):
 
 
 def _verdict(losses: list[Tensor], device: torch.device) -> Callable[[], bool]:
-    """Ask whether one of all workers' losses is not finite; calling the result waits for the answer."""
-    # A worker without a share of a last, partial batch has one loss less than the others; it may even have none.
+    """Start checking whether any worker's loss is not finite; calling the result waits for the answer."""
+    # A worker without a share of a last, partial batch has one loss fewer than the others; it may even have none.
     bad = (~torch.isfinite(torch.stack(losses))).sum().float() if losses else torch.zeros((), device=device)
     sum_over_workers(bad)
     on_host = bad.to("cpu", non_blocking=True)

@@ -1,12 +1,12 @@
 """Micro-batches: `train.micro_batch_size` images share statistics, `train.batch_size` images make an optimizer step.
 
-The result is defined by the plain loop: forward and backward of one micro-batch after the other, gradients added up,
-then a step. How it is computed is planned here, since one large pass is many times faster than many small ones:
+The result is defined by the plain loop: forward and backward for each micro-batch in turn, gradients summed, then a
+step. This module plans how to compute it, since one large pass is many times faster than many small ones:
 
-* A norm without statistics over the batch gives the same either way: the whole batch at once.
+* A norm without statistics over the batch gives the same result either way: the whole batch at once.
 * Batch norm of successive micro-batches is batch norm over groups of the batch, as in ghost batch norm (Hoffer et al.
-  2017), with the running statistics that one group after the other leaves: the whole batch at once.
-* Online norm goes from image to image, forward and backward: the whole batch at once.
+  2017), with running statistics updated group by group: the whole batch at once.
+* Online norm processes one image after the other, forward and backward: the whole batch at once.
 * Anything else runs as the loop (`wsnet.training.loop.Training`).
 """
 
@@ -27,7 +27,7 @@ class MicroBatchPlan:
     """How the micro-batches of a setting are computed.
 
     Attributes:
-        size: images of one pass of a worker; None: its whole share of the batch.
+        size: images per pass of a worker; None: its whole share of the batch.
         norm: the norm to build the model with.
         rule: the plan in a few words, such as `the whole batch at once`.
         what: the plan with its numbers, such as `groups of 4`.
@@ -85,10 +85,10 @@ def plan_micro_batches(config: TrialConfig, *, workers: int = 1) -> MicroBatchPl
 
 
 def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 1) -> None:
-    """Refuse statistics of a single value: one image whose maps shrink to one pixel. Normalized, it is always 0.
+    """Refuse statistics of a single value (one image, maps shrunk to one pixel), which would always normalize to 0.
 
-    torch refuses it too, but only when it comes to that batch, which may be an epoch's last. Also refuse a worker
-    without an image where all workers normalize together: it would add one that is not in the batch.
+    torch refuses them too, but only on reaching that batch, which may be an epoch's last. Also refuse a worker without
+    an image if all workers normalize together: its filler image would count although it is not in the batch.
 
     Args:
         config: the trial.
@@ -99,7 +99,7 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
         TrialError: some statistics are of one image, and the model normalizes a 1x1 map; or a worker has no image.
     """
     norm = config.model.norm
-    if not norm.over_batch or isinstance(norm, OwnNormConfig):  # A norm of the user's own has its own rules.
+    if not norm.over_batch or isinstance(norm, OwnNormConfig):  # A user's own norm has its own rules.
         return
     images, batch = config.data.train_size, config.train.batch_size
     for size in dict.fromkeys((batch, config.last_batch_size)):
@@ -123,18 +123,18 @@ def check_batch_statistics(config: TrialConfig, *, classes: int, workers: int = 
 
 
 def _smallest_group(config: TrialConfig, size: int, workers: int) -> int:
-    """Images in the smallest group with statistics of its own, of a batch of this size."""
+    """Images in the smallest group that is normalized together, in a batch of this size."""
     norm, views = config.model.norm, config.data.augment.views
     if norm.over_workers and workers > 1:
         return norm.images_per_statistic(size * views)
-    shares = {max(1, size // workers), -(-size // workers)}  # A worker without a share takes one image all the same.
+    shares = {max(1, size // workers), -(-size // workers)}  # A worker without a share still gets one image.
     micro = config.train.micro_batch_size or size
     passes = {part for share in shares for part in (min(micro, share), share % micro) if part}
     return min(norm.images_per_statistic(part * views) for part in passes)
 
 
 def _shrinks_to_one_pixel(config: TrialConfig, classes: int) -> bool:
-    """Ask the model: on torch's meta device it computes shapes only."""
+    """Try the model on torch's meta device, where it computes shapes only."""
     shape = config.data.facts.shape
     with torch.device("meta"):
         model = build(config.model, classes=classes, shape=shape)

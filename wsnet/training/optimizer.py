@@ -28,7 +28,7 @@ __all__ = ["Optimizer", "build_optimizer", "learning_rate"]
 
 
 class Optimizer:
-    """One of torch's optimizers over all parameters of a model, driven as a trial's options say.
+    """An optimizer over all parameters of a model, configured by a trial's options.
 
     Args:
         optim: the trial's options.
@@ -59,40 +59,40 @@ class Optimizer:
             group["lr"] = self.learning_rate(step)
 
     def zero_grad(self) -> None:
-        """Forget the gradients of the step before."""
+        """Clear the gradients of the previous step."""
         self.base.zero_grad(set_to_none=True)
 
     @torch.no_grad()
     def clip_gradients(self) -> None:
-        """Follow `clip_grad_norm` or `clip_grad_value`, on a step's whole gradient; the device is not waited for."""
+        """Apply `clip_grad_norm` or `clip_grad_value` to a step's whole gradient, without waiting for the device."""
         if self._optim.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self._model.parameters(), self._optim.clip_grad_norm)
         if self._optim.clip_grad_value is not None:
             nn.utils.clip_grad_value_(self._model.parameters(), self._optim.clip_grad_value)
 
     def step(self) -> None:
-        """Move the parameters."""
+        """Update the parameters."""
         self.base.step()
 
     def state_dict(self) -> dict[int, dict[str, Any]]:
-        """Moments and step counts, by the parameter's number in the model, whatever group it is in."""
+        """Moments and step counts, by the parameter's index in the model, independent of parameter groups."""
         numbered, state = enumerate(self._model.parameters()), self.base.state
         return {number: state[parameter] for number, parameter in numbered if parameter in state}
 
     @torch.no_grad()
     def load_state_dict(self, saved: dict[int, dict[str, Any]]) -> None:
-        """Take over moments and step counts; options (weight decay, ...) stay as they are.
+        """Load moments and step counts; options (weight decay, ...) stay as they are.
 
         Args:
-            saved: `state_dict` of another.
+            saved: `state_dict` of another optimizer.
 
         Raises:
-            ValueError: the other one is of another kind.
+            ValueError: that optimizer is of another kind.
         """
         unknown = {name for state in saved.values() for name in state} - _state_names(self.base)
         if unknown:
             kind = type(self.base).__name__
-            raise ValueError(f"{kind} can not take over what another kind of optimizer has saved: {sorted(unknown)}")
+            raise ValueError(f"{kind} cannot load the state of another kind of optimizer: {sorted(unknown)}")
         numbers = {parameter: number for number, parameter in enumerate(self._model.parameters())}
         in_groups = [numbers[parameter] for group in self.base.param_groups for parameter in group["params"]]
         state = {place: saved[number] for place, number in enumerate(in_groups) if number in saved}
@@ -100,17 +100,17 @@ class Optimizer:
         for parameter, values in self.base.state.items():
             for name, value in values.items():
                 if isinstance(value, Tensor):
-                    # The fused kernels go through memory in order, whatever the strides: with a moment in another
-                    # memory format than its parameter they would silently mix up the elements.
+                    # The fused kernels run through memory in order and ignore strides: if a moment's memory format
+                    # differed from its parameter's, they would silently mix up the elements.
                     is_moment = value.shape == parameter.shape
                     values[name] = torch.empty_like(parameter).copy_(value) if is_moment else value.clone()
 
 
 def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
-    """torch's optimizer of all parameters of a model, for options that `scaled_optim` has been applied to.
+    """Build the optimizer over all parameters of a model, from options already passed through `scaled_optim`.
 
-    Fused where torch has it: one kernel for all parameters. On a ResNet-20 the step is otherwise a loop over 65 small
-    tensors, 1.5 % of a CPU step.
+    Fused if torch supports it: one kernel for all parameters. For a ResNet-20 the update is otherwise a loop over 65
+    small tensors, which takes 1.5 % of a training step on a CPU.
     """
     assert optim.scale_with_batch is None, "pass it through wsnet.config.scaling.scaled_optim"
     groups = _groups(optim, model)
@@ -123,7 +123,7 @@ def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimiz
 
 
 def _groups(optim: OptimConfig, model: nn.Module) -> list[dict[str, Any]]:
-    """Parameters with options of their own: weights, and all others; one group where that makes no difference."""
+    """Parameter groups: weights, and all others; a single group if that makes no difference."""
     adapts = isinstance(optim, LARSConfig)
     if optim.weight_decay_on == "all" and not adapts:
         return [{"params": list(model.parameters()), "weight_decay": optim.weight_decay}]
@@ -143,15 +143,15 @@ def _groups(optim: OptimConfig, model: nn.Module) -> list[dict[str, Any]]:
 def _weights(model: nn.Module) -> set[nn.Parameter]:
     """Parameters of convolutions and linear layers, except biases.
 
-    By what they belong to, not by their shape: layer norm's scale may be of C x H x W. The gain of a normalized filter
-    is a weight: it is the filter's length, so its decay is the L2 penalty of the filter.
+    Chosen by the layer they belong to, not by shape: layer norm's scale may be C x H x W. The gain of a normalized
+    filter counts as a weight: it is the filter's norm, so that decaying it is an L2 penalty on the filter.
     """
     layers = [module for module in model.modules() if isinstance(module, nn.Conv2d | nn.Linear)]
     return {value for layer in layers for name, value in layer.named_parameters(recurse=False) if name != "bias"}
 
 
 def _state_names(optimizer: torch.optim.Optimizer) -> set[str]:
-    """What an optimizer of this kind keeps for each parameter."""
+    """Names of what an optimizer of this kind keeps for each parameter."""
     if isinstance(optimizer, LARS):
         return {"velocity"}
     if isinstance(optimizer, torch.optim.Adam | torch.optim.AdamW):
@@ -163,15 +163,15 @@ def learning_rate(schedule: ScheduleConfig, lr: float, *, step: int, steps_per_e
     """Learning rate of one optimizer step.
 
     Args:
-        schedule: how the learning rate moves.
+        schedule: how the learning rate changes.
         lr: learning rate before the schedule.
         step: number of the step, from 0, over the whole training.
         steps_per_epoch: steps in one epoch.
         epochs: epochs in all.
 
     Returns:
-        The scheduled rate, times the share of the warm-up that is done: (step + 1) / (warm-up steps) while that is
-        below 1 (Goyal et al. 2017, section 2.2, from nearly 0). One-cycle schedules have their own rise instead.
+        The scheduled rate, times the completed fraction of the warm-up: (step + 1) / (warm-up steps) while that is
+        below 1 (Goyal et al. 2017, section 2.2, from nearly 0). One-cycle schedules have their own warm-up instead.
     """
     if isinstance(schedule, OneCycleConfig):
         return _one_cycle(schedule, lr, step, steps_per_epoch * epochs)

@@ -1,4 +1,4 @@
-"""The live bar of a trial that is trained alone."""
+"""The live progress bar of a single trial."""
 
 import time
 
@@ -15,13 +15,13 @@ _REFRESH = 0.5
 """Seconds between readings of the meter: each one waits for the device."""
 
 _WIDE = 110
-"""Columns of a terminal that holds everything on one line; in a narrower one the bar itself is left out."""
+"""Terminal width that fits everything on one line; in a narrower terminal the bar itself is left out."""
 
 
 class Bar:
     """Shows each epoch as a bar, and as a line when it is over.
 
-    The bar has the seconds per step spent on data and in all, the time gone and left, loss, top-1 and top-5.
+    The bar shows the seconds per step (waiting for data, and in total), time elapsed and left, loss, top-1 and top-5.
 
     Use it as a context manager; `step` is a `StepCallback`, `epoch` an `EpochCallback`.
 
@@ -42,7 +42,7 @@ class Bar:
             TimeElapsedColumn(),
             TextColumn("ETA"),
             TimeRemainingColumn(),
-            TextColumn("{task.fields[measured]}", table_column=Column()),  # In a narrow terminal it is wrapped.
+            TextColumn("{task.fields[measured]}", table_column=Column()),  # Wraps in a narrow terminal.
             console=console,
             transient=True,
             disable=not console.is_terminal,
@@ -60,7 +60,7 @@ class Bar:
         self._progress.stop()
 
     def step(self, epoch: int, step: int, waited: float, meter: Meter) -> None:
-        """A step is done."""
+        """Show a completed step."""
         if step == 0:
             self._waited, self._began = 0.0, time.perf_counter()
             self._progress.reset(self._task, total=self._steps, epoch=epoch, data=0.0, batch=0.0, measured="")
@@ -77,7 +77,7 @@ class Bar:
         )
 
     def epoch(self, record: Record) -> None:
-        """An epoch is done."""
+        """Print a completed epoch."""
         parts = [f"epoch {int(record['epoch']):>{len(str(self._epochs))}}/{self._epochs}", f"lr {record['lr']:.4g}"]
         for split in ("train", "validation", "test", "validation_ema", "test_ema"):
             if f"{split}/loss" in record:

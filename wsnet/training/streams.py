@@ -1,10 +1,10 @@
-"""Online norm's state in a training: one stream of images per worker, gradients at one scale.
+"""Online norm's state during training: one stream of images per worker, gradients at one scale.
 
-Where several workers train one trial, each worker trains with the state that its own images have left. For evaluation
-and saving the streams are merged (`merged_online_state` has the rule), and then each worker goes on with its own.
+When several workers train one trial, each trains with the state left by its own images. For evaluation and saving the
+streams are merged (see `merged_online_state`), and then each worker continues with its own.
 
-What passes backward, u and v, is at the scale of the gradients, which are those of a batch's mean loss. An image of a
-smaller last batch weighs more in that mean, so that u and v have to be brought to its scale and back again.
+The backward state, u and v, is at the scale of the gradients, which are those of a batch's mean loss. An image of a
+smaller last batch weighs more in that mean, so u and v are rescaled for that batch, and back again afterwards.
 """
 
 from collections.abc import Iterator
@@ -27,7 +27,7 @@ __all__ = ["Streams", "average_buffers"]
 
 
 class Streams:
-    """The streams of all workers of one model; without online norm, nothing happens.
+    """The streams of all workers of one model; without online norm, its methods do nothing.
 
     Args:
         model: the network, the same on each worker.
@@ -37,24 +37,24 @@ class Streams:
         self._model = model
         self._rank, self._world = rank_and_world()
         self._has_streams = bool(online_state(model))
-        self._states: list[dict[str, Tensor]] = []  # every worker's after the last merge, in the order of ranks
+        self._states: list[dict[str, Tensor]] = []  # every worker's own at the last merge, by rank
 
     def separate(self) -> None:
-        """Before training: each worker goes on with its own state."""
+        """Before training: restore each worker's own state."""
         if self._states:
             restore_online_state(self._model, self._states[self._rank])
 
     def merge(self) -> None:
-        """After training: each worker has the state of all. A collective."""
+        """After training: give every worker the merged state. A collective."""
         if self._world > 1 and self._has_streams:
             self._states = online_states(self._model)
             restore_online_state(self._model, merged_online_state(self._states))
 
     @contextmanager
     def scaled(self, factor: float) -> Iterator[None]:
-        """For a step whose gradients are `factor` times as large as the others': the whole batch's size over its own.
+        """Rescale u and v for a step with gradients `factor` times as large: a full batch's size over this batch's.
 
-        In between, u and v are at the scale of a whole batch.
+        Between steps, u and v are at the scale of a full batch.
         """
         if factor == 1 or not self._has_streams:
             yield
@@ -64,11 +64,11 @@ class Streams:
         rescale_gradient_state(self._model, 1 / factor)
 
     def state_dict(self) -> list[dict[str, Tensor]]:
-        """Every worker's state after the last merge, in the order of ranks; empty where there is one stream or none."""
+        """Every worker's own state at the last merge, by rank; empty if there is one stream or none."""
         return self._states
 
     def load_state_dict(self, states: list[dict[str, Tensor]]) -> None:
-        """Go on from a checkpoint's; with another number of workers, all begin with what the model has."""
+        """Continue from a checkpoint's states; with another number of workers, all start from the merged one."""
         is_ours = self._world > 1 and self._has_streams and len(states) == self._world
         self._states = states if is_ours else []
 
@@ -78,7 +78,7 @@ def average_buffers(model: nn.Module) -> None:
 
     Each worker normalizes its own share of a batch and keeps its own running statistics; their mean is what evaluation
     uses and what a checkpoint holds. (DistributedDataParallel's default, rank 0's alone, would use 1/W of the samples.)
-    Online norm has a rule of its own: see `Streams`.
+    Online norm is merged differently: see `Streams`.
     """
     world = world_size()
     if world == 1:

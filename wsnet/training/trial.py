@@ -1,4 +1,4 @@
-"""A trial: a configuration with its images and its identity, and what both make: batches and a network."""
+"""A trial: a configuration with its images and its identity, and the batches and network built from them."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,7 +27,7 @@ class Trial:
         config: the configuration; its execution is settled.
         images: the decoded images of the splits.
         workers: processes that train the trial together.
-        warm_start: SHA-256 of the file that this trial begins from: pretrained weights, or another trial's checkpoint.
+        warm_start: SHA-256 of the file that this trial starts from: pretrained weights, or another trial's checkpoint.
     """
 
     config: TrialConfig
@@ -52,12 +52,12 @@ class Trial:
             root: folder of the image sets.
             cpus: CPUs that each worker was given.
             workers: processes that train the trial together.
-            check: whether to look at every file of a streamed set for a change.
+            check: whether to check every file of a streamed set for changes.
 
         Raises:
             DataError: the images are missing or damaged.
             ModelError: the pretrained weights are missing.
-            TrialError: the configured device is not there.
+            TrialError: the configured device does not exist.
         """
         settled = config.model_copy(update={"execution": settle(config.execution, cpus=cpus)})
         images = load(config.data, root=root, check=check)
@@ -78,12 +78,12 @@ class Trial:
         return replace(self, config=self.config.model_copy(update={"execution": execution}))
 
     def begun_from(self, checkpoint: Checkpoint, sha256: str) -> "Trial":
-        """This trial, begun from a checkpoint: another trial's makes it another trial, its own changes nothing."""
+        """This trial, started from a checkpoint: its own changes nothing, another trial's makes it a new trial."""
         return self if checkpoint.trial_id == self.trial_id else replace(self, warm_start=sha256)
 
     @property
     def placement(self) -> dict[str, Any]:
-        """What every loader has to know besides the images: their normalization, device, layout and workers."""
+        """What every loader needs besides the images: normalization, device, memory format, rank and world size."""
         rank, world = rank_and_world()
         is_channels_last = self.config.execution.memory_format == "channels_last"
         return {
@@ -101,7 +101,7 @@ class Trial:
         Args:
             batch_size: images per batch, over all workers of the trial together.
             drop_last: leave out an epoch's last batch when it is smaller than the others.
-            processes: how many prepare batches; 0: this one alone.
+            processes: number of processes that prepare batches; 0: this one does.
         """
         return training_batches(  # type: ignore[return-value]
             self.images.train,
@@ -121,7 +121,7 @@ class Trial:
             norm: the norm to build it with (see `wsnet.training.micro_batches`).
 
         Raises:
-            ModelError: it can not be built, or the pretrained weights are of another one.
+            ModelError: the network cannot be built, or the pretrained weights are of another one.
         """
         network = self.config.model.model_copy(update={"norm": norm})
         classes = len(self.images.classes)

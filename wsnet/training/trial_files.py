@@ -2,8 +2,8 @@
 
 trial.yaml       the configuration, with the trial's id on its first line
 execution.json   how it is computed
-NAME.py          source of a norm of the user's own
-records.jsonl    a record for each epoch; log.tsv a table of them; TensorBoard's events where they are asked for
+NAME.py          source of the user's own norm, if any
+records.jsonl    a record for each epoch; log.tsv: a table of them; TensorBoard event files if enabled
 *.pt             checkpoints
 status.json      running, or how it ended
 """
@@ -30,7 +30,7 @@ from wsnet.training.trial import Trial
 __all__ = ["TrialWriter", "as_executed_before", "check_owner", "write_start"]
 
 _OWNER = "# trial "
-"""Begins trial.yaml, before the id of the trial whose directory this is."""
+"""Start of trial.yaml; the id of the trial that owns the directory follows."""
 
 _LOG = {
     "Epoch": "epoch",
@@ -40,14 +40,14 @@ _LOG = {
     "Train Acc.": "train/top1_error",
     "Valid Acc.": "validation/top1_error",
 }
-"""Columns of log.tsv, and the record's entries that they show; errors as accuracies."""
+"""Columns of log.tsv, and the record entries that they show; errors are shown as accuracies."""
 
 
 def check_owner(trial: Trial, directory: TrialDirectory) -> None:
-    """Refuse a directory of another trial: its results would pass for this one's.
+    """Refuse another trial's directory: its results would be mistaken for this trial's.
 
     Raises:
-        TrialError: it is another trial's.
+        TrialError: the directory is another trial's.
     """
     first = (directory.folder.read("trial.yaml") or b"").decode().partition("\n")[0]
     owner = first.removeprefix(_OWNER)
@@ -59,7 +59,7 @@ def check_owner(trial: Trial, directory: TrialDirectory) -> None:
 
 
 def write_start(trial: Trial, directory: TrialDirectory) -> None:
-    """Write down, before the first step, what is trained and how; a trial that was started before keeps its how."""
+    """Record, before the first step, what is trained and how; a resumed trial keeps its execution if possible."""
     before = directory.execution()
     if before is None or not is_available(before["device"]):
         directory.write_execution(execution_record(trial.config, workers=trial.workers))
@@ -71,9 +71,9 @@ def write_start(trial: Trial, directory: TrialDirectory) -> None:
 
 
 def as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
-    """The trial with the threads, layout and device of its execution record: others would change its bits half-way.
+    """The trial with the threads, layout and device of its execution record: changing them midway changes the bits.
 
-    A key that the record of an older version lacks is as configured. With several workers the record is rank 0's, and
+    A key missing from an older version's record is as configured. With several workers the record is rank 0's, and
     each worker keeps its own device.
     """
     before = directory.execution()
@@ -89,10 +89,10 @@ def _with_its_source(config: TrialConfig, folder: Folder) -> TrialConfig:
 
     Args:
         config: a trial.
-        folder: where its `trial.yaml` is going to lie; the copy's place is relative to that.
+        folder: where its `trial.yaml` will be written; the copy's path is relative to that.
 
     Raises:
-        TrialError: the file is not what it was when the trial was planned.
+        TrialError: the file has changed since the trial was planned.
     """
     norm = config.model.norm
     if not isinstance(norm, OwnNormConfig):
@@ -107,13 +107,13 @@ def _with_its_source(config: TrialConfig, folder: Folder) -> TrialConfig:
 
 
 class TrialWriter:
-    """Writes each epoch of a trial down, and how it ended. A context manager.
+    """Writes each epoch of a trial, and how it ended, to its directory. A context manager.
 
     Args:
         training: the trial in training.
         directory: the trial's directory.
-        records: records of the epochs that are done; the caller adds to this list.
-        status: how the trial has ended already; None where it has not.
+        records: records of the completed epochs; the caller appends to this list.
+        status: how the trial ended, if it already has; otherwise None.
 
     Raises:
         TrialError: TensorBoard is not installed, or the directory is remote.
@@ -127,7 +127,7 @@ class TrialWriter:
         self._tables = _Records(directory, records, tensorboard=train.tensorboard)
         directory.write_status(Status(status="running", epoch=training.epoch))
         self._checkpoints = CheckpointFiles(directory.folder, train.keep, records)
-        if records and not directory.folder.exists("last.pt"):  # It begins from a checkpoint that lies elsewhere.
+        if records and not directory.folder.exists("last.pt"):  # Started from a checkpoint stored elsewhere.
             self._checkpoints.save(training.checkpoint(records), records[-1])
         self._end(status)
 
@@ -140,18 +140,18 @@ class TrialWriter:
         self._tables.close()
 
     def write(self, record: Record, status: Status | None) -> None:
-        """Write an epoch down.
+        """Write an epoch.
 
         Args:
             record: the epoch's record.
-            status: how the trial has ended with it; None where it has not.
+            status: how the trial ended with this epoch; None if it has not ended.
         """
         self._tables.add(record)
         self._checkpoints.save(self._training.checkpoint(self._records), record)
         self._end(status)
 
     def write_step(self, checkpoint: Checkpoint) -> None:
-        """Write down the middle of an epoch."""
+        """Write a checkpoint from the middle of an epoch."""
         self._checkpoints.save_step(replace(checkpoint, records=self._records))
 
     def _end(self, status: Status | None) -> None:
@@ -165,8 +165,8 @@ class _Records:
 
     Args:
         directory: the trial's directory.
-        records: records of the epochs that are done; whatever the directory holds beyond them is dropped.
-        tensorboard: also write TensorBoard scalars; those of epochs beyond the records are dropped on reading.
+        records: records of the completed epochs; any later ones in the directory are dropped.
+        tensorboard: also write TensorBoard scalars; TensorBoard drops those of later epochs on reading.
     """
 
     def __init__(self, directory: TrialDirectory, records: list[Record], *, tensorboard: bool) -> None:
@@ -176,7 +176,7 @@ class _Records:
         directory.folder.write("log.tsv", _lines(["\t".join(_LOG), *map(_log_line, records)]))
 
     def add(self, record: Record) -> None:
-        """Write one epoch down."""
+        """Write one epoch."""
         self._directory.append_record(record)
         self._directory.folder.append("log.tsv", _lines([_log_line(record)]))
         if self._scalars is not None:

@@ -1,12 +1,12 @@
-"""`train.ema`: an exponential moving average of the weights, evaluated beside them.
+"""`train.ema`: an exponential moving average of the weights, evaluated alongside them.
 
-The update is torch's, `torch.optim.swa_utils.get_ema_multi_avg_fn`. Its `AveragedModel` is not used: it begins with the
-weights after the first step where ours begins with the initial ones, it copies every buffer in every step, and it is a
-second model, while here the average is lent to the one model for each evaluation.
+The update is torch's, `torch.optim.swa_utils.get_ema_multi_avg_fn`. Its `AveragedModel` is not used: it starts from the
+weights after the first step, not from the initial ones; it copies every buffer in every step; and it is a second model,
+whereas here the average is swapped into the one model for each evaluation.
 
-Running statistics are not averaged along: an average of the statistics that many sets of weights had is not what the
-averaged weights have (noise in the weights makes activations vary more than their average does). They are recomputed
-for each evaluation, as torch's `update_bn` does (Izmailov et al. 2018, section 3.2); see `wsnet.training.evaluation`.
+Running statistics are not averaged: the average of many weights' statistics is not the statistics of the averaged
+weights (activations vary more with noisy weights than with averaged ones). They are recomputed for each evaluation, as
+torch's `update_bn` does (Izmailov et al. 2018, section 3.2); see `wsnet.training.evaluation`.
 """
 
 import contextlib
@@ -22,13 +22,13 @@ __all__ = ["WeightAverage"]
 
 
 class WeightAverage:
-    """The average of a model's parameters, starting from what they are now.
+    """The average of a model's parameters, starting from their current values.
 
-    Workers need not exchange it: their weights are equal.
+    Workers need not synchronize it: their weights are equal.
 
     Args:
         model: the model in training.
-        config: how fast the average forgets.
+        config: decay and warm-up of the average.
     """
 
     def __init__(self, model: nn.Module, config: EMAConfig) -> None:
@@ -36,7 +36,7 @@ class WeightAverage:
         self._average = [parameter.detach().clone() for parameter in model.parameters()]
 
     def update(self, step: int) -> None:
-        """Take in the weights after optimizer step `step`, counted from 0 over the whole training."""
+        """Update with the weights after optimizer step `step`, counted from 0 over the whole training."""
         decay = self._config.decay
         if self._config.warmup:
             decay = min(decay, (1 + step) / (10 + step))
@@ -44,7 +44,7 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def in_model(self) -> Iterator[None]:
-        """Lend the average to the model, for an evaluation."""
+        """Swap the average into the model, for an evaluation."""
         kept = [parameter.detach().clone() for parameter in self._model.parameters()]
         self._put(self._average)
         try:
@@ -58,7 +58,7 @@ class WeightAverage:
         return {name: average for (name, _), average in zip(named, self._average, strict=True)}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        """Take over another one's average."""
+        """Load another instance's average."""
         for name, average in self.state_dict().items():
             average.copy_(state[name])
 
