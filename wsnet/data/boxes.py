@@ -53,7 +53,7 @@ def square_boxes(size: int, draws: Tensor, *, height: int, width: int, overhang:
     """Squares centred anywhere in the image, or only where they fit inside it.
 
     A square of odd size is centred on a pixel, one of even size on a corner of pixels, image edges included (this is
-    the later version of the image classification system; the paper's code leaves out the last corner).
+    hysts/pytorch_image_classification in its later version; the paper's code leaves out the last corner).
 
     Args:
         size: pixels of a side.
