@@ -66,7 +66,7 @@ def start_at_zero(module: nn.Module, name: str) -> None:
 
 
 def _reset_own(path: str, module: Any, seed: int) -> None:
-    """Let a user-defined norm, or a layer inside one, set its initial values; the seed and its path seed torch."""
+    """Let a user-defined norm, or a layer in one, set its initial values, with torch seeded by seed and path."""
     if hasattr(module, "reset_parameters"):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init", path))

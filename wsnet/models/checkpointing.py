@@ -1,8 +1,8 @@
 """Activation checkpointing (Chen et al. 2016, arXiv:1604.06174): less memory for one more forward pass.
 
 Only the input of each block is kept; the backward pass recomputes the block. The results are the same to the last bit:
-random layers draw the same numbers (see `RandomLayer`), and the recomputation starts from the same buffers (running
-statistics) as the first forward, after which the buffers' current values are restored.
+random layers draw the same numbers (see `RandomLayer`), and the recomputation starts from copies of the buffers
+(running statistics) as they were before the first forward. The block's own buffers are put back afterwards.
 """
 
 from collections.abc import Iterator

@@ -140,7 +140,7 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     """Bytes of activations that one more image of a batch adds to a training step, in float32.
 
     This is the difference between three images and two, so that what a batch needs only once (running statistics, their
-    copies) does not count. Not included are parameters, their gradients, the optimizer's state and, with
+    copies) does not count. Parameters, their gradients and the optimizer's state are not included, nor, with
     `checkpointing`, what one block needs while it is recomputed.
 
     Raises:

@@ -126,7 +126,7 @@ def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tenso
 
     Args:
         output: a network's output: logits N x classes, or torchvision's named tuple of several.
-        loss: from one set of logits to its loss.
+        loss: computes the loss of one set of logits.
     """
     if isinstance(output, Tensor):
         return loss(output), output

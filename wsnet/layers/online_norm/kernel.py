@@ -180,7 +180,7 @@ def _library() -> ctypes.CDLL:
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """The compiled library, or None if there is none and it cannot be compiled."""
+    """The compiled library, or None if it is switched off or cannot be compiled."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if os.environ.get("WSNET_KERNELS") == "0" or compiler is None or not SOURCE.is_file():
         return None

@@ -131,7 +131,7 @@ class _OnlineNormalize(torch.autograd.Function):
             out, stats, zeta = formulas.forward(x, weight, bias, mean, variance, Options(*options))
         ctx.save_for_backward(x, weight, bias, stats, zeta)
         ctx.state, ctx.options = (u, v), options
-        # In-place activations may not overwrite a Function's output if it is a view; its `.data` they may.
+        # In-place activations may not overwrite a Function's output that is a view; they may overwrite its `.data`.
         result: Tensor = out.data if type(out) is Tensor else out
         return result
 
