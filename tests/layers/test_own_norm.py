@@ -98,7 +98,7 @@ def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
         ("class N(\n", "mine.py:1: SyntaxError: '(' was never closed"),
         ("def f():\n    raise KeyError('k')\n\nf()\n", "mine.py:2: KeyError: 'k'"),
         ("import not_there\n", "mine.py:1: ModuleNotFoundError: No module named 'not_there'"),
-        ("import helper\n", "an own norm must be one file, since only that file is hashed: put both into one"),
+        ("import helper\n", "must be in a single file, since only that file is hashed: merge the two files"),
         ("x = 1\n", "has no class 'N'; it defines no class"),
         ("N = 3\n", "N must be a class derived from torch.nn.Module, but is a int"),
     ],

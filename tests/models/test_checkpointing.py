@@ -98,7 +98,7 @@ def test_less_is_kept(name: str) -> None:
 
 
 def test_a_network_without_blocks_is_refused() -> None:
-    with pytest.raises(ModelError, match="checkpointing computes residual or dense blocks again"):
+    with pytest.raises(ModelError, match="checkpointing recomputes residual or dense blocks"):
         build(config("torchvision", architecture="squeezenet1_1", checkpointing=True), classes=10, shape=(3, 32, 32))
 
 

@@ -102,8 +102,8 @@ def test_what_is_no_fitting_file_is_refused_with_its_reason(tmp_path: Path) -> N
     (tmp_path / "empty.pth").write_bytes(b"")
     files = {
         str(tmp_path / "nowhere.pth"): "there is no file .*nowhere.pth",
-        str(tmp_path / "text.pth"): "is no file of weights, or is damaged",
-        str(tmp_path / "empty.pth"): "is no file of weights, or is damaged",
+        str(tmp_path / "text.pth"): "is not a file of weights, or is damaged",
+        str(tmp_path / "empty.pth"): "is not a file of weights, or is damaged",
         saved(tmp_path, source.state_dict()): "conv1.weight is 8x3x3x3 there and 16x3x3x3 here.* and [0-9]+ more",
     }
     for path, text in files.items():
@@ -114,7 +114,7 @@ def test_what_is_no_fitting_file_is_refused_with_its_reason(tmp_path: Path) -> N
         ([torch.ones(3)], "holds no weights"),
         (
             {"conv1.weight": torch.ones(16, 3, 3, 3), "other": torch.ones(2)},
-            "lacks bn1.weight, .*; it has besides other",
+            "lacks bn1.weight, .*; it also has other",
         ),
     ):
         with pytest.raises(PretrainedError, match=text):
@@ -128,7 +128,7 @@ class Malicious:
 
 def test_code_in_a_file_is_not_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for old in (False, True):
-        with pytest.raises(PretrainedError, match="is no file of weights"):
+        with pytest.raises(PretrainedError, match="is not a file of weights"):
             loaded(config("cifar_resnet", depth=8, pretrained=saved(tmp_path, Malicious(), old=old)))
     assert "code ran" not in capsys.readouterr().out
 
@@ -181,7 +181,7 @@ def test_torchvisions_file_is_looked_for_where_torchvision_keeps_it(
         raise OSError("no network")
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", offline)
-    with pytest.raises(PretrainedError, match=r"resnet18-\w+.pth can not be downloaded \(no network\); put it at "):
+    with pytest.raises(PretrainedError, match=r"resnet18-\w+.pth cannot be downloaded \(no network\); put it at "):
         pretrained_hash(model)
     url, path, options = asked[0]
     assert url == torchvision.models.ResNet18_Weights.IMAGENET1K_V1.url and options["hash_prefix"] in url

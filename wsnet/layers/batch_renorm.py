@@ -15,12 +15,12 @@ class BatchRenorm2d(nn.Module):
         y = ((x - mean_B) / std_B * r + d) * weight + bias,
         r = clip(std_B / std, 1 / r_max, r_max),  d = clip((mean_B - mean) / std, -d_max, d_max)
 
-    with the batch's mean_B and std_B (biased) and the running mean and std, of the batches before; r and d count as
-    constants in the gradient. Evaluation normalizes with the running ones. As in the paper, what runs is the standard
-    deviation and not the variance.
+    where mean_B and std_B (biased) are the batch's statistics, and mean and std the running statistics before this
+    batch; the gradient treats r and d as constants. Evaluation normalizes with the running statistics. As in the paper,
+    the running average is of the standard deviation, not of the variance.
 
-    The bounds are r_max 1 and d_max 0, which is batch norm, for `warmup_steps` batches; then they rise linearly, to
-    their final values after `r_max_steps` and `d_max_steps` batches in all.
+    For the first `warmup_steps` batches r_max is 1 and d_max is 0, which is batch norm; then both rise linearly and
+    reach their final values after `r_max_steps` and `d_max_steps` batches, counted from the start of training.
 
     Attributes:
         weight, bias: C.
@@ -31,8 +31,8 @@ class BatchRenorm2d(nn.Module):
         ValueError: in training, a batch has a single value per channel.
     """
 
-    surrogate_gradient: ClassVar[str] = "r and d count as constants, as in its paper (algorithm 1)"
-    """Why backward is not the derivative of forward, after the warm-up; see `wsnet.layers.check`."""
+    surrogate_gradient: ClassVar[str] = "r and d are treated as constants, as in the paper (algorithm 1)"
+    """Why, after the warm-up, backward is not the derivative of forward; see `wsnet.layers.check`."""
 
     running_mean: Tensor
     running_std: Tensor
@@ -61,7 +61,7 @@ class BatchRenorm2d(nn.Module):
         self.register_buffer("num_batches_tracked", torch.tensor(0))
 
     def reset_running_stats(self) -> None:
-        """Forget what was seen in training."""
+        """Reset the running statistics to their initial values."""
         self.running_mean.zero_()
         self.running_std.fill_(1)
         self.num_batches_tracked.zero_()
@@ -70,17 +70,17 @@ class BatchRenorm2d(nn.Module):
         """Normalize x, N x C x H x W."""
         if not self.training:
             var = self.running_std.square()
-            # F.batch_norm is this call, after a check that older versions make and that eps 0 does not pass.
+            # What F.batch_norm calls; called directly because older versions of F.batch_norm reject eps = 0.
             cudnn = torch.backends.cudnn.enabled
             return torch.batch_norm(x, self.weight, self.bias, self.running_mean, var, False, 0.0, 0.0, cudnn)
         r, d = self._correction(x)
-        # The correction is one more affine map, so that batch norm's own kernel does all of it.
+        # The correction is an affine map too: folded into weight and bias, it is done by batch norm's own kernel.
         weight, bias = self.weight * r, torch.addcmul(self.bias, self.weight, d)
         return F.batch_norm(x, None, None, weight, bias, training=True, eps=self.eps)
 
     @torch.no_grad()
     def _correction(self, x: Tensor) -> tuple[Tensor, Tensor]:
-        """r and d, C each, of a batch; then it is counted in the running statistics."""
+        """r and d (C each) of a batch, which is then added to the running statistics."""
         var, mean = torch.var_mean(x.to(self.running_std.dtype), (0, 2, 3), correction=0)
         std = (var + self.eps).sqrt()
         r_max = 1 + (self.r_max - 1) * self._progress(self.r_max_steps)
@@ -93,11 +93,11 @@ class BatchRenorm2d(nn.Module):
         return r, d
 
     def _progress(self, end: int) -> Tensor:
-        """How far a bound has risen, 0 to 1: a tensor, so that nothing waits for the device."""
+        """How far a bound has risen, from 0 to 1; a tensor, to avoid a device synchronization."""
         done = (self.num_batches_tracked - self.warmup_steps).to(self.running_std.dtype)
-        # Where it is to rise at once, the first batch after the warm-up has the final bound.
+        # With no steps left to rise in, the first batch after the warm-up has the final bound.
         return (done / (end - self.warmup_steps)).clamp(0, 1) if end > self.warmup_steps else (done >= 0).to(done.dtype)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"{len(self.weight)}, momentum={self.momentum}, r_max={self.r_max}, d_max={self.d_max}, eps={self.eps}"

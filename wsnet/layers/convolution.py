@@ -7,15 +7,15 @@ from torch import Tensor, nn
 __all__ = ["Conv2d"]
 
 _BLOCK = 8
-"""Channels in a register of a CPU with AVX2."""
+"""Channels per AVX2 register."""
 
 
 class Conv2d(nn.Conv2d):
-    """torch's convolution, kept away from a kernel that writes outside its memory.
+    """torch's convolution, avoiding a kernel that writes out of bounds.
 
-    On CPUs with AVX2 and without AVX-512, oneDNN's gradient of 1x1 filters with a stride and fewer than 8 input
-    channels, in channels_last, overruns its workspace: crashes, or wrong numbers (oneDNN issue 6035; torch 2.15). There
-    the pixels that the stride picks are picked first, which is the same convolution without a stride.
+    On CPUs with AVX2 but not AVX-512, oneDNN's gradient of strided 1x1 filters with fewer than 8 input channels, in
+    channels_last, overruns its workspace and crashes or gives wrong numbers (oneDNN issue 6035; torch 2.15). In that
+    case the input is first subsampled by the stride and then convolved without one, which is equivalent.
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:

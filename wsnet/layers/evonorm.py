@@ -32,12 +32,12 @@ class EvoNormS0(nn.Module):
         return torch.addcmul(self.bias[:, None, None], activated, reciprocal * self.weight[:, None, None]).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"{len(self.weight)}, groups={self.groups}, eps={self.eps}"
 
 
 class ChannelAffine(nn.Module):
-    """A scale and shift for each channel: EvoNorm where no activation follows, as in its authors' code.
+    """A scale and shift per channel, which replaces EvoNorm where no activation follows, as in its authors' code.
 
     Attributes:
         weight, bias: C.

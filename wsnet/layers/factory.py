@@ -88,37 +88,37 @@ class Layers:
 
         Args:
             size: (height, width) of the maps, which a layer norm with an affine map per element needs.
-            before: what comes next, `activation` or the `sum` that ends a residual block: a norm that brings its own
-                activation leaves it out before a sum.
+            before: what comes next, `activation` or the `sum` that ends a residual block; before a sum, a norm with a
+                built-in activation leaves the activation out.
 
         Raises:
-            ValueError: the norm can not normalize maps of this shape.
+            ValueError: the norm cannot normalize maps of this shape.
         """
         norm = make_norm(self._norm, channels, size, before)
         norm.is_in_norms_place = True  # type: ignore[assignment]
         return norm
 
     def activation(self, channels: int, *, after: After = "norm", input_is_shared: bool = False) -> nn.Module:
-        """The activation for maps of N x channels x height x width: a ReLU unless the norm has another; in place.
+        """The activation for maps of N x channels x height x width: an in-place ReLU unless the norm has its own.
 
         Args:
-            after: what comes before it, the `norm` or the `sum` that ends a residual block.
-            input_is_shared: whether the input of the norm before it (or, after a sum, its own input) is used elsewhere
-                too, as by the shortcut of a pre-activation block. The activation then must not write into that input,
-                which without a norm is its own.
+            after: what comes before the activation, the `norm` or the `sum` that ends a residual block.
+            input_is_shared: whether the input of the preceding norm (or, after a sum, the activation's own input) is
+                also used elsewhere, for example by the shortcut of a pre-activation block. The activation must then
+                not overwrite that tensor, which without a norm is the activation's own input.
         """
         in_place = not (input_is_shared and (self._norm.name == "none" or after == "sum"))
         return make_activation(self._norm, channels, after, in_place=in_place)
 
     def end_branch(self, conv: nn.Conv2d, norm: nn.Module | None) -> None:
-        """Have a residual branch begin at zero, if `residual_init` asks for it: call it with the branch's last layers.
+        """Make a residual branch start at zero if `residual_init` is `zero`; to be called with its last layers.
 
         Args:
-            conv: its last convolution.
+            conv: the branch's last convolution.
             norm: the norm after it, if any.
 
         Raises:
-            ValueError: the branch should begin at zero, and has no parameter that could make it zero.
+            ValueError: the branch should start at zero but has no parameter that could make it zero.
         """
         if not self._zero:
             return
@@ -146,5 +146,5 @@ class Layers:
 
 
 def norms_of(model: nn.Module) -> dict[str, nn.Module]:
-    """What `Layers.norm` made of a network, by name, in the order in which the network was built."""
+    """The modules of a network that `Layers.norm` made, by name, in the order in which the network was built."""
     return {name: module for name, module in model.named_modules() if hasattr(module, "is_in_norms_place")}

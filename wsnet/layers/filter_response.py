@@ -32,12 +32,12 @@ class FilterResponseNorm2d(nn.Module):
         return torch.addcmul(self.bias[:, None, None], wide, scale).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"{len(self.weight)}, eps={self.eps}, learned_eps={self.learned_eps is not None}"
 
 
 class ThresholdedLinearUnit(nn.Module):
-    """TLU: max(x, tau) with a learned threshold for each channel, from 0, where it is the ReLU.
+    """TLU: max(x, tau), with a learned threshold per channel that starts at 0, where the TLU is the ReLU.
 
     Attributes:
         tau: C.

@@ -10,10 +10,10 @@ __all__ = ["GhostBatchNorm2d"]
 
 
 class GhostBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm over sub-batches of `ghost_size` successive images, as if each had come by itself.
+    """Batch norm over sub-batches of `ghost_size` consecutive images, each normalized as a batch of its own.
 
-    A batch that is no multiple of it has a smaller last sub-batch. The running statistics are what one update after the
-    other would leave; evaluation is batch norm's, and so are the names in the state.
+    The last sub-batch is smaller if `ghost_size` does not divide the batch. The running statistics are updated as if by
+    one sub-batch after the other. Evaluation and the names in the state are those of batch norm.
 
     Raises:
         ValueError: in training, a sub-batch has a single value per channel.
@@ -36,7 +36,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         return torch.cat(parts)
 
     def _normalized(self, x: Tensor) -> Tensor:
-        """Batch norm of all sub-batches at once: `ghost_size` images, a channel for each sub-batch and channel."""
+        """Batch norm of all sub-batches at once: as `ghost_size` images with (sub-batches x C) channels."""
         groups = x.shape[0] // self.ghost_size
         channels = groups * self.num_features
         mean, var = x.new_zeros(2, channels, dtype=self.weight.dtype)
@@ -48,7 +48,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
 
     @torch.no_grad()
     def _update(self, mean: Tensor, var: Tensor) -> None:
-        """Fold in the statistics (groups x C, in order): the last one has the weight momentum, the one before less."""
+        """Update the running statistics with those of all groups (groups x C, in order) as if one after the other."""
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         assert self.num_batches_tracked is not None
         groups, kept = len(mean), 1 - self.momentum
@@ -58,7 +58,7 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked.add_(groups)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"{self.num_features}, ghost_size={self.ghost_size}, momentum={self.momentum}, eps={self.eps}"
 
 
@@ -78,7 +78,7 @@ def _unstack(y: Tensor, groups: int) -> Tensor:
     images, channels = size * groups, channels // groups
     if y.is_contiguous():
         kgchw = y.view(size, groups, channels, height, width).transpose(0, 1)
-        # A single image per sub-batch needs no copy to be reshaped, and would lie in memory in another order.
+        # With one image per sub-batch, reshape makes no copy and leaves the numbers in another order in memory.
         return kgchw.reshape(images, channels, height, width).contiguous()
     kghwc = y.permute(0, 2, 3, 1).reshape(size, height, width, groups, channels).permute(3, 0, 1, 2, 4)
     return kghwc.reshape(images, height, width, channels).contiguous().permute(0, 3, 1, 2)

@@ -1,4 +1,4 @@
-"""Initial weights, which depend on the seed and the parameter's name alone."""
+"""Initial weights, which depend only on the seed and the parameter's name."""
 
 import math
 from typing import Any
@@ -19,9 +19,9 @@ __all__ = ["draw_as", "initialize", "start_at_zero"]
 def initialize(model: nn.Module, seed: int) -> None:
     """Draw every parameter anew and reset every buffer, in place.
 
-    Each parameter has a generator of its own, seeded by (seed, "init", name), and is drawn on the CPU in float32 and in
-    the order of its indices. So the weights depend neither on the norm, nor on the order in which the model was built,
-    nor on the device or memory format: the settings of a sweep start alike wherever they have the same layer.
+    Each parameter has its own generator, seeded by (seed, "init", name), and is drawn on the CPU in float32, in the
+    order of its indices. So the weights do not depend on the norm, the order in which the model was built, the device
+    or the memory format: settings of a sweep start from the same weights in every layer that they share.
 
     * Convolutions, `fan_out`: normal with variance 2 / fan_out (He et al. 2015, "backward"; fan_out = out_channels *
       kernel area, also where grouped, as in torchvision); biases 0. `fan_in`: the same with fan_in = in_channels /
@@ -29,9 +29,9 @@ def initialize(model: nn.Module, seed: int) -> None:
     * Linear layers, `uniform`, torch's default: weights and biases uniform in +-1 / sqrt(fan_in). `normal`: standard
       deviation 0.01, biases 0 (Simonyan & Zisserman 2015, section 3.1).
     * Norms: weight 1, bias 0; `reset_running_stats()` where the norm has it.
-    * The gain of a normalized filter: its norm, so that it begins as the plain filter does.
-    * Parameters in a module's `initial_values` (name to number): that number, before any other rule.
-    * Parameters of an own norm: what its constructor gave them, then its `reset_parameters()` if it has one.
+    * The gain of a normalized filter: the norm of its direction, so that it starts equal to the plain filter.
+    * Parameters in a module's `initial_values` (name to number): that number, which overrides every other rule.
+    * Parameters of a user-defined norm: as its constructor set them, then its `reset_parameters()` if it has one.
     * A model with a function `drawn_anew` from a seed to a state (torchvision's networks): that state, and no rule.
 
     Args:
@@ -61,12 +61,12 @@ def draw_as(module: nn.Module, init: ConvInit | ClassifierInit) -> None:
 
 
 def start_at_zero(module: nn.Module, name: str) -> None:
-    """Have `initialize` begin a module's parameter at zero."""
+    """Have `initialize` set a module's parameter to zero."""
     module.initial_values = {**getattr(module, "initial_values", {}), name: 0.0}  # type: ignore[assignment]
 
 
 def _reset_own(path: str, module: Any, seed: int) -> None:
-    """Have an own norm, or a layer inside one, set its initial values, with random numbers of its seed and place."""
+    """Let a user-defined norm, or a layer in one, set its initial values, with torch seeded by seed and path."""
     if hasattr(module, "reset_parameters"):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(derive_seed(seed, "init", path))

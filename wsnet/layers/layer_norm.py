@@ -45,10 +45,10 @@ class LayerNorm2d(nn.Module):
         assert self.weight is not None and self.bias is not None
         if x.is_contiguous():
             return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
-        # channels_last: N x H x W x C is how the numbers lie in memory, and statistics do not ask for the order.
+        # channels_last is N x H x W x C in memory; the statistics do not depend on the order of the elements.
         weight, bias = (p.permute(1, 2, 0).contiguous() for p in (self.weight, self.bias))
         return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, self.eps).permute(0, 3, 1, 2)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"{self.shape}, affine={self.affine}, eps={self.eps}"

@@ -78,9 +78,9 @@ def _instance(config: InstanceNormConfig, channels: int, size: Size) -> nn.Modul
 
 
 def _filter_response(config: FilterResponseNormConfig, channels: int, size: Size) -> nn.Module:
-    """Filter response normalization (Singh & Krishnan 2020): each image and channel by its root mean square."""
+    """Filter response normalization (Singh & Krishnan 2020): divides each image and channel by its root mean square."""
     if size == (1, 1) and not config.learned_eps:
-        # x / sqrt(x^2 + eps) is x's sign, and has no gradient.
+        # x / sqrt(x^2 + eps) is almost sign(x), which has no gradient.
         raise ValueError(
             "filter_response normalization of a single element needs learned_eps, but got learned_eps=False, "
             f"channels={channels} and a map of 1x1"
@@ -95,7 +95,7 @@ def _evonorm_s0(config: EvoNormS0Config, channels: int, size: Size) -> nn.Module
 
 
 def _online(config: OnlineNormConfig, channels: int, size: Size) -> nn.Module:
-    """Online normalization (Chiley et al. 2019): running statistics of the images before each."""
+    """Online normalization (Chiley et al. 2019): running statistics of the preceding images."""
     return OnlineNorm2d(channels, **config.model_dump(exclude={"name"}))
 
 
@@ -132,14 +132,14 @@ NORMS: dict[str, Callable[[Any, int, Size], nn.Module]] = {
     "online": _online,
     "none": _none,
 }
-"""Functions from (configuration, channels, size) to the norm, by its name."""
+"""Functions from (configuration, channels, size) to the norm, by the norm's name."""
 
 _BEFORE_SUM: dict[str, Callable[[int], nn.Module]] = {
-    # Its statistics come with its activation; the authors' ResNet has the scale and shift only (tensorflow/tpu,
-    # resnet_model.py, nonlinearity=False).
+    # Statistics and activation are one operation; before a sum the authors' ResNet has only the scale and shift
+    # (tensorflow/tpu, resnet_model.py, nonlinearity=False).
     "evonorm_s0": ChannelAffine,
 }
-"""What stands in for a norm that includes an activation where a sum follows, from the channels."""
+"""What replaces a norm with a built-in activation before a sum: functions from the channels to the module."""
 
 
 def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "activation") -> nn.Module:
@@ -152,7 +152,7 @@ def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "a
         before: whether an activation or the sum of a residual block comes next.
 
     Raises:
-        ValueError: the norm can not normalize maps of this shape.
+        ValueError: the norm cannot normalize maps of this shape.
     """
     if isinstance(config, OwnNormConfig):
         return make_own_norm(config, channels, size)
@@ -165,10 +165,10 @@ _ACTIVATIONS: dict[tuple[str, After], Callable[[int], nn.Module]] = {
     # Singh & Krishnan 2020: the TLU in place of every ReLU.
     ("filter_response", "norm"): ThresholdedLinearUnit,
     ("filter_response", "sum"): ThresholdedLinearUnit,
-    # EvoNorm has activated already. Its authors' ResNet keeps the ReLU after the sum (tensorflow/tpu, resnet_model.py).
+    # EvoNorm has an activation. Its authors' ResNet keeps the ReLU after the sum (tensorflow/tpu, resnet_model.py).
     ("evonorm_s0", "norm"): lambda channels: nn.Identity(),
 }
-"""Activations by the norm and by what they come after, from the channels; all others are a ReLU."""
+"""Activations by norm and by what precedes them: functions from the channels to the module. All others are ReLUs."""
 
 
 def make_activation(config: NormConfig, channels: int, after: After, *, in_place: bool = True) -> nn.Module:

@@ -1,7 +1,7 @@
-"""A norm from a Python file of the user's: `mynorm.py:MyNorm`.
+"""A norm from a user's Python file: `mynorm.py:MyNorm`.
 
-The class is called as MyNorm(num_features, **options), or with size=(height, width) too where its __init__ takes a
-`size`, and is an nn.Module from N x C x H x W to the same shape.
+The class is an nn.Module that maps N x C x H x W to the same shape. It is called as MyNorm(num_features, **options),
+with size=(height, width) as well if its __init__ takes a `size`.
 """
 
 import functools
@@ -22,20 +22,20 @@ from wsnet.config.own_class import read_source
 __all__ = ["OwnNormError", "is_own", "load_own_norm", "make_own_norm", "where"]
 
 _MODULES = "wsnet_own_"
-"""Begins the names of the modules that users' files become; their hash follows."""
+"""Prefix of the names of modules made from users' files; the file's hash follows."""
 
 
 class OwnNormError(ValueError):
-    """A norm from a file that can not be used; the message says why, and in which line."""
+    """A norm from a file that cannot be used; the message says why, and on which line."""
 
 
 def make_own_norm(config: OwnNormConfig, channels: int, size: tuple[int, int]) -> nn.Module:
-    """The norm, made for maps of N x channels x height x width.
+    """Make the norm for maps of N x channels x height x width.
 
-    Its constructor draws the same random numbers at every call; `initialize` is where a seed comes in.
+    Its constructor draws the same random numbers at every call; only `initialize` uses the trial's seed.
 
     Raises:
-        OwnNormError: the class can not be loaded, or refuses its options.
+        OwnNormError: the class cannot be loaded, or rejects its options.
     """
     made, options = load_own_norm(config), config.options
     if "size" in inspect.signature(made.__init__).parameters:
@@ -52,11 +52,11 @@ def make_own_norm(config: OwnNormConfig, channels: int, size: tuple[int, int]) -
 
 
 def load_own_norm(config: OwnNormConfig) -> type[nn.Module]:
-    """The class of a configuration.
+    """The class that a configuration names.
 
     Raises:
-        OwnNormError: the file has changed or can not be imported, or has no such class, or it is no nn.Module, or
-            takes no option of such a name.
+        OwnNormError: the file has changed, cannot be imported or has no such class; or the class is not an nn.Module,
+            or does not take one of the options.
     """
     try:
         source = read_source(config)
@@ -90,7 +90,7 @@ def is_own(module: nn.Module) -> bool:
 
 
 def where(error: BaseException, file: str) -> str:
-    """`file:line: Kind: text` of a user's error, at the last line of the file that it came through."""
+    """An error from a user's file as `file:line: Kind: text`; the line is the traceback's last one in that file."""
     text = " ".join(str(error.msg if isinstance(error, SyntaxError) else error).split())
     lines = [frame.lineno for frame in traceback.extract_tb(error.__traceback__) if frame.filename == file]
     line = error.lineno if isinstance(error, SyntaxError) else lines[-1] if lines else None
@@ -99,21 +99,21 @@ def where(error: BaseException, file: str) -> str:
 
 @functools.cache
 def _module(file: str, source: bytes) -> types.ModuleType:
-    """The file as a module: made from the very bytes that were hashed, once in a process."""
+    """The file as a module: compiled from the very bytes that were hashed, once per process."""
     name = f"{_MODULES}{hashlib.sha256(source).hexdigest()[:12]}"
     module = types.ModuleType(name)
     module.__file__ = file
-    sys.modules[name] = module  # Dataclasses and torch.compile look their module up there.
+    sys.modules[name] = module  # Dataclasses and torch.compile look up their module there.
     try:
         exec(compile(source, file, "exec"), module.__dict__)
     except (Exception, SystemExit) as error:
         del sys.modules[name]
-        raise OwnNormError(f"can not be imported: {where(error, file)}{_hint(error, file)}") from error
+        raise OwnNormError(f"cannot be imported: {where(error, file)}{_hint(error, file)}") from error
     return module
 
 
 def _hint(error: BaseException, file: str) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing and (Path(file).parent / f"{missing.partition('.')[0]}.py").exists():
-        return "; an own norm must be one file, since only that file is hashed: put both into one"
+        return "; a norm of your own must be in a single file, since only that file is hashed: merge the two files"
     return ""

@@ -1,15 +1,15 @@
-"""What norms are evaluated with, recomputed over many images with the weights held still.
+"""Running statistics of norms, recomputed over many images with fixed weights.
 
 Wu & Johnson 2021, "Rethinking 'Batch' in BatchNorm" (arXiv:2105.07576, section 3, "precise batch norm"). The running
-mean and variance that training leaves are an average over the last steps, and so over weights that have changed since:
-with momentum 0.1 over about ten micro-batches. Here they are those of a population of images under one set of weights.
+mean and variance from training are averages over the last steps (about ten micro-batches with momentum 0.1), during
+which the weights changed. Here they are computed over a population of images with one set of weights.
 
-The network is in evaluation mode: dropout and shake-shake are off, as they will be. Each norm normalizes a micro-batch
-by that micro-batch's own mean and variance, and in the end gets the mean and variance over all images:
+The network is in evaluation mode: dropout and shake-shake are off, as in the evaluation that follows. Each norm
+normalizes a micro-batch by that micro-batch's own mean and variance, and finally gets the statistics of all images:
 
     mean = sum n_i mean_i / sum n_i,     var = sum n_i (var_i + mean_i^2) / sum n_i - mean^2        (biased)
 
-which, unlike an average of the variances, has the variance between micro-batches in it.
+which, unlike an average of the variances, include the variance between micro-batches.
 """
 
 from collections.abc import Callable, Iterable, Iterator
@@ -27,7 +27,7 @@ _STATISTICS = ("running_mean", "running_var", "running_std")
 
 
 def has_running_statistics(model: nn.Module) -> bool:
-    """Whether some layer is evaluated with statistics that training leaves in its buffers."""
+    """Whether any layer's evaluation uses running statistics from training."""
     return bool(_layers(model))
 
 
@@ -35,7 +35,7 @@ def has_running_statistics(model: nn.Module) -> bool:
 def recomputed_statistics(
     model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Any] | None = None
 ) -> Iterator[None]:
-    """Lend a model recomputed statistics; afterwards it has its own again, to the bit. See `recompute_statistics`."""
+    """Recompute a model's statistics for the duration of the context; then restore its own, bit for bit."""
     kept = [(buffer, buffer.clone()) for layer in _layers(model) for buffer in _buffers(layer).values()]
     try:
         recompute_statistics(model, batches, forward)
@@ -50,15 +50,16 @@ def recomputed_statistics(
 def recompute_statistics(
     model: nn.Module, batches: Iterable[Tensor], forward: Callable[[Tensor], Any] | None = None
 ) -> None:
-    """Set the running statistics of all norms to those of the images, under the weights as they are.
+    """Set the running statistics of all norms to those of the images, with the current weights.
 
-    Concerns every layer with buffers `running_mean` and `running_var` (or, as batch renormalization, `running_std`) of
-    C values, one of your own too. With a process group, the images of all workers count; every worker has to call it.
+    This includes every layer, also a user-defined one, with buffers `running_mean` and `running_var` (or `running_std`,
+    as in batch renormalization) of C values. With a process group the images of all workers count, and every worker
+    has to call this function.
 
     Args:
-        model: maps (B, C, H, W); its mode is put back.
-        batches: micro-batches, (B, C, H, W) each. At least one over all workers together.
-        forward: the model as it is to be called; None: as it is.
+        model: takes (B, C, H, W); its training or evaluation mode is restored.
+        batches: micro-batches, (B, C, H, W) each; at least one over all workers together.
+        forward: what to call with each micro-batch in place of the model; None calls the model itself.
     """
     layers = _layers(model)
     training = {module: module.training for module in model.modules()}
@@ -78,7 +79,7 @@ def recompute_statistics(
 
 
 class _Moments:
-    """Adds up the moments of what goes into one norm, channel by channel."""
+    """Accumulates the moments of one norm's input, per channel."""
 
     def __init__(self, layer: nn.Module) -> None:
         self.layer = layer
@@ -87,9 +88,9 @@ class _Moments:
         self.hook = layer.register_forward_pre_hook(self.see)
 
     def see(self, layer: nn.Module, inputs: tuple[Any, ...]) -> None:
-        """Count a micro-batch, and have the layer normalize it by its own statistics."""
+        """Add a micro-batch, and have the layer normalize it by the micro-batch's own statistics."""
         x: Tensor = inputs[0]
-        # The only reduction over channels that is fast on CPUs too, in both layouts; the variance is the biased one.
+        # The only per-channel reduction that is fast on CPUs too, in both layouts; its variance is biased.
         wide = x.to(torch.promote_types(x.dtype, torch.float32))
         mean, var = torch.batch_norm_update_stats(wide, None, None, 0.0)
         n = x.numel() // x.shape[1]
@@ -98,7 +99,7 @@ class _Moments:
         _set(layer, mean, var)
 
     def finish(self) -> None:
-        """Give the layer the moments over all micro-batches of all workers; a layer that was not used keeps its own."""
+        """Set the layer's statistics from all micro-batches of all workers; a layer that was not used keeps its own."""
         n, mean, square = sum_over_workers(self.sums)
         if n[0] > 0:
             mean, square = mean / n, square / n
@@ -110,7 +111,7 @@ def _set(layer: nn.Module, mean: Tensor, var: Tensor) -> None:
     found["running_mean"].copy_(mean)
     if "running_var" in found:
         found["running_var"].copy_(var)
-    else:  # Batch renormalization's, which has eps in it.
+    else:  # Batch renormalization, whose running_std includes eps.
         found["running_std"].copy_((var + layer.eps).sqrt())  # type: ignore[operator]
 
 

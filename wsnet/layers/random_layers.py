@@ -1,4 +1,4 @@
-"""Layers that draw random numbers, a function of (seed, layer, step, image) alone: dropout and shake-shake."""
+"""Layers whose random numbers depend only on (seed, layer, step, image): dropout and shake-shake."""
 
 import math
 from typing import Any, Literal
@@ -12,7 +12,7 @@ from wsnet.data.random import random_bits, uniform
 __all__ = ["Dropout", "LayerRandomness", "RandomLayer", "ShakeShake"]
 
 _OTHER = 0x5555555555555555
-"""Turns a key into a second one, for the numbers of an element's place."""
+"""XORed with a key, gives a second key for the numbers that depend on an element's position in its image."""
 
 
 class RandomLayer(nn.Module):
@@ -21,7 +21,7 @@ class RandomLayer(nn.Module):
     Until a `LayerRandomness` (or `initialize`) sets its step, each forward draws its key from torch's generator.
 
     Attributes:
-        key: int64, selects the layer's numbers of this step. A tensor, so that a compiled model is not compiled anew.
+        key: int64, selects the layer's numbers of this step. A tensor, so that a new value causes no recompilation.
         first: int64, position in the whole batch of the first image that the next forward sees.
     """
 
@@ -35,10 +35,10 @@ class RandomLayer(nn.Module):
         self.has_step = False
 
     def kept_per_element(self, x: Tensor, p: float) -> Tensor:
-        """A bool for each element of x, False with probability p; shaped and laid out like x.
+        """A bool for each element of x, False with probability p; in the shape and memory format of x.
 
-        32 random bits of the image and 32 of the element's place in it, mixed by the middle of the hash "lowbias32"
-        (C. Wellons, hash-prospector). That takes a tenth of the time of drawing 64 bits for each element.
+        32 random bits per image and 32 per position in the image are mixed by the middle part of the hash "lowbias32"
+        (C. Wellons, hash-prospector). This takes a tenth of the time of drawing 64 bits for each element.
         """
         key = self._key()
         places = random_bits(key ^ _OTHER, torch.arange(math.prod(x.shape[1:]), device=x.device))
@@ -73,7 +73,7 @@ class LayerRandomness:
     """Sets the step of a model's random layers.
 
     Args:
-        model: any; it may have no such layer.
+        model: any model, even one without such layers.
         seed: the trial's seed.
     """
 
@@ -84,12 +84,12 @@ class LayerRandomness:
             layer.has_step = True
 
     def set_step(self, step: int, first_image: int = 0) -> None:
-        """Have the forward passes from here on belong to this step.
+        """Make the following forward passes use the random numbers of this step.
 
         Args:
-            step: optimizer steps of the whole training before this one.
-            first_image: position in the whole batch of the first image that the next forward sees, where micro-batches
-                or workers share it.
+            step: optimizer steps in the whole training before this one.
+            first_image: position in the whole batch of the first image that the next forward sees, if the batch is
+                split into micro-batches or over workers.
         """
         for name, layer in self.layers:
             layer.key.fill_(derive_seed(self.seed, "layer", name, step))
@@ -117,7 +117,7 @@ class Dropout(RandomLayer):
         return x * self.kept_per_element(x, self.p) * (1 / (1 - self.p))
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"p={self.p}"
 
 
@@ -127,7 +127,7 @@ class ShakeShake(RandomLayer):
     Args:
         forward_mode: alpha is drawn uniformly from [0, 1) (shake) or 1/2 (even).
         backward_mode: beta is drawn independently (shake), is 1/2 (even) or alpha (keep).
-        level: alpha and beta for each image, or for the whole batch of a step.
+        level: whether alpha and beta are drawn for each image, or once for the whole batch of a step.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class ShakeShake(RandomLayer):
         return alpha.to(x.dtype), beta.to(x.dtype)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"forward={self.forward_mode}, backward={self.backward_mode}, level={self.level}"
 
 

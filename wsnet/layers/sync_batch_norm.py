@@ -12,14 +12,14 @@ __all__ = ["SyncBatchNorm2d"]
 
 
 class SyncBatchNorm2d(nn.BatchNorm2d):
-    """Batch norm whose statistics are those of all workers' images together, in training.
+    """Batch norm that in training takes its statistics over the images of all workers.
 
-    The semantics of torch.nn.SyncBatchNorm, which runs on GPUs only (on CPUs both it and DistributedDataParallel refuse
-    it). Gradients: each worker has its own loss, and the input's gradient is that of their sum. With one worker it is
-    nn.BatchNorm2d, and its state has the same names.
+    The semantics are those of torch.nn.SyncBatchNorm, which runs on GPUs only (on CPUs it raises an error, and
+    DistributedDataParallel rejects it). Each worker has its own loss, and the input's gradient is that of the sum of
+    the losses. With one worker this is nn.BatchNorm2d; the names in its state are the same.
 
     Raises:
-        ValueError: in training, a single worker has a single value per channel.
+        ValueError: in training, the only worker has a single value per channel.
     """
 
     def forward(self, input: Tensor) -> Tensor:
@@ -43,7 +43,7 @@ class SyncBatchNorm2d(nn.BatchNorm2d):
 
 
 class _Normalize(torch.autograd.Function):
-    """(x - mean) / sqrt(var + eps), and the gradient through mean and var, in which all workers' images meet.
+    """(x - mean) / sqrt(var + eps); its gradient goes through mean and var, to which all workers contribute.
 
     With y the output, s = sqrt(var + eps) and g = dL/dy:  dL/dx = (g - mean(g) - y mean(g y)) / s
     """

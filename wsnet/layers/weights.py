@@ -91,9 +91,9 @@ def standardize(weight: Tensor) -> Tensor:
 class _Standardize(torch.autograd.Function):
     """The rows of a matrix F x n, standardized.
 
-    By hand, because torch's own derivative of the formula through `std_mean` makes many passes over the weights. This
-    one is 2 to 6 times as fast from 64x64x3x3 up (one CPU thread, forward and backward; 512x512x3x3: 4.3 ms against
-    26 ms), and no slower below.
+    Differentiated by hand, because autograd through `std_mean` makes many passes over the weights. This is 2 to 6 times
+    as fast from 64x64x3x3 up (one CPU thread, forward and backward; 512x512x3x3: 4.3 ms against 26 ms), and no slower
+    below.
 
     With c = w - mean, k = 1 / (std + eps), y = k c and g = dL/dy, the gradient is
 
@@ -125,8 +125,8 @@ class _Standardize(torch.autograd.Function):
 class NormalizedConv2d(ReparametrizedConv2d):
     """A convolution whose filters are g v / ||v||, one gain g and direction v for each.
 
-    The direction is the parameter `weight` of a plain convolution, by name, shape and initial value, and the gain
-    begins at its norm: so a network begins as the plain one of the same seed does.
+    The direction is the parameter `weight`, with the same name, shape and initial value as in a plain convolution, and
+    the gain starts at its norm. So a network starts equal to the plain one of the same seed.
 
     Attributes:
         weight: the directions v, out x in/groups x kH x kW.
@@ -185,7 +185,7 @@ def initialize_from_data(model: nn.Module, images: Tensor) -> None:
         assert isinstance(conv, NormalizedConv2d) and conv.bias is not None
         _, mean, var = moments(output)
         std = var.sqrt()
-        # An output that is constant has no scale to set.
+        # A constant output has no scale to set.
         scale = torch.where(std > 0, std.reciprocal(), 1)
         conv.g.mul_(scale)
         conv.bias.sub_(mean).mul_(scale)
@@ -201,26 +201,26 @@ def initialize_from_data(model: nn.Module, images: Tensor) -> None:
 
 @contextmanager
 def once_per_step(model: nn.Module) -> Iterator[None]:
-    """Compute reparametrized filters once, for every forward and backward pass inside.
+    """Compute reparametrized filters once for all forward and backward passes inside the `with` block.
 
         with once_per_step(model):
             for images, labels in micro_batches:
                 loss(model(images), labels).backward()
         optimizer.step()
 
-    Inside, the filters are leaves that accumulate gradients; at the end, one backward pass takes those to the
+    Inside, the filters are leaves that accumulate gradients; at the end, one backward pass propagates these to the
     parameters. The result equals that of separate passes up to rounding, since the gradient of a sum is the sum of
-    gradients. `weight.grad` is complete only after the end: clip gradients and step the optimizer there. Parameters
+    gradients. `weight.grad` is complete only after the block: clip gradients and step the optimizer there. Parameters
     must not change inside. DistributedDataParallel must not wrap the model: it would look for gradients too early.
 
     Args:
-        model: any; convolutions with plain weights are left alone.
+        model: any model; convolutions with plain weights are left alone.
     """
     convs = [module for module in model.modules() if isinstance(module, ReparametrizedConv2d)]
     computed = [conv.filters() for conv in convs]
     held = [filters.detach().requires_grad_(filters.requires_grad) for filters in computed]
     for conv, leaf in zip(convs, held, strict=True):
-        assert conv.held is None, "once_per_step can not be nested"
+        assert conv.held is None, "once_per_step cannot be nested"
         conv.held = leaf
     try:
         yield

@@ -1,4 +1,4 @@
-"""Architectures. Each takes numbers and a `Layers`, never the configuration, which `build` reads for them."""
+"""Architectures. Each takes plain values and a `Layers`; only `build` reads the configuration."""
 
 from wsnet.models.build import MODELS, ModelError, build
 from wsnet.models.complexity import (

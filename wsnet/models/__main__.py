@@ -4,7 +4,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:  # The functions import what they need: --help needs no torch.
+if TYPE_CHECKING:  # The functions import what they need, so that --help does not import torch.
     from wsnet.models.listing import Listed
 
 _EXAMPLES = """\
@@ -18,7 +18,7 @@ Without arguments a few networks of every family are listed. Examples:
 
 
 def main(argv: list[str] | None = None) -> int:
-    """Returns the exit status: 0 done, 2 the input can not be used."""
+    """Returns the exit status: 0 done, 2 the input cannot be used."""
     arguments = _parser().parse_args(argv)
     from wsnet.config import ConfigError
     from wsnet.models import ModelError

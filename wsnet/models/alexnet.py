@@ -9,7 +9,7 @@
     pool       6x6     3x3, stride 2               1x1   2x2, stride 2
     fc                 4096, 4096, classes               classes
 
-Its local response normalization has long been left out; with a norm, one follows each convolution.
+The paper's local response normalization is left out, as is usual; with a norm, one follows each convolution.
 """
 
 from typing import Literal

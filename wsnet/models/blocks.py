@@ -1,4 +1,4 @@
-"""Residual blocks (He et al. 2016, arXiv:1512.03385): where they lie, their shortcuts, and squeeze-and-excitation."""
+"""Residual blocks (He et al. 2016, arXiv:1512.03385): their positions, shortcuts, and squeeze-and-excitation."""
 
 from collections.abc import Iterator, Sequence
 from typing import Literal, NamedTuple
@@ -32,7 +32,7 @@ def strided(size: Size, stride: int) -> Size:
 
 
 class Position(NamedTuple):
-    """Where a block lies in a network of several stages.
+    """The position of a block in a network of several stages.
 
     Attributes:
         stage: which stage, from 0.
@@ -57,7 +57,7 @@ def block_positions(blocks: Sequence[int], size: Size) -> Iterator[Position]:
 
     Args:
         blocks: number of blocks in each stage.
-        size: (height, width) of what goes into the first block.
+        size: (height, width) of the first block's input.
     """
     for stage, count in enumerate(blocks):
         for block in range(count):
@@ -66,9 +66,9 @@ def block_positions(blocks: Sequence[int], size: Size) -> Iterator[Position]:
             size = position.size_out
 
 
-# The two blocks are written out, signatures too, as in torchvision: published weights load by the names of the layers,
-# and `act2` ends one block but not the other, so that a common base would have to compute names. The same holds for the
-# blocks of `pyramidnet`.
+# The two blocks share no base class, as in torchvision: published weights load by the names of the layers, and `act2`
+# ends one block but not the other, so that a common base would have to compute names. The same holds for the blocks of
+# `pyramidnet`.
 class BasicBlock(nn.Module):
     """Two 3x3 convolutions: in_channels -> width -> out_channels (He et al. 2016, figure 5 left).
 
@@ -76,7 +76,7 @@ class BasicBlock(nn.Module):
         size: (height, width) of the input; the output's is `strided(size, stride)`.
         stride: of the first convolution.
         shortcut: where the block changes size, B (a strided 1x1 convolution and a norm) or A (see `ZeroPadShortcut`).
-        se_reduction: squeeze-and-excitation before the sum, with so many times fewer features inside.
+        se_reduction: squeeze-and-excitation before the sum, with out_channels // se_reduction hidden features.
     """
 
     def __init__(
@@ -201,14 +201,14 @@ def make_shortcut(
 class SqueezeExcitation(nn.Module):
     """Multiplies each channel by a number in (0, 1) that two linear layers find from all channels' means.
 
-    Its weights are a classifier's more than a filter's, so they are never reparametrized.
+    Its weights resemble a classifier's more than a filter's, so they are never reparametrized.
 
     Args:
         channels: C.
-        reduction: the layer between has C // reduction features.
+        reduction: the hidden layer has C // reduction features.
 
     Raises:
-        ValueError: nothing would be left between.
+        ValueError: the hidden layer would have no features.
     """
 
     def __init__(self, channels: int, reduction: int) -> None:
@@ -228,5 +228,5 @@ class SqueezeExcitation(nn.Module):
 
 
 def squeeze_excitation(channels: int, reduction: int | None) -> nn.Module:
-    """The end of a residual branch, before the sum: nothing where reduction is None."""
+    """Squeeze-and-excitation for the end of a residual branch, before the sum; the identity if reduction is None."""
     return nn.Identity() if reduction is None else SqueezeExcitation(channels, reduction)

@@ -23,7 +23,7 @@ __all__ = ["MODELS", "ModelError", "build"]
 
 
 class ModelError(ValueError):
-    """A model that can not be built as configured; the message names the option, its value and the rule."""
+    """A model that cannot be built as configured; the message names the option, its value and the rule."""
 
 
 MODELS: dict[str, Callable[..., nn.Module]] = {
@@ -41,10 +41,10 @@ MODELS: dict[str, Callable[..., nn.Module]] = {
     "shake_shake": ShakeShakeNet,
     "torchvision": torchvision_net,
 }
-"""Architectures by name. The options in the configuration are their keyword arguments: signatures of related networks
-repeat each other, since each says in full what it takes.
+"""Architectures by name. Their keyword arguments are the options in the configuration; each signature is complete, so
+those of related networks repeat each other.
 
-Written out, not collected from the files of this folder: a reader, mypy and a search find every network here.
+Listed by hand rather than collected from the files, so that a reader, mypy and a text search find every network here.
 """
 
 
@@ -60,8 +60,8 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
         A module from N x channels x height x width to N x classes logits.
 
     Raises:
-        ModelError: the norm or the weights can not have the sizes of this architecture, or nothing in it can be
-            computed again.
+        ModelError: the norm or the weight reparametrization does not allow the sizes in this architecture, or it has
+            no blocks that checkpointing could recompute.
     """
     layers = Layers(
         model.norm,
@@ -78,4 +78,4 @@ def build(model: ModelConfig, *, classes: int, shape: tuple[int, int, int]) -> n
             recompute_blocks(network)
         return network
     except ValueError as error:
-        raise ModelError(f"model {model.name!r} with norm {model.norm.name!r} can not be built: {error}") from error
+        raise ModelError(f"model {model.name!r} with norm {model.norm.name!r} cannot be built: {error}") from error

@@ -1,8 +1,8 @@
 """Activation checkpointing (Chen et al. 2016, arXiv:1604.06174): less memory for one more forward pass.
 
-Of each block only the input is kept; in the backward pass the block is computed once more. The numbers stay the same to
-the last bit: random layers draw the same (see `RandomLayer`), and whatever a norm moves in the forward pass (running
-statistics) is as it was before the first time while the block is computed the second time, and is then put back.
+Only the input of each block is kept; the backward pass recomputes the block. The results are the same to the last bit:
+random layers draw the same numbers (see `RandomLayer`), and the recomputation starts from copies of the buffers
+(running statistics) as they were before the first forward. The block's own buffers are put back afterwards.
 """
 
 from collections.abc import Iterator
@@ -32,27 +32,27 @@ BLOCKS: tuple[type[nn.Module], ...] = (
     PyramidBottleneck,
     ShakeBlock,
 )
-"""What is computed again as a whole."""
+"""Blocks that are recomputed as a whole."""
 
 _Buffers = list[tuple[dict[str, Tensor | None], str, Tensor]]
 _Contexts = tuple[AbstractContextManager[None], AbstractContextManager[None]]
 
 
 def recompute_blocks(model: nn.Module) -> None:
-    """Have every block of a model computed again in the backward pass, in place.
+    """Make the backward pass recompute every block of a model, which is changed in place.
 
     Raises:
         ValueError: the model has no blocks.
     """
     blocks = [module for module in model.modules() if isinstance(module, BLOCKS)]
     if not blocks:
-        raise ValueError("checkpointing computes residual or dense blocks again, and this architecture has none")
+        raise ValueError("checkpointing recomputes residual or dense blocks, and this architecture has none")
     for block in blocks:
         block.forward = _Recomputed(block)  # type: ignore[method-assign]
 
 
 class _Recomputed:
-    """A block's forward that keeps the inputs only."""
+    """A block's forward that keeps only its inputs."""
 
     def __init__(self, block: nn.Module) -> None:
         self.block = block
@@ -66,7 +66,7 @@ class _Recomputed:
 
 
 def _contexts(block: nn.Module) -> _Contexts:
-    """One context for the first forward, one for the second."""
+    """One context for the first forward, one for the recomputation."""
     first, second = online_norm_checkpoint()
     before: list[Tensor] = []
     return _recording(block, before, first), _repeating(block, before, second)
@@ -81,7 +81,7 @@ def _recording(block: nn.Module, before: list[Tensor], tape: AbstractContextMana
 
 @contextmanager
 def _repeating(block: nn.Module, before: list[Tensor], tape: AbstractContextManager[None]) -> Iterator[None]:
-    # Other tensors in their place, not other values: autograd has kept the tensors, and would see them written to.
+    # The buffers are replaced, not overwritten: autograd has saved them, and would detect that they were modified.
     now = _moved(block)
     with ExitStack() as stack:
         stack.enter_context(tape)
@@ -92,7 +92,7 @@ def _repeating(block: nn.Module, before: list[Tensor], tape: AbstractContextMana
 
 
 def _moved(block: nn.Module) -> _Buffers:
-    """The buffers that a forward in training may move. Online norm has a tape of its own."""
+    """The buffers that a training forward may update, except online norm's, which its own tape handles."""
     return [
         (module._buffers, name, buffer)
         for module in block.modules()

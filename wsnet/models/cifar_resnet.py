@@ -7,9 +7,9 @@
     layer3    8x8                     64 xn             64, 256 xn
     fc        1x1                     average pool, linear
 
-6n + 2 weighted layers in all, or 9n + 2 with bottlenecks. The paper's shortcuts there are option A; most later work
-uses B. Some code (hysts/pytorch_image_classification) lets the first stage of bottlenecks keep the stem's 16 channels,
-so that its width is 4.
+6n + 2 weighted layers in all, or 9n + 2 with bottlenecks. For small images the paper uses shortcuts of option A; most
+later work uses B. In some code (hysts/pytorch_image_classification) the first stage of bottlenecks keeps the stem's 16
+channels, so that its width is 4.
 """
 
 from functools import partial
@@ -23,7 +23,7 @@ from wsnet.models.resnet import ResNet, Stage, doubling
 __all__ = ["FirstStage", "cifar_resnet", "cifar_stages"]
 
 FirstStage = Literal["expanded", "stem"]
-"""Channels that leave the first stage of bottlenecks: four times the stem's, or the stem's."""
+"""Output channels of the first stage of bottlenecks: four times the stem's, or as many as the stem's."""
 
 
 def cifar_stages(
@@ -35,10 +35,10 @@ def cifar_stages(
         depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
         block: kind of block.
         width: channels of the stem and inside the blocks of the first stage.
-        first_stage: channels that leave the first stage of bottlenecks.
+        first_stage: output channels of the first stage of bottlenecks.
 
     Raises:
-        ValueError: no whole number of blocks gives this depth, or the first stage can not be narrow.
+        ValueError: no whole number of blocks gives this depth, or first_stage is `stem` and 4 does not divide width.
     """
     n = RESIDUAL_DEPTH[block].blocks(depth)
     if block == "basic":
@@ -70,7 +70,7 @@ def cifar_resnet(
         depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
         block: kind of block.
         width: channels of the stem and inside the blocks of the first stage.
-        first_stage: channels that leave the first stage of bottlenecks.
+        first_stage: output channels of the first stage of bottlenecks.
         shortcut: A (subsampling and zeros) or B (1x1 convolution and norm) where a block changes size.
         se_reduction: squeeze-and-excitation in each block.
         classes: number of classes.

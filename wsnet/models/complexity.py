@@ -29,15 +29,15 @@ __all__ = [
 ]
 
 CONVENTION = "multiply-accumulates of convolutions and linear layers (torch's counter)"
-"""Name of the convention of `multiply_accumulates`, to be shown beside its numbers."""
-THOP = "multiply-accumulates in thop's convention (batch norm, average pooling and twice the linear layers besides)"
+"""Name of the convention of `multiply_accumulates`, to be shown with its numbers."""
+THOP = "multiply-accumulates in thop's convention (also batch norm and average pooling; linear layers count twice)"
 """Name of the convention of `thop_operations`."""
 
 _Shape = tuple[int, ...]
 
 
 def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
-    """Number of trained values of a model (norms' scales and shifts too, running statistics not).
+    """Number of trainable parameters of a model (including norms' scales and shifts, not running statistics).
 
     Raises:
         ValueError: as `build`.
@@ -75,7 +75,7 @@ def counting_device(model: ModelConfig) -> str:
 def _counted(
     model: ModelConfig, classes: int, shape: tuple[int, int, int], rules: dict[Any, Callable[..., int]]
 ) -> dict[Any, int]:
-    """Operations of one image's forward pass by torch's name of the operator; two for a multiply-accumulate."""
+    """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
     with torch.device(counting_device(model)), torch.no_grad():
         network, image = build(model, classes=classes, shape=shape).eval(), torch.zeros(1, *shape)
         with FlopCounterMode(display=False, custom_mapping=rules) as counter:
@@ -84,13 +84,13 @@ def _counted(
             except Exception as error:
                 if isinstance(model.norm, OwnNormConfig):
                     raise ModelError(
-                        f"model {model.name!r} with norm {model.norm.name!r} can not compute an image: "
+                        f"model {model.name!r} with norm {model.norm.name!r} cannot process an image: "
                         f"{where(error, model.norm.source_file)}; python -m wsnet.layers check FILE.py:CLASS tells "
                         "what is wrong with a norm"
                     ) from error
                 if not isinstance(error, RuntimeError):
                     raise
-                text = f"model {model.name!r} can not take images of {'x'.join(map(str, shape))}: {error}"
+                text = f"model {model.name!r} cannot take images of {'x'.join(map(str, shape))}: {error}"
                 raise ModelError(text) from error
     counts: dict[Any, int] = counter.get_flop_counts()["Global"]
     return counts
@@ -108,7 +108,7 @@ def _batch_norm_in_evaluation(x: _Shape, *inputs: Any, **options: Any) -> int:
 
 
 def _pooled(x: _Shape, *inputs: Any, out_shape: _Shape, **options: Any) -> int:
-    """An average over all of a map: each element once, and a division for each output."""
+    """An average over a whole map: one addition per element, and one division per output."""
     return _product(x) + _product(out_shape)
 
 
@@ -133,15 +133,15 @@ _THOP: dict[Any, Callable[..., int]] = {
     _aten.avg_pool2d: _average_pool,
     _aten.addmm: _linear,
 }
-"""Operators that thop counts in another way than as two operations per multiply-accumulate."""
+"""Operators for which thop's count is not that of multiply-accumulates."""
 
 
 def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
     """Bytes of activations that one more image of a batch adds to a training step, in float32.
 
-    The difference between three images and two, so that what a batch has once (running statistics, their copies) does
-    not count. Parameters, their gradients and the optimizer's state come on top; so does, with `checkpointing`, what
-    one block needs while it is computed again.
+    This is the difference between three images and two, so that what a batch needs only once (running statistics, their
+    copies) does not count. Parameters, their gradients and the optimizer's state are not included, nor, with
+    `checkpointing`, what one block needs while it is recomputed.
 
     Raises:
         ValueError: as `build`.
@@ -158,7 +158,7 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
     A storage that several operations keep counts once. Only the forward pass is run.
 
     Args:
-        model: any, in the mode that is asked about; on the meta device nothing is computed.
+        model: any model, in the mode in question (training or evaluation); on the meta device nothing is computed.
         images: N x C x H x W, on the model's device.
     """
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
@@ -167,7 +167,7 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
     def pack(tensor: Tensor) -> Tensor:
         storage = tensor.untyped_storage()
         if storage._cdata not in own:
-            kept[storage._cdata] = storage  # Held, so that its address is not given to another.
+            kept[storage._cdata] = storage  # Kept alive, so that its address is not reused.
         return tensor
 
     with saved_tensors_hooks(pack, lambda tensor: tensor):

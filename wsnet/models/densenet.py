@@ -11,7 +11,7 @@ For small images (section 4.2) there are three blocks of n layers, for ImageNet 
     denseblock4   -                7x7                16             32        32        24
     classifier    average pool, linear
 
-A layer adds k channels (the growth rate) to what it gets: norm, ReLU, 1x1 to 4k channels (with bottlenecks), norm,
+A layer adds k channels (the growth rate) to its input: norm, ReLU, 1x1 to 4k channels (with bottlenecks), norm,
 ReLU, 3x3 to k channels. Between two blocks a transition (norm, ReLU, 1x1, 2x2 average pool) compresses the channels.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["DenseLayer", "DenseNet", "Transition", "cifar_densenet", "densenet"]
 
 
 class DenseLayer(nn.Module):
-    """The k channels that a dense layer adds: bn1, act, (1x1, bn2, act,) 3x3."""
+    """The k channels that a dense layer adds: norm, activation, (1x1, norm, activation,) 3x3."""
 
     def __init__(
         self, layers: Layers, in_channels: int, growth_rate: int, *, bottleneck: bool, dropout: float, size: Size
@@ -54,7 +54,7 @@ class DenseLayer(nn.Module):
 
 
 class DenseBlock(nn.ModuleDict):
-    """Dense layers, each of which gets what went into the block and what all before it gave."""
+    """Dense layers, each of which gets the block's input and the outputs of all layers before it."""
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to N x (C + n * growth_rate) x H x W."""
@@ -70,7 +70,7 @@ class Transition(nn.Module):
     def __init__(self, layers: Layers, in_channels: int, out_channels: int, *, dropout: float, size: Size) -> None:
         super().__init__()
         self.norm = layers.norm(in_channels, size=size)
-        # Its input is what checkpointing keeps.
+        # Checkpointing keeps this block's input, which must not be overwritten.
         self.relu = layers.activation(in_channels, input_is_shared=True)
         self.conv = layers.conv(in_channels, out_channels, 1)
         self.drop = _dropout(dropout)
@@ -107,12 +107,12 @@ class DenseNet(nn.Module):
         Args:
             layers: the factory of convolutions, norms and activations.
             blocks: dense layers in each block.
-            growth_rate: channels that each adds.
+            growth_rate: channels that each dense layer adds.
             channels: of the first convolution.
             imagenet_stem: 7x7 stride 2, norm, ReLU and max-pool, or one 3x3 convolution.
             bottleneck: whether dense layers have a 1x1 convolution before the 3x3.
-            compression: share of the channels that a transition leaves.
-            dropout: its probability, after each convolution but the first.
+            compression: fraction of the channels that a transition keeps.
+            dropout: probability of dropping an element after each convolution but the first.
             classes: number of classes.
             shape: (channels, height, width) of one image.
         """
@@ -168,7 +168,7 @@ def densenet(layers: Layers, *, depth: int, dropout: float, classes: int, shape:
     Args:
         layers: the factory of convolutions, norms and activations.
         depth: weighted layers, 121, 161, 169 or 201.
-        dropout: its probability, after each convolution but the first.
+        dropout: probability of dropping an element after each convolution but the first.
         classes: number of classes.
         shape: (channels, height, width) of one image.
 
@@ -209,14 +209,14 @@ def cifar_densenet(
         depth: weighted layers.
         growth_rate: channels that each dense layer adds.
         bottleneck: whether dense layers have a 1x1 convolution before the 3x3.
-        compression: share of the channels that a transition leaves.
+        compression: fraction of the channels that a transition keeps.
         stem_width: channels of the first convolution; None is the paper's, 2 growth_rate with bottlenecks, else 16.
-        dropout: its probability, after each convolution but the first.
+        dropout: probability of dropping an element after each convolution but the first.
         classes: number of classes.
         shape: (channels, height, width) of one image.
 
     Raises:
-        ValueError: the depth is no whole number of layers for each block, or the images are too small.
+        ValueError: no whole number of layers per block gives this depth, or the images are too small.
     """
     n = DENSE_DEPTH[bottleneck].blocks(depth)
     return DenseNet(

@@ -1,4 +1,4 @@
-"""Which models `python -m wsnet.models` lists: what was asked for, or a few of every family."""
+"""Which models `python -m wsnet.models` lists: those asked for, or a few of every family."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -19,7 +19,7 @@ _REST: dict[str, Any] = {
     "optim": {"name": "sgd", "lr": 0.1},
     "train": {"epochs": 1, "batch_size": 1},
 }
-"""What a trial has beside its model, where only a model is asked about."""
+"""The rest of a trial's configuration, used when only a model is given."""
 
 _SMALL: list[dict[str, Any]] = [
     {"name": "alexnet", "layout": "cifar"},
@@ -50,7 +50,7 @@ _LARGE: list[dict[str, Any]] = [
     {"name": "torchvision", "architecture": "mobilenet_v2"},
 ]
 _LARGE_FROM = 64
-"""Height from which images are large enough for networks made for ImageNet."""
+"""Smallest height of images for which networks made for ImageNet are listed."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,7 @@ class Listed:
 
     @property
     def label(self) -> str:
-        """The name, and every option that is not at its default: first those of the architecture."""
+        """The name, and every option that is not at its default; the architecture's own options come first."""
         options = self.model.model_dump(mode="json", exclude_defaults=True)
         options = dict(sorted(options.items(), key=lambda item: item[0] in NetworkConfig.model_fields))
         return " ".join([str(options.pop("name")), *(f"{key}={value}" for key, value in _flat(options, "").items())])

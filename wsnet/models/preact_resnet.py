@@ -23,13 +23,13 @@ class PreActBlock(nn.Module, ABC):
         size: (height, width) of the input; the output's is `strided(size, stride)`.
         stride: of the first 3x3 convolution.
         shortcut: where the block changes size, B (a strided 1x1 convolution) or A (see `ZeroPadShortcut`).
-        is_shared: whether the first norm and activation come before the shortcut too ("preact"); their activation then
-            stays, whatever `first_activation`.
+        is_shared: whether the shortcut, too, comes after the first norm and activation ("preact"); the activation is
+            then kept even without `first_activation`.
         first_activation: whether the first norm is followed by an activation (Han et al. 2017, PyramidNet, leave it
             out).
-        last_norm: whether the last convolution is followed by a norm (as there).
+        last_norm: whether the last convolution is followed by a norm (as in PyramidNet).
         dropout: probability of dropping an element before the last 3x3 convolution (Zagoruyko & Komodakis 2016, WRN).
-        se_reduction: squeeze-and-excitation before the sum, with so many times fewer features inside.
+        se_reduction: squeeze-and-excitation before the sum, with out_channels // se_reduction hidden features.
     """
 
     def __init__(
@@ -55,7 +55,7 @@ class PreActBlock(nn.Module, ABC):
             self.bn1 = layers.norm(in_channels, size=size)
             self.act1 = layers.activation(in_channels, input_is_shared=True)
         else:
-            self.bn1 = layers.norm(in_channels, size=size, before="sum")  # As before a sum, nothing activates.
+            self.bn1 = layers.norm(in_channels, size=size, before="sum")  # No activation, as before a sum.
             self.act1 = nn.Identity()
         last = self.make_convolutions(layers, in_channels, width, out_channels, size, stride)
         self.dropout = Dropout(dropout) if dropout else nn.Identity()
@@ -68,11 +68,11 @@ class PreActBlock(nn.Module, ABC):
     def make_convolutions(
         self, layers: Layers, in_channels: int, width: int, out_channels: int, size: Size, stride: int
     ) -> nn.Conv2d:
-        """Make what lies between the first activation and the last norm; returns the last convolution."""
+        """Make the layers between the first activation and the last norm; returns the last convolution."""
 
     @abstractmethod
     def convolve(self, x: Tensor) -> Tensor:
-        """From what the first activation gives to what the last norm takes."""
+        """Map the first activation's output to the last norm's input."""
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
@@ -193,10 +193,10 @@ def preact_resnet(
         depth: weighted layers, 6n + 2 with basic blocks, 9n + 2 with bottlenecks.
         block: kind of block.
         width: channels of the stem and inside the blocks of the first stage.
-        first_stage: channels that leave the first stage of bottlenecks.
+        first_stage: output channels of the first stage of bottlenecks.
         shortcut: A (subsampling and zeros) or B (1x1 convolution) where a block changes size.
         preact_stage: whether the first block of each stage has its first norm and activation before the shortcut.
-        remove_first_relu: whether the other blocks' first norms are without an activation.
+        remove_first_relu: whether the first norms of the other blocks have no activation.
         add_last_norm: whether each block's last convolution is followed by a norm.
         se_reduction: squeeze-and-excitation in each block.
         classes: number of classes.

@@ -1,11 +1,11 @@
-"""Published weights to begin from: torchvision's files, and others of the same names (`model.pretrained`).
+"""Published weights to start from: torchvision's files, and others with the same names (`model.pretrained`).
 
-Read with `weights_only`, so that a file can hold tensors but no code. What is understood:
+Files are read with `weights_only`, so that no code in them is run. They may contain:
 
-* a state (name to tensor), as torchvision's files are; old DenseNet names (`norm.1`) too;
-* {"state_dict": state, ...}, as the published ImageNet checkpoints of Weight Standardization are (Qiao et al. 2019);
-* a checkpoint of wsnet, whose weights alone are taken;
-* names with the prefix `module.` that DataParallel gives.
+* a state (name to tensor), as in torchvision's files, also with DenseNet's old names (`norm.1`);
+* {"state_dict": state, ...}, as in the published ImageNet checkpoints of Weight Standardization (Qiao et al. 2019);
+* a checkpoint of wsnet, of which only the weights are used;
+* names with the prefix `module.`, which DataParallel adds.
 """
 
 import hashlib
@@ -28,12 +28,12 @@ __all__ = ["PretrainedError", "load_pretrained", "pretrained_hash", "torchvision
 
 
 class PretrainedError(ModelError):
-    """Weights that can not be had or do not fit; the message says why."""
+    """Weights that cannot be read or downloaded, or do not fit; the message says why."""
 
 
 _OLD_DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 _SHOWN = 3
-"""Names shown of each kind in a message."""
+"""How many names of each kind a message shows."""
 
 
 def torchvision_name(model: ModelConfig) -> str | None:
@@ -69,10 +69,11 @@ def pretrained_hash(model: ModelConfig) -> str | None:
 
 
 def load_pretrained(network: nn.Module, model: ModelConfig, *, classes: int) -> list[str]:
-    """Give a network, built and initialized, the weights of `model.pretrained`, in place; nothing without one.
+    """Load the weights of `model.pretrained`, if any, into a built and initialized network, in place.
 
-    A linear layer with an output for each class keeps its initial weights if the file's has other classes. Gains of
-    normalized filters that the file does not have become the filters' norms, so that the network computes the same.
+    A linear layer with an output for each class keeps its initial weights if the file has another number of classes.
+    If the file has no gains of normalized filters, they are set to the norms of the file's filters, so that the network
+    computes the same function.
 
     Args:
         network: the network of this configuration.
@@ -83,7 +84,7 @@ def load_pretrained(network: nn.Module, model: ModelConfig, *, classes: int) -> 
         Names of the parameters that keep their initial weights.
 
     Raises:
-        PretrainedError: the file is missing, holds no weights, or those of another network.
+        PretrainedError: the file is missing, or holds no weights or those of another network.
     """
     path = _file(model)
     if path is None:
@@ -99,15 +100,15 @@ def load_pretrained(network: nn.Module, model: ModelConfig, *, classes: int) -> 
         for name in own
         if name in state and name not in kept and state[name].shape != own[name].shape
     ]
-    found = [("lacks", missing), ("has besides", unknown), ("has other shapes:", shapes)]
+    found = [("lacks", missing), ("also has", unknown), ("has other shapes:", shapes)]
     wrong = "; ".join(f"it {what} {_few(names)}" for what, names in found if names)
     if wrong:
-        raise PretrainedError(f"model.pretrained: {path} holds the weights of another network than this: {wrong}")
+        raise PretrainedError(f"model.pretrained: {path} holds the weights of a different network: {wrong}")
     network.load_state_dict({name: value for name, value in state.items() if name not in kept}, strict=False)
     for name in gains.keys() - state.keys():
         gains[name].reset_gain()
     if model.pretrained is True and hasattr(network, "transform_input"):
-        # These weights of torchvision's want TensorFlow's normalization of the images.
+        # torchvision's weights of this network expect images normalized as in TensorFlow.
         network.transform_input = True  # type: ignore[assignment]
     return kept
 
@@ -143,19 +144,19 @@ def _torchvisions(model: ModelConfig) -> Path:
             torch.hub.download_url_to_file(url, str(path), hash_prefix=digits[1] if digits else None, progress=False)
         except (urllib.error.URLError, OSError, RuntimeError) as error:
             raise PretrainedError(
-                f"model.pretrained: {url} can not be downloaded ({error}); put it at {path}"
+                f"model.pretrained: {url} cannot be downloaded ({error}); put it at {path}"
             ) from error
     return path
 
 
 def _read(path: Path) -> dict[str, Tensor]:
-    """The state in a file, under our names."""
+    """The state in a file, under wsnet's names."""
     try:
         content: Any = torch.load(path, map_location="cpu", weights_only=True)
     except (pickle.UnpicklingError, RuntimeError, EOFError, ValueError, KeyError, OSError) as error:
-        raise PretrainedError(f"model.pretrained: {path} is no file of weights, or is damaged") from error
+        raise PretrainedError(f"model.pretrained: {path} is not a file of weights, or is damaged") from error
     if isinstance(content, Mapping):
-        inner = "model" if "trial_id" in content else "state_dict"  # wsnet's own checkpoints, others'
+        inner = "model" if "trial_id" in content else "state_dict"  # wsnet's own checkpoints; others
         content = content.get(inner, content)
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise PretrainedError(f"model.pretrained: {path} holds no weights; it should map names to tensors")
@@ -165,7 +166,7 @@ def _read(path: Path) -> dict[str, Tensor]:
 def _of_other_classes(
     network: nn.Module, state: Mapping[str, Tensor], own: Mapping[str, Tensor], classes: int
 ) -> list[str]:
-    """Parameters of linear layers whose outputs are the classes, where the file's have another number of them."""
+    """Parameters of linear layers with an output for each class, if the file's have another number of outputs."""
     return [
         full
         for name, module in network.named_modules()
@@ -177,7 +178,7 @@ def _of_other_classes(
 
 @lru_cache
 def _sha256(path: Path, changed: int) -> str:
-    """Of a file's content; `changed` is when it last did."""
+    """SHA-256 of a file's content; `changed`, the time of its last change, invalidates the cache."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 

@@ -7,8 +7,8 @@
     layer3    8x8                     n blocks
     fc        1x1                     norm, ReLU, average pool, linear
 
-The k-th of the N = 3n blocks has 16 + k alpha / N channels, rounded (equation 3; times 4 outside of a bottleneck). A
-block is norm, conv, norm, ReLU, conv, norm (figure 6d): no ReLU at its start and a norm at its end. Shortcuts have no
+The k-th of the N = 3n blocks has 16 + k alpha / N channels, rounded (equation 3); a bottleneck outputs 4 times as many.
+A block is norm, conv, norm, ReLU, conv, norm (figure 6d): no ReLU at its start and a norm at its end. Shortcuts have no
 parameters: 2x2 average pooling where the map is halved, and zeros for the new channels (figure 5a).
 """
 
@@ -126,7 +126,7 @@ class PyramidNet(nn.Module):
             shape: (channels, height, width) of one image.
 
         Raises:
-            ValueError: the depth is no whole number of blocks for each stage.
+            ValueError: no whole number of blocks per stage gives this depth.
         """
         super().__init__()
         make = PyramidBasic if block == "basic" else PyramidBottleneck

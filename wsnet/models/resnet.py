@@ -31,7 +31,7 @@ class Stage(NamedTuple):
     width: int
     """Channels inside the blocks."""
     channels: int
-    """Channels that leave the blocks."""
+    """Output channels of the blocks."""
 
 
 def doubling(blocks: tuple[int, ...], width: int, channels: int) -> list[Stage]:
@@ -102,7 +102,7 @@ class ResNet(nn.Module):
 
 
 _BLOCKS: dict[int, tuple[Callable[..., nn.Module], tuple[int, ...], int]] = {
-    # depth: block, blocks in each stage, channels that leave the first stage
+    # depth: block, blocks in each stage, output channels of the first stage
     18: (BasicBlock, (2, 2, 2, 2), 64),
     34: (BasicBlock, (3, 4, 6, 3), 64),
     50: (Bottleneck, (3, 4, 6, 3), 256),

@@ -55,13 +55,13 @@ class ShakeBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
-        a: Tensor = self.act(x)  # Both branches and the shortcut begin with this ReLU, an identity shortcut does not.
+        a: Tensor = self.act(x)  # This ReLU starts both branches and a convolutional shortcut, not an identity one.
         mixed: Tensor = self.mix(self.branch1(a), self.branch2(a))
         return mixed + (x if self.shortcut is None else self.shortcut(a))
 
 
 class ShiftedShortcut(nn.Module):
-    """Half of the channels from the map subsampled, half from the map moved by a pixel and subsampled (section 2.1)."""
+    """Half the channels come from the subsampled map, half from the map shifted by a pixel first (section 2.1)."""
 
     def __init__(self, layers: Layers, in_channels: int, out_channels: int, *, size_out: Size, stride: int) -> None:
         super().__init__()
@@ -102,8 +102,8 @@ class ShakeShakeNet(nn.Module):
             width: channels of the first stage.
             stem_width: channels of the first convolution.
             forward: how the branches are mixed, see `ShakeShake`.
-            backward: how their gradients are.
-            level: for each image or for the whole batch.
+            backward: how their gradients are mixed.
+            level: whether they are mixed differently for each image, or alike in the whole batch.
             classes: number of classes.
             shape: (channels, height, width) of one image.
 

@@ -1,4 +1,4 @@
-"""Any classification network of torchvision, as it is there, with the losses of its auxiliary classifiers."""
+"""Any classification network of torchvision, as torchvision builds it, with the losses of its auxiliary classifiers."""
 
 from collections.abc import Callable
 from difflib import get_close_matches
@@ -21,22 +21,22 @@ _OPTIONS: dict[str, dict[str, Any]] = {
 """Options without which a network is not what its paper describes."""
 
 _LEAST_SIZES = {"inception_v3": (299, 299)}
-"""Smallest (height, width), where training needs larger images than evaluation (torchvision's `min_size`) does."""
+"""Smallest (height, width), if training needs larger images than evaluation does (torchvision's `min_size`)."""
 
 _AUXILIARY_WEIGHTS = {"GoogLeNetOutputs": 0.3, "InceptionOutputs": 0.4}
-"""Weight of each auxiliary loss, by the type of the network's output: its logits first, then the auxiliary ones."""
+"""Weight of each auxiliary loss, by the type of the network's output: the main logits, then the auxiliary ones."""
 
 
 def classification_networks() -> list[str]:
     """Names of torchvision's classification networks."""
-    import torchvision  # Takes a second, which other architectures need not wait for.
+    import torchvision  # Takes a second, so it is imported only where it is needed.
 
     names: list[str] = torchvision.models.list_models(module=torchvision.models)
     return names
 
 
 def torchvision_net(layers: Layers, *, architecture: str, classes: int, shape: tuple[int, int, int]) -> nn.Module:
-    """A network of torchvision. In training, googlenet and inception_v3 give auxiliary logits too.
+    """A network of torchvision. In training, googlenet and inception_v3 return auxiliary logits too.
 
     Args:
         layers: not used; the network has its own.
@@ -45,7 +45,7 @@ def torchvision_net(layers: Layers, *, architecture: str, classes: int, shape: t
         shape: (channels, height, width) of one image.
 
     Raises:
-        ValueError: there is no such network, or it can not take images of this shape.
+        ValueError: there is no such network, or it cannot take images of this shape.
     """
     names = classification_networks()
     if architecture not in names:
@@ -117,16 +117,16 @@ class StochasticDepth(RandomLayer):
         return x * ((drawn[0] >= self.p) / (1 - self.p)).to(x.dtype)
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return f"p={self.p}, mode={self.mode}"
 
 
 def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tensor, Tensor]:
-    """The loss with all auxiliary ones, and the logits that count.
+    """The loss including all auxiliary ones, and the main logits.
 
     Args:
-        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
-        loss: of one set of logits.
+        output: a network's output: logits N x classes, or torchvision's named tuple of several.
+        loss: computes the loss of one set of logits.
     """
     if isinstance(output, Tensor):
         return loss(output), output
@@ -138,10 +138,10 @@ def with_auxiliary(output: Any, loss: Callable[[Tensor], Tensor]) -> tuple[Tenso
 
 
 def loss_and_logits(output: Any, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cross entropy with all auxiliary ones, and the logits that count.
+    """Mean cross entropy including all auxiliary ones, and the main logits.
 
     Args:
-        output: what a network gives: logits N x classes, or torchvision's named tuple of several.
+        output: a network's output: logits N x classes, or torchvision's named tuple of several.
         labels: N.
     """
     return with_auxiliary(output, lambda logits: F.cross_entropy(logits, labels))

@@ -10,7 +10,7 @@
 
 All kernels are 3x3. The "VGG-like net of depth 15" of hysts/pytorch_image_classification is depth 16 for small images.
 
-The network without shortcuts that is built here, layers in a row, is AlexNet's too.
+`PlainNetwork`, layers in a row without shortcuts, is AlexNet's class too.
 """
 
 from typing import Literal
@@ -23,7 +23,7 @@ __all__ = ["PlainNetwork", "Row", "classifier", "vgg"]
 
 
 class Row:
-    """Layers in a row, and the channels and the size of the map that leaves the last of them.
+    """Layers in a row, and the channels and size of the last layer's output.
 
     Args:
         layers: the factory of convolutions, norms and activations.
@@ -41,7 +41,7 @@ class Row:
         """Append a convolution, its norm and its activation.
 
         Raises:
-            ValueError: the map is smaller than the kernel, or the norm can not normalize it.
+            ValueError: the map is smaller than the kernel, or the norm cannot normalize it.
         """
         conv = self._layers.conv(self.channels, channels, kernel_size, stride=stride, padding=padding, bias=self._bias)
         padded = [side + 2 * conv.padding[0] for side in self.size]  # type: ignore[operator]
@@ -53,12 +53,12 @@ class Row:
         self.size = tuple((side - kernel_size) // stride + 1 for side in padded)  # type: ignore[assignment]
         self.modules.append(conv)
         norm = self._layers.norm(channels, size=self.size)
-        if not isinstance(norm, nn.Identity):  # torchvision's checkpoints count the layers.
+        if not isinstance(norm, nn.Identity):  # Parameters in torchvision's checkpoints are named by layer index.
             self.modules.append(norm)
         self.modules.append(self._layers.activation(channels))
 
     def pool(self, kernel_size: int = 2) -> None:
-        """Append a max-pool of stride 2. A map that is smaller than the kernel (of small images) stays as it is."""
+        """Append a max-pool of stride 2. A map smaller than the kernel (from small images) stays as it is."""
         if min(self.size) < kernel_size:
             self.modules.append(nn.Identity())
             return
@@ -81,7 +81,7 @@ class PlainNetwork(nn.Module):
 
     Args:
         features: from images to maps.
-        grid: height and width of what the classifier sees.
+        grid: height and width of the map that the classifier sees.
         classifier: from channels * grid * grid features to logits.
     """
 
@@ -116,7 +116,7 @@ def vgg(
         layers: the factory of convolutions, norms and activations.
         depth: weighted layers, 11, 13, 16 or 19, of which three are linear.
         layout: imagenet ends with three linear layers, cifar with one.
-        conv_bias: whether convolutions have biases, as in all published code, also before a norm.
+        conv_bias: whether convolutions have biases, even before a norm, as in all published code.
         classes: number of classes.
         shape: (channels, height, width) of one image.
     """

@@ -34,7 +34,7 @@ def wrn(
     Args:
         layers: the factory of convolutions, norms and activations.
         depth: convolutions, 6N + 4.
-        widening: k, how many times as many channels as ResNet has.
+        widening: k, the factor by which there are more channels than in ResNet.
         dropout: probability of dropping an element before each block's second convolution.
         classes: number of classes.
         shape: (channels, height, width) of one image.
@@ -45,7 +45,7 @@ def wrn(
         block=partial(PreActBasicBlock, dropout=dropout),
         stages=doubling((WIDE_DEPTH.blocks(depth),) * 3, width, width),
         stem_channels=16,
-        # Where the shortcut has weights; the first does not with k = 1.
+        # True where the stage's first shortcut has weights; with k = 1 the first stage's has none.
         preact_stage=(widening > 1, True, True),
         classes=classes,
         shape=shape,

@@ -50,7 +50,7 @@ def test_torch_compile_takes_every_norm_of_wsnet_whole(name: str) -> None:
 def test_batch_renorm_declares_that_its_correction_is_a_constant() -> None:
     late = subject("batch_renorm", warmup_steps=0, r_max_steps=0, d_max_steps=0)
     text = check(late, "gradients").finding.text
-    assert text.startswith("not the derivative, as declared: r and d count as constants")
+    assert text.startswith("not the derivative, as declared: r and d are treated as constants")
 
 
 @pytest.mark.parametrize(
@@ -72,7 +72,7 @@ def test_a_norm_that_wraps_one_of_torchs_passes() -> None:
         ("MovesInEvaluation", {"frozen evaluation"}, "evaluation changes inner.running_mean by"),
         ("BatchInEvaluation", {"frozen evaluation"}, "an image's output differs by"),
         ("WrongBackward", {"gradients"}, "a gradient is not the derivative of forward: that of input differs by"),
-        ("SavesItsOutput", {"activation in place"}, "an in-place ReLU after it breaks its backward"),
+        ("SavesItsOutput", {"activation in place"}, "an in-place ReLU after the norm breaks its backward"),
         ("NoSingleImage", {"batch of 1"}, "the output is not finite; take statistics over more than the images"),
         ("NoEps", {"constant maps"}, "of maps that are 0 everywhere is not finite"),
         ("ByMemory", {"channels_last"}, "from the contiguous layout's; index by dimension"),

@@ -1,4 +1,4 @@
-"""`python -m wsnet.layers check NORM`: checks what a norm has to do to be trusted in a sweep."""
+"""`python -m wsnet.layers check NORM`: checks whether a norm can be trusted in a sweep."""
 
 from wsnet.layers.check.cli import CHECKS, check
 from wsnet.layers.check.subject import Finding, Line, Subject

@@ -45,7 +45,7 @@ CHECKS: dict[str, Callable[[Subject], Finding]] = {
 _STYLES = {"pass": "green", "fail": "bold red", "note": "yellow"}
 
 _EXAMPLES = """\
-Exit status: 0 nothing failed, 1 a check failed, 2 the norm can not be made.
+Exit status: 0 nothing failed, 1 a check failed, 2 the norm cannot be constructed.
 
   python -m wsnet.layers check mynorm.py:MyNorm --option alpha=0.5
   python -m wsnet.layers check group --option groups=8 --channels 64 --size 16
@@ -53,7 +53,7 @@ Exit status: 0 nothing failed, 1 a check failed, 2 the norm can not be made.
 
 
 def check(subject: Subject, name: str) -> Line:
-    """Run one check; an exception of the norm's is a failure."""
+    """Run one check; an exception raised by the norm is a failure."""
     try:
         return Line(name, CHECKS[name](subject))
     except Exception as error:
@@ -71,7 +71,7 @@ def show(subject: Subject, console: Console | None = None, only: list[str] | Non
         only: names of checks; by default all.
 
     Returns:
-        1 where a check failed, else 0.
+        1 if a check failed, else 0.
     """
     console = console or Console()
     height, width = subject.size
@@ -114,7 +114,7 @@ def _parser() -> argparse.ArgumentParser:
     check = kinds.add_parser(
         "check",
         help="check a norm and print a report card",
-        description="Check what a norm has to do to be trusted in a sweep, and print a report card.",
+        description="Check whether a norm can be trusted in a sweep, and print a report card.",
         epilog=_EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )

@@ -1,4 +1,4 @@
-"""Checks of speed: what a norm costs, and whether torch.compile makes one graph of it."""
+"""Checks of speed: what a norm costs, and whether torch.compile compiles it into a single graph."""
 
 import os
 import shutil
@@ -15,11 +15,11 @@ __all__ = ["compiled", "cost"]
 
 REPEATS = 50
 SECONDS = 3.0
-"""Time after which the measurement ends before `REPEATS`, on a slow or busy machine."""
+"""Time limit, after which the measurement ends before `REPEATS` on a slow or busy machine."""
 
 
 def cost(subject: Subject, *, images: int = 32) -> Finding:
-    """Time of forward and backward over nn.BatchNorm2d's on the same maps: medians, measured in turns."""
+    """Time of forward and backward relative to nn.BatchNorm2d on the same maps: medians, measured alternately."""
     norms = (subject.made(), nn.BatchNorm2d(subject.channels))
     x = subject.maps(images).requires_grad_()
     grad = torch.ones_like(x)
@@ -30,7 +30,7 @@ def cost(subject: Subject, *, images: int = 32) -> Finding:
             break
         for norm, found in zip(norms, times, strict=True):
             began = time.perf_counter()
-            (norm(x) * 1).backward(grad)  # A norm may give its input itself.
+            (norm(x) * 1).backward(grad)  # Times 1, since a norm may return its input itself.
             if repeat >= 3:
                 found.append(time.perf_counter() - began)
     own, batch = map(statistics.median, times)
@@ -41,11 +41,11 @@ def cost(subject: Subject, *, images: int = 32) -> Finding:
 
 
 TOLERANCE = 1e-3
-"""In float32, where a compiler fuses and reorders."""
+"""For float32, in which a compiler's fusing and reordering changes the rounding."""
 
 
 def compiled(subject: Subject, *, backend: str = "inductor") -> Finding:
-    """The norm under torch.compile(fullgraph=True), against the norm uncompiled.
+    """Compare the norm under torch.compile(fullgraph=True) with the uncompiled norm.
 
     Args:
         subject: the norm.

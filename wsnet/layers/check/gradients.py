@@ -21,7 +21,7 @@ class _Differences:
     """Central differences.
 
     Attributes:
-        width: step of a difference. A small one is more exact, until rounding errors, which are divided by it, show.
+        width: step of a difference. A smaller one is more exact, until rounding errors (divided by it) dominate.
         tolerance: error allowed in a gradient, relative to its norm.
         name: of the arithmetic, for the message.
     """
@@ -33,7 +33,7 @@ class _Differences:
 
 EXACT = _Differences(1e-5, 1e-4, "float64")
 ROUNDED = _Differences(1e-2, 1e-2, "its statistics are float32")
-"""For a norm that takes its statistics in float32 whatever comes in, as it should for 16 bits."""
+"""For a norm that computes its statistics in float32 for inputs of any dtype, as it should for 16-bit inputs."""
 
 
 def gradients(subject: Subject) -> Finding:
@@ -51,7 +51,7 @@ def gradients(subject: Subject) -> Finding:
     if errors[worst] <= differences.tolerance:
         return passed(f"every gradient is the derivative of forward; the worst, of {worst}, differs by {seen}")
     if why:
-        return noted(f"not the derivative, as declared: {why} (that of {worst} differs by {seen})")
+        return noted(f"not the derivative, as declared: {why} (the gradient of {worst} differs by {seen})")
     return failed(
         f"a gradient is not the derivative of forward: that of {worst} differs by {seen}; correct the backward or, "
         "if it is meant to differ, give the reason in a class attribute surrogate_gradient = '...'"
@@ -59,7 +59,7 @@ def gradients(subject: Subject) -> Finding:
 
 
 class _Dtypes(TorchDispatchMode):
-    """Records the dtypes of everything that is computed."""
+    """Records the dtypes of all results."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -73,7 +73,7 @@ class _Dtypes(TorchDispatchMode):
 
 @torch.no_grad()
 def _rounds(subject: Subject, x: Tensor) -> bool:
-    """Whether a norm computes anything in fewer bits although its input is float64."""
+    """Whether a norm computes anything in lower precision although its input is float64."""
     norm = subject.made(torch.float64)
     with _Dtypes() as dtypes:
         norm(x)
@@ -105,7 +105,7 @@ def _loss(subject: Subject, x: Tensor, name: str, shift: Tensor) -> float:
 
 
 def activation_in_place(subject: Subject) -> Finding:
-    """An in-place ReLU overwrites the norm's output, as in every network of wsnet."""
+    """Check that an in-place ReLU may overwrite the norm's output, as in every network of wsnet."""
 
     def gradient(in_place: bool) -> Tensor:
         norm: nn.Module = subject.trained()
@@ -120,7 +120,7 @@ def activation_in_place(subject: Subject) -> Finding:
     try:
         off = difference(gradient(True), apart)
     except RuntimeError as error:
-        return failed(f"an in-place ReLU after it breaks its backward ({str(error).splitlines()[0][:90]}); {out}")
+        return failed(f"an in-place ReLU after the norm breaks its backward ({str(error).splitlines()[0][:90]}); {out}")
     if off > 1e-6:
-        return failed(f"an in-place ReLU after it changes the gradient by {off:.1e}; {out}")
+        return failed(f"an in-place ReLU after the norm changes the gradient by {off:.1e}; {out}")
     return passed("a ReLU may overwrite its output")

@@ -17,7 +17,7 @@ from wsnet.layers.check.subject import (
 __all__ = ["batch_of_1", "channels_last", "constant_maps", "low_precision", "other_batches"]
 
 LAYOUT_TOLERANCE = 1e-4
-"""In float32, where another layout adds in another order."""
+"""For float32, in which another layout's order of summation changes the rounding."""
 BFLOAT16_TOLERANCE = 0.05
 """bfloat16 has 8 bits of precision, so a value is rounded by up to 0.4 %, and a few operations add up."""
 
@@ -30,7 +30,7 @@ def batch_of_1(subject: Subject) -> Finding:
         return failed(f"the {wrong} is not finite; take statistics over more than the images, or add an eps")
     spread = found.y.std().item()
     if spread < 1e-6:
-        return failed("the output does not depend on the image; one image can not be normalized by itself")
+        return failed("the output does not depend on the image; one image cannot be normalized by itself")
     return passed(f"trains on one image: output with standard deviation {spread:.2f}, finite gradients")
 
 
@@ -42,7 +42,7 @@ def other_batches(subject: Subject) -> Finding:
         wrong = first_nonfinite(step(norm, subject.maps(count, seed=count)))
         if wrong:
             return failed(
-                f"with {count} images after other batches the {wrong} is not finite; keep no state shaped by the batch"
+                f"with {count} images after other batches the {wrong} is not finite; keep no state in the batch's shape"
             )
     return passed(f"batches of {', '.join(map(str, sizes))} images one after the other")
 

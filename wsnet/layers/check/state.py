@@ -23,16 +23,16 @@ from wsnet.layers.check.subject import (
 __all__ = ["copies", "frozen_evaluation", "micro_batches"]
 
 TOLERANCE = 1e-5
-"""For float64 maps with statistics in float32 or better. The influence of another image is thousands of times that."""
+"""For float64 maps with statistics in float32 or better. Another image's influence is thousands of times larger."""
 
 
 @dataclass(frozen=True)
 class _Seen:
-    """Whether the whole batch equals its micro-batches, and where it is farthest off.
+    """Where a whole batch differs most from its micro-batches, and by how much.
 
     Attributes:
-        alone: each micro-batch begins with the state before the batch.
-        streamed: forward and backward of one after the other, as the loop over micro-batches does.
+        alone: each micro-batch starts with the state before the batch.
+        streamed: forward and backward of one micro-batch after the other, as in training.
     """
 
     alone: tuple[str, float]
@@ -51,7 +51,7 @@ def micro_batches(subject: Subject) -> Finding:
     sizes: tuple[int, ...] = (1, 3, subject.images - 4)
     try:
         seen = _seen(subject, sizes)
-    except Exception:  # A norm that can not take a single image, which `batch_of_1` reports.
+    except Exception:  # A norm that cannot take a single image, which `batch_of_1` reports.
         sizes = (2, subject.images - 2)
         seen = _seen(subject, sizes)
     shown = f"micro-batches of {', '.join(map(str, sizes))}"
@@ -61,14 +61,14 @@ def micro_batches(subject: Subject) -> Finding:
     if seen.kind == "batch":
         how = "statistics over the batch" if seen.alone[1] > TOLERANCE else "state that is updated once per batch"
         text = f"{how}: {shown} change the {where} by {off:.1e}"
-        out = f"but {option} is false, so it would be run as if it had none; leave that option out"
+        out = f"but {option} is false, so the norm would be run as if it had none; leave that option out"
         return passed(text) if said else failed(f"{text}, {out}")
     if seen.kind == "stream":
         text = f"a stream: a batch equals its {shown} one after the other (to {seen.streamed[1]:.0e})"
         if not isinstance(subject.config, OwnNormConfig):
             return passed(text)
         lets = f"{option}: false lets it run whole batches, but use one worker" if said else "use one worker"
-        return noted(f"{text}; {lets}, since several have a stream each")
+        return noted(f"{text}; {lets}, since each of several workers has its own stream")
     text = f"images do not influence each other: a batch equals its {shown} (to {off:.0e})"
     return noted(f"{text}; {option}: false lets it run whole batches") if said else passed(text)
 
@@ -85,7 +85,7 @@ def _seen(subject: Subject, sizes: tuple[int, ...]) -> _Seen:
 
 
 def _together(steps: list[Step]) -> Step:
-    """Steps of the parts of a batch as one: outputs side by side, parameters' gradients added up, the last state."""
+    """The steps of a batch's parts as one: outputs concatenated, parameters' gradients summed, the last state."""
     grads = {
         name: sum((s.grads[name] for s in steps[1:]), steps[0].grads[name])
         for name in steps[0].grads
@@ -108,8 +108,8 @@ def frozen_evaluation(subject: Subject) -> Finding:
     off = difference(first.y, second.y)
     if off:
         return failed(
-            f"in evaluation the output for the same images differs by {off:.1e} the second time; "
-            "neither update state nor draw random numbers there"
+            f"in evaluation, a second run on the same images changes the output by {off:.1e}; "
+            "do not update state or draw random numbers there"
         )
     with torch.no_grad():
         off = difference(norm(x.flip(0)).flip(0), first.y)
@@ -120,16 +120,16 @@ def frozen_evaluation(subject: Subject) -> Finding:
         off = difference(torch.cat([norm(image) for image in x.split(1)]), first.y)
     if off > TOLERANCE:
         return failed(
-            f"an image's output differs by {off:.1e} between alone and in a batch; use running statistics in evaluation"
+            f"an image's output differs by {off:.1e} when it is alone in a batch; use running statistics in evaluation"
         )
     return passed("evaluation changes no state, and an image's output depends on that image alone")
 
 
 def copies(subject: Subject) -> Finding:
-    """A loaded state_dict and a deepcopy continue as the norm itself does, and a copy shares nothing."""
+    """A loaded state_dict and a deepcopy continue as the norm itself does, and a deepcopy shares no state with it."""
     x = subject.maps()
     loaded, kept = subject.made(), subject.trained()
-    step(loaded, subject.maps(seed=50))  # What it has seen must be forgotten.
+    step(loaded, subject.maps(seed=50))  # Changes the state, which load_state_dict must replace.
     loaded.load_state_dict(subject.trained().state_dict())
     expected = step(subject.trained(), x)
     where, off = largest(step(loaded, x), expected)

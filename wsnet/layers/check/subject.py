@@ -47,7 +47,7 @@ class Subject:
     images: int = 8
 
     def made(self, dtype: torch.dtype = torch.float32) -> nn.Module:
-        """A new norm in training mode, its parameters a little off their initial values; the same at every call."""
+        """A new norm in training mode, with slightly perturbed initial parameters; the same at every call."""
         norm = make_norm(self.config, self.channels, self.size)
         initialize(norm, 0)
         generator = torch.Generator().manual_seed(1)
@@ -64,7 +64,7 @@ class Subject:
         return norm
 
     def maps(self, images: int | None = None, *, seed: int = 0, dtype: torch.dtype = torch.float32) -> Tensor:
-        """Random maps N x C x H x W, each image and channel with a mean and a scale of its own."""
+        """Random maps N x C x H x W; each image and channel has its own mean and scale."""
         generator = torch.Generator().manual_seed(seed)
         count = images or self.images
 
@@ -82,8 +82,8 @@ class Step:
 
     Attributes:
         y: the output, N x C x H x W.
-        grads: gradients of a random weighting of the output, of `input` and of each parameter.
-        state: buffers after it.
+        grads: gradients of a randomly weighted sum of the output, with respect to `input` and each parameter.
+        state: buffers after the step.
     """
 
     y: Tensor
@@ -92,7 +92,7 @@ class Step:
 
 
 def step(norm: nn.Module, x: Tensor, weights: Tensor | None = None) -> Step:
-    """Forward and backward of maps, in whatever mode the norm is in.
+    """Run forward and backward on maps, in the norm's current mode.
 
     Args:
         norm: the norm.
@@ -125,7 +125,7 @@ def state(norm: nn.Module) -> dict[str, Tensor]:
 
 
 def difference(one: Tensor, other: Tensor) -> float:
-    """Largest difference over the largest value; infinite where one of them is not finite."""
+    """Largest difference relative to the largest absolute value; infinite if any value is not finite."""
     one, other = one.double(), other.double()
     if not (one.isfinite().all() and other.isfinite().all()):
         return float("inf")
@@ -156,7 +156,7 @@ class Finding:
 
     Attributes:
         verdict: `fail` is a fault, `note` something to know.
-        text: a sentence with the number measured, and for a fault what to do.
+        text: a sentence with the measured number and, for a fault, what to do.
     """
 
     verdict: Literal["pass", "fail", "note"]
@@ -182,5 +182,5 @@ def failed(text: str) -> Finding:
 
 
 def noted(text: str) -> Finding:
-    """A finding that is worth knowing, and no fault."""
+    """A finding that is worth knowing but not a fault."""
     return Finding("note", text)

@@ -1,16 +1,16 @@
 """Online normalization in torch operations: the formulas of Chiley et al. 2019 (arXiv 1905.05894), without a loop.
 
-They are the reference for the C++ kernels (`kernel.cpp` has the same names), and what runs on a GPU, in float64 and
+They are the reference for the C++ kernels (`kernel.cpp` has the same names), and are what runs on a GPU, in float64 and
 where there is no C++ compiler. In the paper forward and backward are loops over the samples. Here a recurrence
 x[n+1] = a[n] x[n] + b[n] is one matrix product where a is constant, and log2 N steps of doubling where it varies.
 
-Everything (N, C) is float64: in float32 the doubling gives NaN where the paper's loop is finite. The coefficient of v
-goes below zero at a cold start, so it has no logarithm. What is done to each pixel is float32 or better, rounded once;
-pixels are taken relative to their sample's mean, since means may be far greater than deviations.
+All quantities of shape (N, C) are float64: in float32 the doubling gives NaN where the paper's loop stays finite. (The
+recurrence cannot be solved in logarithms: the coefficient of v may be negative at a cold start.) Per-pixel operations
+are float32 or better, rounded once; they first subtract the sample's mean, which may far exceed the deviations from it.
 
-Shapes: N samples, C channels, D pixels. A `view` is x as (N, C, D), or as (N, D, C) where it is channels_last; `axis`
-is where the pixels lie in it, 2 or 1. Each sample is normalized by the running mean and variance before it, m and var:
-s = sqrt(var + eps), d = mean - m.
+Shapes: N samples, C channels, D pixels. A `view` is x as (N, C, D), or as (N, D, C) if it is channels_last; `axis` is
+its dimension of pixels, 2 or 1. Each sample, with the mean and variance of its pixels, is normalized by the running
+mean m and variance var of the samples before it: s = sqrt(var + eps), d = mean - m.
 """
 
 from collections.abc import Callable
@@ -24,7 +24,7 @@ __all__ = ["Options", "backward", "evaluate", "forward", "in_layout_of", "recurr
 
 
 class Options(NamedTuple):
-    """The numbers of a layer, in the order in which the operators take them."""
+    """The options of a layer, in the order in which the operators take them."""
 
     forward_decay: float
     """Of the running mean and variance; the paper's alpha_f. A Python float: 1 - float32(0.999) is off by 1.3e-5."""
@@ -37,13 +37,13 @@ class Options(NamedTuple):
     layer_scale_eps: float
     """Added to the mean square under layer scaling's root."""
     clamp: float
-    """Where "ac" clamps, in both directions."""
+    """Largest absolute value that "ac" lets through."""
 
 
 def forward(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Normalize in training, and move the running mean and variance in place.
+    """Normalize in training, and update the running mean and variance in place.
 
     Args:
         x: (N, C, *), contiguous or channels_last.
@@ -54,8 +54,8 @@ def forward(
         options: of the layer.
 
     Returns:
-        The output, in the layout of x, and for `backward`, in float64: of each sample the mean and variance of its
-        pixels, 1 / s and d (4, N, C); zeta, layer scaling's divisor (N, 1).
+        The output, in the layout of x; and for `backward`, in float64: stats (4, N, C), which are the mean and variance
+        of each sample's pixels, 1 / s and d; and zeta (N, 1), layer scaling's divisor.
     """
     axis, a = _pixel_axis(x), options.forward_decay
     view = _view_of(x, axis)
@@ -84,7 +84,7 @@ def backward(
     v: Tensor,
     options: Options,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """The gradients of x, weight and bias; moves u and v (C,) in place.
+    """The gradients of x, weight and bias; updates u and v (C,) in place.
 
     Args:
         grad: the gradient of the output.
@@ -109,7 +109,7 @@ def backward(
     gain = gamma * inverse / zeta
     center = (gamma * inverse * d + beta) / zeta
     along = torch.zeros_like(gain)
-    if options.error_compensation == "ls":  # Along the scaled sample itself no gradient passes.
+    if options.error_compensation == "ls":  # No gradient passes along the scaled sample itself.
         along = (gain * second + center * first).mean(1, keepdim=True)
         first, second = (first - along * center) / zeta, (second - along * gain * variance) / zeta
     dot = (second + d * first) * inverse  # The mean over the pixels of the normalized sample times its gradient.
@@ -165,13 +165,15 @@ def _output_coefficients(
 def recurrence(coefficient: float | Tensor, added: Tensor, start: Tensor) -> Tensor:
     """x[0] = start, x[n+1] = coefficient[n] * x[n] + added[n]: all x, (N + 1, C)."""
     values = torch.cat([start[None], added])
-    if isinstance(coefficient, float) and len(added) <= 256:  # Beyond, the matrix would be large.
-        # What is traced must not be kept.
+    if isinstance(coefficient, float) and len(added) <= 256:  # Above that, the matrix would be large.
+        # Traced tensors must not be cached.
         powers: Callable[..., Tensor] = _powers if type(added) is Tensor else _powers.__wrapped__
         return powers(coefficient, len(added), added.device) @ values
     factors = torch.zeros_like(added) + coefficient
-    reach = 1  # By doubling (Hillis and Steele 1986): values[n] holds its last `reach` summands, and factors[n]
-    while reach < len(values):  # carries over values[n + 1 - reach].
+    # Doubling (Hillis and Steele 1986): values[n] is the sum of its last `reach` terms, and factors[n - 1] is the
+    # product of the coefficients that carry values[n - reach] over to it.
+    reach = 1
+    while reach < len(values):
         values = torch.cat([values[:reach], values[reach:] + factors[reach - 1 :] * values[:-reach]])
         factors = torch.cat([factors[:reach], factors[reach:] * factors[:-reach]])
         reach *= 2
@@ -186,15 +188,15 @@ def _powers(decay: float, count: int, device: torch.device) -> Tensor:
 
 
 def _keep(first: Tensor, second: Tensor, *new: Tensor) -> None:
-    """Put the new state in place, if all of it is finite: one bad step must not spoil all that follow."""
+    """Write the new state to the buffers if all of it is finite, so that one bad step does not spoil all later ones."""
     values = [value.to(first.dtype) for value in new]
-    fine = torch.isfinite(values[0]).all() & torch.isfinite(values[1]).all()  # Decided on the device.
+    fine = torch.isfinite(values[0]).all() & torch.isfinite(values[1]).all()  # Needs no synchronization.
     for buffer, value in zip((first, second), values, strict=True):
         buffer.copy_(torch.where(fine, value, buffer))
 
 
-# ---- Passes over the pixels. Eager operations on a CPU are not alike: `torch.var_mean` takes longer than a whole batch
-# norm, while group norm's backward sums rows well, and batch norm's forward scales and shifts rows in one pass.
+# ---- Passes over the pixels. On a CPU in eager mode some operations are slow: `torch.var_mean` takes longer than a
+# whole batch norm. Group norm's backward sums rows fast, and batch norm's forward scales and shifts rows in one pass.
 
 
 def _moments(view: Tensor, axis: int) -> tuple[Tensor, Tensor]:
@@ -227,7 +229,7 @@ def _gradient_moments(grad: Tensor, view: Tensor, mean: Tensor, axis: int) -> tu
 
 
 def _scaled(view: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, axis: int) -> Tensor:
-    """Scale * (x - mean) + shift, new, in float32 or better; the coefficients are (N, C), float64."""
+    """`scale * (x - mean) + shift` as a new tensor, in float32 or better; the coefficients are (N, C), float64."""
     wide = _wide(view)
     if not _is_eager_on_cpu(view):
         scale, shift = (_wide(values, view).unsqueeze(axis) for values in (scale, shift))
@@ -249,7 +251,7 @@ def _is_eager_on_cpu(view: Tensor) -> bool:
 
 
 def in_layout_of(x: Tensor, grad: Tensor) -> Tensor:
-    """The gradient in the layout of x. Not before the operators: where traced, grad has a layout of its own."""
+    """The gradient in the layout of x. Called inside the operators: while tracing, grad may have another layout."""
     return grad.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
 
 
@@ -264,7 +266,7 @@ def _view_of(x: Tensor, axis: int) -> Tensor:
 
 
 def _restored(view: Tensor, like: Tensor, axis: int) -> Tensor:
-    """A view in the shape of the tensor that it was taken of."""
+    """A view, back in the shape of the tensor that it was made from."""
     if axis == 2:
         return view.view(like.shape)
     return view.view(like.shape[0], *like.shape[2:], like.shape[1]).movedim(-1, 1)

@@ -1,10 +1,10 @@
 // Online normalization (Chiley et al. 2019, arXiv 1905.05894) for CPUs; each direction reads its tensors from memory
 // once. The formulas, with the paper's symbols, are in formulas.py.
 //
-// Shapes: N samples, C channels, D pixels. x, grad and out are (N, C, D), or (N, D, C) where channels_last. The samples
-// are walked in chunks that stay in the cache: moments of the chunk, recurrences over its samples, output of the chunk.
-// Each sum runs over one sample and channel in a fixed order, so that the bits do not depend on the number of threads.
-// Elements are float or bfloat16, sums of at most a few thousand elements float, and everything per (N, C) double.
+// Shapes: N samples, C channels, D pixels. x, grad and out are (N, C, D), or (N, D, C) if channels_last. Samples are
+// processed in chunks that stay in the cache: the chunk's moments, the recurrences over its samples, then its output.
+// Each sum runs over one sample and channel in a fixed order, so the number of threads does not change a single bit.
+// Elements are float or bfloat16, sums of at most a few thousand elements are float, and all (N, C) values double.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -14,7 +14,7 @@
 #include <omp.h>
 #endif
 
-// Field for field `Problem` in kernel.py.
+// Matches `Problem` in kernel.py field for field.
 struct Problem {
     int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels
     int32_t channels_last, is_bf16, threads, layer_scaling, clamping, frozen;
@@ -22,7 +22,7 @@ struct Problem {
     const void *x, *grad;                                   // (N, C, D)
     void* out;                                              // (N, C, D): the output, or the gradient of the input
     const float *weight, *bias;                             // (C,) or null
-    float *mean, *var, *u, *v;                              // (C,): forward moves mean and var, backward u and v
+    float *mean, *var, *u, *v;                              // (C,): forward updates mean and var, backward u and v
     double* stats;                                          // (4, N, C): mean, variance, 1 / s, d of each sample
     double* zeta;                                           // (N,)
     float *grad_weight, *grad_bias;                         // (C,)
@@ -30,7 +30,7 @@ struct Problem {
 
 namespace {
 
-// ---- Vectors of n floats. Loops run in steps of W, and their ends in steps of 1.
+// ---- Vectors of n floats. Loops take steps of W, then steps of 1 for the remainder.
 
 constexpr int W = 16;
 struct bf16 { uint16_t bits; };
@@ -77,7 +77,7 @@ struct Coefficients {
     explicit Coefficients(int64_t size, double clamp)
         : k(size), scale(size), shift(size), gain(size), slope(size), offset(size), limit(float(clamp)) {}
 };
-// Those of one channel for all lanes (n = 1), or of n channels, one a lane.
+// Coefficients of one channel for all lanes (n = 1), or of n channels, one per lane.
 template <int n> struct Channels {
     F<n> k, scale, shift, gain, slope, offset, limit;
     Channels() = default;
@@ -86,11 +86,11 @@ template <int n> struct Channels {
           slope(load<n>(&f.slope[i])), offset(load<n>(&f.offset[i])), limit(set<n>(f.limit)) {}
 };
 
-// The gradient behind the clamp: 0 where the output is at the limit. e = x - k.
+// The gradient of the unclamped output: 0 where the output was clamped. e = x - k.
 template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
     const F<n> z = e * c.scale + c.shift, limit = F<n>{} + c.limit;
-    if constexpr (n == 1) return z < limit && z > -limit ? g : 0;  // & would be fused, so rounded, otherwise.
+    if constexpr (n == 1) return z < limit && z > -limit ? g : 0;  // With &, z would be fused and rounded differently.
     else return ((z < limit) & (z > -limit)) ? g : F<n>{};
 }
 
@@ -180,7 +180,7 @@ void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& 
     const auto step = [&](auto sum, int width) {
         for (; c + width <= C; c += width) sum(x + c, g + c, R, C, f, i + c, A + c, B + c);
     };
-    step(sum_columns<Term, W, 4, 1, T>, 4 * W);  // Whole lines of memory at a time.
+    step(sum_columns<Term, W, 4, 1, T>, 4 * W);  // Whole cache lines at a time.
     step(sum_columns<Term, W, 2, 2, T>, 2 * W);
     step(sum_columns<Term, W, 1, 4, T>, W);
     step(sum_columns<Term, 1, 1, 1, T>, 1);
@@ -228,10 +228,10 @@ inline void barrier() {
 }
 
 // One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), or tiles (sample, pixels)
-// of all channels where channels_last.
+// of all channels if channels_last.
 struct Part {
     int64_t first, count;  // samples of the chunk
-    bool whole;            // Whole samples for each thread save barriers; few samples are shared out in pieces.
+    bool whole;            // Giving each thread whole samples saves barriers; a few samples are split into pieces.
     Range samples, items;
 };
 struct Layout {
@@ -248,7 +248,7 @@ struct Layout {
         const Range own = {samples.begin * per_sample, samples.end * per_sample};
         return {first, count, whole, samples, whole ? own : pieces};
     }
-    // Calls body(item, pixels, where the item begins in x, index of its first coefficient) for each item of a part.
+    // Calls body(item, pixels, offset of the item in x, index of its first coefficient) for each item of a part.
     template <class Body> void each(const Part& part, Body body) const {
         for (int64_t i = part.items.begin; i < part.items.end; ++i) {
             if (!p.channels_last) { body(i, p.D, (part.first * p.C + i) * p.D, i); continue; }
@@ -270,7 +270,7 @@ template <class Pass, class T> void map(const Layout& l, const Part& part, const
 std::vector<double> values(const float* p, int64_t C, double absent) {
     return p ? std::vector<double>(p, p + C) : std::vector<double>(C, absent);
 }
-// The new state is kept only where all of it is finite: one bad step must not spoil all that follow.
+// The new state is kept only if all of it is finite, so that one bad step does not spoil all later ones.
 void keep(float* p, float* q, const std::vector<double>& a, const std::vector<double>& b) {
     const auto finite = [](double f) { return std::isfinite(float(f)); };
     if (!std::all_of(a.begin(), a.end(), finite) || !std::all_of(b.begin(), b.end(), finite)) return;
@@ -311,7 +311,7 @@ template <class T, bool clamping> struct Forward {
         if (!p.frozen) keep(p.mean, p.var, m, var);
     }
 
-    // Mean and variance of the pixels, by the sums of deviations from a first, rounded mean.
+    // Mean and variance of the pixels, from sums of deviations from a first, rounded mean.
     void moments(const Part& part, Coefficients& shifted) {
         const T* x = (const T*)p.x;
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t) {
@@ -336,7 +336,7 @@ template <class T, bool clamping> struct Forward {
             }
         });
     }
-    // Mean and variance of sample n from those of its tiles; it is the chunk's sample j.
+    // Mean and variance of sample n (the chunk's sample j) from those of its tiles.
     void join_tiles(int64_t n, int64_t j, Range channels) {
         const float *a = &tile_mean[j * l.tiles * C], *b = &tile_m2[j * l.tiles * C];
         double *mu = mean + n * C, *V = variance + n * C;
@@ -365,7 +365,7 @@ template <class T, bool clamping> struct Forward {
             m[c] += (1 - a) * e[c];
         }
     }
-    // The coefficients of the output, layer scaling in them.
+    // The coefficients of the output, including layer scaling.
     void coefficients(int64_t n, int64_t j) {
         const double *mu = mean + n * C, *V = variance + n * C, *inv = inverse + n * C, *e = d + n * C;
         double square = 0;
@@ -420,7 +420,7 @@ template <class T, bool clamping> struct Backward {
         keep(p.u, p.v, u, v);
     }
 
-    // Those of the output before layer scaling: whether it was clamped is decided again.
+    // The coefficients of the output without layer scaling, to find again which outputs were clamped.
     void output_coefficients(int64_t n, int64_t j) {
         for (int64_t c = 0; c < C; ++c) {
             const int64_t i = n * C + c;
@@ -430,7 +430,7 @@ template <class T, bool clamping> struct Backward {
             f.shift[j * C + c] = float(q * (d[i] + (k - mean[i])) + bias[c]);
         }
     }
-    // Of grad and of grad * (x - k) over the pixels.
+    // Sums of grad and of grad * (x - k) over the pixels.
     void sums(const Part& part) {
         const T *x = (const T*)p.x, *g = (const T*)p.grad;
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t c) {
@@ -439,7 +439,7 @@ template <class T, bool clamping> struct Backward {
             else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, g1[i], g2[i]);
         });
     }
-    // The means of grad and of grad * (x - mean) over the pixels, and P: what layer scaling takes away.
+    // The means of grad and of grad * (x - mean) over the pixels, and P, the component that layer scaling removes.
     void means(int64_t n, int64_t j) {
         double *h1 = &g1[j * C], *h2 = &g2[j * C], sum = 0;
         const double *mu = mean + n * C, *inv = inverse + n * C, *e = d + n * C;

@@ -1,11 +1,11 @@
 """The two operators of online normalization, and the C++ kernels (`kernel.cpp`) that they run.
 
 `forward_operator` and `backward_operator` take dense float32 or bfloat16 tensors on a CPU.
-torch.compile takes an operator as it is; its schema says which tensors it moves in place.
+torch.compile does not trace into an operator; its schema says which tensors it updates in place.
 
-The kernels are compiled at first use, where there is a compiler, and kept in `$XDG_CACHE_HOME/wsnet`
-(`~/.cache/wsnet`), by their source and the processor. Without a compiler, or with `WSNET_KERNELS=0`, the operators run
-`formulas`: the same numbers up to rounding.
+The kernels are compiled at first use, if there is a compiler, and cached in `$XDG_CACHE_HOME/wsnet` (`~/.cache/wsnet`)
+under a hash of their source, the compiler and the processor. Without a compiler, or with `WSNET_KERNELS=0`, the
+operators run `formulas`: the same numbers up to rounding.
 """
 
 import ctypes
@@ -30,15 +30,15 @@ from wsnet.layers.online_norm.formulas import Options, in_layout_of
 __all__ = ["OPTIONS", "backward_operator", "forward", "forward_operator", "kernels", "serves", "takes"]
 
 CHUNK = 2**20
-"""Elements for each thread in a chunk of samples, which stays in the caches between its passes. Smaller ones are no
-faster, and every chunk is three barriers more."""
+"""Elements per thread in a chunk of samples, which stays in the caches between its passes. Smaller chunks are no
+faster, and each chunk costs three barriers."""
 TILE = 2**13
-"""Elements of a tile of pixels (channels_last), which stays in the first level's cache."""
+"""Elements of a tile of pixels (channels_last), which stays in the L1 cache."""
 SOURCE = Path(__file__).with_suffix(".cpp")
 OPTIONS = (
     "float forward_decay, float backward_decay, float eps, str error_compensation, float layer_scale_eps, float clamp"
 )
-"""As the schema of an operator has them."""
+"""The options, in the syntax of an operator's schema."""
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17", "-fno-math-errno", "-Wno-psabi")
 
 
@@ -48,7 +48,7 @@ def takes(x: Tensor) -> bool:
 
 
 def serves(x: Tensor, weight: Tensor | None, state: Tensor) -> bool:
-    """Whether there are kernels, and they take these tensors."""
+    """Whether there are kernels that take these tensors."""
     parameters = state.dtype if weight is None else weight.dtype
     return x.numel() > 0 and state.dtype == parameters == torch.float32 and takes(x) and kernels() is not None
 
@@ -62,7 +62,7 @@ def forward(
     *options: Any,
     frozen: bool = False,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `formulas.forward`; frozen is the evaluation mode, for which there have to be kernels."""
+    """As `formulas.forward`; `frozen` means evaluation mode, for which there must be kernels."""
     if not serves(x, weight, mean):
         return formulas.forward(x, weight, bias, mean, variance, Options(*options))
     problem = _problem(x, weight, bias, Options(*options))
@@ -112,7 +112,7 @@ def _fake_backward(grad: Tensor, x: Tensor, weight: Tensor | None, *others: Any)
 
 
 def _define(name: str, tensors: str, implementation: Any, fake: Any) -> Any:
-    # The layout decides over the way through memory, so the compiler must not choose another one.
+    # The kernels' memory access order follows the layout, so the compiler must not choose another one.
     tags = (torch.Tag.needs_exact_strides,)
     torch.library.define(f"wsnet::{name}", f"({tensors}, {OPTIONS}) -> (Tensor, Tensor, Tensor)", tags=tags)
     torch.library.impl(f"wsnet::{name}", "CPU", implementation)
@@ -135,7 +135,7 @@ backward_operator = _define(
 
 
 class Problem(ctypes.Structure):
-    """Field for field the C++ `Problem`."""
+    """The C++ struct `Problem`, field for field."""
 
     _fields_ = (
         *((name, c_int64) for name in ("N", "C", "D", "chunk", "tile")),
@@ -147,7 +147,7 @@ class Problem(ctypes.Structure):
 
 
 def _problem(x: Tensor, weight: Tensor | None, bias: Tensor | None, options: Options) -> Problem:
-    """What both directions need."""
+    """A `Problem` with the fields that forward and backward share."""
     samples, channels = x.shape[:2]
     pixels, threads = x.numel() // (samples * channels), torch.get_num_threads()
     return Problem(
@@ -174,13 +174,13 @@ def _problem(x: Tensor, weight: Tensor | None, bias: Tensor | None, options: Opt
 
 def _library() -> ctypes.CDLL:
     library = kernels()
-    assert library is not None, "serves() comes first"
+    assert library is not None, "call serves() first"
     return library
 
 
 @functools.cache
 def kernels() -> ctypes.CDLL | None:
-    """The compiled library, or None where it can not be had."""
+    """The compiled library, or None if it is switched off or cannot be compiled."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if os.environ.get("WSNET_KERNELS") == "0" or compiler is None or not SOURCE.is_file():
         return None
@@ -190,13 +190,13 @@ def kernels() -> ctypes.CDLL | None:
         assert library.online_norm_problem_size() == ctypes.sizeof(Problem)
     except (OSError, subprocess.SubprocessError) as error:
         reason = getattr(error, "stderr", None) or error
-        warnings.warn(f"online normalization runs without its CPU kernels, slower: {reason}", stacklevel=2)
+        warnings.warn(f"online normalization runs without its CPU kernels, so slower: {reason}", stacklevel=2)
         return None
     return library
 
 
 def _compiled(compiler: str) -> Path:
-    """The library's file, compiled unless there is one of this source, compiler and processor."""
+    """The library's file, compiled unless there is one for this source, compiler and processor."""
     what = hashlib.sha256(SOURCE.read_bytes() + " ".join((compiler, *FLAGS, _processor())).encode()).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsnet"
     path = folder / f"online_norm_{what}.so"
@@ -212,7 +212,7 @@ def _compiled(compiler: str) -> Path:
 
 
 def _processor() -> str:
-    """What -march=native depends on: a home folder may be shared by unlike machines."""
+    """What -march=native depends on, since machines with different processors may share a home folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The layers of online normalization, and the one function of autograd that they call, eager or compiled."""
+"""The layers of online normalization, and the autograd function that they call, eager or compiled."""
 
 from typing import Any, ClassVar
 
@@ -26,7 +26,7 @@ class OnlineNorm(OnlineState):
         error_compensation: "ls": each sample's output is divided by its root mean square (layer scaling); "ac":
             the output is clamped (activation clamping); "none".
         layer_scale_eps: added to the mean square under layer scaling's root.
-        clamp: where "ac" clamps, in both directions.
+        clamp: largest absolute value that "ac" lets through.
 
     Raises:
         ValueError: an option is out of its range.
@@ -34,7 +34,7 @@ class OnlineNorm(OnlineState):
 
     dimensions: ClassVar[tuple[int, ...]] = ()
     """Numbers of dimensions that the input may have; any, if empty."""
-    surrogate_gradient: ClassVar[str] = "running quantities correct it, as its paper defines it (section 3)"
+    surrogate_gradient: ClassVar[str] = "corrected by running quantities, as the paper defines it (section 3)"
     """Why backward is not the derivative of forward; see `wsnet.layers.check`."""
 
     def __init__(
@@ -66,7 +66,7 @@ class OnlineNorm(OnlineState):
 
         Raises:
             ValueError: the input has another shape.
-            RuntimeError: the forward repeats a checkpointed one, and `online_norm_checkpoint` was not used.
+            RuntimeError: activation checkpointing repeats this forward without `online_norm_checkpoint`.
         """
         self._check(x)
         if not (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):
@@ -84,7 +84,7 @@ class OnlineNorm(OnlineState):
         return out
 
     def extra_repr(self) -> str:
-        """What `print(model)` says of it."""
+        """The options that `print(model)` shows."""
         return (
             f"{self.num_features}, forward_decay={self.forward_decay}, backward_decay={self.backward_decay}, "
             f"error_compensation={self.error_compensation!r}, affine={self.affine}"
@@ -111,7 +111,7 @@ class OnlineNorm1d(OnlineNorm):
 
 
 class _OnlineNormalize(torch.autograd.Function):
-    """Moves mean and variance in forward, u and v in backward."""
+    """Updates mean and variance in forward, u and v in backward."""
 
     @staticmethod
     def forward(
@@ -131,7 +131,7 @@ class _OnlineNormalize(torch.autograd.Function):
             out, stats, zeta = formulas.forward(x, weight, bias, mean, variance, Options(*options))
         ctx.save_for_backward(x, weight, bias, stats, zeta)
         ctx.state, ctx.options = (u, v), options
-        # What a Function gives may not be written to in place, as activations do, if it is a view; its data may.
+        # In-place activations may not overwrite a Function's output that is a view; they may overwrite its `.data`.
         result: Tensor = out.data if type(out) is Tensor else out
         return result
 
@@ -148,9 +148,9 @@ class _OnlineNormalize(torch.autograd.Function):
         return grad_in, *parameters, *[None] * (4 + len(ctx.options))
 
 
-# An operator around it, so that Dynamo meets one call and none of this Python: each name and function that it walks
-# through is a guard, checked at every call, and these took as long as a small layer's kernels. For the same reason
-# there is no `torch.library.custom_op` here, though it would need less writing.
+# The function is wrapped in an operator so that Dynamo sees a single call. Each name and function that Dynamo traces
+# through adds guards, which are checked at every call; here they took as long as a small layer's kernels. For the same
+# reason this does not use `torch.library.custom_op`, which would be shorter.
 torch.library.define(
     "wsnet::online_norm",
     "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance, Tensor(c!) u, Tensor(d!) v,"

@@ -1,16 +1,16 @@
-"""The running quantities of online norm: of one layer, of a network, of several workers, and in a recomputation.
+"""The state of online norm: of one layer, of a network, of several workers, and when a forward is recomputed.
 
 A layer's state is its running mean and variance, and u and v, the two sums that correct its gradient. All of it is in
-`state_dict()`, like any buffer. What is apart:
+`state_dict()`, like any buffer. Unlike the state of other norms, it needs some care:
 
-* u and v have the scale of the gradients. Where the loss is divided by k (micro-batches) they are k times smaller, and
-  where that scale changes between steps, `rescale_gradient_state` has to follow.
-* A step that is skipped must leave no trace: `online_state` before it, `restore_online_state` after it.
-* Every worker has a stream of its own: DistributedDataParallel(..., broadcast_buffers=False), and
+* u and v have the scale of the gradients: if the loss is divided by k (micro-batches), they are k times smaller. If
+  the loss's scale changes between steps, call `rescale_gradient_state`.
+* A skipped step must not change the state: call `online_state` before it and `restore_online_state` after it.
+* Every worker normalizes its own stream of samples: use DistributedDataParallel(..., broadcast_buffers=False), and
   `merged_online_state` of all `online_states` for evaluation and saving.
-* Activation checkpointing computes a segment again for its backward. Normalized by statistics that have moved on, its
-  gradients would be far off. `online_norm_checkpoint` keeps the statistics that each call began from (2 C numbers) and
-  uses them again; without it, a forward within a backward pass raises an error:
+* Activation checkpointing recomputes a segment for its backward. By then the running statistics have changed, and the
+  gradients would be far off. `online_norm_checkpoint` keeps the statistics that each call started from (2 C numbers)
+  and uses them again; without it, a forward within a backward pass raises an error:
 
       torch.utils.checkpoint.checkpoint(block, x, use_reentrant=False, context_fn=online_norm_checkpoint)
 """
@@ -44,8 +44,8 @@ class OnlineState(nn.Module):
     """The state of one layer of C channels.
 
     Attributes:
-        running_mean, running_var, u, v: (C,), float32 or better whatever the module is cast to. Moved in training mode
-            only: the first two by forward, the others by backward.
+        running_mean, running_var, u, v: (C,), float32 or better whatever the module is cast to. Updated in training
+            mode only: the first two by forward, the others by backward.
     """
 
     running_mean: Tensor
@@ -61,13 +61,13 @@ class OnlineState(nn.Module):
 
     @torch.no_grad()
     def reset_running_stats(self) -> None:
-        """Set the state to what it was before any sample: variance 1, the rest 0."""
+        """Reset the state to its initial values: variance 1, the rest 0."""
         for name in STATE:
             getattr(self, name).fill_(1 if name == "running_var" else 0)
 
     @torch.no_grad()
     def rescale_gradient_state(self, factor: float | Tensor) -> None:
-        """Follow a change of the loss's scale, new over old (mixed precision; another number of micro-batches)."""
+        """Rescale u and v by a change of the loss's scale, new over old (mixed precision; number of micro-batches)."""
         self.u.mul_(factor)
         self.v.mul_(factor)
 
@@ -82,23 +82,23 @@ class OnlineState(nn.Module):
         return self
 
 
-# ---- Of a network.
+# ---- The state of a network.
 
 
 def online_state(model: nn.Module) -> dict[str, Tensor]:
-    """Copies of the state of all online normalizations, by the buffers' names in the model."""
+    """Copies of the state of all online normalizations, keyed by the buffers' names in the model."""
     return {name: buffer.detach().clone() for name, buffer in _buffers(model).items()}
 
 
 @torch.no_grad()
 def restore_online_state(model: nn.Module, state: dict[str, Tensor], where: Tensor | bool = True) -> None:
-    """Set the state back.
+    """Restore a saved state.
 
     Args:
         model: the network.
         state: from `online_state`.
-        where: whether to: a bool, or a tensor of one on the device (such as a gradient scaler's verdict), which the
-            host does not wait for.
+        where: whether to restore it: a bool, or a bool tensor on the device (such as a gradient scaler's verdict),
+            which needs no synchronization.
     """
     for name, buffer in _buffers(model).items():
         condition = torch.as_tensor(where, device=buffer.device)
@@ -106,7 +106,7 @@ def restore_online_state(model: nn.Module, state: dict[str, Tensor], where: Tens
 
 
 def rescale_gradient_state(model: nn.Module, factor: float | Tensor) -> None:
-    """Follow a change of the loss's scale (new over old) in u and v of all online normalizations."""
+    """Rescale u and v of all online normalizations by a change of the loss's scale (new over old)."""
     for module in model.modules():
         if isinstance(module, OnlineState):
             module.rescale_gradient_state(factor)
@@ -121,7 +121,7 @@ def _buffers(model: nn.Module) -> dict[str, Tensor]:
     }
 
 
-# ---- Of several workers.
+# ---- The states of several workers.
 
 
 def online_states(model: nn.Module) -> list[dict[str, Tensor]]:
@@ -136,13 +136,13 @@ def online_states(model: nn.Module) -> list[dict[str, Tensor]]:
 
 
 def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    """One state of several streams'.
+    """Merge the states of several streams into one.
 
-    The mean is the streams' mean; the variance their mean plus the variance of their means (the streams are parts of
-    equal size of one population); u and v are means.
+    The streams count as equal parts of one population: means are averaged, and the variance is the average of the
+    variances plus the variance of the means. u and v are averaged.
 
     Args:
-        states: of each worker, from `online_states`.
+        states: each worker's state, from `online_states`.
     """
     merged = {}
     for name, value in states[0].items():
@@ -154,30 +154,30 @@ def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor
     return merged
 
 
-# ---- In a recomputation.
+# ---- Recomputation.
 
 MeanAndVariance = tuple[Tensor, Tensor]
 
 
 class _Tape:
-    """The running mean and variance that each call of each layer began from, in the order of the calls."""
+    """The running mean and variance that each call of each layer started from, in the order of the calls."""
 
     def __init__(self) -> None:
         self.calls: dict[int, list[MeanAndVariance]] = {}
         self.number_of_next: dict[int, int] | None = None
-        """By layer, while the segment is computed again; None the first time."""
+        """Index of each layer's next call while the segment is recomputed; None in the first forward."""
 
 
 class _Active(threading.local):
     tape: _Tape | None = None
-    """Of the innermost checkpointed segment."""
+    """The tape of the innermost checkpointed segment."""
 
 
 _active = _Active()
 
 
 class _Segment(AbstractContextManager[None]):
-    """Makes a tape the active one: entered once to record, any number of times to compute the segment again."""
+    """Makes a tape the active one: entered once to record, then any number of times to recompute the segment."""
 
     def __init__(self, tape: _Tape, again: bool) -> None:
         self.tape, self.again = tape, again
@@ -192,25 +192,26 @@ class _Segment(AbstractContextManager[None]):
 
 
 def online_norm_checkpoint() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
-    """The `context_fn` of `torch.utils.checkpoint.checkpoint`: a context for the first forward, one for the others."""
+    """The `context_fn` of `torch.utils.checkpoint.checkpoint`: one context for the first forward, one for the rest."""
     tape = _Tape()
     return _Segment(tape, again=False), _Segment(tape, again=True)
 
 
 def starting_statistics(layer: OnlineState) -> MeanAndVariance:
-    """The running mean and variance that a forward in training begins from, and moves.
+    """The running mean and variance that a training forward starts from and updates.
 
-    They are the layer's own; but where a checkpointed segment is computed again, copies of those of the first time.
+    They are the layer's own or, when a checkpointed segment is recomputed, copies of those that the first forward
+    started from.
 
     Raises:
-        RuntimeError: the segment is computed again, and `online_norm_checkpoint` was not used.
+        RuntimeError: a segment is recomputed without `online_norm_checkpoint`.
     """
     statistics, tape = (layer.running_mean, layer.running_var), _active.tape
     if tape is None:
         if torch._C._current_graph_task_id() != -1:
             raise RuntimeError(
-                "online normalization moves its statistics at every forward, so activation checkpointing would "
-                "compute other activations the second time; call torch.utils.checkpoint.checkpoint with "
+                "online normalization updates its statistics in every forward, so activation checkpointing would "
+                "recompute different activations; call torch.utils.checkpoint.checkpoint with "
                 "use_reentrant=False, context_fn=wsnet.layers.online_norm.online_norm_checkpoint"
             )
         return statistics
