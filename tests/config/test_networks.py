@@ -1,4 +1,4 @@
-"""Options of the architectures that can not be, and those that would have no effect."""
+"""Options of the architectures that cannot be, and those that would have no effect."""
 
 from typing import Any
 

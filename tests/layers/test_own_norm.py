@@ -100,7 +100,7 @@ def test_a_file_that_has_changed_is_refused(tmp_path: Path) -> None:
         ("import not_there\n", "mine.py:1: ModuleNotFoundError: No module named 'not_there'"),
         ("import helper\n", "must be in a single file, since only that file is hashed: merge the two files"),
         ("x = 1\n", "has no class 'N'; it defines no class"),
-        ("N = 3\n", "N must be a class derived from torch.nn.Module, but is a int"),
+        ("N = 3\n", "N must be a class derived from torch.nn.Module, but is of type int"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_told_with_its_line(text: str, said: str, tmp_path: Path) -> None:

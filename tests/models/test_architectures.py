@@ -9,7 +9,7 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.models import parameter_count
 
 UNMATCHED: dict[str, str] = {}
-"""Rows (as `str(row)`) that can not be matched, and why."""
+"""Rows (as `str(row)`) that cannot be matched, and why."""
 
 _count = cache(parameter_count)
 

@@ -123,7 +123,7 @@ def test_published_numbers_that_are_not_known_here_are_one_line(tmp_path: Path) 
     for link, text in {
         "where.dataset: no published number has 'x' there": {"where": {"dataset": "x"}},
         "match.nrm: unknown column; did you mean 'norm'?": {"match": {"nrm": "case"}},
-        "can not be read": {"were": {}},
+        "cannot be read": {"were": {}},
     }.items():
         with pytest.raises(ReportError, match=r"report\.published") as caught:
             results(tmp_path, text)

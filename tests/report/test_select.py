@@ -216,7 +216,7 @@ def test_a_report_with_a_choice_is_written(tmp_path: Path) -> None:
 
 def test_a_way_to_choose_that_is_not_known_here_is_one_line() -> None:
     report = {"metric": TEST, "select": {"over": ["lr"], "by": TEST}}
-    with pytest.raises(ReportError, match=r"sweep 's': report\.select can not be read"):
+    with pytest.raises(ReportError, match=r"sweep 's': report\.select cannot be read"):
         Header.of(Manifest(name="s", question="", report=report, axes=[], trials=[]))
 
 

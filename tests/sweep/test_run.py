@@ -61,7 +61,7 @@ FAILING = {"model": {"name": "resnet", "depth": 18, "stem": "imagenet"}, "train.
 
 
 def ends(folder: Path) -> Path:
-    """A sweep of trials that fail, diverge, finish and can not begin."""
+    """A sweep of trials that fail, diverge, finish and cannot begin."""
     return write(
         folder,
         cases=[FAILING, {"optim.lr": 1e9}, {"optim.lr": 0.05}, {"optim.lr": 0.1}],

@@ -69,7 +69,8 @@ def load_own_norm(config: OwnNormConfig) -> type[nn.Module]:
         near = did_you_mean(config.class_name, classes) or "; it defines no class"
         raise OwnNormError(f"{config.source_file} has no class {config.class_name!r}{near}")
     if not (isinstance(found, type) and issubclass(found, nn.Module)):
-        what = f"a {found.__mro__[1].__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+        kind = found.__mro__[1] if isinstance(found, type) else type(found)
+        what = f"of type {kind.__name__}" if not isinstance(found, type) else f"derived from {kind.__name__}"
         raise OwnNormError(f"{config.class_name} must be a class derived from torch.nn.Module, but is {what}")
     _check_options(found, config)
     return found

@@ -46,7 +46,7 @@ def cifar_stages(
     first, *others = doubling((n,) * 3, width, 4 * width)
     if first_stage == "stem":
         if width % 4:
-            raise ValueError(f"first_stage 'stem' needs a width that 4 divides, but got width={width}")
+            raise ValueError(f"first_stage 'stem' needs a width divisible by 4, but got width={width}")
         first = Stage(n, width // 4, width)
     return [first, *others]
 

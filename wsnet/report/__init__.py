@@ -22,7 +22,7 @@ __all__ = [
 
 
 class ReportError(ValueError):
-    """A report that can not be made; the message is one line for a person."""
+    """A report that cannot be made; the message is one line for a person."""
 
 
 _HOMES = {

@@ -200,7 +200,7 @@ def choose(trials: Iterable[PlacedTrial], select: SelectConfig) -> Choice:
 
 _ENDS = (("finished", "diverged"), ("stopped", "diverged"), ("diverged",))
 """Which trials of a candidate count together: the first line that it has such an end of (its first word) with a value.
-The earlier the line, the better the candidate: a value from a rung can not be compared with one of the last epoch."""
+The earlier the line, the better the candidate: a value from a rung cannot be compared with one of the last epoch."""
 
 
 def _rank(trials: Iterable[PlacedTrial], metric: str) -> tuple[int, Summary] | None:

@@ -194,7 +194,7 @@ def _published(name: str, link: Any) -> PublishedConfig | None:
     try:
         found = PublishedConfig.model_validate(link)
     except ValidationError as error:
-        raise ReportError(f"sweep {name!r}: report.published can not be read: {error.errors()[0]['msg']}") from None
+        raise ReportError(f"sweep {name!r}: report.published cannot be read: {error.errors()[0]['msg']}") from None
     for (section, column), text in misnamed(found):
         raise ReportError(f"sweep {name!r}: report.published.{section}.{column}: {text}")
     return found
@@ -207,5 +207,5 @@ def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
     try:
         found = SelectConfig.model_validate({key: value for key, value in select.items() if key != "settings"})
     except ValidationError as error:
-        raise ReportError(f"sweep {name!r}: report.select can not be read: {error.errors()[0]['msg']}") from None
+        raise ReportError(f"sweep {name!r}: report.select cannot be read: {error.errors()[0]['msg']}") from None
     return found, select.get("settings")

@@ -27,7 +27,7 @@ def conclude(sweep: Folder, console: "Console") -> None:
     """Print a sweep's table and write its report beside its trials.
 
     Raises:
-        StorageError: the folder holds no sweep, or can not be written to.
+        StorageError: the folder holds no sweep, or cannot be written to.
     """
     results = read_directory(sweep)
     print_table(results, console)

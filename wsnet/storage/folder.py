@@ -17,7 +17,7 @@ _OBJECT_STORES = {"s3", "gcs", "abfs"}
 
 
 class StorageError(ValueError):
-    """A place for results that can not be used; the message says which and what to do."""
+    """A place for results that cannot be used; the message says which and what to do."""
 
 
 class Folder:

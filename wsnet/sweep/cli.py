@@ -40,7 +40,7 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
         conclude: reports on the sweep's folder at the end.
 
     Returns:
-        exit status: 0 all trials ended, 1 some failed, 2 the input can not be used, 130 interrupted.
+        exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 interrupted.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)

@@ -36,7 +36,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
 
     Raises:
         DataError: images are missing or damaged.
-        ConfigError: a setting can not be run.
+        ConfigError: a setting cannot be run.
     """
     import torch
 

@@ -128,7 +128,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
 
     Raises:
         DataError: images are missing or damaged.
-        ConfigError: a model can not be built, a batch can not be split between the workers, or no rung is ever reached.
+        ConfigError: a model cannot be built, a batch cannot be split between the workers, or no rung is ever reached.
     """
     _check_own_norms(sweep, path)
     workers = sweep.config.resources.workers
@@ -185,7 +185,7 @@ def _check_own_norms(sweep: Sweep, path: str) -> None:
 
 
 def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> ModelSize | ModelError:
-    """The size of a setting's model, or why it can not be built; the same model is built once."""
+    """The size of a setting's model, or why it cannot be built; the same model is built once."""
     facts = config.data.facts
     key = (config.model, facts.classes, facts.shape)
     if key not in known:

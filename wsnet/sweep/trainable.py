@@ -78,7 +78,7 @@ def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     from ray import tune
 
     with contextlib.suppress(ValueError):
-        # A ValueError is a setting that can not be trained: its status says so, and to start it again would repeat it.
+        # A ValueError is a setting that cannot be trained: its status says so, and to start it again would repeat it.
         train_and_log(config["trial_id"], context, tune.report)
 
 

@@ -29,7 +29,7 @@ def default_tracking_uri(sweep_folder: Folder | str | os.PathLike[str]) -> str:
     """A database of the sweep's own: `mlflow.db` in its folder.
 
     Raises:
-        StorageError: the folder is not on this machine, so a database file can not lie in it.
+        StorageError: the folder is not on this machine, so a database file cannot lie in it.
     """
     folder = sweep_folder if isinstance(sweep_folder, Folder) else Folder(sweep_folder)
     if folder.local is None:
@@ -90,11 +90,11 @@ def connect(uri: str, *, create: bool = False) -> "MlflowClient":
 
 
 def reason(uri: str, error: BaseException) -> str:
-    """Why MLflow can not be used, in a few words and without the password in the URI."""
+    """Why MLflow cannot be used, in a few words and without the password in the URI."""
     parts = urlsplit(uri)
     place = uri if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
     text = str(error).strip() or type(error).__name__
     if "API request to" in text or isinstance(error, ConnectionError):
-        return f"MLflow at {place} can not be reached"
+        return f"MLflow at {place} cannot be reached"
     first = text.splitlines()[0].replace(uri, place)
     return f"MLflow at {place}: {first if len(first) <= 100 else first[:97] + '...'}"

@@ -114,7 +114,7 @@ class Mirror:
         return runs
 
     def _upload_changed(self, runs: SweepRuns) -> None:
-        """Upload every trial that has changed; one that can not be read does not hold up the others."""
+        """Upload every trial that has changed; one that cannot be read does not hold up the others."""
         failure: Exception | None = None
         for trial_id, count in sorted(self._dirty.copy().items()):
             if self._abandoned:

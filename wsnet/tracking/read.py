@@ -21,7 +21,7 @@ __all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial"]
 
 
 class TrackingError(ValueError):
-    """A sweep that can not be read from MLflow; the message is one line for a person."""
+    """A sweep that cannot be read from MLflow; the message is one line for a person."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -50,7 +50,7 @@ def test_a_norm_of_wsnet_is_checked_by_its_name(capsys: pytest.CaptureFixture[st
         (["group", "--channels", "8"], "groups must divide the channels, but got groups=32, channels=8"),
         (["absent.py:Norm"], "absent.py:Norm: no such file: "),
         ([f"{OWN}:PowrNorm"], "own_norms.py has no class 'PowrNorm'; did you mean 'PowerNorm'?"),
-        ([f"{OWN}:NoModule"], "NoModule must be a class derived from torch.nn.Module, but is a object"),
+        ([f"{OWN}:NoModule"], "NoModule must be a class derived from torch.nn.Module, but is derived from object"),
         ([f"{OWN}:PowerNorm", "--option", "powr=1"], "PowerNorm takes no option 'powr'; did you mean 'power'?"),
         ([f"{OWN}:Sized", "--option", "level=0"], "ValueError: level must be positive, but got 0"),
         (["group", "--only", "gradient"], "--only gradient: no such check; did you mean 'gradients'?"),
