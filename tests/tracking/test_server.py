@@ -80,7 +80,7 @@ def test_a_dead_server_holds_nobody_up_and_what_is_missing_is_told(tmp_path: Pat
     mirror = Mirror(folder, sweep, uri=f"http://127.0.0.1:{port}", revision=None)
     mirror.changed(sweep.trials[0].trial_id)
     wait_until(lambda: mirror.trouble is not None)
-    assert mirror.trouble == f"MLflow at http://127.0.0.1:{port} can not be reached; {len(started(folder))} trials wait"
+    assert mirror.trouble == f"MLflow at http://127.0.0.1:{port} cannot be reached; {len(started(folder))} trials wait"
     start = time.perf_counter()
     missing = mirror.close(5.0)
     assert time.perf_counter() - start < SOON
