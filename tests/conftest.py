@@ -1,4 +1,4 @@
-"""Two processes run the tests, file by file; all files that need Ray run in one of them, which starts with them."""
+"""Two processes run the tests, file by file; one of them runs all files that need Ray, and runs them first."""
 
 import os
 from functools import cache
@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: more threads wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: more threads would wait for each other.
 
 
 @cache

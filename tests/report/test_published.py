@@ -46,7 +46,7 @@ def test_a_cell_shows_the_published_number_whose_it_is_and_the_difference(tmp_pa
     markdown = table_markdown(found, cells)
     assert f"(README 6.83, {cell.summary.median - 6.83:+.2f})" in markdown
     assert "Published accuracies are shown as errors: 100 - accuracy." in markdown
-    assert "README for its own" in markdown and "paper" not in markdown
+    assert "README: its own result" in markdown and "paper" not in markdown
     out = io.StringIO()
     print_table(found, Console(file=out, width=300))
     assert "(README 6.83, " in out.getvalue() and "100 - accuracy" in out.getvalue()
@@ -92,7 +92,7 @@ def test_another_metric_has_other_published_numbers_or_none(tmp_path: Path) -> N
     found = results(tmp_path, metric="test/top5_error")
     assert "README 0.18" in table_markdown(found, pivot(found))
     other = results(tmp_path, metric="validation/top1_error")
-    assert "No published number is one of validation/top1_error." in table_markdown(other, pivot(other))
+    assert "There is no published number for validation/top1_error." in table_markdown(other, pivot(other))
 
 
 def test_the_figure_marks_published_numbers(tmp_path: Path) -> None:

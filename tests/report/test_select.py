@@ -228,7 +228,7 @@ def with_rates(rates: Sequence[float], **header: Any) -> Results:
     return Results.of(results({}, **asked).header, entries, {trial.trial_id: outcome for trial in entries})
 
 
-WARNING = "would be to select on the test set; report.select chooses on the validation split."
+WARNING = "would be selecting on the test set; report.select chooses on the validation split."
 
 
 @pytest.mark.parametrize(
@@ -242,7 +242,7 @@ WARNING = "would be to select on the test set; report.select chooses on the vali
 def test_learning_rates_side_by_side_are_said_to_invite_selection_on_the_test_set(
     header: dict[str, Any], what: str
 ) -> None:
-    warning = f"To take the best of the {what} that differ in optim.lr {WARNING}"
+    warning = f"Taking the best of the {what} that differ in optim.lr {WARNING}"
     assert warning in said(with_rates([0.1, 0.2], **header))
     assert WARNING not in said(with_rates([0.1, 0.2], **header, metric=VALIDATION))
     assert WARNING not in said(with_rates([0.1], **header))

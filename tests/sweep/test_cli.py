@@ -139,7 +139,7 @@ def test_a_storage_that_can_not_be_written_is_one_line(
     arguments = [str(write(tmp_path)), "--storage", str(tmp_path / name)]
     assert main(arguments, conclude=lambda folder, console: None) == 2
     error = capsys.readouterr().err
-    assert "--storage must be a place that can be written to" in error and error.count("\n") == 1
+    assert "--storage must be writable" in error and error.count("\n") == 1
 
 
 @pytest.mark.parametrize("address", ["127.0.0.1:9", "nowhere", "127.0.0.1:99999"])

@@ -82,7 +82,7 @@ def records(directory: TrialDirectory) -> list[Record]:
 
 
 def alone(directory: TrialDirectory, tmp_path: Path) -> list[Record]:
-    """Records of a trial trained by `fit` alone, as its directory says that it was trained."""
+    """Records of the same trial trained by `fit` alone, with the `trial.yaml` of its directory."""
     assert directory.folder.local is not None
     trial_file = directory.folder.local / "trial.yaml"
     other = Folder(tmp_path / "alone" / trial_file.parent.name)
@@ -91,8 +91,8 @@ def alone(directory: TrialDirectory, tmp_path: Path) -> list[Record]:
 
 
 def environment() -> dict[str, str]:
-    """Of a process that runs a sweep on one's own: one thread, and no terminal."""
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH")}  # Ray sets it here.
+    """Environment for a separate process that runs a sweep: one thread, and no Ray token."""
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("RAY_AUTH")}  # Set by Ray.
     return {**kept, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)}
 
 
@@ -102,14 +102,14 @@ def command(*arguments: str | Path) -> list[str]:
 
 
 def until(condition: Callable[[], Any], *, seconds: float = 200.0, process: subprocess.Popen[str] | None = None) -> Any:
-    """Wait for a condition, and return what it returned."""
+    """Wait until a condition returns something true, and return that."""
     end = time.monotonic() + seconds
     while time.monotonic() < end:
         if found := condition():
             return found
-        assert process is None or process.poll() is None, "the process ended before"
+        assert process is None or process.poll() is None, "the process ended first"
         time.sleep(0.02)
-    raise AssertionError("it did not come")
+    raise AssertionError("timed out")
 
 
 def writers(folder: Path) -> list[int]:
@@ -118,7 +118,7 @@ def writers(folder: Path) -> list[int]:
     for fds in Path("/proc").glob("[0-9]*/fd"):
         try:
             is_open = any(os.readlink(fd).startswith(f"{folder}/") for fd in fds.iterdir())
-        except OSError:  # It has ended, or is somebody else's.
+        except OSError:  # It has ended, or belongs to another user.
             continue
         if is_open and int(fds.parent.name) != os.getpid():
             found.append(int(fds.parent.name))
@@ -126,5 +126,5 @@ def writers(folder: Path) -> list[int]:
 
 
 def kill(pid: int) -> None:
-    """End a process at once."""
+    """Kill a process with SIGKILL."""
     os.kill(pid, signal.SIGKILL)

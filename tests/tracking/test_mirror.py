@@ -209,7 +209,7 @@ def test_a_remote_sweep_needs_a_tracking_uri_of_its_own() -> None:
     from pyarrow import fs
 
     remote = Folder("bucket/sweep", filesystem=fs.SubTreeFileSystem("/", fs.LocalFileSystem()))
-    with pytest.raises(StorageError, match="tracking needs a URI of its own"):
+    with pytest.raises(StorageError, match="tracking needs its own URI"):
         default_tracking_uri(remote)
 
 

@@ -1,4 +1,4 @@
-"""From what was measured to tables and figures, by pure functions. Knows no torch, no ray."""
+"""Turns measurements into tables and figures, by pure functions. Imports neither torch nor ray."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,7 @@ __all__ = [
 
 
 class ReportError(ValueError):
-    """A report that cannot be made; the message is one line for a person."""
+    """A report cannot be made; the message is one line for the user."""
 
 
 _HOMES = {

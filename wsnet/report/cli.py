@@ -1,6 +1,6 @@
 """`python analyze.py`: tables and a figure of a sweep, from its folder or from MLflow."""
 
-# What takes long to import is imported in the functions that use it: `--help` needs none of it.
+# Slow imports are inside the functions that use them: `--help` needs none of them.
 import argparse
 import os
 import sys
@@ -19,7 +19,7 @@ def main(argv: list[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        the exit status: 0, or 2 for a mistake of the user's, told in one line on stderr.
+        the exit status: 0, or 2 for a user error, reported in one line on stderr.
     """
     arguments = _parser().parse_args(argv)
     from wsnet.storage import StorageError
@@ -38,7 +38,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Write table.md, table.csv, trials.csv and figure.png of a sweep: medians over its seeds.",
         epilog="Example: python analyze.py runs/cifar_batchsize --metric validation/top1_error",
     )
-    parser.add_argument("runs", nargs="?", metavar="RUNS_DIR", help="a sweep's folder; default: the newest below runs/")
+    parser.add_argument("runs", nargs="?", metavar="RUNS_DIR", help="a sweep's folder; default: the newest in runs/")
     parser.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
     parser.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
     parser.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
@@ -46,8 +46,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--layers",
         action="store_true",
-        help="also draw layers.png and write layers.csv, of trials with train.diagnostics; "
-        "RUNS_DIR may then also hold trials that were trained alone",
+        help="also draw layers.png and write layers.csv, for trials with train.diagnostics; "
+        "RUNS_DIR may then also hold trials trained outside a sweep",
     )
     return parser
 
@@ -71,7 +71,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
 
 def _is_of_trials(arguments: argparse.Namespace) -> bool:
-    """Whether layers are asked for of trials that belong to no sweep."""
+    """Whether RUNS_DIR holds trials trained outside a sweep; call it only with `--layers`."""
     from wsnet.report.layers import trials_in
     from wsnet.storage import Folder
 
@@ -80,7 +80,7 @@ def _is_of_trials(arguments: argparse.Namespace) -> bool:
     if arguments.runs is None or Folder(arguments.runs).exists("sweep.json") or not trials_in(Folder(arguments.runs)):
         return False
     if arguments.metric is not None:
-        raise ReportError(f"--metric needs a sweep, but {arguments.runs!r} holds trials that were trained alone")
+        raise ReportError(f"--metric needs a sweep, but {arguments.runs!r} holds trials trained outside one")
     return True
 
 
@@ -99,7 +99,7 @@ def _write_layers(place: str, out: str) -> int:
 
 
 def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
-    """The results, and where a report on them goes by default."""
+    """The results, and the default folder for their report."""
     from wsnet.report.read import read_directory, read_mlflow
     from wsnet.storage import Folder
 
@@ -121,7 +121,7 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
 
 
 def find_sweep(folder: str) -> str:
-    """The newest sweep right below a local folder.
+    """The newest sweep directly below a local folder.
 
     Raises:
         ReportError: there is none.
@@ -133,14 +133,14 @@ def find_sweep(folder: str) -> str:
 
 
 def sweeps_in(folder: str) -> list[str]:
-    """Sweeps right below a local folder, the newest first; nothing where it is absent or remote."""
+    """Sweeps directly below a local folder, newest first; empty if the folder is absent or remote."""
     manifests = Path(folder).glob("*/sweep.json") if "://" not in folder else ()
     newest_first = sorted(manifests, key=lambda path: (-path.stat().st_mtime, path))
     return [os.path.normpath(path.parent) for path in newest_first]
 
 
 def _check_is_sweep(place: str) -> None:
-    """Raise where a folder holds no sweep, with what the user may have meant."""
+    """Raise if a folder holds no sweep, with a suggestion of what the user may have meant."""
     from wsnet.config.errors import did_you_mean
     from wsnet.storage import Folder
 
@@ -149,6 +149,6 @@ def _check_is_sweep(place: str) -> None:
         return
     below, beside = sweeps_in(place), sweeps_in(str(Path(place).parent))
     if below:
-        raise ReportError(f"no sweep in {place!r}, but below it; give one of: {', '.join(below)}")
+        raise ReportError(f"no sweep in {place!r} itself, but in folders below it; give one of: {', '.join(below)}")
     what = "holds no sweep.json" if folder.names() else "is absent or empty"
     raise ReportError(f"no sweep in {place!r}: the folder {what}{did_you_mean(place, beside)}")

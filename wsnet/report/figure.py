@@ -28,7 +28,7 @@ _COLOURS = (
     "#555555",
     "#B8A500",
 )
-"""Okabe and Ito's, which the colour-blind can tell apart, then others."""
+"""Okabe and Ito's, which are safe for the colour-blind, then others."""
 
 _MARKERS, _DASHES = "osD^vPhX<", ("-", "--", "-.", ":")
 
@@ -59,7 +59,7 @@ def figure_png(results: Results, pivot: Pivot) -> bytes:
 
 
 def _lines(axes: "Axes", results: Results, pivot: Pivot) -> None:
-    """One line a row, against the column axis."""
+    """One line per row, against the column axis."""
     header = results.header
     places = sorted(zip(_positions(pivot.columns), pivot.columns, strict=True), key=lambda place: place[0])
     strip = _Strip(pivot, up=not higher_is_better(header.metric))
@@ -85,11 +85,11 @@ def _lines(axes: "Axes", results: Results, pivot: Pivot) -> None:
                 lows.append(strip.within(cell.summary.low))
                 highs.append(strip.within(cell.summary.high))
         axes.fill_between(xs, lows, highs, color=style["color"], alpha=0.14, linewidth=0)
-        axes.vlines(xs, lows, highs, color=style["color"], alpha=0.45, linewidth=1)  # For points with no neighbour.
+        axes.vlines(xs, lows, highs, color=style["color"], alpha=0.45, linewidth=1)  # A lone point has no band.
         axes.plot(xs, medians, label=label_text(row, pivot.row_keys), linewidth=1.6, markersize=5, **style)
     strip.finish(axes)
     if not strip.drawn:
-        axes.text(0.5, 0.5, "no trial counts yet", transform=axes.transAxes, ha="center", color="#888888")
+        axes.text(0.5, 0.5, "no results yet", transform=axes.transAxes, ha="center", color="#888888")
     _label_axes(axes, results, pivot, places)
 
 
@@ -130,11 +130,11 @@ class _Strip:
         self._crosses: dict[str | None, int] = {}
 
     def within(self, value: float) -> float:
-        """A value, or the strip's place for one that is not finite."""
+        """A value, or the strip's position for one that is not finite."""
         return value if math.isfinite(value) else self._y
 
     def cross(self, axes: "Axes", x: float, column: str | None, color: str) -> None:
-        """Mark a diverged setting, beside others of its column."""
+        """Mark a diverged setting, beside any others in its column."""
         count = self._crosses[column] = self._crosses.get(column, 0) + 1
         shift = 8 * (count // 2) * (-1) ** count
         axes.annotate(
@@ -151,7 +151,7 @@ class _Strip:
         )
 
     def finish(self, axes: "Axes") -> None:
-        """Set the limits, and name the strip where it is used."""
+        """Set the axis limits, and label the strip if it is used."""
         ends = [self._low - self._margin, self._high + self._margin]
         if self._used:
             edge = ends[1] if self._up else ends[0]
@@ -164,7 +164,7 @@ class _Strip:
 
 
 def _dots(axes: "Axes", results: Results, pivot: Pivot) -> None:
-    """One dot a row with the range of its seeds, for a table without a column axis."""
+    """One dot per row with the range of its seeds, for a table without a column axis."""
     header = results.header
     for index, row in enumerate(pivot.rows):
         cell, style = pivot.cells.get((row, None)), _style(0)

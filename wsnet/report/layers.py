@@ -1,4 +1,4 @@
-"""What the layers did (`train.diagnostics`), by setting: medians over seeds of every quantity, layer and epoch."""
+"""Layer measurements (`train.diagnostics`) by setting: medians over seeds of every quantity, layer and epoch."""
 
 import csv
 import io
@@ -24,11 +24,11 @@ class LayersOfSetting:
     """The measurements of one setting.
 
     Attributes:
-        name: identity of the setting, or the folder of a trial that was trained alone.
-        label: for people.
+        name: identity of the setting, or the folder of a trial trained outside a sweep.
+        label: readable description.
         layers: quantity to the layers that have it, from the input to the output.
-        medians: over seeds; infinite where that is not a finite number.
-        seeds: how many seeds each median is of.
+        medians: over seeds; infinite where not a finite number.
+        seeds: number of seeds behind each median.
     """
 
     name: str
@@ -44,33 +44,33 @@ class LayersOfSetting:
 
 
 def read_layers(folder: Folder) -> list[LayersOfSetting]:
-    """Read a sweep's folder, or one that holds trials which were trained alone (or is one of those).
+    """Read a sweep's folder, a folder of trials trained outside a sweep, or the folder of one such trial.
 
     Returns:
         the settings that have measurements, in the order of the sweep file, or of the folders' names.
 
     Raises:
         ReportError: there are none.
-        StorageError: the folder's manifest is none.
+        StorageError: the folder's `sweep.json` is not a manifest.
     """
     found = _of_sweep(folder) if folder.exists("sweep.json") else _of_trials(folder)
     if not found:
         raise ReportError(
             f"no trial in {folder.location!r} has measured its layers; train with train.diagnostics: true "
-            "(a trial that is done is not trained again for it)"
+            "(finished trials are not trained again for this)"
         )
     return found
 
 
 def trials_in(folder: Folder) -> list[Folder]:
-    """Folders of trials that were trained alone: this one, or those right below it."""
+    """Folders of trials trained outside a sweep: this one, or those directly below it."""
     if folder.exists("records.jsonl"):
         return [folder]
     return [folder / name for name in sorted(folder.names()) if (folder / name).exists("records.jsonl")]
 
 
 def layers_csv(settings: Iterable[LayersOfSetting]) -> str:
-    """One row for each setting, quantity, layer and epoch; an infinite median stands for what is not finite."""
+    """One row for each setting, quantity, layer and epoch; a median that is not finite is written as `inf`."""
     stream = io.StringIO()
     writer = csv.writer(stream, lineterminator="\n")
     writer.writerow(["setting_id", "setting", "quantity", "layer", "depth", "epoch", "n", "median"])

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["MOST_ROWS", "layers_png"]
 
 MOST_ROWS = 8
-"""Settings in one picture; more would be too small to read."""
+"""Maximum number of settings in one figure; more would be too small to read."""
 
 TITLES = {
     "activation_mean": "input mean",
@@ -30,17 +30,17 @@ TITLES = {
     "gradient_norm": "gradient norm",
     "effective_lr": "effective\nlearning rate",
 }
-"""Quantities in the order of the columns; one of another name comes last, under that name."""
+"""Quantities in the order of the columns; any others come last, under their own names."""
 
 _NOT_FINITE, _GREY = "#D55E00", "#777777"
 _DECADES = 6
-"""Powers of ten on a colour scale: a single zero must not flatten the rest."""
+"""Maximum powers of ten on a colour scale, so that a single tiny value does not flatten the rest."""
 
 Map = np.ndarray[Any, np.dtype[np.float64]]
 
 
 def layers_png(settings: Sequence[LayersOfSetting]) -> bytes:
-    """Draw the first settings; a column has one logarithmic colour scale, so that its rows can be compared."""
+    """Draw the first settings; each column has one logarithmic colour scale, so that its rows can be compared."""
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable
@@ -92,7 +92,7 @@ def layers_png(settings: Sequence[LayersOfSetting]) -> bytes:
 
 
 def _map(setting: LayersOfSetting, quantity: str, epochs: int) -> Map | None:
-    """Layers x epochs; NaN where nothing was measured, infinite where it was not finite."""
+    """Array of shape (layers, epochs); NaN where nothing was measured, infinite where the value was not finite."""
     layers = setting.layers.get(quantity)
     if layers is None:
         return None
@@ -110,7 +110,7 @@ def _scale(values: Sequence[float]) -> "Normalize":
 
 
 def _name_stages(axes: "Axes", layers: Sequence[str], *, named: bool) -> None:
-    """The stages of the network, by the first part of their layers' names, with lines between them."""
+    """Label the network's stages by the first part of their layers' names, and draw lines between them."""
     stages = [layer.partition(".")[0] for layer in layers]
     begins = [index for index, stage in enumerate(stages) if index == 0 or stage != stages[index - 1]]
     middles = [(first + last - 1) / 2 for first, last in pairwise([*begins, len(stages)])]
@@ -122,14 +122,14 @@ def _name_stages(axes: "Axes", layers: Sequence[str], *, named: bool) -> None:
 
 
 def _leave_empty(axes: "Axes") -> None:
-    axes.text(0.5, 0.5, "has none", transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
+    axes.text(0.5, 0.5, "not measured", transform=axes.transAxes, ha="center", va="center", fontsize=8, color=_GREY)
     axes.set_yticks([])
     axes.spines[:].set_color("#dddddd")
 
 
 def _caption(settings: Sequence[LayersOfSetting]) -> str:
     seeds = max(max(setting.seeds.values()) for setting in settings)
-    text = "Each map: layers from the input (top) to the output, against epochs; one step of each epoch"
+    text = "Each map: layers from input (top) to output, against epochs; measured in one step of each epoch"
     text += f", median of {seeds} seeds." if seeds > 1 else "."
     if any(math.isinf(value) for setting in settings[:MOST_ROWS] for value in setting.medians.values()):
         text += " Red: not finite."

@@ -1,4 +1,4 @@
-"""The cells of a table: one setting each, chosen where the sweep says so, in rows and columns as the sweep asks."""
+"""The cells of a table, in the sweep's rows and columns: one setting each, chosen among several if the sweep asks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -28,9 +28,9 @@ class Choice:
     Attributes:
         setting_id: the setting; None where no candidate has a value yet.
         over: its value of each key that was chosen over, as JSON text; None where it does not have the key.
-        by: its seeds in the metric that decides.
-        among: candidates, those without a value included.
-        missing: values (as `over`) of the candidates without one.
+        by: summary of its seeds in the metric that decides.
+        among: number of candidates, including those without a value.
+        missing: for each candidate without a value, its values of the keys, as in `over`.
     """
 
     setting_id: str | None
@@ -46,12 +46,12 @@ class Cell:
 
     Attributes:
         setting_id: the setting.
-        axes: of the setting.
-        summary: of the metric; None where no trial counts.
-        validation: of a test metric, where no trial counts: the validation value of stopped trials.
-        stopped: epochs at which trials were stopped, without doubles.
-        published: the published numbers of this metric that the cell answers.
-        choice: of this setting among others; None where the sweep does not choose.
+        axes: the setting's axes.
+        summary: summary of the metric; None if no trial counts.
+        validation: for a test metric for which no trial counts, a summary of the stopped trials' validation metric.
+        stopped: distinct epochs at which trials were stopped.
+        published: the published numbers of this metric for this cell.
+        choice: how this setting was chosen; None if the sweep does not choose.
     """
 
     setting_id: str
@@ -69,12 +69,12 @@ class Pivot:
 
     Attributes:
         row_keys: dotted keys of the rows.
-        added: those of them that the sweep did not ask for, added so that no cell mixes settings.
+        added: the row keys that the sweep did not ask for, added so that no cell mixes settings.
         columns: JSON text of each column's value, None where trials do not have the key or there is no column axis.
         rows: labels.
         cells: by row and column.
-        missing: trials that do not count, by status.
-        not_started: settings of which no trial has started, where that is known.
+        missing: number of trials that do not count, by status.
+        not_started: number of settings of which no trial has started; 0 if unknown.
     """
 
     row_keys: tuple[str, ...]
@@ -92,7 +92,7 @@ class Pivot:
 
     @property
     def most_seeds(self) -> int:
-        """Seeds of the fullest cell."""
+        """The largest number of seeds in any cell."""
         return max((cell.summary.n for cell in self.cells.values() if cell.summary is not None), default=0)
 
 
@@ -122,7 +122,7 @@ def pivot(results: Results) -> Pivot:
 
 
 def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The rows asked for, with every axis that is needed to tell the settings of a cell apart; and those added."""
+    """The row keys asked for, plus those needed so that no cell mixes settings; and the added ones alone."""
     over = header.select.over if header.select is not None else ()
     asked = tuple(key for key in header.rows if key in header.axes)
     other = [axis for axis in header.axes if axis not in (*asked, *over, header.columns)]
@@ -137,7 +137,7 @@ def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str,
 def _by_position(
     trials: Iterable[PlacedTrial], keys: tuple[str, ...], columns: str | None
 ) -> dict[CellKey, list[PlacedTrial]]:
-    """Trials by their values of the keys and their column."""
+    """Trials grouped by their values of the keys and by column."""
     groups: dict[CellKey, list[PlacedTrial]] = {}
     for trial in trials:
         label = tuple(trial.setting_id if key == SETTING else trial.axes[key] for key in keys)
@@ -176,11 +176,11 @@ def _missing(trials: Iterable[PlacedTrial], metric: str) -> dict[str, int]:
 
 
 def choose(trials: Iterable[PlacedTrial], select: SelectConfig) -> Choice:
-    """Choose the candidate with the lowest median; the first of those with equal ones.
+    """Choose the candidate with the lowest median, among those that ended best (see `_ENDS`); ties go to the first.
 
     Args:
         trials: of one cell, in the order of the sweep.
-        select: what to choose over, by which metric.
+        select: the keys to choose over, and the metric that decides.
     """
     candidates: dict[str, list[PlacedTrial]] = {}
     for trial in trials:
@@ -199,12 +199,12 @@ def choose(trials: Iterable[PlacedTrial], select: SelectConfig) -> Choice:
 
 
 _ENDS = (("finished", "diverged"), ("stopped", "diverged"), ("diverged",))
-"""Which trials of a candidate count together: the first line that it has such an end of (its first word) with a value.
-The earlier the line, the better the candidate: a value from a rung cannot be compared with one of the last epoch."""
+"""Statuses whose trials are summarized together. A candidate gets the first tuple whose first status occurs among its
+trials with a value. An earlier tuple wins: a value from a rung cannot be compared with one from the last epoch."""
 
 
 def _rank(trials: Iterable[PlacedTrial], metric: str) -> tuple[int, Summary] | None:
-    """How a candidate ended (lower is better) and what it measured; None where no seed counts."""
+    """A candidate's index in `_ENDS` (lower is better) and summary; None if no seed counts."""
     values = [(trial.status, value) for trial in _once(trials) if (value := _value(trial, metric)) is not None]
     for rank, ends in enumerate(_ENDS):
         summary = summarize([value for status, value in values if status in ends])
@@ -223,5 +223,5 @@ def _value(trial: PlacedTrial, metric: str) -> float | None:
 
 
 def _once(trials: Iterable[PlacedTrial]) -> list[PlacedTrial]:
-    """Each trial once, though it may be at several places."""
+    """Each trial once, even if it is at several places."""
     return list({trial.trial_id: trial for trial in trials}.values())

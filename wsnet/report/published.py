@@ -1,4 +1,4 @@
-"""The published numbers beside a cell: whose they are, what they are of their runs, how far the cell is from them."""
+"""The published numbers beside a cell: their source, their statistic over how many runs, the cell's difference."""
 
 import json
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ CSV_COLUMNS = (
     "published_runs",
     "published_id",
 )
-"""Of `table.csv`; several published numbers of one cell are parted by semicolons, in the same order in each column."""
+"""Columns of `table.csv`; several published numbers of one cell are separated by semicolons, in the same order."""
 
 _STATISTICS = {
     "": "",
@@ -32,15 +32,15 @@ _STATISTICS = {
 
 @dataclass(frozen=True, kw_only=True)
 class PublishedNumber:
-    """A published number, as the metric of a table.
+    """A published number, converted to the metric of a table.
 
     Attributes:
-        id: of the row among the published numbers.
-        text: the number, with the digits published.
+        id: identifies its row of the published numbers.
+        text: the number, with as many digits as published.
         source: `README`, `paper` or `repository`.
-        statistic: what it is of its runs, such as `median`; empty where that is not said.
-        runs: number of runs; None where that is not said.
-        is_converted: whether an accuracy was published.
+        statistic: statistic over its runs, such as `median`; empty if not stated.
+        runs: number of runs; None if not stated.
+        is_converted: whether it was published as an accuracy.
     """
 
     id: str
@@ -57,7 +57,7 @@ class PublishedNumber:
 
     @property
     def of_runs(self) -> str:
-        """Such as `median of 3`; empty where nothing is said."""
+        """The statistic and the runs, such as `median of 3`; empty if not stated."""
         word = _STATISTICS.get(self.statistic, self.statistic)
         return word if self.runs is None or self.statistic in ("single", "") else f"{word} of {self.runs}"
 
@@ -66,8 +66,8 @@ def published_numbers(link: PublishedConfig | None, axes: Axes, metric: str) -> 
     """The published numbers of a cell.
 
     Args:
-        link: of the sweep, or None.
-        axes: of the cell.
+        link: the sweep's `report.published`, or None.
+        axes: the cell's axes.
         metric: what the table shows.
     """
     if link is None:
@@ -88,7 +88,7 @@ def published_numbers(link: PublishedConfig | None, axes: Axes, metric: str) -> 
 
 
 def published_text(published: Iterable[PublishedNumber], summary: Summary | None) -> str:
-    """What stands in a cell behind its own value, such as ` (README 6.52 median of 3, -0.21)`; mostly nothing."""
+    """What follows a cell's own value, such as ` (README 6.52 median of 3, -0.21)`; usually empty."""
     parts = []
     for each in published:
         words = " ".join(filter(None, (each.source, each.text, each.of_runs)))
@@ -98,19 +98,19 @@ def published_text(published: Iterable[PublishedNumber], summary: Summary | None
 
 
 def published_caption(link: PublishedConfig | None, published: Iterable[PublishedNumber], metric: str) -> list[str]:
-    """What the parentheses of the cells are, in sentences."""
+    """Sentences that explain the parentheses in the cells."""
     found = list(published)
     if link is None:
         return []
     if not found:
-        return [f"No published number is one of {metric}."]
+        return [f"There is no published number for {metric}."]
     sources = {
-        "README": "README for its own",
-        "paper": "paper for one that the README quotes from a paper",
-        "repository": "repository for one of the authors' repository",
+        "README": "README: its own result",
+        "paper": "paper: quoted in the README from a paper",
+        "repository": "repository: from the authors' repository",
     }
     named = "; ".join(sources[source] for source in sources if any(each.source == source for each in found))
-    lines = [f"In parentheses the published number ({named}), and the median's difference from it."]
+    lines = [f"In parentheses: the published number ({named}) and the median's difference from it."]
     if any(each.is_converted for each in found):
         lines.append("Published accuracies are shown as errors: 100 - accuracy.")
     if any(each.statistic == "peak_of_median_curve" for each in found):
@@ -119,7 +119,7 @@ def published_caption(link: PublishedConfig | None, published: Iterable[Publishe
 
 
 def csv_fields(published: Iterable[PublishedNumber], summary: Summary | None) -> list[str]:
-    """Of a cell, in the order of `CSV_COLUMNS`."""
+    """A cell's fields, in the order of `CSV_COLUMNS`."""
     found = list(published)
     differences = [_difference(each, summary) for each in found]
     rows = (

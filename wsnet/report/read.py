@@ -14,7 +14,7 @@ def read_directory(folder: Folder) -> Results:
 
     Raises:
         StorageError: it holds no sweep.
-        ReportError: as `Header.of` has it.
+        ReportError: see `Header.of`.
     """
     manifest = Manifest.read(folder)
     with_directory = set((folder / "trials").names())
@@ -31,13 +31,13 @@ def read_mlflow(uri: str, experiment: str) -> Results:
     """Read a sweep's experiment.
 
     Raises:
-        TrackingError: nothing answers at the URI, it has no such experiment, or that is not a sweep's.
-        ReportError: as `Header.of` has it.
+        TrackingError: nothing answers at the URI, it has no such experiment, or the experiment is not a sweep's.
+        ReportError: see `Header.of`.
     """
     found = read_sweep(uri, experiment)
     header = replace(
         Header.of(found.manifest),
-        # MLflow's manifest has only the trials that have started; these two are of the whole sweep.
+        # MLflow's manifest has only the trials that have started; these two describe the whole sweep.
         seeds=found.seeds,
         column_values=tuple(map(axis_text, found.column_values)),
     )

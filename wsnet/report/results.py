@@ -1,4 +1,4 @@
-"""A sweep's results, wherever they were read from: what was asked, and every trial that has started."""
+"""A sweep's results, read from its folder or from MLflow: what was asked, and every trial that has started."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -17,8 +17,8 @@ from wsnet.storage.trial_directory import LAYERS, TIME, Record
 __all__ = ["Axes", "Header", "PlacedTrial", "Results", "axes_as_text", "axis_text"]
 
 Axes = Mapping[str, str | None]
-"""Dotted key to the value's JSON text, which can be compared and hashed whatever the value is; None where the setting
-does not have the key."""
+"""Dotted key to the value's JSON text, which can always be compared and hashed; None where the setting does not have
+the key."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,14 +33,14 @@ class Header:
         metric: what the cells show, such as `test/top1_error`.
         statistic: `median`.
         axes: dotted keys that vary, in the order of the sweep file.
-        seeds: seeds of a setting.
+        seeds: number of seeds of a setting.
         column_values: JSON text of every value on the column axis, in the order of the sweep file.
-        evaluation_statistics: what batch norm, its relatives and online norm are evaluated with; None without them.
-        learning_rate: how it follows the batch size, or None where that does not vary.
+        evaluation_statistics: which statistics the norms that keep a running mean and variance are evaluated with;
+            None if there are no such norms.
+        learning_rate: how the learning rate follows the batch size; None if the batch size does not vary.
         published: which published numbers stand beside which cells, or None.
         select: what is chosen for each cell, or None.
-        settings: number of settings of the whole sweep, with those that have not started; known where there is
-            `select`.
+        settings: number of settings of the whole sweep, including those that have not started; None without `select`.
     """
 
     name: str
@@ -63,7 +63,7 @@ class Header:
         """From a sweep's manifest.
 
         Raises:
-            ReportError: the published numbers that the sweep names, or its way to choose, are not known here.
+            ReportError: the manifest's `report.published` or `report.select` is invalid.
         """
         report, axes = manifest.report, manifest.axes
         columns, rows = report.get("columns"), report.get("rows")
@@ -95,8 +95,8 @@ class PlacedTrial:
         trial_id: identity of the setting with its seed.
         setting_id: identity of the setting.
         seed: the seed.
-        status: of `wsnet.storage.Status`.
-        epoch: last whole epoch; 0 where there is none.
+        status: as in `wsnet.storage.Status`.
+        epoch: last complete epoch; 0 if there is none.
         axes: every axis of the sweep, at this place.
         metrics: of the last epoch; NaN where not finite, absent where not measured.
     """
@@ -124,12 +124,12 @@ class Results:
 
     @classmethod
     def of(cls, header: Header, entries: Sequence[TrialEntry], outcomes: Mapping[str, Outcome]) -> "Results":
-        """Join what was asked with what came out.
+        """Join what was asked with the outcomes.
 
         Args:
-            header: of the sweep.
+            header: the sweep's header.
             entries: the manifest's trials.
-            outcomes: by trial_id, of those that have started.
+            outcomes: by trial_id, for the trials that have started.
         """
         started = [entry for entry in entries if entry.trial_id in outcomes]
         return cls(
@@ -147,10 +147,10 @@ class Results:
         return sorted({name for trial in self.trials for name in trial.metrics})
 
     def with_metric(self, metric: str) -> "Results":
-        """The same with another metric in the cells.
+        """The same results with another metric in the cells.
 
         Raises:
-            ReportError: no trial has it.
+            ReportError: no trial has the metric.
         """
         known = [name for name in self.metrics if "/" in name]
         if metric not in known:
@@ -161,7 +161,7 @@ class Results:
 
 
 def axes_as_text(values: Mapping[str, Any], axes: Sequence[str]) -> Axes:
-    """Every axis, with the JSON text of its value among `values`."""
+    """Every axis with the JSON text of its value in `values`, or None if it has none there."""
     return {axis: axis_text(values[axis]) if axis in values else None for axis in axes}
 
 
@@ -183,7 +183,7 @@ def _placed(entry: TrialEntry, axes: Axes, outcome: Outcome) -> PlacedTrial:
 
 
 def _metrics(record: Record) -> dict[str, float]:
-    """Everything in a record but the epoch's number, the speed and the layers."""
+    """Everything in a record except the epoch number, the speed and the layers."""
     left_out = (TIME, LAYERS)
     return {key: float(value) for key, value in record.items() if key != "epoch" and not key.startswith(left_out)}
 
@@ -201,7 +201,7 @@ def _published(name: str, link: Any) -> PublishedConfig | None:
 
 
 def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
-    """What is chosen, and how many settings the sweep has."""
+    """What is chosen for each cell, and how many settings the sweep has; None and None if it does not choose."""
     if select is None:
         return None, None
     try:

@@ -1,4 +1,4 @@
-"""What a cell says of its seeds, and how far one set of seeds lies from another. Pure functions."""
+"""A cell's summary of its seeds, and the difference between two sets of seeds. Pure functions."""
 
 import math
 import statistics
@@ -24,8 +24,8 @@ class Summary:
     """The seeds of one setting.
 
     Attributes:
-        n: seeds that entered, diverged ones included.
-        median: the middle value, or the mean of the two middle ones; infinite where a diverged seed is among those.
+        n: number of seeds, including diverged ones.
+        median: the middle value, or the mean of the two middle ones; infinite if any of these is a diverged seed's.
         low: the lowest value.
         high: the highest value.
     """
@@ -42,14 +42,14 @@ class Summary:
 
 
 def summarize(values: Sequence[float]) -> Summary | None:
-    """Median, lowest and highest of seeds, a diverged one being infinite; None where there are none."""
+    """Median, lowest and highest value of the seeds, infinite for a diverged one; None if there are no seeds."""
     if not values:
         return None
     return Summary(n=len(values), median=statistics.median(values), low=min(values), high=max(values))
 
 
 def value_of(status: str, value: float | None, metric: str) -> float | None:
-    """What one trial brings into its cell.
+    """The value that one trial contributes to its cell.
 
     Args:
         status: how the trial ended.
@@ -57,8 +57,8 @@ def value_of(status: str, value: float | None, metric: str) -> float | None:
         metric: the metric's name.
 
     Returns:
-        the value; the worst value there can be for a seed that diverged; None for one that does not count: crashed,
-        unfinished, or stopped by the scheduler, which has no test result.
+        the value; the worst possible value if the trial diverged; None if it does not count: it crashed, is
+        unfinished, or, for a test metric, was stopped by the scheduler.
     """
     worst = -math.inf if higher_is_better(metric) else math.inf
     if status == "diverged":
@@ -69,23 +69,23 @@ def value_of(status: str, value: float | None, metric: str) -> float | None:
 
 
 def is_of_test(metric: str) -> bool:
-    """Whether a metric is of the test set: of the weights or of their average."""
+    """Whether a metric was measured on the test set, with the weights or with their average."""
     return metric.startswith(("test/", "test_ema/"))
 
 
 def higher_is_better(metric: str) -> bool:
-    """Whether a metric is an accuracy; errors and losses are better low."""
+    """Whether a metric is an accuracy; for errors and losses, lower is better."""
     return "accuracy" in metric
 
 
 @dataclass(frozen=True, kw_only=True)
 class SmallestP:
-    """The smallest p that exact tests of two settings can reach, whatever was measured.
+    """The smallest p-values that exact tests of two settings can reach, for any measurements.
 
     Attributes:
-        paired: two-sided, of the sign-flip test of n pairs: all differences of one sign, 2 / 2^n.
-        paired_one_sided: the same one-sided, 1 / 2^n.
-        rank_sum: two-sided, of the rank-sum test of n against n: no value of one between those of the other,
+        paired: two-sided sign-flip test of n pairs, if all differences have the same sign: 2 / 2^n.
+        paired_one_sided: the same test, one-sided: 1 / 2^n.
+        rank_sum: two-sided rank-sum test of n against n values, if all values of one set are below all of the other:
             2 / C(2n, n).
     """
 
@@ -95,7 +95,7 @@ class SmallestP:
 
 
 def smallest_p(seeds: int) -> SmallestP:
-    """See `SmallestP`; for at least one seed of each setting."""
+    """The `SmallestP` for two settings with this many seeds each, at least one."""
     one_sided = math.ldexp(1.0, -seeds)
     return SmallestP(paired=2 * one_sided, paired_one_sided=one_sided, rank_sum=2 / math.comb(2 * seeds, seeds))
 
@@ -106,9 +106,9 @@ class Interval:
 
     Attributes:
         estimate: the estimated difference.
-        low: lower end, part of the interval; -inf where the values are too few for the level that was asked for.
-        high: upper end, part of the interval; inf where the values are too few.
-        level: probability, at least, that such an interval covers the difference.
+        low: lower end, included in the interval; -inf if there are too few values for the requested level.
+        high: upper end, included in the interval; inf if there are too few values.
+        level: lower bound on the probability that such an interval covers the difference.
     """
 
     estimate: float
@@ -130,17 +130,17 @@ class Interval:
 def rank_sum_interval(first: Sequence[float], second: Sequence[float], *, level: float = 0.95) -> Interval:
     """Hodges-Lehmann estimate of `first` minus `second`, with the interval that inverts the exact rank-sum test.
 
-    The estimate is the median of all differences of a value of one and a value of the other. The interval runs from the
-    k-th smallest of these differences to the k-th largest, with the largest k whose two-sided rank-sum (Mann-Whitney)
-    test stays at or below 1 - level: it holds the shifts which that test does not reject (Hodges & Lehmann 1963;
-    Hollander, Wolfe & Chicken 2014, section 4.3). The values are taken as independent, and the two distributions as
-    equal up to a shift. Without ties the level is exact, with ties it is a lower bound. Two equal infinities differ by
-    0, so that diverged seeds may take part.
+    The estimate is the median of all differences between a value of `first` and a value of `second`. The interval runs
+    from the k-th smallest of these differences to the k-th largest, with the largest k for which the size of the
+    two-sided rank-sum (Mann-Whitney) test is at most 1 - level: it holds the shifts that this test does not reject
+    (Hodges & Lehmann 1963; Hollander, Wolfe & Chicken 2014, section 4.3). The values are assumed independent, and the
+    two distributions equal up to a shift. Without ties the level is exact; with ties it is a lower bound. Two equal
+    infinities differ by 0, so diverged seeds may be included.
 
     Args:
         first: values of one setting, at least one.
         second: values of the other, at least one; the two are not paired.
-        level: confidence that is asked for; what comes out is this or the next level above that so many values have.
+        level: requested confidence; the result has the lowest attainable level that is not below it.
 
     Returns:
         estimate and interval of `first` minus `second`.
@@ -156,14 +156,14 @@ def rank_sum_interval(first: Sequence[float], second: Sequence[float], *, level:
 
 
 def rank_sum_orders(first: int, second: int) -> list[int]:
-    """How many orders of so many distinct values have each rank-sum statistic U.
+    """How many orders of distinct values give each value of the rank-sum statistic U.
 
-    U counts the pairs in which the value of the first set is the greater one. With equal distributions every order is
-    as probable as any other, so that orders[u] / sum(orders) is the probability of u.
+    U counts the pairs in which the value of the first set is the greater one. With equal distributions all orders are
+    equally likely, so orders[u] / sum(orders) is the probability of u.
 
     Args:
-        first: values of the first set.
-        second: values of the second.
+        first: number of values in the first set.
+        second: number of values in the second set.
 
     Returns:
         counts for U = 0 .. first * second: the coefficients of the Gaussian binomial (Mann & Whitney 1947).

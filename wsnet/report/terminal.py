@@ -14,7 +14,7 @@ __all__ = ["print_table"]
 
 
 def print_table(results: Results, console: "Console") -> None:
-    """Print the cells of `table.md`: as a table where it fits, with cells on two lines if need be, else as a list."""
+    """Print the cells of `table.md`: as a table if it fits, with cells on two lines if necessary, or else as a list."""
     from rich.markup import escape
     from rich.text import Text
 
@@ -33,7 +33,7 @@ def print_table(results: Results, console: "Console") -> None:
 
 
 def _print_table(results: Results, cells: Pivot, console: "Console", *, tall: bool = False) -> bool:
-    """Print a table if it fits, with the range below the median where it is tall; say whether it did."""
+    """Print a table if it fits, with the range below the median if `tall`; return whether it was printed."""
     from rich.box import SIMPLE_HEAD
     from rich.measure import Measurement
     from rich.table import Table
@@ -82,5 +82,5 @@ def _styled(text: str) -> "Text":
 def _short(key: str, keys: Label) -> str:
     last = key.rpartition(".")[2]
     twice = sum(str(other).rpartition(".")[2] == last for other in keys) > 1
-    vague = last == "name" or key.startswith("data.augment.")  # `size` alone could be anything's.
+    vague = last == "name" or key.startswith("data.augment.")  # `size` alone is ambiguous.
     return ".".join(key.split(".")[-2:]) if twice or vague else last

@@ -1,4 +1,4 @@
-"""Values, cells and captions as people read them; the same in the table's file and on the terminal."""
+"""Values, cells and captions as readable text, the same in the table's file and on the terminal."""
 
 import json
 import math
@@ -23,7 +23,7 @@ __all__ = [
 
 MISSING, DIVERGED = "–", "diverged"  # noqa: RUF001
 _NAMED = 8
-"""Candidates that a caption names; of more it gives the number."""
+"""Maximum number of candidates that a caption names; it only counts the rest."""
 _STATUS = {"failed": "crashed", "running": "unfinished", "finished": "without this metric", "stopped": "stopped early"}
 
 
@@ -38,7 +38,7 @@ def value_text(value: str | None) -> str:
 
 
 def value_of_key(value: str | None, key: str) -> str:
-    """A row's value of one of its keys."""
+    """The text of a row's value of one of its keys."""
     return value or MISSING if key == SETTING else value_text(value)
 
 
@@ -54,16 +54,16 @@ def label_text(label: Label, keys: tuple[str, ...]) -> str:
 
 
 def number(value: float, metric: str) -> str:
-    """A measured value: percentages with two decimals, else four digits; what is not finite has diverged."""
+    """A measured value: percentages with two decimals, others with four digits; `diverged` if not finite."""
     if not math.isfinite(value):
         return DIVERGED
     return f"{value:.2f}" if metric.endswith(("error", "accuracy")) else f"{value:.4g}"
 
 
 def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") -> str:
-    """A cell, such as `4.20 [3.91, 4.62] n=4`; n stands only where it is not the sweep's number of seeds.
+    """A cell, such as `4.20 [3.91, 4.62] n=4`; n is shown only if it differs from the sweep's number of seeds.
 
-    What was chosen for it follows as `at lr=0.1`, behind `before_choice`, then published numbers in parentheses.
+    What was chosen for the cell follows `before_choice`, as `at lr=0.1`; then come published numbers in parentheses.
     """
     if cell is None:
         return MISSING
@@ -91,7 +91,7 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     """What the table shows, in sentences."""
     seeds = "one seed" if header.seeds == 1 else f"{header.seeds} seeds"
     spread = "" if header.seeds == 1 else " [lowest, highest]"
-    lines = [f"{header.metric} at the last epoch: {header.statistic}{spread} over n = {seeds}; any other n is given."]
+    lines = [f"{header.metric} at the last epoch: {header.statistic}{spread} over n = {seeds}, unless a cell gives n."]
     if header.columns is not None:
         lines.append(f"Columns: {header.columns}.")
     if header.evaluation_statistics is not None:
@@ -104,7 +104,7 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
         lines += _not_selected(header, pivot)
     lines += published_caption(header.published, pivot.published, header.metric)
     if pivot.added:
-        lines.append(f"Rows are also split by {', '.join(pivot.added)}, since a cell would mix several settings.")
+        lines.append(f"Rows are also split by {', '.join(pivot.added)}; otherwise a cell would mix several settings.")
     if pivot.missing:
         counts = ", ".join(f"{count} {_STATUS.get(status, status)}" for status, count in pivot.missing.items())
         lines.append(f"Trials that do not count: {counts}.")
@@ -124,7 +124,7 @@ def _selected(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
         how = f"{select.over[0]} is the one of {among} {lowest}"
     lines = [f"In each cell {how}; {rest}"] if counts else []
     if header.metric.startswith("validation"):
-        lines.append("What is shown is of the split that decided, so it is optimistic.")
+        lines.append("The values shown are from the split that was used to choose, so they are optimistic.")
     missing = _missing_candidates(header, select, pivot)
     if missing:
         more = f" and {len(missing) - _NAMED} more" if len(missing) > _NAMED else ""
@@ -144,7 +144,7 @@ def _missing_candidates(header: Header, select: SelectConfig, pivot: Pivot) -> l
 
 
 def _not_selected(header: Header, pivot: Pivot) -> list[str]:
-    """A warning where a hyperparameter of the optimizer is read off the test set."""
+    """A warning if the table invites choosing an optimizer's hyperparameter on the test set."""
     rows = zip(pivot.row_keys, zip(*pivot.rows, strict=True), strict=False)
     found = [key for key, values in rows if key.startswith("optim.") and len(set(values)) > 1]
     ways = [f"rows that differ in {' and '.join(found)}"] if found else []
@@ -152,19 +152,19 @@ def _not_selected(header: Header, pivot: Pivot) -> list[str]:
         ways.append(f"columns that differ in {header.columns}")
     if not ways:
         return []
-    best = f"To take the best of the {' or of the '.join(ways)} would be to select on the test set"
+    best = f"Taking the best of the {' or of the '.join(ways)} would be selecting on the test set"
     return [f"{best}; report.select chooses on the validation split."]
 
 
 def footnote(pivot: Pivot) -> str | None:
-    """That nothing was tested, and what so many seeds could show; None where there are no seeds to compare."""
+    """That nothing was tested, and the smallest p that so many seeds allow; None if there are no seeds to compare."""
     n = pivot.most_seeds
     if n == 0:
         return None
     p = smallest_p(n)
     seeds, pairs = ("1 seed", "1 pair") if n == 1 else (f"{n} seeds", f"{n} pairs")
     return (
-        f"Differences were not tested, and no significance is claimed. The smallest p possible with {seeds} a cell: "
+        f"Differences were not tested, and no significance is claimed. The smallest p possible with {seeds} per cell: "
         f"exact sign-flip test of {pairs}, two-sided 2/2^{n} = {p.paired:.5g}, "
         f"one-sided 1/2^{n} = {p.paired_one_sided:.5g}; "
         f"exact rank-sum test of {n} against {n}, two-sided 2/C({2 * n}, {n}) = {p.rank_sum:.5g}."

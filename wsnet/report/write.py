@@ -39,7 +39,7 @@ def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list
     """Write `table.md`, `table.csv`, `trials.csv` and `figure.png`.
 
     Returns:
-        where each of them is.
+        the location of each file.
 
     Raises:
         ReportError: the sweep asks for an unknown statistic.
@@ -84,10 +84,10 @@ def _escape(text: str) -> str:
 
 
 def table_csv(results: Results, pivot: Pivot) -> str:
-    """One row a cell: its axes, n, median, low, high at full precision; `diverged` where a value is such a seed's.
+    """One row per cell: its axes, n, median, low, high at full precision; `diverged` for a diverged seed's value.
 
-    Where the sweep chooses each cell's setting, the axes chosen over have the choice, and two further columns say among
-    how many it was chosen and by which median. Where it names published numbers, they are in columns after those.
+    If the sweep chooses each cell's setting, the axes chosen over hold the choice, and two further columns the number
+    of candidates and the median that decided. If it names published numbers, they are in columns after those.
     """
     header = results.header
     is_linked = header.published is not None
@@ -125,7 +125,7 @@ def _measured(value: float) -> str:
 
 
 def trials_csv(results: Results) -> str:
-    """One row a trial and place, by trial_id: its axes and last-epoch metrics at full precision."""
+    """One row per trial and place, sorted by trial_id: its axes and last-epoch metrics at full precision."""
     axes, metrics = results.header.axes, results.metrics
     rows = [
         [
@@ -139,7 +139,7 @@ def trials_csv(results: Results) -> str:
 
 
 def _plain(value: str | None) -> str:
-    """JSON text as a word where it is one; empty where the axis does not apply."""
+    """JSON text, without the quotes if it is a string; empty where the axis does not apply."""
     if value is None:
         return ""
     plain = json.loads(value)

@@ -1,4 +1,4 @@
-"""What lies on disk or in a bucket: folders, a trial's directory, a sweep's manifest. Knows no torch, ray, mlflow."""
+"""What is on disk or in a bucket: folders, a trial's directory, a sweep's manifest. Imports no torch, ray, mlflow."""
 
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory

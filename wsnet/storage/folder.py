@@ -1,4 +1,4 @@
-"""A folder on any pyarrow filesystem (local, NFS, S3, ...), with writes that are complete or absent."""
+"""A folder on any pyarrow filesystem (local, NFS, S3, ...), with atomic writes."""
 
 import os
 import tempfile
@@ -17,7 +17,7 @@ _OBJECT_STORES = {"s3", "gcs", "abfs"}
 
 
 class StorageError(ValueError):
-    """A place for results that cannot be used; the message says which and what to do."""
+    """A place for results cannot be used; the message says which one and what to do."""
 
 
 class Folder:
@@ -27,7 +27,7 @@ class Folder:
         location: a path, or a URI that pyarrow understands (`s3://bucket/runs`, `file:///data/runs`).
 
     Raises:
-        StorageError: the location is no path and no URI of a known filesystem.
+        StorageError: the location is neither a path nor a URI of a known filesystem.
     """
 
     def __init__(self, location: str | os.PathLike[str], *, filesystem: fs.FileSystem | None = None) -> None:
@@ -71,9 +71,9 @@ class Folder:
         return self._info(name).size or 0
 
     def names(self) -> list[str]:
-        """Names of what lies in the folder, sorted; nothing where it is absent.
+        """Sorted names of the files and folders in the folder; empty if it is absent.
 
-        Names with a leading dot are left out: locks, and what a killed writer left behind.
+        Names with a leading dot are left out: locks, and temporary files that a killed writer left behind.
         """
         selector = fs.FileSelector(self._path, allow_not_found=True)
         names = (info.base_name for info in self._fs.get_file_info(selector))
@@ -87,7 +87,7 @@ class Folder:
             return bytes(stream.read())
 
     def write(self, name: str, data: bytes) -> None:
-        """Write a file so that readers see the old one or all of the new one, even after a crash."""
+        """Write a file atomically: readers see the old one or all of the new one, even after a crash."""
         local = self.local
         if local is None:
             self._write_remote(name, data)
@@ -106,12 +106,12 @@ class Folder:
             raise
 
     def append(self, name: str, data: bytes, *, durable: bool = False) -> None:
-        """Add to the end of a file. A crash may leave a part of `data`: readers must be able to tell.
+        """Append to a file. A crash may leave only part of `data`, which readers must be able to detect.
 
         Args:
             name: the file.
-            data: what is added.
-            durable: return only when it is on the disk, safe from a loss of power.
+            data: the bytes to append.
+            durable: return only when they are on disk, safe from a power failure.
         """
         local = self.local
         if local is None:
@@ -131,7 +131,7 @@ class Folder:
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Hold the folder exclusively; waits while another process holds it, and is released when the holder dies.
+        """Lock the folder; waits while another process holds the lock, which is released when its holder dies.
 
         Only local folders are locked: object stores have no locks that die with their holder.
         """

@@ -1,4 +1,4 @@
-"""A sweep's manifest, `sweep.json`: which trials belong to it, along which axes, and how they are to be reported."""
+"""A sweep's manifest, `sweep.json`: which trials belong to it, along which axes, and how to report them."""
 
 import json
 from collections import Counter
@@ -11,7 +11,7 @@ from wsnet.storage.trial_directory import TrialDirectory
 __all__ = ["Manifest", "TrialEntry", "trial_directory"]
 
 AxisValue = Any
-"""A value on an axis: a number, a word, a truth value, a list of those, or None where the axis does not apply."""
+"""A value on an axis: a number, a string, a boolean, a list of these, or None where the axis does not apply."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,7 +24,7 @@ class TrialEntry:
         seed: the seed.
         name: short name for people, unique in the sweep, such as `ws-b32-s0`.
         axes: what varies in the sweep, as dotted key to value; keys that the trial does not have are absent.
-        also: the axes of further combinations that are this same trial. A report shows it at all these places.
+        also: the axes of further combinations that are this same trial. A report shows the trial at each of them.
     """
 
     trial_id: str
@@ -42,13 +42,13 @@ class TrialEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Manifest:
-    """What a report needs to know of a sweep.
+    """What a report needs to know about a sweep.
 
     Attributes:
         name: the sweep's name.
         question: the question in words.
         report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`;
-            where there are such things `learning_rate`, `published`, `select`.
+            where they apply also `learning_rate`, `evaluation_statistics`, `published`, `select`.
         axes: dotted keys that vary, in the order of the sweep file.
         trials: every trial, in the order of the sweep file.
     """
@@ -61,7 +61,7 @@ class Manifest:
 
     @property
     def seeds(self) -> int:
-        """Seeds of a setting; the largest number where settings differ."""
+        """Number of seeds of a setting; the largest one if settings differ."""
         return max(Counter(entry.setting_id for entry in self.trials).values(), default=0)
 
     @property
@@ -80,7 +80,7 @@ class Manifest:
         """Read a sweep's manifest.
 
         Raises:
-            StorageError: there is none, or it is not one.
+            StorageError: the folder has no `sweep.json`, or it is not a manifest.
         """
         data = folder.read("sweep.json")
         if data is None:

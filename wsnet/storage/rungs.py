@@ -20,10 +20,10 @@ class Verdict:
 
     Attributes:
         trial_id: the trial.
-        rung: the epoch at which it was decided.
-        metric: what decided, such as `validation/top1_error`.
-        value: its value in the record of that epoch; None where it was not finite.
-        verdict: whether the trial stops there or goes on.
+        rung: the epoch at which the scheduler decided.
+        metric: the metric that it compared, such as `validation/top1_error`.
+        value: the metric's value in the record of that epoch; None where it was not finite.
+        verdict: whether the trial stops there or continues.
     """
 
     trial_id: str
@@ -34,7 +34,7 @@ class Verdict:
 
 
 class RungJournal:
-    """Reads and extends a sweep's journal: one JSON line per verdict, in the order in which they were taken.
+    """Reads and extends a sweep's journal: one JSON line per verdict, in the order in which they were reached.
 
     Args:
         sweep: the sweep's folder.
@@ -43,11 +43,11 @@ class RungJournal:
     def __init__(self, sweep: Folder) -> None:
         self._sweep = sweep
         self._verdicts: dict[tuple[str, int], Verdict] = {}
-        self._bytes = 0  # How much of the file has been read, in complete lines.
+        self._bytes = 0  # How many bytes of the file have been read; always whole lines.
 
     @contextmanager
     def held(self) -> Iterator[None]:
-        """Lock the journal and read what other processes have added. Verdicts are taken inside.
+        """Lock the journal and read what other processes have added. Verdicts must be reached within this context.
 
         Raises:
             StorageError: the file is not a journal.
@@ -57,7 +57,7 @@ class RungJournal:
             yield
 
     def refresh(self) -> None:
-        """Read what has been added since the last time.
+        """Read what has been added since the last read.
 
         Raises:
             StorageError: the file is not a journal.
@@ -68,18 +68,18 @@ class RungJournal:
         try:
             for line in new.splitlines():
                 verdict = Verdict(**json.loads(line))
-                # A verdict that has been taken stands.
+                # The first verdict stands.
                 self._verdicts.setdefault((verdict.trial_id, verdict.rung), verdict)
         except (ValueError, TypeError) as error:
             raise StorageError(f"{self._sweep.location}/{_NAME} is not a journal of verdicts: {error!r}") from None
         self._bytes += len(new)
 
     def verdicts(self) -> list[Verdict]:
-        """Every verdict read so far, in the order in which they were taken."""
+        """Every verdict read so far, in the order in which they were reached."""
         return list(self._verdicts.values())
 
     def verdict(self, trial_id: str, rung: int) -> Verdict | None:
-        """What was decided about a trial at a rung; None where nothing was."""
+        """What was decided about a trial at a rung; None if nothing was."""
         return self._verdicts.get((trial_id, rung))
 
     def stops(self) -> dict[str, int]:
@@ -87,11 +87,11 @@ class RungJournal:
         return {verdict.trial_id: verdict.rung for verdict in self._verdicts.values() if verdict.verdict == "stop"}
 
     def add(self, verdicts: list[Verdict]) -> None:
-        """Append verdicts; they are on the disk when this returns. Only while the journal is held."""
+        """Append verdicts; they are on disk when this returns. Call it only within `held`."""
         if not verdicts:
             return
         data = b"".join(map(_line, verdicts))
-        if self._sweep.size(_NAME) > self._bytes:  # The file ends with a part of a line.
+        if self._sweep.size(_NAME) > self._bytes:  # The file ends with a partial line.
             self._sweep.write(_NAME, (self._sweep.read(_NAME) or b"")[: self._bytes] + data)
         else:
             self._sweep.append(_NAME, data, durable=True)

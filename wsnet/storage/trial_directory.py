@@ -16,7 +16,7 @@ TIME = "time/"
 """Prefix of the measurements of speed."""
 
 LAYERS = "layers/"
-"""Prefix of the measurements of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds an epoch, kept only here."""
+"""Prefix of measurements of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds per epoch, kept only here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +27,7 @@ class Status:
         status: `finished` and `diverged` trials are never run again; `stopped` ones were ended by the scheduler;
             `failed` ones crashed and are run again by the next start.
         epoch: last whole epoch.
-        message: why, for a person.
+        message: the reason, as readable text.
     """
 
     status: Literal["running", "finished", "diverged", "stopped", "failed"]
@@ -42,7 +42,7 @@ class Status:
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What a report needs of a trial that has started.
+    """What a report needs to know about a trial that has started.
 
     Attributes:
         status: as in `Status`.

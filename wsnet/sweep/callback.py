@@ -1,4 +1,4 @@
-"""What the driver does at each event of Tune: update the progress and the tracking, write down how trials ended."""
+"""The driver's Tune callback: updates the progress and the tracking, and records how trials ended."""
 
 import sys
 import traceback
@@ -15,15 +15,15 @@ __all__ = ["SweepCallback"]
 
 
 class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
-    """Keeps the progress, its display and the tracking mirror up to date. No error in here may stop the sweep.
+    """Keeps the progress, its display and the tracking mirror up to date. No error in this class may stop the sweep.
 
-    It derives from the callback that Tune would otherwise add, and which prints to the terminal.
+    It derives from the callback that Tune would otherwise add, which prints to the terminal.
 
     Args:
         folder: the sweep's folder.
-        progress: where the trials are.
-        display: what the terminal shows of it.
-        changed: called with the trial_id whenever a trial has something new.
+        progress: the state of the trials.
+        display: shows the progress on the terminal.
+        changed: called with the trial_id whenever a trial's directory has changed.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         return {}  # Tune pickles its callbacks with its own state, which is never used.
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
-        """Tune has gone once round its event loop."""
+        """Tune has completed one iteration of its event loop."""
         self._safely(self._display.refresh)
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -53,15 +53,15 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._safely(self._changed, _id(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial came to its end, or the scheduler stopped it."""
+        """A trial ended by itself, or the scheduler stopped it."""
         self._safely(self._ended, trial, "stopped")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
-        """A trial crashed, and has no retry left."""
+        """A trial crashed and has no retries left."""
         self._safely(self._ended, trial, "failed")
 
     def _ended(self, trial: Any, how: Literal["stopped", "failed"]) -> None:
-        """Note how a trial ended: as its own status says or, where it was cut off before it could say so, `how`."""
+        """Record how a trial ended: as its status file says, or as `how` if it was cut off before writing one."""
         trial_id = _id(trial)
         directory = trial_directory(self._folder, trial_id)
         status, records = directory.status() or Status(status="running"), directory.records()
@@ -75,7 +75,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._progress.ended(trial_id, status)
         if status.status == "failed":
             self._display.say(f"{self._names[trial_id]} failed: {status.message}  ({directory.folder.location})")
-        if was_cut_off:  # After the progress is updated: where the disk is full, this fails.
+        if was_cut_off:  # After the progress is updated, since writing fails if the disk is full.
             if error:
                 directory.folder.write("error.txt", error.encode())
             directory.write_status(status)
@@ -96,12 +96,12 @@ def _id(trial: Any) -> str:
 
 
 def _error(trial: Any) -> str:
-    """What Ray knows of a trial's crash."""
+    """What Ray knows about a trial's crash."""
     text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace") if trial.error_file else ""
     return text or "The trial crashed, and Ray has no further information.\n"
 
 
 def _last_line(error: str) -> str:
-    if "actor died" in error:  # Killed, as by the system when memory is short.
+    if "actor died" in error:  # Killed, for example by the system when memory runs out.
         return "its process died; see error.txt"
     return error.strip().splitlines()[-1]

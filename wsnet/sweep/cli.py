@@ -1,4 +1,4 @@
-"""The command line of `run_sweep.py`. Help and typos must not wait for torch: heavy imports are in the functions."""
+"""The command line of `run_sweep.py`. Functions import torch and Ray lazily: help and typos must not wait for them."""
 
 import argparse
 import shlex
@@ -17,15 +17,15 @@ if TYPE_CHECKING:
 __all__ = ["main"]
 
 _PATIENCE = {True: 60.0, False: 5.0}
-"""Seconds that the end of a sweep waits for MLflow, by whether it is a database on this machine."""
+"""Seconds to wait for MLflow at the end of a sweep, for a database on this machine (True) or a server (False)."""
 
 Conclude = Callable[["Folder", "Console"], None]
 
 _PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
-"""Options with which rich prints a line as it is."""
+"""Options that make rich print a line unchanged."""
 
 _EPILOG = """\
-Run again, the same command continues what is unfinished and starts only what is missing. To begin with:
+To continue a sweep, run the same command again: it resumes unfinished trials and starts missing ones. Examples:
 
   python run_sweep.py sweeps/quickstart.yaml
   python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
@@ -56,7 +56,7 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
     except (ConfigError, ConnectionError) as error:
         print(error, file=sys.stderr)
     except ValueError as error:
-        # By name: to import the classes would cost a run that only has a typo their torch and pyarrow.
+        # By name: importing the classes would load torch and pyarrow just to report a typo.
         if type(error).__name__ not in ("DataError", "StorageError"):
             raise
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
@@ -80,7 +80,7 @@ def _parser() -> argparse.ArgumentParser:
     add(
         "--smoke",
         action="store_true",
-        help="run a small version in a folder of its own, to see that the sweep works before it takes days",
+        help="run a small version in a separate folder, to check that the sweep works before it runs for days",
     )
     add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 512)")
     add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
@@ -142,7 +142,7 @@ def _train(
     command: str,
     console: "Console",
 ) -> int:
-    """Train the settings of `sweep`, which are some or all of the `whole` sweep's."""
+    """Train the settings of `sweep`: some or all of the settings of `whole`."""
     from wsnet.sweep.ray_session import check_address
 
     if arguments.address is not None:
@@ -156,7 +156,7 @@ def _train(
         plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
-        manifest, plan = plan.manifest, plan.of(sweep)  # The manifest is the whole sweep's in any case.
+        manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
         _write(manifest, folder, arguments)
     console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
@@ -176,7 +176,7 @@ def _train(
         unmirrored = mirror.close(patience)
     if unmirrored:
         trouble = mirror.trouble or f"{len(unmirrored)} trials are not in {uri} yet"
-        rest = "the results here are complete, and the next start brings MLflow up to date"
+        rest = "the results in the sweep's folder are complete; the next start will bring MLflow up to date"
         print(f"tracking: {trouble}; {rest}", file=sys.stderr)
     conclude(folder, console)
     return _finish(outcome, command, uri, mirror.page, folder, console)
@@ -190,7 +190,7 @@ def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace
         folder.write("sweep.yaml", _as_written(arguments).encode())
         manifest.write(folder)
     except OSError as error:
-        rule = "--storage must be a place that can be written to"
+        rule = "--storage must be writable"
         raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
 
 
@@ -228,7 +228,7 @@ def _data_root(arguments: argparse.Namespace) -> Path:
 
 
 def _as_written(arguments: argparse.Namespace) -> str:
-    """The sweep file, with the options that changed it in comments above."""
+    """The sweep file's text, below comments with the command-line options that changed it."""
     options = [f"--set {item}" for item in arguments.set] + [f"--only {item}" for item in arguments.only]
     if arguments.smoke:
         options.append(

@@ -16,15 +16,17 @@ __all__ = ["show_costs", "show_settings"]
 
 
 def show_settings(sweep: Sweep, path: str, console: Console) -> None:
-    """Print the question, the trial count and what the settings share. Needs no torch."""
+    """Print the question, the trial count and what the settings share. Does not import torch."""
     config, seeds = sweep.config, len(sweep.config.seed_list)
     console.print(f"[bold]{escape(config.name)}[/bold]: {escape(config.question)}", highlight=False)
     trials = len(sweep.settings) * seeds
     console.print(f"{len(sweep.settings)} settings x {seeds} seeds = {trials} trials ({escape(path)})", highlight=False)
     combinations = sum(len(setting.places) for setting in sweep.settings)
     if combinations > len(sweep.settings):
-        text = f"{combinations} combinations make {len(sweep.settings)} settings, as some keys have no effect in some"
-        console.print(f"{text}: each setting is trained once and shown in all its places", highlight=False)
+        text = f"{combinations} combinations make {len(sweep.settings)} settings, since some keys have no effect"
+        console.print(
+            f"{text} in some of them: each setting is trained once and shown in all its places", highlight=False
+        )
     console.print("\nWhat all settings share (defaults left out):", highlight=False)
     console.print(escape(dump_yaml(_shared(sweep))), highlight=False, soft_wrap=True)
     for line in _scalings(sweep):
@@ -32,7 +34,7 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
 
 
 def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None:
-    """Print each setting with its parameters, multiply-accumulates, memory of activations and time, and the sum of it.
+    """Print each setting's parameters, multiply-accumulates, activation memory and time, and the total time.
 
     Raises:
         DataError: images are missing or damaged.
@@ -80,14 +82,14 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
         console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
     console.print(
         f"\nAbout {_duration(cost.total)} on this machine ({allocation.concurrent} trials at a time on {device}), "
-        f"from a few steps timed now; checkpoints at the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
+        f"estimated from a few steps; checkpoints at the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
         highlight=False,
         soft_wrap=True,
     )
 
 
 def _scalings(sweep: Sweep) -> list[str]:
-    """What `optim.scale_with_batch` makes of each batch size."""
+    """One line per batch size: the values that `optim.scale_with_batch` gives."""
     found: dict[str, None] = {}
     for config in (setting.config for setting in sweep.settings):
         scaled = describe_scaling(config)
@@ -114,7 +116,7 @@ def _common(one: dict[str, Any], other: dict[str, Any]) -> dict[str, Any]:
 
 
 def _short(count: int) -> str:
-    """Three digits and more, so that a table fits on a screen."""
+    """At most four significant digits, so that a table fits on a screen."""
     for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
         if count >= size:
             return f"{count / size:.4g} {unit}"

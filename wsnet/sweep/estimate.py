@@ -1,6 +1,6 @@
-"""How long a plan takes: a few steps of every model, timed here, times the steps that the plan asks for.
+"""Estimates how long a plan takes, by timing a few steps of every model here and scaling to the plan's steps.
 
-Apart from `dry_run`, which prints the settings before anything waits for torch.
+Separate from `dry_run`, which prints the settings before torch is imported.
 """
 
 import time
@@ -18,9 +18,9 @@ from wsnet.training.micro_batches import plan_micro_batches
 __all__ = ["Estimate", "estimate"]
 
 _SIZES = (2, 16)
-"""Batch sizes timed: a step is a fixed cost plus a cost per image, and two points make a line."""
+"""Batch sizes timed: a step takes a fixed time plus a time per image, and two points determine that line."""
 _EVALUATION = 1 / 3
-"""Cost of an evaluated image over a trained one: forward without backward."""
+"""Cost of evaluating an image relative to training on it: a forward pass without a backward pass."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,7 +30,7 @@ class Estimate:
     Attributes:
         per_trial: seconds of one trial, by setting_id.
         total: seconds of the whole plan.
-        checkpoint_bytes: checkpoints left at the end.
+        checkpoint_bytes: size of the checkpoints left at the end.
     """
 
     per_trial: dict[str, float]
@@ -45,7 +45,7 @@ def estimate(plan: Plan, *, threads: int, device: str, concurrent: int) -> Estim
         plan: the plan.
         threads: CPU threads that a trial would get.
         device: where trials would run.
-        concurrent: trials at the same time.
+        concurrent: number of trials that run at the same time.
     """
     lines: dict[object, tuple[float, float]] = {}
     per_trial: dict[str, float] = {}
@@ -79,7 +79,7 @@ def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> fl
 
 
 def _recomputed(config: TrialConfig) -> int:
-    """Images that statistics for evaluation are recomputed over in an epoch."""
+    """Number of images per epoch over which the statistics for evaluation are recomputed."""
     asked, has_average = config.train.evaluation_statistics, config.train.ema is not None
     if not config.model.norm.keeps_statistics:
         return 0

@@ -1,4 +1,4 @@
-"""Short names of settings, such as `bn-b32`: readable in a chart's legend, where 20 characters are shown."""
+"""Short names of settings, such as `bn-b32`: readable in a chart's legend, which shows 20 characters."""
 
 import re
 from collections import Counter
@@ -43,19 +43,19 @@ _LETTERS = {
     "model.width": "w",
 }
 _LONG = ("model.norm.backward_decay", "model.norm.forward_decay")
-"""Keys with values of many digits."""
+"""Keys whose values have many digits."""
 
 
 def setting_names(axes: list[dict[str, Any]]) -> list[str]:
     """A short name for each setting, unique among them.
 
     Args:
-        axes: for each setting what varies, as dotted key to value.
+        axes: for each setting, the keys that vary in the sweep, as dotted key to value.
     """
     names = _names(axes)
     labelled = all(CASE in setting for setting in axes)
     keys = dict.fromkeys(key for setting in axes for key in setting if key != CASE) if labelled else ()
-    for key in (*keys, *_LONG):  # As long as the rest tells the settings apart; what a label stands for, first.
+    for key in (*keys, *_LONG):  # Drop keys not needed to tell names apart, first those a label covers.
         shorter = [{k: value for k, value in setting.items() if k != key} for setting in axes]
         if len(set(_names(shorter))) == len(set(names)):
             axes, names = shorter, _names(shorter)
@@ -87,7 +87,7 @@ def _part(key: str, value: Any) -> str:
 
 
 def _section(section: dict[str, Any]) -> str:
-    """A whole section: its name, its numbers, what is on in it, and the sections in it tell it from others."""
+    """Text for a whole section: its name, its numbers, the switches that are on, and its subsections."""
     parts: list[str] = []
     for key, value in section.items():
         if isinstance(value, dict):
@@ -100,7 +100,7 @@ def _section(section: dict[str, Any]) -> str:
 
 
 def _class_name(text: str) -> str:
-    """An own class without its file; another text stays."""
+    """The class name of a user's class (`file.py:Class`); any other text unchanged."""
     return text.rpartition(":")[2] if is_own(text) else text
 
 

@@ -25,10 +25,10 @@ class ModelSize:
     """How big a setting's model is.
 
     Attributes:
-        parameters: trained values.
+        parameters: number of trained values.
         multiply_accumulates: of one image's forward pass.
-        activation_bytes: kept per image for the backward pass.
-        pretrained: hash of the file of weights that it begins from, if any.
+        activation_bytes: bytes kept per image for the backward pass.
+        pretrained: hash of the file of pretrained weights that training starts from, or None.
     """
 
     parameters: int
@@ -62,14 +62,14 @@ class Plan:
     sizes: dict[str, ModelSize]
 
     def of(self, sweep: Sweep) -> "Plan":
-        """The trials of some of its settings, as they are in the whole plan."""
+        """This plan restricted to the settings of `sweep`, with the trials unchanged."""
         kept = {canonical_text(setting.config) for setting in sweep.settings}
         trials = [trial for trial in self.trials if canonical_text(trial.config) in kept]
         return replace(self, sweep=sweep, trials=trials)
 
     @property
     def manifest(self) -> Manifest:
-        """What the sweep's folder tells a report."""
+        """The sweep's manifest, from which reports are made."""
         config, axes = self.sweep.config, self.sweep.axes
         chosen = self._chosen
         grid = [key for key in config.grid if key in axes and key not in chosen]
@@ -92,7 +92,7 @@ class Plan:
 
     @property
     def _caption(self) -> dict[str, Any]:
-        """What else a report has to say, where there is something."""
+        """Further entries of the manifest's `report`, where they apply."""
         found: dict[str, Any] = {}
         link, select = self.sweep.config.report.published, self.sweep.config.report.select
         rule = learning_rate_rule(self.sweep.settings, select)
@@ -113,17 +113,17 @@ class Plan:
 
     @property
     def _chosen(self) -> list[str]:
-        """Axes to choose over; one that the command line has fixed varies no more."""
+        """Axes to choose over, without those that the command line has fixed to one value."""
         select = self.sweep.config.report.select
         return [] if select is None else [key for key in select.over if key in self.sweep.axes]
 
 
 def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
-    """Give every trial its identity, and build every model once without memory to see that it can be built.
+    """Give every trial its identity, and check that every model can be built, without allocating its memory.
 
     Args:
-        sweep: the sweep file, read.
-        path: its name, for messages.
+        sweep: the parsed sweep file.
+        path: the file's name, for messages.
         root: folder of the image sets; sets that are not decoded yet are decoded into the cache.
 
     Raises:
@@ -149,7 +149,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             continue
         about["warm_start"] = size.pretrained
         identity = setting_id(config, **about)
-        if identity in sizes:  # The same images, or pretrained weights, in two files: the same setting at two places.
+        if identity in sizes:  # Two files with equal images or pretrained weights: one setting at two places.
             for trial in trials:
                 if trial.entry.setting_id == identity:
                     trial.entry.also.extend([axes, *also])
@@ -172,7 +172,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
 
 
 def _check_own_norms(sweep: Sweep, path: str) -> None:
-    """Import each own norm once, so that what is wrong with it is said once and not for every setting."""
+    """Import the user's own norms first, so that a mistake in one is reported once, not for every setting."""
     mistakes = []
     for norm in (setting.config.model.norm for setting in sweep.settings):
         if isinstance(norm, OwnNormConfig):
@@ -185,7 +185,7 @@ def _check_own_norms(sweep: Sweep, path: str) -> None:
 
 
 def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> ModelSize | ModelError:
-    """The size of a setting's model, or why it cannot be built; the same model is built once."""
+    """The size of a setting's model, or why it cannot be built; equal models are built once."""
     facts = config.data.facts
     key = (config.model, facts.classes, facts.shape)
     if key not in known:
@@ -206,7 +206,7 @@ def _only(axes: dict[str, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def _common(places: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all combinations of one setting have in common: its name should not tell of one of them."""
+    """What all combinations of one setting have in common: its name must not describe only one of them."""
     first, *others = places
     return {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
 

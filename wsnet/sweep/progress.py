@@ -1,4 +1,4 @@
-"""The progress of a sweep: how far its trials are, and what a terminal shows of it."""
+"""The progress of a sweep: how far its trials are, and its display on a terminal."""
 
 import math
 import statistics
@@ -24,13 +24,13 @@ STOPPED = "stopped by the scheduler"
 _DONE = ("finished", "diverged", "stopped")
 
 _ROWS = 12
-"""Settings shown: the best ones."""
+"""Maximum number of settings shown, best first."""
 
 _REDRAW_SECONDS = 0.25
-"""Time between two drawings on a terminal."""
+"""Minimum time between redraws on a terminal."""
 
 _LINE_SECONDS = 30.0
-"""Time between two lines where there is no terminal."""
+"""Minimum time between lines where the output is not a terminal."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +39,10 @@ class SettingState:
 
     Attributes:
         name: its short name.
-        done: seeds that need no more work.
-        seeds: seeds that it has.
-        median: median over the seeds measured so far of the validation top-1 error, in percent; infinite where half of
-            them diverged, None before the first epoch and where there is no validation split.
+        done: number of seeds that need no more work.
+        seeds: number of seeds in all.
+        median: median over the seeds measured so far of the validation top-1 error, in percent; infinite if half of
+            them diverged, None before the first epoch or without a validation split.
     """
 
     name: str
@@ -57,11 +57,11 @@ class SweepProgress:
 
     Attributes:
         trials: every trial of the sweep.
-        epochs: epochs of each trial, by trial_id.
-        concurrent: trials that run at the same time.
+        epochs: total number of epochs of each trial, by trial_id.
+        concurrent: number of trials that run at the same time.
         statuses: status of each trial that has started, by trial_id.
         latest: record of each trial's last epoch, by trial_id.
-        began: when the progress began, by the monotonic clock, in seconds.
+        began: start time on the monotonic clock, in seconds.
     """
 
     trials: list[TrialEntry]
@@ -80,7 +80,7 @@ class SweepProgress:
         self.statuses[trial_id] = "running"
 
     def measured(self, trial_id: str, record: dict[str, Any]) -> None:
-        """Take in the record of an epoch; anything that is not one, or of an epoch that is known, is ignored."""
+        """Take in the record of an epoch; ignored unless its epoch is later than the last known one."""
         if record.get("epoch", 0) <= self.latest.get(trial_id, {}).get("epoch", 0):
             return
         self.latest[trial_id] = record
@@ -101,9 +101,9 @@ class SweepProgress:
         return self.count(*_DONE)
 
     def seconds_left(self) -> float | None:
-        """Time left, from each setting's own epochs where it has run, else from other settings'; None before any.
+        """Estimated from each setting's own epochs if it has any, or from other settings'; None before any epoch.
 
-        Never less than the longest trial needs, however many run at the same time.
+        Never less than the longest remaining trial needs, no matter how many run at the same time.
         """
         known = {setting: statistics.median(seconds) for setting, seconds in self._seconds.items()}
         if not known:
@@ -118,7 +118,7 @@ class SweepProgress:
         return max(sum(work) / self.concurrent, max(work, default=0.0))
 
     def best_settings(self) -> list[SettingState]:
-        """Settings by their median validation top-1 error over seeds so far, the best first."""
+        """Settings by their median validation top-1 error over the seeds measured so far, best first."""
         by_setting: dict[str, list[TrialEntry]] = defaultdict(list)
         for trial in self.trials:
             by_setting[trial.setting_id].append(trial)
@@ -143,12 +143,12 @@ class SweepProgress:
 
 
 class ProgressDisplay:
-    """A context manager that shows the progress: a live table on a terminal, a line now and then elsewhere.
+    """A context manager that shows the progress: a live table on a terminal, an occasional line elsewhere.
 
     Args:
         progress: what to show.
-        console: where.
-        trouble: asked for a line to show below, such as that tracking is down.
+        console: where to show it.
+        trouble: returns a line to show below, such as that tracking is down, or None.
     """
 
     def __init__(

@@ -21,13 +21,13 @@ _ENVIRONMENT = {
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Otherwise Train passes on one report every 2 seconds.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
-    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # We handle Ctrl-C: nothing of Tune's own state is needed to resume.
+    "TUNE_DISABLE_SIGINT_HANDLER": "1",  # We handle Ctrl-C: resuming does not need Tune's own state.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
-"""Variables that keep Ray quiet, where the user has not set them."""
+"""Environment variables that keep Ray quiet, unless the user has set them."""
 
 _ANSWER_SECONDS = 5.0
-"""Seconds within which a cluster has to answer. Ray itself tries for more than 3 minutes, with a line for each try."""
+"""Seconds within which a cluster must answer. Ray itself retries for more than 3 minutes, printing a line each time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,11 +40,11 @@ class Node:
 
 @dataclass(frozen=True, kw_only=True)
 class Session:
-    """A running Ray.
+    """A running Ray instance.
 
     Attributes:
         dashboard: address of its dashboard, or None.
-        nodes: the machines that it has.
+        nodes: the machines of its cluster.
     """
 
     dashboard: str | None
@@ -53,7 +53,7 @@ class Session:
 
 @contextmanager
 def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Session]:
-    """Start Ray on this machine, or join a cluster; a Ray that already runs in this process is used as it is.
+    """Start Ray on this machine, or join a cluster; if Ray is already running in this process, use it as is.
 
     Args:
         address: a cluster to join; None starts one here.
@@ -76,7 +76,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         )
     else:
         context = _join(address)
-    # Tune prints a traceback of each failed trial; a trial's error.txt has it, and the display shows it in one line.
+    # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
         yield _session(context)
@@ -102,16 +102,16 @@ def _join(address: str) -> Any:
         try:
             with _stderr_into(said.fileno()):  # Ray prints a line a second; the last one is enough.
                 return ray.init(address=address, log_to_driver=False, logging_level="error")
-        except Exception as error:  # Whatever Ray raises: no cluster, another version, a token that is not its own.
+        except Exception as error:  # Ray may raise anything: no cluster, a different version, a wrong token.
             said.seek(0)
             lines = [*str(error).strip().splitlines()[:1], *said.read().decode(errors="replace").splitlines()[-1:]]
-            hint = "if it needs a token, put that into ~/.ray/auth_token or RAY_AUTH_TOKEN"
+            hint = "if the cluster needs a token, put it in ~/.ray/auth_token or RAY_AUTH_TOKEN"
             raise ConnectionError(f"could not join a Ray cluster at {address!r}: {'; '.join(lines)}; {hint}") from None
 
 
 @contextmanager
 def _stderr_into(handle: int) -> Iterator[None]:
-    """Send what this process writes to its standard error elsewhere, C++ too."""
+    """Redirect this process's standard error to another file descriptor, including output from C++ code."""
     before = os.dup(2)
     os.dup2(handle, 2)
     try:
@@ -122,15 +122,15 @@ def _stderr_into(handle: int) -> Iterator[None]:
 
 
 def check_address(address: str) -> None:
-    """See whether anything answers at `host:port`, before Ray tries. (`auto`, which Ray looks up here, has no port.)
+    """Check that something answers at `host:port` before Ray tries. (`auto` has no port; Ray looks it up locally.)
 
-    Call it before anything imports ray, which reads its environment then.
+    Call it before ray is imported, since Ray reads the environment at import.
 
     Raises:
-        ConnectionError: nothing answers there.
+        ConnectionError: nothing answers there, or it is not an address.
     """
     if "RAY_AUTH_MODE" not in os.environ and _has_token():
-        # `ray start` asks for the token that it finds; `ray.init` does not send it unless it is told to.
+        # A cluster from `ray start` demands the token that it found; `ray.init` sends it only in this mode.
         os.environ["RAY_AUTH_MODE"] = "token"
     host, _, port = address.removeprefix("ray://").rpartition(":")
     if not host or not port.isdigit():
@@ -153,9 +153,9 @@ def _has_token() -> bool:
 
 @contextmanager
 def interruptible() -> Iterator[None]:
-    """Raise KeyboardInterrupt in what runs within, once, for SIGINT (Ctrl-C) and SIGTERM (`kill`, a batch system).
+    """Within the context, raise KeyboardInterrupt, once, on SIGINT (Ctrl-C) or SIGTERM (`kill`, a batch system).
 
-    Enter it after Ray has started: Ray sets a handler of SIGTERM that exits at once.
+    Enter it after Ray has started: Ray installs a SIGTERM handler that exits at once.
     """
 
     def once(*_: object) -> None:
@@ -169,7 +169,7 @@ def interruptible() -> Iterator[None]:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Ignore Ctrl-C in what runs within, for a few seconds: a shutdown of Ray that is interrupted leaves processes."""
+    """Ignore Ctrl-C within the context, for the few seconds of Ray's shutdown: interrupting it leaves processes."""
     with _handled(signal.SIG_IGN, signal.SIGINT):
         yield
 
@@ -178,7 +178,7 @@ def shielded() -> Iterator[None]:
 def _handled(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
     try:
         before = [(number, signal.signal(number, handler)) for number in numbers]
-    except ValueError:  # Not in the main thread, which alone receives signals.
+    except ValueError:  # Only the main thread can set signal handlers.
         before = []
     try:
         yield

@@ -45,20 +45,20 @@ def allocate(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str]
     if cuda and not each_gpu:
         rule = f"execution.device={cuda[0]!r} needs a GPU, but {there} and a worker gets none; use 'auto' or 'cpu'"
         raise ConfigError([Mistake(path, "execution.device", rule)])
-    # Two trials of one thread do more work than one of two threads; a GPU's trial gets the CPUs that go with its GPU.
+    # Two single-threaded trials outpace one with two threads; a trial on a GPU gets that GPU's share of the CPUs.
     beside = [_fits(node.cpus, node.gpus / each_gpu) for node in nodes if node.gpus] if each_gpu else []
     each_cpu = asked_cpus if asked_cpus != "auto" else max(1.0, min(beside, default=1.0))
     workers = sum(min(_fits(node.cpus, each_cpu), _fits(node.gpus, each_gpu)) for node in nodes)
     fits = int(workers // resources.workers)
     if fits < 1:
         need = f"{_count(resources.workers, 'worker')} of {each_cpu:g} CPUs and {each_gpu:g} GPUs"
-        rule = f"a trial needs {need}, but {there}; ask for less, or join more nodes"
+        rule = f"a trial needs {need}, but {there}; ask for less, or add nodes to the cluster"
         raise ConfigError([Mistake(path, "resources", rule)])
     return Allocation(cpus=each_cpu, gpus=each_gpu, concurrent=min(fits, resources.max_concurrent or fits))
 
 
 def _fits(there: float, each: float) -> float:
-    """How often `each` fits: 0.1 fits 10 times in 1, though 1 // 0.1 is 9 in binary."""
+    """How many times `each` fits: 0.1 fits into 1 ten times, although 1 // 0.1 is 9 in floating point."""
     return math.floor(there / each + 1e-6) if each else math.inf
 
 

@@ -1,4 +1,4 @@
-"""What a start of a sweep finds: how far earlier starts brought each trial, and what is still to be trained."""
+"""The state that a sweep starts from: how far earlier starts got with each trial, and what is still to be trained."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -32,18 +32,18 @@ class TrialState:
 
     @property
     def is_done(self) -> bool:
-        """Whether it is never run again."""
+        """Whether the trial is never run again."""
         return self.status is not None and self.status.is_final
 
     def implied_verdict(self, rung: int) -> Literal["stop", "continue"] | None:
-        """What a scheduler must have decided at a rung that the records hold; None where it was cut off before."""
+        """The verdict at a recorded rung that later records or the trial's end imply; None if they imply none."""
         from wsnet.training.fit import ending
 
         if self.records[-1]["epoch"] > rung:
             return "continue"
         if self.status is not None and self.status.status == "stopped":
             return "stop"
-        # Of a trial that is at its own end, `fit` says how it ended, also where it was killed before it could say so.
+        # `ending` tells from the records that a trial had ended, even if it was killed before it wrote its status.
         is_at_its_end = self.is_done or ending(self.trial.config.train, self.records) is not None
         return "continue" if is_at_its_end else None
 
@@ -66,7 +66,7 @@ def _state(trial: PlannedTrial, folder: Folder, has_started: bool) -> TrialState
 
 
 def progress_so_far(states: list[TrialState]) -> SweepProgress:
-    """The progress that a start of the sweep begins with."""
+    """The progress at the start of a sweep, after what earlier starts did."""
     trials = [state.trial for state in states]
     progress = SweepProgress([t.entry for t in trials], {t.entry.trial_id: t.config.train.epochs for t in trials})
     for state in states:
@@ -78,9 +78,9 @@ def progress_so_far(states: list[TrialState]) -> SweepProgress:
 
 
 def unfinished(states: list[TrialState]) -> list[TrialState]:
-    """The trials to run, in the order of their start; failed ones get another chance.
+    """The trials to run, in starting order; failed ones are retried.
 
-    What is begun goes on first; then every setting is started once, then every setting again.
+    Trials that have records come first; then the first seed of every setting, then the second of every setting, ...
     """
     missing = [state for state in states if not state.is_done]
     return sorted(missing, key=lambda state: (not state.records, state.trial.entry.seed))

@@ -30,8 +30,8 @@ class SweepOutcome:
     """How a sweep ended.
 
     Attributes:
-        progress: where the trials are.
-        interrupted: whether it was stopped from outside.
+        progress: the state of the trials.
+        interrupted: whether a signal stopped the sweep.
     """
 
     progress: SweepProgress
@@ -51,13 +51,13 @@ def run(
     """Train every trial of a plan that is not done yet.
 
     Args:
-        plan: the plan; its manifest is in the folder already.
+        plan: the plan; its manifest is already in the folder.
         folder: the sweep's folder.
         data_root: folder of the image sets.
-        address: Ray cluster to join, or None.
+        address: Ray cluster to join; None starts Ray here.
         console: where progress is drawn.
-        changed: called with the trial_id whenever a trial has something new.
-        trouble: asked for a line to show under the progress.
+        changed: called with the trial_id whenever a trial's directory has changed.
+        trouble: returns a line to show under the progress, or None.
 
     Raises:
         ConfigError: not even one trial fits the cluster.
@@ -119,7 +119,7 @@ def _without_stopped(
     progress: SweepProgress,
     changed: Callable[[str], None],
 ) -> list[TrialState]:
-    """Mark the trials whose stop at a rung an earlier start did not live to write down; returns the others."""
+    """Mark as stopped the trials whose stop is in the journal but not yet in their status; return the others."""
     stopped = scheduler.stopped(missing)
     for trial_id, rung in stopped.items():
         status = Status(status="stopped", epoch=rung, message=STOPPED)
@@ -154,19 +154,19 @@ def _tuner(
     if context.workers == 1:
         function, need = train_job, {"cpu": allocation.cpus, **({"gpu": allocation.gpus} if allocation.gpus else {})}
     else:
-        # One byte of memory is a resource that every cluster has and that is never short: the workers hold the CPUs.
+        # The workers need the CPUs, so ask for one byte of memory, which every cluster always has.
         function, need = train_on_workers, {"memory": 1}
     return tune.Tuner(
         tune.with_resources(tune.with_parameters(function, context=context), need),
         param_space={"trial_id": tune.grid_search(list(context.configs))},
         tune_config=tune.TuneConfig(
             scheduler=scheduler,
-            reuse_actors=context.workers == 1,  # An actor that is kept would keep the workers of a stopped trial too.
+            reuse_actors=context.workers == 1,  # A reused actor would keep a stopped trial's workers too.
             max_concurrent_trials=allocation.concurrent,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep.config.name,
-            storage_path=context.scratch,  # Tune's own state; results lie in the sweep's folder.
+            storage_path=context.scratch,  # Tune's own state; the results are in the sweep's folder.
             failure_config=tune.FailureConfig(max_failures=context.max_failures),
             callbacks=[callback],
             verbose=0,
@@ -175,7 +175,7 @@ def _tuner(
 
 
 def source_revision() -> str | None:
-    """Git revision of this code, with `+` behind it where files were changed since; None outside a checkout."""
+    """Git revision of this code, followed by `+` if tracked files have changed since; None outside a checkout."""
     here = Path(__file__).parent
 
     def git(*arguments: str) -> str:

@@ -15,7 +15,7 @@ __all__ = ["JournaledAsha", "rungs_of"]
 
 
 def rungs_of(config: AshaConfig, max_t: int) -> tuple[int, ...]:
-    """The rungs of a sweep: `grace` epochs, times `eta`, times `eta` again, ... as long as they are below `max_t`.
+    """The rungs of a sweep, in epochs: `grace`, `grace * eta`, `grace * eta**2`, ..., while below `max_t`.
 
     Args:
         config: first rung, and the factor between rungs.
@@ -31,22 +31,22 @@ def rungs_of(config: AshaConfig, max_t: int) -> tuple[int, ...]:
 _ACTIONS = {"stop": TrialScheduler.STOP, "continue": TrialScheduler.CONTINUE}
 
 _WORST = 1e300
-"""Given to Ray for a value that is not finite: its percentile leaves NaN out, and infinity makes the cutoff NaN."""
+"""Passed to Ray for a value that is not finite: Ray's percentile ignores NaN, and infinity makes its cutoff NaN."""
 
 
 class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
-    """Ray's ASHA (Li et al. 2020) with a journal: a verdict is written down before it is acted on, and taken only once.
+    """Ray's ASHA (Li et al. 2020) with a journal: each verdict is reached once, and written down before it is acted on.
 
-    It starts with what the journal holds. A rung that a trial's records have reached, but that has no verdict in the
-    journal, gets one at once: first where the trial's later epochs or its end imply the verdict, then, in the order of
-    `states`, where the sweep was cut off between the record and the verdict. (Tune's own way to resume restores a
-    snapshot, which is older than the last epochs.)
+    It starts from the journal. Rungs that a trial's records have reached, but that have no verdict yet, are decided at
+    once: first those whose verdict follows from the trial's later epochs or its end; then, in the order of `states`,
+    those where the sweep was cut off between record and verdict. (Tune's own way to resume restores a snapshot, which
+    is older than the last epochs.)
 
     Args:
         config: rungs and metric.
         max_t: epochs of the longest trial.
         journal: the sweep's journal.
-        states: the trials of the plan as earlier starts left them, in its order. Verdicts and values of any other
+        states: the plan's trials as earlier starts left them, in the plan's order. Verdicts and values of any other
             trial are ignored.
     """
 
@@ -70,7 +70,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
             self._settle(states)
 
     def stopped(self, trials: list[TrialState]) -> dict[str, int]:
-        """The trials that were stopped at a rung that their records have reached, and that rung."""
+        """The trials that were stopped at a rung that their records have reached, by trial_id, with that rung."""
         last = {trial.trial_id: trial.records[-1]["epoch"] for trial in trials if trial.records}
         return {trial_id: rung for trial_id, rung in self._journal.stops().items() if rung <= last.get(trial_id, 0)}
 
@@ -78,7 +78,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         """Nothing to do when a trial starts: every trial of the plan is known from the start."""
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
-        """A trial reports an epoch, or its last one again after a restart. `fit` ends it after its own last epoch."""
+        """A trial reports an epoch, or its latest one again after a restart. `fit` ends it after its last epoch."""
         if result.get("epoch") not in self.rungs or self._metric not in result:
             return str(TrialScheduler.CONTINUE)
         arrival = _Arrival(str(trial.config["trial_id"]), result["epoch"], result[self._metric])
@@ -88,13 +88,13 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         return str(_ACTIONS[verdict.verdict])
 
     def on_trial_complete(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> None:
-        """Nothing to do when a trial ends: its values stay."""
+        """Nothing to do when a trial ends: its values stay in the rungs."""
 
     def on_trial_remove(self, tune_controller: Any, trial: Any) -> None:
-        """Nothing to do when a trial is removed: its values stay."""
+        """Nothing to do when a trial is removed: its values stay in the rungs."""
 
     def _catch_up(self) -> None:
-        """Tell Ray's ASHA what the journal holds, from earlier starts or from another one that is running now."""
+        """Pass the journal's verdicts to Ray's ASHA: those of earlier starts, or of another process running now."""
         for verdict in self._journal.verdicts():
             key = (verdict.trial_id, verdict.rung)
             if key in self._ranked or verdict.trial_id not in self._members or verdict.rung not in self.rungs:
@@ -120,7 +120,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
                 self._decide(arrival)
 
     def _decide(self, arrival: "_Arrival") -> Verdict:
-        """Have Ray's ASHA decide, and write it down."""
+        """Have Ray's ASHA decide, and write the verdict down."""
         action = self._rank(arrival)
         verdict = self._verdict(arrival, "stop" if action == TrialScheduler.STOP else "continue")
         self._journal.add([verdict])
@@ -143,7 +143,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         )
 
     def _arrivals(self, trial: TrialState) -> list["_Arrival"]:
-        """The rungs that a trial's records hold."""
+        """A trial's values at the rungs that its records have reached."""
         return [
             _Arrival(trial.trial_id, int(record["epoch"]), record[self._metric])
             for record in trial.records

@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 __all__ = ["SweepContext", "prepare_trial", "train_and_log", "train_job", "train_on_workers"]
 
 _FOR_THE_REPORT = ("test/", "test_ema/", LAYERS)
-"""Metrics that Tune is not told: nothing may be selected by the test set, and layers have too many values."""
+"""Prefixes of metrics withheld from Tune: nothing may be selected on the test set, and layers have too many values."""
 
 _POLL_SECONDS = 0.1
-"""Time between two looks at the journal of verdicts."""
+"""Time between two reads of the journal of verdicts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SweepContext:
-    """What every actor of a sweep needs to know. Travels once through Ray's object store.
+    """What every actor of a sweep needs to know; sent once, through Ray's object store.
 
     Attributes:
         folder: location of the sweep's folder.
         data_root: folder of the image sets.
-        configs: configuration of each trial as JSON, by trial_id. (Tune's grid goes over the ids alone: a grid over
-            configurations copies all of them for each of them.)
-        workers: processes of one trial.
+        configs: configuration of each trial as JSON, by trial_id. (Tune's grid search is over the ids only: a grid over
+            configurations would copy all of them for each trial.)
+        workers: number of processes of one trial.
         cpus: CPUs of one worker.
         gpus: GPUs of one worker.
-        max_failures: times that a crashed trial is started again.
-        scratch: folder for what Ray writes beside the results; removed when the sweep ends.
+        max_failures: how many times a crashed trial is restarted.
+        scratch: folder for Ray's own files; removed when the sweep ends.
         rungs: epochs at which the scheduler decides.
     """
 
@@ -54,7 +54,7 @@ class SweepContext:
     rungs: tuple[int, ...] = ()
 
     def config(self, trial_id: str) -> TrialConfig:
-        """Configuration of a trial, on the kind of device that it was given."""
+        """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
         config = TrialConfig.model_validate_json(self.configs[trial_id])
         if self.gpus or config.execution.device != "auto":
             return config
@@ -78,12 +78,12 @@ def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     from ray import tune
 
     with contextlib.suppress(ValueError):
-        # A ValueError is a setting that cannot be trained: its status says so, and to start it again would repeat it.
+        # A ValueError means that the setting cannot be trained: its status says so, and a retry would fail again.
         train_and_log(config["trial_id"], context, tune.report)
 
 
 def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
-    """The Tune function of a trial with several workers. It only starts them: it must not hold a CPU that they need."""
+    """The Tune function of a trial with several workers. It only starts them, and must not hold a CPU they need."""
     from ray.train import FailureConfig, RunConfig, ScalingConfig
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
@@ -98,8 +98,8 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
             resources_per_worker={"CPU": context.cpus, **({"GPU": context.gpus} if context.gpus else {})},
         ),
         run_config=RunConfig(
-            name=f"{trial_id}-{uuid.uuid4().hex[:8]}",  # New every time: Train's own state is never resumed from.
-            storage_path=context.scratch,  # Checkpoints lie in the trial's own directory.
+            name=f"{trial_id}-{uuid.uuid4().hex[:8]}",  # New every time: Train must not resume from its own state.
+            storage_path=context.scratch,  # Checkpoints are in the trial's own directory.
             failure_config=FailureConfig(max_failures=context.max_failures),
             callbacks=[TuneReportCallback()],
         ),
@@ -108,8 +108,8 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
         trainer.fit()
     except Exception as error:
         if _is_stopped(context, trial_id):
-            return  # Tune takes the workers of a trial that it stops away, before or after they have come to their end.
-        # Train has restarted the workers as often as it may. To raise here would have Tune start over.
+            return  # Tune takes away the workers of a trial that it stops, whether or not they have ended by then.
+        # Train has used up its restarts. Raising here would make Tune start over.
         directory = context.directory(trial_id)
         status = directory.status()
         if status is None or status.status != "failed":
@@ -139,13 +139,13 @@ def _worker(config: dict[str, Any]) -> None:
 def train_and_log(
     trial_id: str, context: SweepContext, tell: Callable[[dict[str, Any]], None], *, leader: bool = True
 ) -> None:
-    """Train a trial in its directory, with what it prints in `log.txt` there, and a crash in `error.txt`.
+    """Train a trial in its directory, with its output in `log.txt` there and the traceback of a crash in `error.txt`.
 
     Args:
         trial_id: which trial.
         context: the sweep that it belongs to.
         tell: called with each epoch's metrics for Tune.
-        leader: whether this worker writes.
+        leader: whether this worker writes files.
     """
     from wsnet.training import fit
 
@@ -153,13 +153,13 @@ def train_and_log(
     with _log(directory.folder if leader else None):
         try:
             if leader:
-                directory.folder.delete("error.txt")  # Of an earlier start.
+                directory.folder.delete("error.txt")  # From an earlier start.
             trial = prepare_trial(trial_id, context)
 
             def report(record: Record) -> None:
                 tell(_for_tune(trial_id, record))
 
-            # The scheduler may not have heard of the last epoch: its verdict on it comes before the next one.
+            # The scheduler may have missed the last epoch before a restart: it must decide on it before the next one.
             fit(trial, report=report, checkpoint_dir=directory.folder, resumed=report if context.rungs else None)
         except Exception as error:
             if leader:
@@ -168,10 +168,10 @@ def train_and_log(
 
 
 def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
-    """A trial with its images, which must be those that it was planned with.
+    """Prepare a trial with its images, which must be those that it was planned with.
 
-    The plan has looked at every file of a streamed set. Here the index in the cache will do, unless it describes other
-    files: on another machine it may be older than a file that was overwritten.
+    Planning has checked every file of a streamed set. Here the cached index is enough, unless it yields another
+    trial_id: on another machine it may predate a file that was overwritten.
     """
     from wsnet.training import Trial
 
@@ -185,14 +185,14 @@ def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
 
 
 def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:
-    """What Tune is told of an epoch."""
+    """The part of an epoch's record that is reported to Tune."""
     told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith(_FOR_THE_REPORT)}
     return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
 
 
 @contextlib.contextmanager
 def _log(folder: Folder | None) -> Iterator[None]:
-    """Send what Python prints to `log.txt` in a trial's folder, if given."""
+    """Redirect what Python prints to `log.txt` in a trial's folder, if given."""
     if folder is None:
         yield
         return
@@ -203,7 +203,7 @@ def _log(folder: Folder | None) -> Iterator[None]:
         with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
             yield
     finally:
-        if isinstance(file, io.StringIO):  # Object stores have no files that grow.
+        if isinstance(file, io.StringIO):  # Object stores cannot append to a file.
             folder.append("log.txt", file.getvalue().encode())
         file.close()
 
@@ -214,7 +214,7 @@ def _write_failure(directory: TrialDirectory, error: str, message: str) -> None:
 
 
 def _message(error: Exception) -> str:
-    """One line for a person. Train ends the leader as soon as another worker has failed, often before it could tell."""
+    """The error in one line. Train ends the leader as soon as another worker fails, often before it wrote a status."""
     failures = getattr(error, "worker_failures", {})
     if not failures:
         return f"{type(error).__name__}: {error}".splitlines()[0]
@@ -228,10 +228,10 @@ class _Stopped(BaseException):
 
 
 def _await_verdict(context: SweepContext, trial_id: str, rung: int) -> None:
-    """Wait for the verdict at a rung: Train, unlike Tune, lets workers go on while the scheduler decides.
+    """Wait for the verdict at a rung: Train, unlike Tune, lets workers continue while the scheduler decides.
 
     Raises:
-        _Stopped: the trial must not go on; raised on each of its workers.
+        _Stopped: the trial must stop; raised on each of its workers.
     """
     status = context.directory(trial_id).status()
     if status is not None and status.status in ("finished", "diverged"):

@@ -1,4 +1,4 @@
-"""MLflow as a mirror of a sweep's directories, never a gate. Importing this does not import mlflow."""
+"""MLflow as a mirror of a sweep's directories, for which no trial waits. Importing this does not import mlflow."""
 
 from wsnet.tracking.client import default_tracking_uri
 from wsnet.tracking.mirror import Mirror

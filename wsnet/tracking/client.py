@@ -1,4 +1,4 @@
-"""Connecting to MLflow: its default place, without its log messages and without its minutes of retries."""
+"""Connecting to MLflow: the default URI, and a client without log messages and minutes of retries."""
 
 import logging
 import os
@@ -26,15 +26,15 @@ _SETTINGS = {
 
 
 def default_tracking_uri(sweep_folder: Folder | str | os.PathLike[str]) -> str:
-    """A database of the sweep's own: `mlflow.db` in its folder.
+    """The sweep's own database: `mlflow.db` in its folder.
 
     Raises:
-        StorageError: the folder is not on this machine, so a database file cannot lie in it.
+        StorageError: the folder is not on this machine, so it cannot hold a database file.
     """
     folder = sweep_folder if isinstance(sweep_folder, Folder) else Folder(sweep_folder)
     if folder.local is None:
         raise StorageError(
-            f"tracking needs a URI of its own where the storage is remote, but got none for {folder.location!r}; "
+            f"tracking needs its own URI if the storage is remote, but got none for {folder.location!r}; "
             "give one, such as http://127.0.0.1:5000 or sqlite:////data/mlflow.db"
         )
     # SQLAlchemy decodes the path, so a percent sign or a question mark in a folder's name must be encoded.
@@ -48,15 +48,15 @@ def sqlite_file(uri: str) -> Path | None:
 
 
 def artifact_location(uri: str) -> str | None:
-    """Where a new experiment's artifacts go: beside the SQLite file, since MLflow would take the working
-    directory; None leaves it to the server."""
+    """Where a new experiment's artifacts go: beside the SQLite file, since MLflow's default is the working
+    directory; None leaves the choice to the server."""
     file = sqlite_file(uri)
     return None if file is None else str(file.parent / "mlflow-artifacts")
 
 
 @contextmanager
 def fail_fast() -> Iterator[None]:
-    """A context in which MLflow fails at once, not after minutes of retries; what the user has set stays."""
+    """A context in which MLflow fails at once, not after minutes of retries; the user's own settings are kept."""
     ours = {key: value for key, value in _SETTINGS.items() if key not in os.environ}
     os.environ.update(ours)
     try:
@@ -67,15 +67,15 @@ def fail_fast() -> Iterator[None]:
 
 
 def connect(uri: str, *, create: bool = False) -> "MlflowClient":
-    """A client whose library logs nothing. Imports mlflow (about one second); use it within `fail_fast`.
+    """An MLflow client, with log messages silenced. Imports mlflow (about one second); use it within `fail_fast`.
 
     Args:
         uri: tracking URI.
-        create: make the database where it is absent. Two processes that make the same SQLite database at once can
+        create: create the database if it is absent. Two processes that create the same SQLite database at once can
             corrupt it, so they take turns.
     """
     file = sqlite_file(uri)
-    if file is not None:  # MLflow tries for 100 s to open a file in a folder that is absent.
+    if file is not None:  # MLflow tries for 100 s to open a file in an absent folder.
         file.parent.mkdir(parents=True, exist_ok=True)
     import mlflow
 
@@ -85,7 +85,7 @@ def connect(uri: str, *, create: bool = False) -> "MlflowClient":
     with Folder(file.parent).lock() if create and file is not None else nullcontext():
         client = mlflow.MlflowClient(tracking_uri=uri)
         if create:
-            client.search_experiments(max_results=1)  # The first call makes the tables.
+            client.search_experiments(max_results=1)  # The first call creates the tables.
     return client
 
 

@@ -9,7 +9,7 @@ from wsnet.tracking.runs import SweepRuns
 __all__ = ["Mirror"]
 
 _PAUSE = 0.5
-"""Least seconds between two rounds: changes that come close together are uploaded together."""
+"""Minimum seconds between two rounds, so that changes close together are uploaded together."""
 
 _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 """Back-off after a failure, doubled each time, in seconds."""
@@ -18,13 +18,13 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 class Mirror:
     """Mirrors a sweep into MLflow from a daemon thread.
 
-    What is missing in MLflow is found by comparing, so a new mirror fills the gaps that earlier ones left, without
-    duplicates. It begins with all trials that have a directory.
+    It compares the directories with MLflow, so a new mirror fills the gaps that earlier ones left, without duplicates.
+    It begins with all trials that have a directory.
 
     Args:
         sweep: the sweep's folder.
         manifest: the sweep's trials.
-        uri: tracking URI: `http://...`, `sqlite:///...`, or whatever else MLflow takes.
+        uri: tracking URI: `http://...`, `sqlite:///...`, or any other that MLflow accepts.
         revision: source revision, for the tag `wsnet.revision` of new runs.
     """
 
@@ -32,8 +32,8 @@ class Mirror:
         self._sweep, self._manifest, self._uri, self._revision = sweep, manifest, uri, revision
         self._known = {entry.trial_id for entry in manifest.trials}
         self._wake = threading.Condition()
-        self._dirty: dict[str, int] = {}  # By trial, the number of changes: tells whether one came during an upload.
-        self._listed = False  # Whether the trials that were there at the start are among the dirty ones.
+        self._dirty: dict[str, int] = {}  # Number of changes by trial: shows whether one came during an upload.
+        self._listed = False  # Whether the trials that existed at the start have been marked dirty.
         self._closing = self._abandoned = False
         self._trouble: str | None = None
         self._page: str | None = None
@@ -42,7 +42,7 @@ class Mirror:
 
     @property
     def trouble(self) -> str | None:
-        """What is wrong, for a line of progress; None while all is well."""
+        """What is wrong, for the progress display; None while all is well."""
         return self._trouble
 
     @property
@@ -51,7 +51,7 @@ class Mirror:
         return self._page
 
     def changed(self, trial_id: str) -> None:
-        """Say that a trial's directory has changed. Returns at once."""
+        """Report that a trial's directory has changed. Returns at once."""
         assert trial_id in self._known, f"trial {trial_id!r} is not in the manifest"
         with self._wake:
             self._dirty[trial_id] = self._dirty.get(trial_id, 0) + 1
@@ -83,14 +83,14 @@ class Mirror:
                         self._upload_changed(runs)
                     self._trouble, wait = None, 0.0
                 except Exception as error:
-                    # Whatever it is, training goes on; once MLflow answers again it is asked anew what it has.
+                    # No error stops the training; once MLflow answers again, what it holds is queried anew.
                     self._trouble, runs = self._describe(error), None
                     if self._closing:
                         return
                     wait = min(max(2 * wait, _FIRST_WAIT), _LONGEST_WAIT)
 
     def _rest(self, wait: float) -> bool:
-        """Sleep until there is work and the back-off is over; False when all is done and the mirror closes."""
+        """Sleep until there is work and the back-off is over; False once the mirror is closing and has no work left."""
         with self._wake:
             if wait:
                 self._wake.wait_for(lambda: self._closing, wait)

@@ -21,12 +21,12 @@ __all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial"]
 
 
 class TrackingError(ValueError):
-    """A sweep that cannot be read from MLflow; the message is one line for a person."""
+    """A sweep cannot be read from MLflow; the message is one line for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class MirroredSweep:
-    """What MLflow has of a sweep.
+    """What MLflow holds of a sweep.
 
     Attributes:
         manifest: with the trials that have started, in the order of the sweep file; MLflow knows of no others.
@@ -45,10 +45,10 @@ def read_sweep(uri: str, experiment: str) -> MirroredSweep:
     """Read a sweep's experiment.
 
     Raises:
-        TrackingError: nothing answers at the URI, it has no such experiment, or that is not a sweep's.
+        TrackingError: nothing answers at the URI, it has no such experiment, or the experiment is not a sweep's.
     """
     file = sqlite_file(uri)
-    if file is not None and not _is_mlflow(file):  # MLflow would create it, or its tables in it.
+    if file is not None and not _is_mlflow(file):  # MLflow would create the file or its tables.
         raise TrackingError(f"tracking URI must name an existing MLflow database, but got {uri!r}")
     with fail_fast():
         try:
@@ -67,7 +67,7 @@ def read_sweep(uri: str, experiment: str) -> MirroredSweep:
 
 
 def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str, "Run"], list["Run"]]:
-    """An experiment's runs by trial, the one with most epochs of each; and the duplicates of those."""
+    """An experiment's runs by trial_id, for each trial the one with the most epochs; and the duplicates of those."""
     runs: dict[str, Run] = {}
     duplicates: list[Run] = []
     for run in _search(client, experiment_id):

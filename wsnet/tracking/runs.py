@@ -31,12 +31,12 @@ _METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # MLflow's own limits.
 class SweepRuns:
     """The runs of one sweep's experiment.
 
-    Creates the experiment (and the database) where absent, and finds with one search which runs are there.
+    Creates the experiment (and the database) if absent, and finds the existing runs with one search.
 
     Args:
-        client: of a server that answers.
+        client: client of a server that answers.
         sweep: the sweep's folder.
-        manifest: its trials.
+        manifest: the sweep's trials.
         uri: the client's tracking URI.
         revision: source revision that new runs are tagged with.
     """
@@ -48,7 +48,7 @@ class SweepRuns:
         self._entries = {entry.trial_id: (order, entry) for order, entry in enumerate(manifest.trials)}
         self._id = self._find_or_create_experiment(uri)
         runs, duplicates = runs_by_trial(client, self._id)
-        for duplicate in duplicates:  # From a call that was repeated because its answer was lost.
+        for duplicate in duplicates:  # From a call that was repeated because its response was lost.
             client.delete_run(duplicate.info.run_id)
         self._mirrored = {trial_id: _mirrored(run) for trial_id, run in runs.items()}
         for trial_id, mirrored in self._mirrored.items():
@@ -60,17 +60,17 @@ class SweepRuns:
         return tags.runs_page(self._id)
 
     def check(self) -> None:
-        """Raise where the server does not answer."""
+        """Raise if the server does not answer."""
         self._client.get_experiment(self._id)
 
     def upload(self, trial_id: str) -> None:
-        """Bring to MLflow what it does not have of a trial."""
+        """Upload what MLflow does not yet have of a trial."""
         mirrored = self._mirrored.get(trial_id)
         if mirrored is not None and mirrored.complete:
             return
         order, entry = self._entries[trial_id]
         directory = trial_directory(self._sweep, trial_id)
-        status = directory.status()  # Before the records, so that a final status never comes with a part of them.
+        status = directory.status()  # Before the records, so that a final status never comes with only part of them.
         if status is None:
             return
         records = directory.records()
@@ -91,7 +91,7 @@ class SweepRuns:
         experiment = self._client.get_experiment_by_name(name)
         if experiment is None:
             return str(self._client.create_experiment(name, artifact_location=artifact_location(uri), tags=wanted))
-        if experiment.lifecycle_stage == "deleted":  # No other experiment can have its name.
+        if experiment.lifecycle_stage == "deleted":  # No new experiment can take its name.
             self._client.restore_experiment(experiment.experiment_id)
         for key, value in wanted.items():
             if experiment.tags.get(key) != value:
@@ -99,7 +99,7 @@ class SweepRuns:
         return str(experiment.experiment_id)
 
     def _update_place(self, trial_id: str, mirrored: "_MirroredRun") -> None:
-        """Tag an existing run with its place in the sweep as it now is, or as no longer part of it."""
+        """Tag an existing run with its current place in the sweep, or as no longer part of it."""
         if trial_id not in self._entries:
             self._set_tags(mirrored, {tags.IN_SWEEP: "false"})
             return
@@ -117,7 +117,7 @@ class SweepRuns:
         return _mirrored(self._client.create_run(self._id, start_time=start, tags=wanted, run_name=entry.name))
 
     def _log_config(self, mirrored: "_MirroredRun", folder: Folder) -> None:
-        """The resolved configuration, as parameters and as a file."""
+        """Log the resolved configuration, as parameters and as a file."""
         from mlflow.entities import Param
 
         text = (folder.read("trial.yaml") or b"").decode()
@@ -130,7 +130,7 @@ class SweepRuns:
             self._client.log_text(mirrored.run_id, text, "trial.yaml")
 
     def _log_epochs(self, mirrored: "_MirroredRun", records: list[Record]) -> None:
-        """Every epoch after the last one there; a call holds whole epochs only."""
+        """Log every epoch after the last one in MLflow; each call holds whole epochs only."""
         from mlflow.entities import Metric
 
         batch: list[Metric] = []
@@ -138,9 +138,9 @@ class SweepRuns:
             epoch = int(record["epoch"])
             if epoch <= mirrored.epoch:
                 continue
-            # MLflow drops a metric that it already has with the same time stamp, so a repeated call adds nothing only
-            # if the stamp depends on the records alone. Layers stay in the directory: hundreds of charts would hide
-            # the others and slow the uploads down.
+            # MLflow drops a metric that it already has with the same timestamp. Timestamps depend on the records alone,
+            # so that a repeated call adds nothing. Layers stay in the directory: hundreds of charts would hide the
+            # others and slow down the uploads.
             shown = {key: value for key, value in record.items() if not key.startswith(LAYERS)}
             metrics = [Metric(key, float(value), stamp, epoch) for key, value in shown.items()]
             if len(batch) + len(metrics) > _METRICS_PER_CALL:
@@ -190,7 +190,7 @@ class SweepRuns:
 
 @dataclass
 class _MirroredRun:
-    """What MLflow has of one trial."""
+    """What MLflow holds of one trial."""
 
     run_id: str
     name: str
@@ -203,7 +203,7 @@ class _MirroredRun:
 
     @property
     def complete(self) -> bool:
-        """Whether nothing of the trial can change any more; the status tag is written after everything else."""
+        """Whether nothing about the trial can change any more; the status tag is written after everything else."""
         status = self.tags.get(tags.STATUS)
         return status in ("finished", "diverged", "stopped") and self.status == _RUN_STATUS[status]
 
@@ -223,7 +223,7 @@ def _mirrored(run: "Run") -> _MirroredRun:
 
 
 def _stamped(start: int, records: Iterable[Record]) -> Iterator[tuple[int, Record]]:
-    """Each record with its time in milliseconds, by the run's start and the epochs' durations."""
+    """Each record with its timestamp in milliseconds, computed from the run's start and the epochs' durations."""
     seconds = 0.0
     for record in records:
         seconds += _seconds(record)

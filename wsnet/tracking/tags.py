@@ -34,10 +34,10 @@ FINAL = "final/"
 
 
 def experiment_tags(manifest: Manifest) -> dict[str, str]:
-    """What a report needs to know of a sweep beside its trials.
+    """What a report needs to know about a sweep besides its trials.
 
-    The number of seeds and the values on the column axis follow from the manifest, but not from the runs, which exist
-    only of trials that have started.
+    The number of seeds and the values on the column axis follow from the manifest, but not from the runs: only trials
+    that have started have one.
     """
     return {
         QUESTION: manifest.question,
@@ -62,13 +62,13 @@ def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, s
         IN_SWEEP: "true",
         # Runs are grouped by this one short tag: groups of several parameters are hard to read in MLflow's table.
         GROUP: re.sub(rf"-s{entry.seed}$", "", entry.name),
-        # A label is no parameter; as a tag, charts can group by it.
+        # A case's label is not a parameter; as a tag it can be used to group charts.
         **({CASE: str(entry.axes[CASE])} if CASE in entry.axes else {}),
     }
 
 
 def manifest_from_tags(name: str, tags: Mapping[str, str], trials: list[TrialEntry]) -> Manifest:
-    """The inverse of `experiment_tags`, with the trials that MLflow knows."""
+    """The inverse of `experiment_tags`, with the trials that MLflow has."""
     return Manifest(
         name=name,
         question=tags.get(QUESTION, ""),
@@ -101,7 +101,7 @@ def parameters(text: str) -> dict[str, str]:
 
 
 def _flatten(tree: Any, prefix: str = "") -> dict[str, str]:
-    """Nested mappings as dotted keys with text, as MLflow's parameters are: `{"model.norm.name": "group"}`."""
+    """Nested mappings as MLflow's parameters, which are dotted keys to text: `{"model.norm.name": "group"}`."""
     if not isinstance(tree, dict) or not tree:
         return {prefix: tree if isinstance(tree, str) else _dumps(tree)} if prefix else {}
     flat: dict[str, str] = {}
@@ -114,11 +114,11 @@ _VIEW = "wsnet"
 """Name of the view in its tag and in the address of its page."""
 
 _PARAMETER_WIDTH, _METRIC_WIDTH = 130, 180
-"""Pixels of a column: MLflow's own 100 cut `final/test_top1_error` off."""
+"""Width of a column in pixels: MLflow's default of 100 truncates `final/test_top1_error`."""
 
 
 def view_tag(manifest: Manifest) -> dict[str, str]:
-    """The experiment tag that holds the view of the run table: the axes and the reported metric, sorted by that."""
+    """The experiment tag with the view of the run table: the axes and the reported metric, sorted by the latter."""
     metric = f"metrics.`{final(manifest.report['metric'])}`"
     shown = [metric, *(f"metrics.`{final(name)}`" for name in ("validation/top1_error", "train/loss"))]
     axes = (f"tags.`{key}`" if key == CASE else f"params.`{key}`" for key in manifest.axes)
@@ -135,7 +135,7 @@ def view_tag(manifest: Manifest) -> dict[str, str]:
 
 
 def runs_page(experiment_id: str) -> str:
-    """The page of that view, to be appended to the UI's address."""
+    """The page with the view of `view_tag`, to be appended to the UI's address."""
     return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_VIEW}"
 
 
