@@ -22,7 +22,7 @@ ADAPTER: TypeAdapter[ModelConfig] = TypeAdapter(ModelConfig)
         ({"name": "preact_resnet", "block": "bottleneck", "depth": 1202}, "got 1202; near it: 1199"),
         ({"name": "wrn", "depth": 26}, r"depth must be 6n \+ 4 \(10, .*\), but got 26; near it: 28"),
         ({"name": "cifar_resnext", "depth": 50}, r"depth must be 9n \+ 2 \(11, .*\), but got 50; near it: 47"),
-        ({"name": "cifar_resnet", "depth": 20, "first_stage": "stem"}, "needs block 'bottleneck' and a width divisible by 4"),
+        ({"name": "cifar_resnet", "depth": 20, "first_stage": "stem"}, "'bottleneck' and a width divisible by 4"),
         ({"name": "vgg", "depth": 15}, "11, 13, 16 or 19"),
         ({"name": "wrn", "dropout": 1.0}, "less than 1"),
         ({"name": "preact_resnet", "depth": 20, "preact_stage": [True, True]}, "preact_stage"),

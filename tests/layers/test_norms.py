@@ -146,7 +146,7 @@ def test_every_public_layer_is_imported_from_the_package() -> None:
         for name in getattr(module, "__all__", ())
         if isinstance(kind := getattr(module, name), type) and issubclass(kind, nn.Module)
     }
-    bases = {"OnlineNorm", "ReparametrizedConv2d"}
+    bases = {"OnlineNorm", "OnlineState", "ReparametrizedConv2d"}
     assert {"OnlineNorm1d", "OnlineNorm2d", "StandardizedConv2d"} <= public
     assert public - bases <= set(wsnet.layers.__all__)
 

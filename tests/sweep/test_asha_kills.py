@@ -87,10 +87,11 @@ def test_a_driver_killed_before_a_verdict_stops_the_same_trials_at_the_next_star
     path = sweep(tmp_path / "killed")
     command = [sys.executable, "-c", DYING_DRIVER, str(path), "--storage", str(path.parent), "--address", cluster]
     assert [v["verdict"] for v in verdicts(expected)] == ["continue", "continue", "continue", "stop", "stop"]
+    joining = os.environ | environment()  # It imports ray before it joins, so it needs the token's variables from here.
     # The second and the fourth verdict are cut off, and taken at the next start.
     for taken, status in ((1, -signal.SIGKILL), (3, -signal.SIGKILL), (5, 0)):
         with open(tmp_path / "log.txt", "ab") as log:  # No pipe: processes that a killed driver leaves hold it open.
-            start = subprocess.run(command, env=environment(), cwd=ROOT, stdout=log, stderr=log, timeout=200)
+            start = subprocess.run(command, env=joining, cwd=ROOT, stdout=log, stderr=log, timeout=200)
         assert start.returncode == status, (tmp_path / "log.txt").read_text()
         assert len((Folder(path.parent / "tiny").read("rungs.jsonl") or b"").splitlines()) == taken
     assert_the_same(train(path, path.parent), expected)

@@ -145,7 +145,7 @@ def test_interrupts_after_the_first_change_nothing_print_no_traceback_and_leave_
 ) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
-        for number in (signal.SIGINT, signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGINT, signal.SIGINT):
             process.send_signal(number)
             time.sleep(0.3)
         stdout, stderr = process.communicate(timeout=200)
