@@ -6,6 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
+import pytest
+
 from tests.config.files import SWEEP
 from wsnet.config import ConfigError
 from wsnet.config.reading.located import Located
@@ -59,6 +61,7 @@ def mutate(data: dict[str, Any], generator: random.Random) -> None:
         node[generator.choice(KEYS)] = copy.deepcopy(generator.choice(VALUES))
 
 
+@pytest.mark.slow
 def test_changed_data_gives_settings_or_mistakes() -> None:
     generator = random.Random(0)
     sources = [YamlFile.parse(text, "s.yaml") for text in FILES]

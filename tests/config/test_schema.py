@@ -50,6 +50,7 @@ def validator() -> Any:
     return jsonschema.Draft202012Validator(printed_schema())
 
 
+@pytest.mark.slow
 def test_the_printed_schemas_are_json_schemas() -> None:
     for schema in (printed_schema(), printed_schema("--trial")):
         jsonschema.Draft202012Validator.check_schema(schema)

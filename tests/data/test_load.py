@@ -45,6 +45,7 @@ def test_the_statistics_of_digits_are_those_of_its_training_images() -> None:
     assert facts.mean == (round(float(pixels.mean()), 4),) and facts.std == (round(float(pixels.std()), 4),)
 
 
+@pytest.mark.slow
 def test_a_second_load_maps_the_cache_and_needs_neither_scikit_learn_nor_pandas() -> None:
     first = load(DataConfig(name="digits"))
     program = (

@@ -32,6 +32,7 @@ class Several(nn.Module):
         return self.plain(first + self.scaled(2 * x))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 @pytest.mark.parametrize("layout", [torch.contiguous_format, torch.channels_last])
 def test_all_options_compile_to_the_eager_numbers(layout: torch.memory_format, dtype: torch.dtype) -> None:

@@ -8,6 +8,7 @@ from tests.models.configs import config, network
 from wsnet.models import loss_and_logits
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("architecture", "size", "weight"), [("googlenet", 64, 0.3), ("inception_v3", 299, 0.4)])
 def test_auxiliary_losses_are_weighted_as_in_the_paper(architecture: str, size: int, weight: float) -> None:
     model = network(config("torchvision", architecture=architecture), classes=10, shape=(3, size, size))

@@ -102,6 +102,7 @@ def test_a_network_without_blocks_is_refused() -> None:
         build(config("torchvision", architecture="squeezenet1_1", checkpointing=True), classes=10, shape=(3, 32, 32))
 
 
+@pytest.mark.slow
 def test_the_two_big_nets_fit_12_gigabytes_at_batch_64() -> None:
     def taken(name: str, **options: Any) -> int:
         return 64 * activation_bytes(config(name, **options), 10, (3, 32, 32))

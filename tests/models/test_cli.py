@@ -60,6 +60,7 @@ def test_each_model_of_a_sweep_file_is_listed_once(tmp_path: Path, capsys: pytes
     ]
 
 
+@pytest.mark.slow
 def test_without_arguments_every_family_is_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -45,6 +45,7 @@ def shallow_densenet(shape: tuple[int, int, int]) -> DenseNet:
     return densenet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_a_model_is_one_graph(architecture: str) -> None:
     options, shape = ALL[architecture]

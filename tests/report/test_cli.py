@@ -66,6 +66,7 @@ def test_the_newest_sweep_below_runs_is_the_default(
     assert "did you mean 'runs/new'?" in refusal(capsys, "runs/nwe")
 
 
+@pytest.mark.slow
 def test_mlflow_gives_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

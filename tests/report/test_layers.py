@@ -41,6 +41,7 @@ def write_measured(folder: Folder, sweep: Manifest) -> None:
         directory.write_records(measured(directory.records(), 1.0 + entry.seed))
 
 
+@pytest.mark.slow
 def test_a_sweep_gets_a_picture_and_a_table_of_medians(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = Folder(tmp_path / "batches")
     write_measured(folder, manifest())

@@ -29,6 +29,7 @@ def assert_same(directory: Results, mlflow: Results, tmp_path: Path) -> None:
         assert (tmp_path / "directory" / name).read_bytes() == (tmp_path / "mlflow" / name).read_bytes(), name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("metric", [None, "validation/top1_error", "train/loss"])
 def test_both_give_the_same_bytes_however_trials_ended(tmp_path: Path, metric: str | None) -> None:
     folder, sweep = mirrored_sweep()
@@ -43,6 +44,7 @@ def test_both_give_the_same_bytes_however_trials_ended(tmp_path: Path, metric: s
     assert_same(directory, mlflow, tmp_path)
 
 
+@pytest.mark.slow
 def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path, manifest(rows=("model.weight",), seeds=1))
     assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
@@ -52,6 +54,7 @@ def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
     assert "split by model.norm.name" in (tmp_path / "mlflow" / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_both_choose_the_same_learning_rates(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path, manifest(rates=(1e-3, 1e-2), batch_sizes=BATCH_SIZES[:2]))
     directory, mlflow = read_directory(folder), from_mlflow(folder, sweep)

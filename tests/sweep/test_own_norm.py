@@ -69,6 +69,7 @@ def test_a_file_that_can_not_be_imported_is_told_with_its_line(folder: Path) -> 
     assert len(caught.value.mistakes) == 1
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
 def test_workers_in_another_directory_train_it_to_the_bits_of_fit_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch

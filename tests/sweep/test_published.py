@@ -40,6 +40,7 @@ def answered(file: Path) -> list[tuple[PublishedRow, Setting]]:
     return [(row, setting) for setting in read(file).settings for axes in setting.places for row in rows_of(link, axes)]
 
 
+@pytest.mark.slow
 def test_every_published_number_stands_beside_exactly_one_cell() -> None:
     places = defaultdict(list)
     for file in FILES:
@@ -50,6 +51,7 @@ def test_every_published_number_stands_beside_exactly_one_cell() -> None:
     assert len(places) == 272
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_every_model_can_be_built(file: Path) -> None:
     for setting in read(file).settings:

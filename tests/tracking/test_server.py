@@ -87,6 +87,7 @@ def test_a_dead_server_holds_nobody_up_and_what_is_missing_is_told(tmp_path: Pat
     assert missing == sorted(started(folder))
 
 
+@pytest.mark.slow
 def test_a_server_that_never_answers_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

@@ -80,6 +80,7 @@ def test_an_average_that_forgets_everything_is_the_weights(tmp_path: Path, norm:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "norm", [{"name": "batch"}, {"name": "online", "forward_decay": 0.999}, {"name": "batch_renorm", "momentum": 0.1}]
 )
