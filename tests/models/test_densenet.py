@@ -109,7 +109,7 @@ def build_without_dropout(model: nn.Module, x: torch.Tensor) -> torch.Tensor:
     [
         ({"depth": 99}, "depth must be 6n + 4 with bottlenecks, but got depth=99; near it: 100"),
         ({"depth": 41, "bottleneck": False}, "depth must be 3n + 4 without bottlenecks, but got depth=41; near it: 40"),
-        ({"depth": 40, "residual_init": "zero"}, "residual_init has no effect in a DenseNet"),
+        ({"depth": 40, "residual_init": "zero"}, "residual_init has no effect in DenseNets"),
     ],
 )
 def test_what_can_not_be_is_refused(options: dict[str, object], text: str) -> None:
