@@ -34,7 +34,7 @@ from torchvision import datasets, transforms
 
 from wsnet.config.data import AugmentConfig
 from wsnet.config.reading.own_files import data_config
-from wsnet.data import ImageFiles, load, training_batches
+from wsnet.data import Batches, ImageFiles, load
 
 BATCH, CLASSES = 128, 8
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -65,7 +65,7 @@ def wsnet(folder: Path, workers: int) -> Steps:
     assert isinstance(images.train, ImageFiles)
     augment = AugmentConfig(flip=True)
     options = {"mean": MEAN, "std": STD, "augment": augment, "seed": 0, "drop_last": True, "workers": workers}
-    batches = training_batches(images.train, batch_size=BATCH, **options)
+    batches = Batches(images.train, batch_size=BATCH, **options)
     for epoch in itertools.count(1):
         yield from batches.epoch(epoch)
 

@@ -29,7 +29,7 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.config import TrialConfig
-from wsnet.data import DataError, data_root, load, sources, training_batches
+from wsnet.data import Batches, DataError, data_root, load, sources
 from wsnet.training import Training, Trial
 
 BAR = 0.1
@@ -80,7 +80,7 @@ def _first_batch(root: Path, validation: int) -> Seconds:
     began = _now()
     images = load(config.data, root=root)
     options: dict[str, Any] = {"mean": images.mean, "std": images.std, "augment": config.data.augment, "seed": 0}
-    next(training_batches(images.train, batch_size=128, **options).epoch(1))
+    next(Batches(images.train, batch_size=128, **options).epoch(1))
     return _since(began)
 
 

@@ -13,7 +13,8 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: mor
 
 @cache
 def _needs_ray(file: Path) -> bool:
-    return "shared_ray" in file.read_text(encoding="utf-8") or "cluster: str" in file.read_text(encoding="utf-8")
+    text = file.read_text(encoding="utf-8")
+    return "shared_ray" in text or "cluster: str" in text
 
 
 class _FilesAndRay(LoadScopeScheduling):

@@ -9,7 +9,7 @@ from wsnet.data.batches import Batch, TensorSet, on_device
 from wsnet.data.cache import cache_folder, data_root
 from wsnet.data.images import DataError, ImageFiles, ImageSet, ImageSplits
 from wsnet.data.load import load
-from wsnet.data.loader import Batches, evaluation_batches, training_batches
+from wsnet.data.loader import Batches, evaluation_batches
 
 __all__ = [
     "Batch",
@@ -24,5 +24,4 @@ __all__ = [
     "evaluation_batches",
     "load",
     "on_device",
-    "training_batches",
 ]

@@ -19,7 +19,7 @@ from wsnet.data.mix import partners_needed
 from wsnet.data.pixel_sources import ArrayPixels, FilePixels, evaluation_bytes
 from wsnet.data.sampler import BatchSampler, rank_slice
 
-__all__ = ["Batches", "evaluation_batches", "training_batches"]
+__all__ = ["Batches", "evaluation_batches"]
 
 _Split = ImageSet | TensorSet | ImageFiles
 _Index = tuple[int, int]
@@ -116,10 +116,6 @@ class Batches:
             DataError: naming a damaged file, when its batch is reached.
         """
         return map(self._transform, self._prepared([(epoch, step) for step in range(start, self.steps)]))
-
-
-training_batches = Batches
-"""`Batches`, under a name that matches `evaluation_batches`."""
 
 
 def evaluation_batches(

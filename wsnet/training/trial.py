@@ -9,7 +9,7 @@ from torch import nn
 
 from wsnet.config import ExecutionConfig, TrialConfig, setting_id, trial_id
 from wsnet.config.norm import NormConfig
-from wsnet.data import Batches, ImageSplits, load, training_batches
+from wsnet.data import Batches, ImageSplits, load
 from wsnet.distributed import rank_and_world
 from wsnet.layers import initialize
 from wsnet.models import build, load_pretrained, pretrained_hash
@@ -103,7 +103,7 @@ class Trial:
             drop_last: leave out an epoch's last batch when it is smaller than the others.
             processes: number of processes that prepare batches; 0: this one does.
         """
-        return training_batches(  # type: ignore[return-value]
+        return Batches(
             self.images.train,
             batch_size=batch_size,
             drop_last=drop_last,
