@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.trials import assert_same, assert_same_checkpoint, last, numbers, trained, trial
+from tests.training.trials import all_trained, assert_same, assert_same_checkpoint, last, numbers, trained, trial
 from wsnet.storage import Folder
 from wsnet.training import Checkpoint
 from wsnet.training.checkpoint import CheckpointError
@@ -41,10 +41,7 @@ def trained_until(of: Any, folder: Path, epoch: int, step: int) -> None:
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the trial of each case, trained without a stop."""
-    folder = tmp_path_factory.mktemp("whole")
-    for name in CASES:
-        trained(of(name), folder / name)
-    return folder
+    return all_trained({name: of(name) for name in CASES}, tmp_path_factory.mktemp("whole"))
 
 
 @pytest.mark.parametrize("name", CASES)

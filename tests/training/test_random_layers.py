@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from tests.training.trials import assert_same_checkpoint, config, last, numbers, trained, trial
+from tests.training.trials import all_trained, assert_same_checkpoint, config, last, numbers, trained, trial
 from wsnet.config import TrialConfig
 from wsnet.training import Trial
 from wsnet.training.loop import Training
@@ -39,10 +39,7 @@ class Stop(Exception):
 @pytest.fixture(scope="module")
 def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folder of the trial of each net, trained without a stop."""
-    folder = tmp_path_factory.mktemp("straight")
-    for name in NETS:
-        trained(prepared(name), folder / name)
-    return folder
+    return all_trained({name: prepared(name) for name in NETS}, tmp_path_factory.mktemp("straight"))
 
 
 @pytest.mark.parametrize("name", NETS)

@@ -3,6 +3,7 @@
 import multiprocessing
 import os
 import traceback
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -43,6 +44,13 @@ def trained(of: Trial, folder: Path | Folder, **options: Any) -> Result:
     """`fit` with nobody listening."""
     folder = folder if isinstance(folder, Folder) else Folder(folder)
     return fit(of, checkpoint_dir=folder, **{"report": lambda record: None, **options})
+
+
+def all_trained(trials: Mapping[str, Trial], folder: Path) -> Path:
+    """The folder, with a folder of each trial in it, trained without a stop."""
+    for name, of in trials.items():
+        trained(of, folder / name)
+    return folder
 
 
 def numbers(records: list[Record]) -> list[Record]:
