@@ -76,6 +76,7 @@ def commands() -> list[str]:
     return [line for block in blocks for line in block.splitlines() if line.startswith("python ")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", commands())
 def test_the_commands_beside_those_of_other_tools_choose_what_is_there(
     command: str, monkeypatch: pytest.MonkeyPatch

@@ -162,6 +162,7 @@ def test_a_norm_of_wsnet_refuses_what_it_does_not_know_also_beside_an_own_norm(f
     ]
 
 
+@pytest.mark.slow
 def test_nothing_is_imported_to_read_it(folder: Path) -> None:
     (folder / "norms" / "mynorm.py").write_text("raise SystemExit(3)\n")
     read(folder, {CASE: OWN})

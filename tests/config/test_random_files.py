@@ -80,6 +80,7 @@ def test_changed_data_gives_settings_or_mistakes() -> None:
     assert 100 < good < 1900
 
 
+@pytest.mark.slow
 def test_changed_text_gives_settings_or_mistakes() -> None:
     generator = random.Random(0)
     for _ in range(200):

@@ -56,6 +56,7 @@ def test_the_printed_schemas_are_json_schemas() -> None:
         jsonschema.Draft202012Validator.check_schema(schema)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.name)
 def test_every_sweep_that_comes_with_the_code_is_valid(path: Path, validator: Any) -> None:
     validator.validate(YamlFile.read(path).data)

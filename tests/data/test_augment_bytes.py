@@ -52,6 +52,7 @@ def test_no_augmentation_is_no_change() -> None:
     assert torch.equal(augment(images, augment.variants(Draws(0, 1, torch.arange(3)))), images)
 
 
+@pytest.mark.slow
 def test_offsets_and_flips_are_distributed_like_torchvision() -> None:
     samples = 40_000
     ours = CropFlip(CROP_AND_FLIP, height=32, width=32).variants(Draws(0, 1, torch.arange(samples)))

@@ -60,6 +60,7 @@ def test_every_order_of_the_changes_is_as_likely(monkeypatch: pytest.MonkeyPatch
     assert sum((count - 500) ** 2 / 500 for count in orders.values()) < 58  # p = 0.0001
 
 
+@pytest.mark.slow
 def test_jitter_is_distributed_like_torchvision() -> None:
     image = random_images(1).permute(0, 3, 1, 2)[0]
     torch.manual_seed(0)

@@ -64,6 +64,7 @@ def test_cutmix_puts_a_box_of_the_partner_into_the_image(memory_format: torch.me
     assert found.shares[:, 1].tolist() == [1, 0.25, 0, 1 / 48]
 
 
+@pytest.mark.slow
 def test_cutmix_boxes_are_distributed_like_torchvision() -> None:
     ours = cutmix_boxes(CutMixConfig(), draws(20_000, 4), height=32, width=40)
     torch.manual_seed(0)

@@ -27,6 +27,7 @@ def digits() -> ImageSplits:
     return load(DataConfig(name="digits"), root=Path("."))
 
 
+@pytest.mark.slow
 def test_the_command_draws_a_row_for_each_augmentation(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file, out = tmp_path / "s.yaml", tmp_path / "new" / "a.png"
     text = SWEEP.replace("{name: digits, validation: 200}", AUGMENTED)

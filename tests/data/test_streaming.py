@@ -150,6 +150,7 @@ def test_a_jpeg_may_be_grey_or_cmyk_or_another_kind_of_file(tmp_path: Path, mode
     assert (evaluation_images(files, [0]).int() - usual.int()).abs().float().mean() < (20 if mode == "RGB" else 120)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("workers", [0, 2])
 @pytest.mark.parametrize("content", [b"", b"not an image", image_bytes(3)[:400]])
 def test_a_damaged_file_is_named_once_its_batch_is_due(tmp_path: Path, workers: int, content: bytes) -> None:

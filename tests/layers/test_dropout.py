@@ -52,6 +52,7 @@ def test_gradients_pass_where_values_do() -> None:
     assert torch.equal(x.grad, y.detach())  # type: ignore[arg-type]
 
 
+@pytest.mark.slow
 def test_a_step_drops_the_same_in_every_process_and_another_step_something_else() -> None:
     model, x = net(), torch.randn(4, 3, 6, 6)
     randomness = LayerRandomness(model, seed=3)

@@ -37,6 +37,7 @@ def state(norm: OnlineNorm) -> dict[str, Tensor]:
     return {name: getattr(norm, name).clone() for name in STATE}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("compensation", ["ls", "ac", "none"])
 @pytest.mark.parametrize(
     "shape",

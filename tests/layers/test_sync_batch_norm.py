@@ -48,6 +48,7 @@ def test_two_workers_find_what_one_finds_with_the_whole_batch(workers: list[dict
             torch.testing.assert_close(worker[name], value, msg=name)
 
 
+@pytest.mark.slow
 def test_data_dependent_initialization_sees_the_whole_batch(workers: list[dict[str, Tensor]]) -> None:
     model = sync_child.normalized()
     initialize_from_data(model, sync_child.batch())

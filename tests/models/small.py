@@ -1,6 +1,5 @@
 """Every architecture at a size that trains in milliseconds, and which norms and weights it is tried with."""
 
-import itertools
 from collections.abc import Iterable
 from typing import Any
 
@@ -83,8 +82,3 @@ TRIPLES = [
     *((architecture, "batch", weight) for architecture in HUGE for weight in WEIGHTS),
 ]
 """(architecture, norm, weight): any two of them meet."""
-
-OTHER_TRIPLES = [
-    triple for triple in itertools.product(SMALL, NORMS, WEIGHTS) if triple not in set(with_one_weight(SMALL))
-]
-"""What is left of the small nets."""

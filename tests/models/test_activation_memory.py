@@ -31,6 +31,7 @@ def test_the_count_without_memory_is_the_count_with_it() -> None:
         assert activation_bytes(model, 10, (3, 8, 8)) == grown[1] - grown[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 def test_every_norm_can_be_counted(norm: str) -> None:
     for weight in ("none", "standardized", "normalized"):

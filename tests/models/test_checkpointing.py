@@ -40,6 +40,7 @@ def trained(model: nn.Module, steps: int = 3) -> list[torch.Tensor]:
     return [*losses, *model.state_dict().values(), model.eval()(x).detach()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS)
 @pytest.mark.parametrize("name", ["wrn", "cifar_densenet", "shake_shake"])
 def test_the_same_bits_with_every_norm(name: str, norm: str) -> None:
@@ -89,6 +90,7 @@ def test_a_copy_computes_its_own_blocks() -> None:
     assert other(torch.randn(2, 3, 8, 8)).any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ARCHITECTURES)
 def test_less_is_kept(name: str) -> None:
     plain, less = (

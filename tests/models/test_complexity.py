@@ -13,6 +13,7 @@ def test_there_are_36_published_counts() -> None:
     assert len(PUBLISHED) == 36
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("row", PUBLISHED, ids=str)
 def test_published_counts_in_thops_convention(row: Row) -> None:
     assert thop_operations(config_of(row), row.classes, row.shape) == row.thop

@@ -77,6 +77,7 @@ def test_resnext_101_32x4d_with_group_norm_and_standardized_weights() -> None:
     assert parameter_count(model, 1000, IMAGENET) == 44_177_704
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shape", "classes", "expected"),
     [

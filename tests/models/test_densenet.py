@@ -9,6 +9,7 @@ from wsnet.layers import Dropout
 from wsnet.models import build, parameter_count
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("depth", [121, 161])
 def test_torchvisions_weights_give_torchvisions_outputs(depth: int) -> None:
     torchvision = pytest.importorskip("torchvision")
@@ -25,6 +26,7 @@ def test_torchvisions_weights_give_torchvisions_outputs(depth: int) -> None:
         torch.testing.assert_close(ours(x), expected, rtol=1e-5, atol=1e-5 * expected.abs().max().item())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shape", "expected"),
     [
@@ -64,6 +66,7 @@ def test_blocks_have_the_sizes_of_the_papers_table(
     assert seen == expected
 
 
+@pytest.mark.slow
 def test_weighted_layers_add_up_to_the_depth() -> None:
     for options in (
         {"name": "cifar_densenet", "depth": 40, "bottleneck": False},

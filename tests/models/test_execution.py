@@ -9,6 +9,7 @@ from wsnet.layers import Layers, initialize
 from wsnet.models.densenet import DenseNet
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("architecture", ALL)
 def test_channels_last_goes_through_and_gives_the_same(architecture: str) -> None:
     options, shape = ALL[architecture]

@@ -49,6 +49,7 @@ def config_of(name: str, norm: Any, **options: Any) -> Any:
     return TypeAdapter(ModelConfig).validate_python({"name": name, "norm": norm, **options})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"),
     [("resnet", {"depth": 18}), ("torchvision", {"architecture": "resnet18"})],

@@ -9,6 +9,7 @@ from wsnet.models import build
 from wsnet.models.pyramidnet import PyramidShortcut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shape", "expected"),
     [

@@ -18,6 +18,7 @@ DEEPER = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options", "norm", "weight"),
     [

@@ -20,6 +20,7 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model", CASES)
 def test_torchvisions_weights_give_torchvisions_outputs(model: str) -> None:
     torchvision = pytest.importorskip("torchvision")

@@ -27,6 +27,7 @@ def maps_after(kinds: str, options: dict[str, Any], shape: Map) -> list[Map]:
     return seen
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "shape", "expected"),
     [

@@ -39,6 +39,7 @@ def test_a_sweeps_folder_gets_its_report(
     assert "14.80 [14.14, 15.13]" in output
 
 
+@pytest.mark.slow
 def test_a_narrower_terminal_shows_the_range_below_the_median(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_sweep_without_measurements_is_told_which_option_to_set(
     assert "is absent or empty" in refusal(capsys, str(tmp_path / "nowhere"), "--layers")
 
 
+@pytest.mark.slow
 def test_layers_stay_in_the_directory_and_tables_are_the_same_from_mlflow(tmp_path: Path) -> None:
     folder, sweep = Folder(tmp_path / "batches"), manifest(seeds=1)
     write_measured(folder, sweep)

@@ -95,6 +95,7 @@ def test_another_metric_has_other_published_numbers_or_none(tmp_path: Path) -> N
     assert "There is no published number for validation/top1_error." in table_markdown(other, pivot(other))
 
 
+@pytest.mark.slow
 def test_the_figure_marks_published_numbers(tmp_path: Path) -> None:
     drawn = []
     for index, (link, columns) in enumerate([(None, "train.batch_size"), (LINK, "train.batch_size"), (LINK, None)]):
@@ -130,6 +131,7 @@ def test_published_numbers_that_are_not_known_here_are_one_line(tmp_path: Path) 
         assert link in str(caught.value)
 
 
+@pytest.mark.slow
 def test_mlflow_gives_the_same_published_numbers(tmp_path: Path) -> None:
     folder, sweep = written(tmp_path)
     one, other = read_directory(folder), read_mlflow(mirror(folder, sweep), sweep.name)

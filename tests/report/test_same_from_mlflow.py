@@ -64,6 +64,7 @@ def test_both_choose_the_same_learning_rates(tmp_path: Path) -> None:
     assert "15.80 [15.14, 16.13] at lr=0.01 |" in (tmp_path / "mlflow" / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> None:
     plain = manifest(seeds=1)
     first = plain.trials[-1]
@@ -78,6 +79,7 @@ def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> Non
     assert trial_ids(read_directory(folder)).count(first.trial_id) == 1
 
 
+@pytest.mark.slow
 def test_trials_that_left_the_sweep_are_in_neither(tmp_path: Path) -> None:
     folder, sweep = mirrored_copy(tmp_path)
     fewer = Manifest(**{**vars(sweep), "trials": sweep.trials[2:][::-1]})
@@ -87,6 +89,7 @@ def test_trials_that_left_the_sweep_are_in_neither(tmp_path: Path) -> None:
     assert not {entry.trial_id for entry in sweep.trials[:2]} & set(trial_ids(directory))
 
 
+@pytest.mark.slow
 def test_a_sweep_in_which_nothing_has_started_is_reported_as_such(tmp_path: Path) -> None:
     folder, sweep = Folder(tmp_path / "sweep"), manifest()
     sweep.write(folder)

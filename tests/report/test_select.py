@@ -199,6 +199,7 @@ def test_the_terminal_shows_the_choice_at_any_width(width: int) -> None:
     assert "at lr=0.2" in text and "at lr=0.1" in text and "selected among 2 to 3" in text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["batch", None])
 def test_the_figure_is_of_the_choices_and_says_so(columns: str | None) -> None:
     def drawn(of: Mapping[tuple[str, int], Mapping[float, Seeds]], select: SelectConfig | None) -> bytes:

@@ -68,6 +68,7 @@ def test_a_report_is_written_into_any_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("columns", ["train.batch_size", "optim.lr", "model.norm.groups", None])
 def test_a_figure_is_drawn_whatever_the_columns_are(tmp_path: Path, columns: str | None) -> None:
     sweep = manifest(seeds=2)
@@ -96,6 +97,7 @@ def test_one_seed_is_a_plain_value(tmp_path: Path) -> None:
     assert "| batch | 14.14 |" in table_markdown(results, pivot(results))
 
 
+@pytest.mark.slow
 def test_importing_report_imports_neither_torch_nor_ray() -> None:
     code = "import sys; from wsnet.report import *; import wsnet.report.cli, wsnet.report.figure\n"
     code += "print({'torch', 'ray', 'mlflow'} & set(sys.modules))"

@@ -98,6 +98,7 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(folder: Folder) -> 
     assert folder.read("a") == b"old"
 
 
+@pytest.mark.slow
 def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     code = """
 import sys
@@ -121,6 +122,7 @@ while True:
             assert len(set(data)) == 1
 
 
+@pytest.mark.slow
 def test_a_lock_keeps_a_second_process_out_and_dies_with_its_holder(tmp_path: Path) -> None:
     hold = """
 import sys, time

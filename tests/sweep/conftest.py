@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.sweep.tiny import ON_TWO_WORKERS, Ran, train, write
 from wsnet.sweep.ray_session import Session, ray_session
 
 
@@ -20,3 +21,10 @@ def cluster(shared_ray: Session) -> str:
     import ray
 
     return str(ray.get_runtime_context().gcs_address)
+
+
+@pytest.fixture(scope="session")
+def on_two_workers(shared_ray: Session, tmp_path_factory: pytest.TempPathFactory) -> Ran:
+    """The sweep `ON_TWO_WORKERS`, trained: each trial takes many seconds, most of them to start its processes."""
+    folder = tmp_path_factory.mktemp("workers")
+    return train(write(folder, **ON_TWO_WORKERS), folder)

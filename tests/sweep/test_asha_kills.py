@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 from ray import tune
 
-from tests.sweep.tiny import ROOT, Ran, environment, records, train, write
+from tests.sweep.tiny import ON_TWO_WORKERS, ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
 from wsnet.sweep import trainable
 from wsnet.sweep.ray_session import Session
@@ -19,7 +20,11 @@ from wsnet.sweep.trainable import SweepContext, train_and_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
-LRS = [0.1, 0.05, 1e-3]
+SWEEP: dict[str, Any] = {
+    "cases": [{"model.norm.name": "group", "model.norm.groups": 2}],
+    "train": {"epochs": 4, "steps_per_epoch": 6},
+    "grid": {"optim.lr": [0.1, 0.05, 1e-3]},
+}
 
 DYING_DRIVER = """
 import os, signal, sys
@@ -44,30 +49,22 @@ sys.exit(main(sys.argv[1:], conclude=conclude))
 """`run_sweep.py`, killed when a trial has reported at a rung and nothing is decided yet, for the second time."""
 
 
-def sweep(folder: Path, workers: int = 1) -> Path:
+def sweep(folder: Path, **changes: Any) -> Path:
     """A sweep file; one trial after the other: what stops is then the same every time."""
     folder.mkdir(exist_ok=True)
-    return write(
-        folder,
-        cases=[{"model.norm.name": "group", "model.norm.groups": 2}],
-        train={"epochs": 4, "steps_per_epoch": 6},
-        grid={"optim.lr": LRS[: 4 - workers]},  # Workers take long to start.
-        scheduler={"name": "asha", "metric": "validation/loss", "grace": 1, "eta": 2},
-        resources={"max_concurrent": 1, "workers": workers},
-    )
-
-
-def undisturbed(folder: Path, workers: int = 1) -> Ran:
-    ran = train(sweep(folder, workers), folder)
-    ends = {(status.status, status.epoch) for status in ran.statuses().values()}
-    assert {("stopped", 2), ("finished", 4)} <= ends, "else there is too little to get wrong"
-    return ran
+    asha = {"name": "asha", "metric": "validation/loss", "grace": 1, "eta": 2}
+    resources = {"max_concurrent": 1, "max_failures": 1, **changes.pop("resources", {})}
+    return write(folder, **{**SWEEP, "scheduler": asha, **changes, "resources": resources})
 
 
 @pytest.fixture(scope="module")
 def expected(shared_ray: Session, tmp_path_factory: pytest.TempPathFactory) -> Ran:
     """The sweep of one worker without a kill."""
-    return undisturbed(tmp_path_factory.mktemp("undisturbed"))
+    folder = tmp_path_factory.mktemp("undisturbed")
+    ran = train(sweep(folder), folder)
+    ends = {(status.status, status.epoch) for status in ran.statuses().values()}
+    assert {("stopped", 2), ("finished", 4)} <= ends, "else there is too little to get wrong"
+    return ran
 
 
 def verdicts(ran: Ran) -> list[dict[str, Any]]:
@@ -89,21 +86,19 @@ def test_a_driver_killed_before_a_verdict_stops_the_same_trials_at_the_next_star
     assert [v["verdict"] for v in verdicts(expected)] == ["continue", "continue", "continue", "stop", "stop"]
     joining = os.environ | environment()  # It imports ray before it joins, so it needs the token's variables from here.
     # The second and the fourth verdict are cut off, and taken at the next start.
-    for taken, status in ((1, -signal.SIGKILL), (3, -signal.SIGKILL), (5, 0)):
+    for taken in (1, 3):
         with open(tmp_path / "log.txt", "ab") as log:  # No pipe: processes that a killed driver leaves hold it open.
             start = subprocess.run(command, env=joining, cwd=ROOT, stdout=log, stderr=log, timeout=200)
-        assert start.returncode == status, (tmp_path / "log.txt").read_text()
+        assert start.returncode == -signal.SIGKILL, (tmp_path / "log.txt").read_text()
         assert len((Folder(path.parent / "tiny").read("rungs.jsonl") or b"").splitlines()) == taken
     assert_the_same(train(path, path.parent), expected)
 
 
-def killed_once(tmp_path: Path, expected: Ran, workers: int = 1) -> Ran:
-    """The same sweep again, in which a process is killed before it can tell of a rung where its trial is stopped."""
-    cut_off = next(v for v in verdicts(expected) if (v["rung"], v["verdict"]) == (2, "stop"))
-    path = sweep(tmp_path / "killed", workers)
-    (path.parent / "tiny").mkdir()
+def killed_once(path: Path, trial_id: str, rung: int) -> Ran:
+    """Run a sweep in which a process is killed before it can tell of a rung."""
+    (path.parent / "tiny").mkdir(exist_ok=True)
     mark = path.parent / "tiny" / "die"
-    mark.write_text(json.dumps([cut_off["trial_id"], cut_off["rung"]]))
+    mark.write_text(json.dumps([trial_id, rung]))
     ran = train(path, path.parent)
     assert not mark.exists(), f"nothing was killed: {ran.statuses()}"
     return ran
@@ -129,7 +124,8 @@ def test_an_actor_killed_before_the_verdict_is_judged_at_that_rung(
     expected: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
-    assert_the_same(killed_once(tmp_path, expected), expected)
+    cut_off = next(v for v in verdicts(expected) if (v["rung"], v["verdict"]) == (2, "stop"))
+    assert_the_same(killed_once(sweep(tmp_path / "killed"), cut_off["trial_id"], rung=2), expected)
 
 
 _train_on_workers, _worker = trainable.train_on_workers, trainable._worker
@@ -154,12 +150,20 @@ def _on_dying_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     _train_on_workers(config, context=context)
 
 
-@pytest.mark.usefixtures("shared_ray")
 def test_workers_of_one_trial_wait_for_its_verdict_also_when_one_is_killed_before(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    on_two_workers: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    expected = undisturbed(tmp_path / "undisturbed", workers=2)
-    ends = zip(expected.trial_ids, expected.statuses().values(), strict=True)
-    assert all(len(expected.directory(trial_id).records()) == status.epoch for trial_id, status in ends)
     monkeypatch.setattr("wsnet.sweep.run.train_on_workers", _on_dying_workers)
-    assert_the_same(killed_once(tmp_path, expected, workers=2), expected)
+    _, best, worse = on_two_workers.trial_ids
+    path = sweep(tmp_path / "killed", cases=ON_TWO_WORKERS["cases"][1:], grid={}, resources={"workers": 2})
+    done = on_two_workers.directory(best).folder.local
+    assert done is not None
+    shutil.copytree(done, path.parent / "tiny" / "trials" / best)
+    ran = killed_once(path, worse, rung=2)
+    assert [(s.status, s.epoch) for s in ran.statuses().values()] == [("finished", 4), ("stopped", 2)]
+    without_scheduler = records(on_two_workers.directory(worse))
+    assert records(ran.directory(worse)) == without_scheduler[:2]
+    assert [(v["rung"], v["value"], v["verdict"]) for v in verdicts(ran) if v["trial_id"] == worse] == [
+        (1, without_scheduler[0]["validation/loss"], "continue"),
+        (2, without_scheduler[1]["validation/loss"], "stop"),
+    ]

@@ -98,26 +98,29 @@ def processes(mark: Path) -> list[int]:
     return found
 
 
-def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, cluster: str, undisturbed: Undisturbed) -> None:
+def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, undisturbed: Undisturbed) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
         process.kill()
         process.wait()
     # At once: actors of the dead driver may still be there, and the locks keep the new ones from their trials.
-    goes_on = arguments(tmp_path, "--address", cluster)
-    done = subprocess.run(goes_on, env=environment(), capture_output=True, text=True, timeout=200)
-    assert (done.returncode, done.stderr) == (0, "")
+    train(sweep_file(tmp_path), tmp_path / "runs")
     assert_whole(tmp_path, undisturbed)
 
 
 SAID = "to go. To continue, run the same command: python run_sweep.py "
 
 
-def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(tmp_path: Path, undisturbed: Undisturbed) -> None:
+def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process_however_often_it_is_interrupted(
+    tmp_path: Path, undisturbed: Undisturbed
+) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
         assert len(processes(tmp_path)) > 3
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group.
+        for _ in range(2):
+            time.sleep(0.3)
+            process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stderr) == (130, "")
     assert "Interrupted with " in stdout and SAID in stdout
@@ -138,21 +141,6 @@ def test_a_terminated_sweep_says_how_to_go_on_and_leaves_no_trial_running_on_its
     assert "Interrupted with " in stdout and SAID in stdout
     assert "Traceback" not in stdout
     until(lambda: not processes(tmp_path) and not writers(trials(tmp_path)))
-
-
-def test_interrupts_after_the_first_change_nothing_print_no_traceback_and_leave_no_process(
-    tmp_path: Path,
-) -> None:
-    with started(tmp_path) as process:
-        under_way(tmp_path, process)
-        for number in (signal.SIGINT, signal.SIGINT, signal.SIGINT):
-            process.send_signal(number)
-            time.sleep(0.3)
-        stdout, stderr = process.communicate(timeout=200)
-    assert process.returncode == 130
-    assert "Interrupted" in stdout + stderr
-    assert "Traceback" not in stdout + stderr
-    until(lambda: not processes(tmp_path))
 
 
 def test_two_starts_at_once_share_the_work(tmp_path: Path, cluster: str, undisturbed: Undisturbed) -> None:

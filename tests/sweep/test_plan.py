@@ -70,6 +70,7 @@ def test_the_manifest_has_the_order_of_the_file(tmp_path: Path) -> None:
     assert manifest.report["rows"] == ["model.norm.name", "model.norm.groups"]
 
 
+@pytest.mark.slow
 def test_the_axis_to_choose_over_makes_neither_rows_nor_columns(tmp_path: Path) -> None:
     grid = {"train.batch_size": [8, 2], "optim.lr": [0.1, 0.2]}
     report = {"select": {"over": ["optim.lr"], "by": "validation/loss"}}
@@ -122,6 +123,7 @@ def test_micro_batches_that_change_nothing_are_one_setting_at_several_places(tmp
     assert set(made.manifest.axes) == {"model.norm.name", "model.norm.groups", "train.micro_batch_size"}
 
 
+@pytest.mark.slow
 def test_every_worker_has_a_stream_of_online_norm_of_its_own_and_that_counts(tmp_path: Path) -> None:
     cases = [{"model.norm.name": "online"}]
     one, two = (plan(tmp_path, cases=cases, resources={"workers": workers}) for workers in (1, 2))
@@ -133,6 +135,7 @@ def test_a_first_rung_beyond_the_last_epoch_is_a_mistake_of_the_file(tmp_path: P
         plan(tmp_path, scheduler={"name": "asha", "grace": 3})
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_is_part_of_identity_only_with_batch_statistics(tmp_path: Path) -> None:
     one, two = (plan(tmp_path, cases=CASES, resources={"workers": workers}) for workers in (1, 2))
     same = [a.entry.trial_id == b.entry.trial_id for a, b in zip(one.trials, two.trials, strict=True)]

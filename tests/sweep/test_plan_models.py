@@ -21,6 +21,7 @@ def plan(tmp_path: Path, **changes: Any) -> Plan:
     return make_plan(read_sweep(str(path), []), path.name, root=tmp_path)
 
 
+@pytest.mark.slow
 def test_a_trial_from_pretrained_weights_has_the_identity_that_it_is_planned_with(tmp_path: Path) -> None:
     first = plan(tmp_path).trials[0].config
     facts = first.data.facts

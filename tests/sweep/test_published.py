@@ -59,6 +59,7 @@ def test_every_model_can_be_built(file: Path) -> None:
         assert parameters(setting.config.model, facts.classes, facts.shape) > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_models_have_the_published_number_of_parameters(file: Path) -> None:
     wrong = {
@@ -71,6 +72,7 @@ def test_models_have_the_published_number_of_parameters(file: Path) -> None:
     assert wrong == {}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
 def test_a_setting_is_trained_as_its_published_number_was(file: Path) -> None:
     for row, setting in answered(file):

@@ -16,7 +16,7 @@ from wsnet.storage import Folder
 from wsnet.training import Trial, fit
 
 FILES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
-IMAGES, STEPS = 16, 2
+IMAGES, STEPS = 4, 2
 EXECUTION = ExecutionConfig(device="cpu", threads=1)
 
 

@@ -5,32 +5,22 @@ from pathlib import Path
 import pytest
 from ray.train import WorkerGroupError
 
-from tests.sweep.tiny import Ran, alone, records, train, write
+from tests.sweep.tiny import ON_TWO_WORKERS, Ran, alone, records, train, write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.sweep.plan import make_plan
-from wsnet.sweep.ray_session import Session
 from wsnet.sweep.trainable import _message
 
-# Four downsamplings take an 8x8 digit to 1x1, where batch norm has nothing to normalize a single image with.
-FAILING = {"model": {"name": "resnet", "depth": 18, "stem": "imagenet"}, "train.batch_size": 2}
-GROUP = {"model.norm.name": "group", "model.norm.groups": 2}
-CASES = [FAILING, {**GROUP, "optim.lr": 0.05}, {**GROUP, "optim.lr": 0.02}]
-
-
-@pytest.fixture(scope="module")
-def ran(shared_ray: Session, tmp_path_factory: pytest.TempPathFactory) -> Ran:
-    """A trial that fails and two that do not."""
-    folder = tmp_path_factory.mktemp("workers")
-    return train(write(folder, cases=CASES, resources={"workers": 2, "max_failures": 0}), folder)
+FINISHING = {**ON_TWO_WORKERS, "cases": ON_TWO_WORKERS["cases"][1:]}
 
 
 @pytest.mark.slow
 def test_more_trials_of_two_workers_than_fit_wait_and_compute_what_one_worker_computes(
-    ran: Ran, tmp_path: Path
+    on_two_workers: Ran, tmp_path: Path
 ) -> None:
+    ran = on_two_workers
     assert "1 trial at a time, 2 workers of 1 CPU each" in ran.printed
-    path = write(tmp_path, cases=CASES[1:])
+    path = write(tmp_path, **{**FINISHING, "resources": {}})
     of_one = make_plan(read_sweep(str(path), []), str(path), root=tmp_path)
     assert [trial.entry.trial_id for trial in of_one.trials] == ran.trial_ids[1:]
     for trial_id in ran.trial_ids[1:]:
@@ -43,7 +33,8 @@ def test_more_trials_of_two_workers_than_fit_wait_and_compute_what_one_worker_co
 
 
 @pytest.mark.slow
-def test_a_trial_that_fails_on_its_workers_ends_no_other_and_what_is_done_is_done(ran: Ran, tmp_path: Path) -> None:
+def test_a_trial_that_fails_on_its_workers_ends_no_other_and_what_is_done_is_done(on_two_workers: Ran) -> None:
+    ran = on_two_workers
     assert [status.status for status in ran.statuses().values()] == ["failed", "finished", "finished"]
     failed = ran.directory(ran.trial_ids[0])
     assert "two images per batch and worker" in failed.status().message  # type: ignore[union-attr]
@@ -52,7 +43,7 @@ def test_a_trial_that_fails_on_its_workers_ends_no_other_and_what_is_done_is_don
     # Without the failed trial there is nothing left to do.
     assert ran.folder.local is not None
     before = ran.touched()
-    path = write(ran.folder.local.parent, cases=CASES[1:], resources={"workers": 2})
+    path = write(ran.folder.local.parent, **FINISHING)
     assert "Every trial is done already." in train(path, ran.folder.local.parent).printed
     assert ran.touched() == before
 

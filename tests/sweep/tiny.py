@@ -20,7 +20,19 @@ from wsnet.sweep.plan import Plan, make_plan
 from wsnet.sweep.run import SweepOutcome, run
 from wsnet.training import Trial, fit
 
-__all__ = ["Ran", "alone", "command", "environment", "kill", "records", "train", "until", "write", "writers"]
+__all__ = [
+    "ON_TWO_WORKERS",
+    "Ran",
+    "alone",
+    "command",
+    "environment",
+    "kill",
+    "records",
+    "train",
+    "until",
+    "write",
+    "writers",
+]
 
 ROOT = Path(__file__).parents[2]
 _TINY: dict[str, Any] = {
@@ -33,6 +45,16 @@ _TINY: dict[str, Any] = {
         "train": {"epochs": 2, "batch_size": 8, "steps_per_epoch": 2},
     },
 }
+# Four downsamplings take an 8x8 digit to 1x1, where batch norm has nothing to normalize a single image with.
+_FAILING = {"model": {"name": "resnet", "depth": 18, "stem": "imagenet"}, "train.batch_size": 2}
+_GROUP = {"model.norm.name": "group", "model.norm.groups": 2}
+
+ON_TWO_WORKERS: dict[str, Any] = {
+    "cases": [_FAILING, {**_GROUP, "optim.lr": 0.1}, {**_GROUP, "optim.lr": 0.05}],
+    "train": {"epochs": 4, "steps_per_epoch": 6},
+    "resources": {"workers": 2, "max_failures": 0},
+}
+"""Changes (see `write`) for a trial that fails and two that finish, on two workers each."""
 
 
 def write(folder: Path, *, train: dict[str, Any] | None = None, **changes: Any) -> Path:

@@ -91,6 +91,7 @@ def test_every_way_to_end_is_told_apart() -> None:
     assert not_started.isdisjoint(runs)
 
 
+@pytest.mark.slow
 def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(tmp_path: Path) -> None:
     folder, sweep = mirrored_copy(tmp_path)
     _, before = mirrored(folder, sweep)
@@ -177,6 +178,7 @@ def test_many_epochs_go_up_in_calls_of_allowed_size(tmp_path: Path) -> None:
     assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 400
 
 
+@pytest.mark.slow
 def test_importing_tracking_does_not_import_mlflow() -> None:
     code = "import sys, wsnet.tracking; assert not {'mlflow', 'ray', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -49,6 +49,7 @@ def test_it_trains_as_fit_does_and_loads_neither_ray_nor_mlflow(done: Path, file
     assert_same_checkpoint(last(tmp_path / "out"), last(done))
 
 
+@pytest.mark.slow
 def test_a_trials_own_file_gives_the_same_trial(done: Path, tmp_path: Path) -> None:
     assert main([str(done / "trial.yaml"), "--out", str(tmp_path / "again")]) == 0
     assert_same_checkpoint(last(tmp_path / "again"), last(done))

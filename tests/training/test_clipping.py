@@ -22,6 +22,7 @@ def after_a_step(**optim: Any) -> Training:
     return training
 
 
+@pytest.mark.slow
 def test_the_gradient_of_the_whole_batch_is_clipped_not_those_of_its_micro_batches(tmp_path: Path) -> None:
     optim = {"clip_grad_norm": 0.1}
     loop = {"train": {"micro_batch_size": 4}, "execution": {"micro_batches": "loop"}}

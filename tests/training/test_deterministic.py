@@ -138,6 +138,7 @@ def test_a_resumed_trial_keeps_what_it_began_with(tmp_path: Path) -> None:
     assert "deterministic: false" in (tmp_path / "trial.yaml").read_text()
 
 
+@pytest.mark.slow
 def test_a_trial_begun_by_an_older_version_goes_on(tmp_path: Path) -> None:
     class Stop(Exception):
         pass

@@ -65,6 +65,7 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", NORMS, ids=lambda norm: norm["name"])
 def test_not_a_bit_of_the_numbers_changes(measured: Path, tmp_path: Path, norm: dict[str, Any]) -> None:
     trained(trial(model={"norm": norm}, **OFF), tmp_path)
@@ -86,6 +87,7 @@ def test_not_a_bit_changes_in_a_compiled_model_and_it_is_compiled_once(tmp_path:
     assert last(tmp_path / "on").records[0][key] == pytest.approx(last(tmp_path / "eager").records[0][key], rel=0.05)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("options", [{"precision": "bfloat16"}, {"batch_size": 200}, {"steps_per_epoch": 1}])
 def test_any_way_of_training_is_measured(tmp_path: Path, options: dict[str, Any]) -> None:
     for name, sections in (("on", ON), ("off", OFF)):
@@ -233,6 +235,7 @@ def test_an_epoch_that_ends_early_has_no_measures(tmp_path: Path) -> None:
     assert not any(key.startswith("layers/") for key in result.records[-1])
 
 
+@pytest.mark.slow
 def test_gradients_are_measured_before_they_are_clipped(tmp_path: Path) -> None:
     def norm(name: str, **optim: Any) -> float:
         trial = Trial.prepare(config(optim=optim, train={"epochs": 1, "diagnostics": True, "steps_per_epoch": 1}))

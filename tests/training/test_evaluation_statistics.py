@@ -20,6 +20,7 @@ def of(norm: str = "batch", **train: Any) -> Trial:
     return trial(train=options, model={"norm": {"name": norm}})
 
 
+@pytest.mark.slow
 def test_training_is_the_same_to_the_bit_and_evaluation_is_not(tmp_path: Path) -> None:
     running = numbers(trained(trial(train={"epochs": 2}), tmp_path / "running").records)
     recomputed = numbers(trained(of(), tmp_path / "recomputed").records)
@@ -30,6 +31,7 @@ def test_training_is_the_same_to_the_bit_and_evaluation_is_not(tmp_path: Path) -
     assert all(torch.equal(value, other.model[name]) for name, value in one.model.items())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["batch", "sync_batch", "batch_renorm", "online"])
 def test_the_recorded_errors_are_those_of_the_first_images_of_the_epoch(tmp_path: Path, norm: str) -> None:
     record = trained(of(norm), tmp_path).records[-1]
@@ -65,6 +67,7 @@ def test_batch_norm_at_batch_size_1_is_evaluated_far_better_with_recomputed_stat
     assert recomputed < running - 3
 
 
+@pytest.mark.slow
 def test_a_resumed_trial_has_the_same_records(tmp_path: Path) -> None:
     def stop(record: dict[str, float]) -> None:
         raise KeyboardInterrupt

@@ -55,6 +55,7 @@ def test_the_log_has_its_columns(done: Path) -> None:
     assert len(lines) == 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("keep", "kept"),
     [
@@ -121,6 +122,7 @@ def test_the_recorded_learning_rate_is_the_one_that_the_batch_size_gives(tmp_pat
     assert last(tmp_path).records[0]["test/loss"] == pytest.approx(found, rel=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [2, 4])
 def test_a_training_ends_soon_after_its_loss_explodes(tmp_path: Path, batch_size: int) -> None:
     of = trial(optim={"lr": 1e6}, model={"norm": {"name": "none"}}, train={"batch_size": batch_size})
@@ -131,6 +133,7 @@ def test_a_training_ends_soon_after_its_loss_explodes(tmp_path: Path, batch_size
     assert repr(numbers(trained(of, tmp_path / "again").records)) == repr(numbers(result.records))
 
 
+@pytest.mark.slow
 def test_looking_for_an_explosion_changes_no_bit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     of = trial(train={"batch_size": 2, "epochs": 1})
     trained(of, tmp_path / "watched")

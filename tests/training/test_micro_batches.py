@@ -163,6 +163,7 @@ def test_the_way_of_computing_is_no_part_of_the_identity() -> None:
     assert auto == loop
 
 
+@pytest.mark.slow
 def test_a_trial_goes_on_as_it_was_computed_before(tmp_path: Path) -> None:
     train = {"batch_size": 24, "micro_batch_size": 8, "epochs": 2}
     looped = trial(train=train, execution={"micro_batches": "loop"})

@@ -44,6 +44,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return all_trained({name: of(name) for name in CASES}, tmp_path_factory.mktemp("whole"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 @pytest.mark.parametrize("epoch", [1, 2])
 def test_a_trial_goes_on_from_the_middle_of_an_epoch_to_the_last_bit(
@@ -65,6 +66,7 @@ def test_saving_changes_no_bit_and_no_identity(whole: Path, tmp_path: Path) -> N
     assert numbers(last(whole / "batch").records) == numbers(trained(plain, tmp_path).records)
 
 
+@pytest.mark.slow
 def test_a_divergence_is_noticed_at_the_same_step(tmp_path: Path) -> None:
     options = {"optim": {"lr": 1e30}, "train": {"epochs": 1, "batch_size": 1, "checkpoint_steps": 10}}
     whole = trained(of("batch", **options), tmp_path / "whole")

@@ -19,6 +19,7 @@ def own(name: str = "PowerNorm", file: Path = OWN, **options: object) -> Trial:
     return trial(model={"norm": {"name": f"{file}:{name}", **options}}, **SHORT)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["PowerNorm", "Sized", "Inner"])
 def test_it_trains_to_the_same_bits_twice(name: str, tmp_path: Path) -> None:
     for folder in ("one", "two"):

@@ -42,6 +42,7 @@ def straight(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return all_trained({name: prepared(name) for name in NETS}, tmp_path_factory.mktemp("straight"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_a_resumed_trial_ends_with_the_same_bits(straight: Path, tmp_path: Path, name: str) -> None:
     of = prepared(name)
@@ -56,6 +57,7 @@ def test_a_resumed_trial_ends_with_the_same_bits(straight: Path, tmp_path: Path,
     assert_same_checkpoint(last(straight / name), last(tmp_path / "stopped"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NETS)
 def test_checkpointing_changes_neither_identity_nor_numbers(straight: Path, tmp_path: Path, name: str) -> None:
     plain, again = prepared(name), prepared(name, checkpointing=True)

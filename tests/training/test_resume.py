@@ -110,6 +110,7 @@ def _has_epochs(folder: Path, epochs: int) -> bool:
     return records.exists() and records.read_text().count("\n") >= epochs
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [

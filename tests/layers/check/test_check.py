@@ -30,6 +30,7 @@ def verdicts(of: Subject, verdict: str) -> set[str]:
     return {name for name, finding in card(of).items() if finding.verdict == verdict}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMS)
 def test_every_norm_of_wsnet_passes(name: str) -> None:
     found = card(subject(name, **({"groups": 4} if name in ("group", "evonorm_s0") else {})))
@@ -41,6 +42,7 @@ def test_every_norm_of_wsnet_passes(name: str) -> None:
     assert found["micro-batches"].text.startswith("statistics over the batch" if over_batch else kind)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NORMS)
 def test_torch_compile_takes_every_norm_of_wsnet_whole(name: str) -> None:
     options = {"groups": 4} if name in ("group", "evonorm_s0") else {}
@@ -53,6 +55,7 @@ def test_batch_renorm_declares_that_its_correction_is_a_constant() -> None:
     assert text.startswith("not the derivative, as declared: r and d are treated as constants")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "options"), [("PowerNorm", {"power": 0.5}), ("Sized", {}), ("StatisticsInFloat32", {})]
 )
