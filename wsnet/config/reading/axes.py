@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wsnet.config.errors import Keys, Mistake
+from wsnet.config.errors import Keys, Mistake, nearest
 from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE
-from wsnet.config.reading.keys import NOT_AN_AXIS, covers
+from wsnet.config.reading.keys import NOT_AN_AXIS, covers, dotted_keys
 from wsnet.config.reading.located import Located, Spot
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.sweep import RandomConfig, SearchConfig
@@ -179,9 +179,9 @@ class _Reader:
             self.mistake(path, NOT_AN_AXIS[key])
             return False
         if key not in self.file.keys:
-            text = self.file.keys.unknown(key)
-            self.mistake(path, text)
-            self.hidden.add(text.partition("did you mean ")[2].strip("'?"))
+            self.mistake(path, self.file.keys.unknown(key))
+            if (meant := nearest(key, dotted_keys())) is not None:
+                self.hidden.add(meant)
             return False
         return True
 

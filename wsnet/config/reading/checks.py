@@ -166,7 +166,7 @@ def _unknown(file: SweepFile, key: str) -> str:
     """Message for a key that is neither a trial's nor `case` where cases have labels; empty for any other."""
     if key in file.keys or (key == CASE and any(CASE in case for case in file.config.cases)):
         return ""
-    return file.keys.unknown(key).replace("key", f"key {key!r}", 1)
+    return f"unknown key {key!r}{file.keys.hint(key)}"
 
 
 def _no_choice(file: SweepFile, key: str) -> str:

@@ -149,9 +149,9 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
         return _Rule(_KINDS[kind], _shown(value), "; write it without quotes" if quoted else "")
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
-        near = did_you_mean(value, words) if isinstance(value, str) else ""
+        near = did_you_mean(value, words, otherwise="") if isinstance(value, str) else ""
         one_of = "one of " if len(words) != 1 else ""
-        return _Rule(f"{one_of}{context['expected']}", _shown(value), near if "did you mean" in near else "")
+        return _Rule(f"{one_of}{context['expected']}", _shown(value), near)
     if kind == "missing":  # in a list: pydantic reports the first missing position
         return f"must have more items, but has only {details['loc'][-1]}"
     if kind == "too_long":
