@@ -160,7 +160,7 @@ def train_and_log(
                 tell(_for_tune(trial_id, record))
 
             # The scheduler may have missed the last epoch before a restart: it must decide on it before the next one.
-            fit(trial, report=report, checkpoint_dir=directory.folder, resumed=report if context.rungs else None)
+            fit(trial, report=report, checkpoint_dir=directory.folder, on_resume=report if context.rungs else None)
         except Exception as error:
             if leader:
                 _write_failure(directory, traceback.format_exc(), f"{type(error).__name__}: {error}".splitlines()[0])
