@@ -1,5 +1,16 @@
 // Online normalization (Chiley et al. 2019, arXiv 1905.05894) for CPUs; each direction reads its tensors from memory
-// once. The formulas, with the paper's symbols, are in formulas.py.
+// once. The formulas are in formulas.py, and what both files compute has the same name there:
+//
+//   mean, variance   of a sample's pixels                      (N, C)
+//   m, var           the running mean and variance             (C,)
+//   inverse, d       1 / sqrt(var + eps); mean - m             (N, C)
+//   zeta             layer scaling's divisor                   (N,)
+//   scale, shift     output = scale * (x - mean) + shift       (N, C); scale_z, shift_z: of zeta * output
+//   first, second    mean of grad, and of grad * (x - mean)    (N, C); first_z, second_z: with the gradient of zeta * output
+//   along            the component that layer scaling removes  (N,)
+//   slope, offset    gradient of x = scale * grad + slope * (x - mean) + offset
+//
+// Here alone: k is mean rounded to float, and e = x - k; n is a sample, j its place in the chunk, c a channel.
 //
 // Shapes: N samples, C channels, D pixels. x, grad and out are (N, C, D), or (N, D, C) if channels_last. Samples are
 // processed in chunks that stay in the cache: the chunk's moments, the recurrences over its samples, then its output.
@@ -22,7 +33,7 @@ struct Problem {
     const void *x, *grad;                                   // (N, C, D)
     void* out;                                              // (N, C, D): the output, or the gradient of the input
     const float *weight, *bias;                             // (C,) or null
-    float *mean, *var, *u, *v;                              // (C,): forward updates mean and var, backward u and v
+    float *running_mean, *running_var, *u, *v;              // (C,): forward updates the first two, backward u and v
     double* stats;                                          // (4, N, C): mean, variance, 1 / s, d of each sample
     double* zeta;                                           // (N,)
     float *grad_weight, *grad_bias;                         // (C,)
@@ -86,12 +97,14 @@ template <int n> struct Channels {
           slope(load<n>(&f.slope[i])), offset(load<n>(&f.offset[i])), limit(set<n>(f.limit)) {}
 };
 
-// The gradient of the unclamped output: 0 where the output was clamped. e = x - k.
+// The gradient of the output y that passes the clamping: 0 where y was clamped. e = x - k.
 template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
-    const F<n> z = e * c.scale + c.shift, limit = F<n>{} + c.limit;
-    if constexpr (n == 1) return z < limit && z > -limit ? g : 0;  // With &, z would be fused and rounded differently.
-    else return ((z < limit) & (z > -limit)) ? g : F<n>{};
+    const F<n> y = e * c.scale + c.shift, limit = F<n>{} + c.limit;
+    // Not &: the compiler would then contract y differently than in `Output`, and forward and backward must agree on
+    // which outputs were clamped.
+    if constexpr (n == 1) return y < limit && y > -limit ? g : 0;
+    else return ((y < limit) & (y > -limit)) ? g : F<n>{};
 }
 
 struct Sum {
@@ -105,16 +118,16 @@ struct Deviation {
 };
 template <bool clamping> struct Gradient {
     template <int n, class K> static void add(F<n> x, F<n> g, const K& c, F<n>& a, F<n>& b) {
-        const F<n> e = x - c.k, y = unclamped<clamping, n>(g, e, c);
-        a += y; b += y * e;
+        const F<n> e = x - c.k, passed = unclamped<clamping, n>(g, e, c);
+        a += passed; b += passed * e;
     }
 };
 template <bool clamping> struct Output {
     template <int n, class K> static F<n> of(F<n> x, F<n>, const K& c) {
-        F<n> z = (x - c.k) * c.scale + c.shift;
+        F<n> y = (x - c.k) * c.scale + c.shift;
         const F<n> limit = F<n>{} + c.limit;
-        if (clamping) { z = z > limit ? limit : z; z = z < -limit ? -limit : z; }
-        return z;
+        if (clamping) { y = y > limit ? limit : y; y = y < -limit ? -limit : y; }
+        return y;
     }
 };
 template <bool clamping> struct InputGradient {
@@ -127,70 +140,71 @@ template <bool clamping> struct InputGradient {
 // ---- Over the D pixels of one sample and channel, (N, C, D).
 
 template <class Term, class T>  // In blocks short enough for float sums.
-void sum_row(const T* x, const T* g, int64_t D, const Coefficients& f, int64_t i, double& A, double& B) {
+void sum_row(const T* x, const T* g, int64_t D, const Coefficients& f, int64_t i, double& a_sum, double& b_sum) {
     const Channels<1> c(f, i);
-    A = B = 0;
-    const auto add = [&](int64_t d, F<W>& a, F<W>& b) {
-        Term::template add<W>(load<W>(x + d), load<W>(g + d), c, a, b);
+    a_sum = b_sum = 0;
+    const auto add = [&](int64_t j, F<W>& a, F<W>& b) {
+        Term::template add<W>(load<W>(x + j), load<W>(g + j), c, a, b);
     };
-    for (int64_t d = 0; d < D;) {
-        const int64_t end = std::min(d + 4096, D);
+    for (int64_t j = 0; j < D;) {
+        const int64_t end = std::min(j + 4096, D);
         F<W> a0{}, a1{}, a2{}, a3{}, b0{}, b1{}, b2{}, b3{};
-        for (; d + 4 * W <= end; d += 4 * W) {
-            add(d, a0, b0); add(d + W, a1, b1); add(d + 2 * W, a2, b2); add(d + 3 * W, a3, b3);
+        for (; j + 4 * W <= end; j += 4 * W) {
+            add(j, a0, b0); add(j + W, a1, b1); add(j + 2 * W, a2, b2); add(j + 3 * W, a3, b3);
         }
-        for (; d + W <= end; d += W) add(d, a0, b0);
+        for (; j + W <= end; j += W) add(j, a0, b0);
         float a = total(a0 + a1 + (a2 + a3)), b = total(b0 + b1 + (b2 + b3));
-        for (; d < end; ++d) Term::template add<1>(load<1>(x + d), load<1>(g + d), c, a, b);
-        A += a; B += b;
+        for (; j < end; ++j) Term::template add<1>(load<1>(x + j), load<1>(g + j), c, a, b);
+        a_sum += a; b_sum += b;
     }
 }
 template <class Pass, class T>
 void map_row(const T* x, const T* g, T* out, int64_t D, const Coefficients& f, int64_t i) {
     const Channels<1> c(f, i);
-    int64_t d = 0;
-    for (; d + W <= D; d += W) store<W>(out + d, Pass::template of<W>(load<W>(x + d), load<W>(g + d), c));
-    for (; d < D; ++d) store<1>(out + d, Pass::template of<1>(load<1>(x + d), load<1>(g + d), c));
+    int64_t j = 0;
+    for (; j + W <= D; j += W) store<W>(out + j, Pass::template of<W>(load<W>(x + j), load<W>(g + j), c));
+    for (; j < D; ++j) store<1>(out + j, Pass::template of<1>(load<1>(x + j), load<1>(g + j), c));
 }
 
 // ---- Over R pixels of all C channels of one sample, (N, D, C); the coefficients of its first channel are at `i`.
 
-template <class Term, int n, int NV, int RU, class T>  // NV vectors of channels; RU rows at a time.
+template <class Term, int n, int vectors, int rows, class T>  // `vectors` of n channels each; `rows` pixels at a time.
 inline void sum_columns(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
-                        float* A, float* B) {
-    F<n> a[RU][NV] = {}, b[RU][NV] = {};
-    Channels<n> c[NV];
-    for (int v = 0; v < NV; ++v) c[v] = Channels<n>(f, i + v * n);
+                        float* a_sum, float* b_sum) {
+    F<n> a[rows][vectors] = {}, b[rows][vectors] = {};
+    Channels<n> c[vectors];
+    for (int v = 0; v < vectors; ++v) c[v] = Channels<n>(f, i + v * n);
     const auto add = [&](int64_t r, int j) {
-        for (int v = 0; v < NV; ++v)
+        for (int v = 0; v < vectors; ++v)
             Term::template add<n>(load<n>(x + r * C + v * n), load<n>(g + r * C + v * n), c[v], a[j][v], b[j][v]);
     };
     int64_t r = 0;
-    for (; r + RU <= R; r += RU)
-        for (int j = 0; j < RU; ++j) add(r + j, j);
+    for (; r + rows <= R; r += rows)
+        for (int j = 0; j < rows; ++j) add(r + j, j);
     for (; r < R; ++r) add(r, 0);
-    for (int v = 0; v < NV; ++v) {
-        for (int j = 1; j < RU; ++j) { a[0][v] += a[j][v]; b[0][v] += b[j][v]; }
-        store<n>(A + v * n, a[0][v]); store<n>(B + v * n, b[0][v]);
+    for (int v = 0; v < vectors; ++v) {
+        for (int j = 1; j < rows; ++j) { a[0][v] += a[j][v]; b[0][v] += b[j][v]; }
+        store<n>(a_sum + v * n, a[0][v]); store<n>(b_sum + v * n, b[0][v]);
     }
 }
 template <class Term, class T>
-void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i, float* A, float* B) {
+void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
+              float* a_sum, float* b_sum) {
     int64_t c = 0;
     const auto step = [&](auto sum, int width) {
-        for (; c + width <= C; c += width) sum(x + c, g + c, R, C, f, i + c, A + c, B + c);
+        for (; c + width <= C; c += width) sum(x + c, g + c, R, C, f, i + c, a_sum + c, b_sum + c);
     };
     step(sum_columns<Term, W, 4, 1, T>, 4 * W);  // Whole cache lines at a time.
     step(sum_columns<Term, W, 2, 2, T>, 2 * W);
     step(sum_columns<Term, W, 1, 4, T>, W);
     step(sum_columns<Term, 1, 1, 1, T>, 1);
 }
-template <class Pass, int n, int NV, class T>
+template <class Pass, int n, int vectors, class T>
 inline void map_columns(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coefficients& f, int64_t i) {
-    Channels<n> c[NV];
-    for (int v = 0; v < NV; ++v) c[v] = Channels<n>(f, i + v * n);
+    Channels<n> c[vectors];
+    for (int v = 0; v < vectors; ++v) c[v] = Channels<n>(f, i + v * n);
     for (int64_t r = 0; r < R; ++r)
-        for (int v = 0; v < NV; ++v) {
+        for (int v = 0; v < vectors; ++v) {
             const int64_t at = r * C + v * n;
             store<n>(out + at, Pass::template of<n>(load<n>(x + at), load<n>(g + at), c[v]));
         }
@@ -283,10 +297,10 @@ template <class T, bool clamping> struct Forward {
     const Problem& p;
     const Layout l{p};
     const int64_t N = p.N, C = p.C, D = p.D;
-    std::vector<double> m = values(p.mean, C, 0), var = values(p.var, C, 1);
+    std::vector<double> m = values(p.running_mean, C, 0), var = values(p.running_var, C, 1);
     const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
     double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
-    std::vector<float> tile_mean = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_m2 = tile_mean;
+    std::vector<float> tile_mean = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_squares = tile_mean;
     Coefficients f{l.chunk * C, p.clamp};
 
     void run() {
@@ -308,7 +322,7 @@ template <class T, bool clamping> struct Forward {
                 if (first + l.chunk < N) barrier();
             }
         });
-        if (!p.frozen) keep(p.mean, p.var, m, var);
+        if (!p.frozen) keep(p.running_mean, p.running_var, m, var);
     }
 
     // Mean and variance of the pixels, from sums of deviations from a first, rounded mean.
@@ -325,7 +339,7 @@ template <class T, bool clamping> struct Forward {
                 variance[part.first * C + i] = std::max(b / D - a * a, 0.0);
                 return;
             }
-            float *k = shifted.k.data(), *a = &tile_mean[i * C], *b = &tile_m2[i * C];
+            float *k = shifted.k.data(), *a = &tile_mean[i * C], *b = &tile_squares[i * C];
             sum_tile<Sum>(x + at, x + at, R, C, shifted, 0, a, b);
             for (int64_t c = 0; c < C; ++c) k[c] = a[c] / R;
             if (R > 1) sum_tile<Deviation>(x + at, x + at, R, C, shifted, 0, a, b);
@@ -338,47 +352,47 @@ template <class T, bool clamping> struct Forward {
     }
     // Mean and variance of sample n (the chunk's sample j) from those of its tiles.
     void join_tiles(int64_t n, int64_t j, Range channels) {
-        const float *a = &tile_mean[j * l.tiles * C], *b = &tile_m2[j * l.tiles * C];
-        double *mu = mean + n * C, *V = variance + n * C;
-        for (int64_t c = channels.begin; c < channels.end; ++c) mu[c] = V[c] = 0;
+        const float *a = &tile_mean[j * l.tiles * C], *b = &tile_squares[j * l.tiles * C];
+        double *mean_n = mean + n * C, *variance_n = variance + n * C;
+        for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] = variance_n[c] = 0;
         for (int64_t t = 0; t < l.tiles; ++t)
-            for (int64_t c = channels.begin; c < channels.end; ++c) mu[c] += l.pixels(t) * double(a[t * C + c]);
-        for (int64_t c = channels.begin; c < channels.end; ++c) mu[c] /= D;
+            for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] += l.pixels(t) * double(a[t * C + c]);
+        for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] /= D;
         for (int64_t t = 0; t < l.tiles; ++t)
             for (int64_t c = channels.begin; c < channels.end; ++c) {
-                const double q = a[t * C + c] - mu[c];
-                V[c] += b[t * C + c] + l.pixels(t) * q * q;
+                const double deviation = a[t * C + c] - mean_n[c];
+                variance_n[c] += b[t * C + c] + l.pixels(t) * deviation * deviation;
             }
-        for (int64_t c = channels.begin; c < channels.end; ++c) V[c] /= D;
+        for (int64_t c = channels.begin; c < channels.end; ++c) variance_n[c] /= D;
     }
     // The recurrences: sample n uses the running statistics, then updates them.
     void advance(int64_t n, Range channels) {
-        double *mu = mean + n * C, *V = variance + n * C, *inv = inverse + n * C, *e = d + n * C;
+        double *mean_n = mean + n * C, *variance_n = variance + n * C, *inverse_n = inverse + n * C, *d_n = d + n * C;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
-            e[c] = mu[c] - m[c];
-            inv[c] = 1 / std::sqrt(var[c] + p.eps);
+            d_n[c] = mean_n[c] - m[c];
+            inverse_n[c] = 1 / std::sqrt(var[c] + p.eps);
         }
         if (p.frozen) return;
         const double a = p.forward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
-            var[c] = a * var[c] + (1 - a) * V[c] + a * (1 - a) * e[c] * e[c];
-            m[c] += (1 - a) * e[c];
+            var[c] = a * var[c] + (1 - a) * variance_n[c] + a * (1 - a) * d_n[c] * d_n[c];
+            m[c] += (1 - a) * d_n[c];
         }
     }
     // The coefficients of the output, including layer scaling.
     void coefficients(int64_t n, int64_t j) {
-        const double *mu = mean + n * C, *V = variance + n * C, *inv = inverse + n * C, *e = d + n * C;
+        const double *mean_n = mean + n * C, *variance_n = variance + n * C, *inverse_n = inverse + n * C, *d_n = d + n * C;
         double square = 0;
         for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double q = weight[c] * inv[c], z = q * e[c] + bias[c];
-            square += q * q * V[c] + z * z;
+            const double scale_z = weight[c] * inverse_n[c], shift_z = scale_z * d_n[c] + bias[c];
+            square += scale_z * scale_z * variance_n[c] + shift_z * shift_z;
         }
         const double zeta = p.zeta[n] = p.layer_scaling ? std::sqrt(square / C + p.layer_scale_eps) : 1;
         for (int64_t c = 0; c < C; ++c) {
-            const double q = weight[c] * inv[c];
-            const float k = f.k[j * C + c] = float(mu[c]);
-            f.scale[j * C + c] = float(q / zeta);
-            f.shift[j * C + c] = float((q * (e[c] + (k - mu[c])) + bias[c]) / zeta);
+            const double scale_z = weight[c] * inverse_n[c];
+            const float k = f.k[j * C + c] = float(mean_n[c]);
+            f.scale[j * C + c] = float(scale_z / zeta);
+            f.shift[j * C + c] = float((scale_z * (d_n[c] + (k - mean_n[c])) + bias[c]) / zeta);
         }
     }
 };
@@ -392,25 +406,25 @@ template <class T, bool clamping> struct Backward {
     std::vector<double> u = values(p.u, C, 0), v = values(p.v, C, 0);
     const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
     const double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
-    std::vector<float> tile_g1 = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_g2 = tile_g1;
-    std::vector<double> g1 = std::vector<double>(l.chunk * C), g2 = g1, P = std::vector<double>(l.chunk);
+    std::vector<float> tile_first = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_second = tile_first;
+    std::vector<double> first = std::vector<double>(l.chunk * C), second = first, along = std::vector<double>(l.chunk);
     std::vector<double> grad_weight = std::vector<double>(C), grad_bias = grad_weight;
     Coefficients f{l.chunk * C, p.clamp};
 
     void run() {
         in_parallel(p.threads, [&](int thread, int threads) {
-            for (int64_t first = 0; first < N; first += l.chunk) {
-                const Part part = l.part(first, thread, threads);
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) output_coefficients(first + n, n);
+            for (int64_t start = 0; start < N; start += l.chunk) {
+                const Part part = l.part(start, thread, threads);
+                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) output_coefficients(start + n, n);
                 if (!part.whole) barrier();
                 sums(part);
                 if (!part.whole) barrier();
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) means(first + n, n);
+                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) means(start + n, n);
                 barrier();
-                for (int64_t n = 0; n < part.count; ++n) advance(first + n, n, share(C, thread, threads));
+                for (int64_t n = 0; n < part.count; ++n) advance(start + n, n, share(C, thread, threads));
                 barrier();
                 map<InputGradient<clamping>, T>(l, part, f);
-                if (first + l.chunk < N) barrier();
+                if (start + l.chunk < N) barrier();
             }
         });
         for (int64_t c = 0; c < C; ++c) {
@@ -424,10 +438,10 @@ template <class T, bool clamping> struct Backward {
     void output_coefficients(int64_t n, int64_t j) {
         for (int64_t c = 0; c < C; ++c) {
             const int64_t i = n * C + c;
-            const double q = weight[c] * inverse[i];
+            const double scale_z = weight[c] * inverse[i];
             const float k = f.k[j * C + c] = float(mean[i]);
-            f.scale[j * C + c] = float(q);
-            f.shift[j * C + c] = float(q * (d[i] + (k - mean[i])) + bias[c]);
+            f.scale[j * C + c] = float(scale_z);
+            f.shift[j * C + c] = float(scale_z * (d[i] + (k - mean[i])) + bias[c]);
         }
     }
     // Sums of grad and of grad * (x - k) over the pixels.
@@ -435,44 +449,46 @@ template <class T, bool clamping> struct Backward {
         const T *x = (const T*)p.x, *g = (const T*)p.grad;
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t c) {
             if (p.channels_last)
-                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_g1[i * C], &tile_g2[i * C]);
-            else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, g1[i], g2[i]);
+                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_first[i * C], &tile_second[i * C]);
+            else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, first[i], second[i]);
         });
     }
-    // The means of grad and of grad * (x - mean) over the pixels, and P, the component that layer scaling removes.
+    // The means of grad and of grad * (x - mean) over the pixels, and along, the component that layer scaling removes.
     void means(int64_t n, int64_t j) {
-        double *h1 = &g1[j * C], *h2 = &g2[j * C], sum = 0;
-        const double *mu = mean + n * C, *inv = inverse + n * C, *e = d + n * C;
+        double *first_n = &first[j * C], *second_n = &second[j * C], sum = 0;
+        const double *mean_n = mean + n * C, *inverse_n = inverse + n * C, *d_n = d + n * C;
         if (p.channels_last) {
-            std::fill(h1, h1 + C, 0); std::fill(h2, h2 + C, 0);
+            std::fill(first_n, first_n + C, 0); std::fill(second_n, second_n + C, 0);
             for (int64_t t = j * l.tiles; t < (j + 1) * l.tiles; ++t)
-                for (int64_t c = 0; c < C; ++c) { h1[c] += tile_g1[t * C + c]; h2[c] += tile_g2[t * C + c]; }
+                for (int64_t c = 0; c < C; ++c) { first_n[c] += tile_first[t * C + c]; second_n[c] += tile_second[t * C + c]; }
         }
         for (int64_t c = 0; c < C; ++c) {
-            h1[c] /= D;
-            h2[c] = h2[c] / D + h1[c] * (f.k[j * C + c] - mu[c]);
+            first_n[c] /= D;
+            second_n[c] = second_n[c] / D + first_n[c] * (f.k[j * C + c] - mean_n[c]);
         }
         for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double q = weight[c] * inv[c];
-            sum += q * h2[c] + (q * e[c] + bias[c]) * h1[c];
+            const double scale_z = weight[c] * inverse_n[c];
+            sum += scale_z * second_n[c] + (scale_z * d_n[c] + bias[c]) * first_n[c];
         }
-        P[j] = sum / C / p.zeta[n];
+        along[j] = sum / C / p.zeta[n];
     }
     // The recurrences of u and v, and the coefficients of the gradient of the input.
-    void advance(int64_t n, int64_t at, Range channels) {
-        const double zeta = p.zeta[n], taken = P[at], b1 = 1 - p.backward_decay;
+    void advance(int64_t n, int64_t j, Range channels) {
+        const double zeta = p.zeta[n], along_n = along[j], b1 = 1 - p.backward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t i = n * C + c, j = at * C + c;
-            const double inv = inverse[i], e = d[i], V = variance[i], A = weight[c] * inv / zeta;
-            const double center = (weight[c] * inv * e + bias[c]) / zeta;
-            const double z1 = (g1[j] - taken * center) / zeta, z2 = (g2[j] - taken * A * V) / zeta;
-            const double dot = (z2 + e * z1) * inv, pull = b1 * v[c] * inv * inv, slope = -pull - taken * A * A;
-            f.gain[j] = float(A);
-            f.slope[j] = float(slope);
-            f.offset[j] = float(-pull * e - taken * A * center - b1 * u[c] + slope * (f.k[j] - mean[i]));
+            const int64_t i = n * C + c, at = j * C + c;
+            const double inv = inverse[i], e = d[i], V = variance[i], scale = weight[c] * inv / zeta;
+            const double shift = (weight[c] * inv * e + bias[c]) / zeta;
+            const double first_z = (first[at] - along_n * shift) / zeta;
+            const double second_z = (second[at] - along_n * scale * V) / zeta;
+            const double dot = (second_z + e * first_z) * inv, pull = b1 * v[c] * inv * inv;
+            const double slope = -pull - along_n * scale * scale;
+            f.gain[at] = float(scale);
+            f.slope[at] = float(slope);
+            f.offset[at] = float(-pull * e - along_n * scale * shift - b1 * u[c] + slope * (f.k[at] - mean[i]));
             grad_weight[c] += dot;
-            grad_bias[c] += z1;
-            u[c] = (1 - b1) * u[c] + weight[c] * inv * z1 - pull * e;
+            grad_bias[c] += first_z;
+            u[c] = (1 - b1) * u[c] + weight[c] * inv * first_z - pull * e;
             v[c] = (1 - b1 * (V + e * e) * inv * inv) * v[c] + weight[c] * dot;
         }
     }
