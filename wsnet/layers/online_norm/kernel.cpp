@@ -1,16 +1,5 @@
 // Online normalization (Chiley et al. 2019, arXiv 1905.05894) for CPUs; each direction reads its tensors from memory
-// once. The formulas are in formulas.py, and what both files compute has the same name there:
-//
-//   mean, variance   of a sample's pixels                      (N, C)
-//   m, var           the running mean and variance             (C,)
-//   inverse, d       1 / sqrt(var + eps); mean - m             (N, C)
-//   zeta             layer scaling's divisor                   (N,)
-//   scale, shift     output = scale * (x - mean) + shift       (N, C); scale_z, shift_z: of zeta * output
-//   first, second    mean of grad, and of grad * (x - mean)    (N, C); first_z, second_z: with the gradient of zeta * output
-//   along            the component that layer scaling removes  (N,)
-//   slope, offset    gradient of x = scale * grad + slope * (x - mean) + offset
-//
-// Here alone: k is mean rounded to float, and e = x - k; n is a sample, j its place in the chunk, c a channel.
+// once. The formulas are in formulas.py, whose names are used here too.
 //
 // Shapes: N samples, C channels, D pixels. x, grad and out are (N, C, D), or (N, D, C) if channels_last. Samples are
 // processed in chunks that stay in the cache: the chunk's moments, the recurrences over its samples, then its output.
@@ -20,10 +9,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <vector>
-#ifdef _OPENMP
 #include <omp.h>
-#endif
+#include <vector>
 
 // Matches `Problem` in kernel.py field for field.
 struct Problem {
@@ -76,28 +63,28 @@ template <int n> inline void store(bf16* p, F<n> v) {  // Round to nearest, ties
     const auto h = Lanes<n>::narrow((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded);
     std::memcpy(p, &h, sizeof h);
 }
-template <int n> inline F<n> set(float f) { return F<n>{} + f; }
 inline float total(F<W> v) { float s = 0; for (int i = 0; i < W; ++i) s += v[i]; return s; }
 
 // ---- What is done to each pixel.
 
-// Per sample and channel (N, C). The unclamped output is scale * (x - k) + shift; k is the sample's mean, rounded.
+// Per sample and channel. k is the sample's mean, rounded, and e = x - k: the output is scale * e + shift, the gradient
+// of x is scale * grad + slope * e + offset.
 struct Coefficients {
-    std::vector<float> k, scale, shift, gain, slope, offset;
+    std::vector<float> k, scale, shift, slope, offset;
     float limit;
     explicit Coefficients(int64_t size, double clamp)
-        : k(size), scale(size), shift(size), gain(size), slope(size), offset(size), limit(float(clamp)) {}
+        : k(size), scale(size), shift(size), slope(size), offset(size), limit(float(clamp)) {}
 };
 // Coefficients of one channel for all lanes (n = 1), or of n channels, one per lane.
 template <int n> struct Channels {
-    F<n> k, scale, shift, gain, slope, offset, limit;
+    F<n> k, scale, shift, slope, offset, limit;
     Channels() = default;
     Channels(const Coefficients& f, int64_t i)
-        : k(load<n>(&f.k[i])), scale(load<n>(&f.scale[i])), shift(load<n>(&f.shift[i])), gain(load<n>(&f.gain[i])),
-          slope(load<n>(&f.slope[i])), offset(load<n>(&f.offset[i])), limit(set<n>(f.limit)) {}
+        : k(load<n>(&f.k[i])), scale(load<n>(&f.scale[i])), shift(load<n>(&f.shift[i])), slope(load<n>(&f.slope[i])),
+          offset(load<n>(&f.offset[i])), limit(F<n>{} + f.limit) {}
 };
 
-// The gradient of the output y that passes the clamping: 0 where y was clamped. e = x - k.
+// The gradient of the output y that passes the clamping: 0 where y was clamped.
 template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
     const F<n> y = e * c.scale + c.shift, limit = F<n>{} + c.limit;
@@ -133,7 +120,7 @@ template <bool clamping> struct Output {
 template <bool clamping> struct InputGradient {
     template <int n, class K> static F<n> of(F<n> x, F<n> g, const K& c) {
         const F<n> e = x - c.k;
-        return c.gain * unclamped<clamping, n>(g, e, c) + (c.slope * e + c.offset);
+        return c.scale * unclamped<clamping, n>(g, e, c) + (c.slope * e + c.offset);
     }
 };
 
@@ -227,26 +214,17 @@ struct Range { int64_t begin, end; };
 inline Range share(int64_t count, int thread, int threads) {
     return {count * thread / threads, count * (thread + 1) / threads};
 }
-template <class Body> void in_parallel(int threads, Body body) {
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-    body(omp_get_thread_num(), omp_get_num_threads());
-#else
-    body(0, 1);
-#endif
-}
 inline void barrier() {
-#ifdef _OPENMP
 #pragma omp barrier
-#endif
 }
 
 // One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), or tiles (sample, pixels)
 // of all channels if channels_last.
 struct Part {
-    int64_t first, count;  // samples of the chunk
+    int64_t start, count;  // samples of the chunk
     bool whole;            // Giving each thread whole samples saves barriers; a few samples are split into pieces.
-    Range samples, items;
+    Range samples, items;  // of the chunk
+    Range channels;
 };
 struct Layout {
     const Problem& p;
@@ -255,19 +233,27 @@ struct Layout {
         : p(p), chunk(std::min(p.chunk, p.N)), tiles(p.channels_last ? (p.D + p.tile - 1) / p.tile : 1),
           per_sample(p.channels_last ? tiles : p.C) {}
     int64_t pixels(int64_t tile) const { return std::min(p.tile, p.D - tile * p.tile); }
-    Part part(int64_t first, int thread, int threads) const {
-        const int64_t count = std::min(chunk, p.N - first);
+    Part part(int64_t start, int thread, int threads) const {
+        const int64_t count = std::min(chunk, p.N - start);
         const bool whole = count % threads == 0 || count >= 4 * threads;
         const Range samples = share(count, thread, threads), pieces = share(count * per_sample, thread, threads);
         const Range own = {samples.begin * per_sample, samples.end * per_sample};
-        return {first, count, whole, samples, whole ? own : pieces};
+        return {start, count, whole, samples, whole ? own : pieces, share(p.C, thread, threads)};
+    }
+    // Calls body(part) on every thread, chunk after chunk.
+    template <class Body> void chunks(Body body) const {
+#pragma omp parallel num_threads(p.threads)
+        for (int64_t start = 0; start < p.N; start += chunk) {
+            body(part(start, omp_get_thread_num(), omp_get_num_threads()));
+            if (start + chunk < p.N) barrier();
+        }
     }
     // Calls body(item, pixels, offset of the item in x, index of its first coefficient) for each item of a part.
     template <class Body> void each(const Part& part, Body body) const {
         for (int64_t i = part.items.begin; i < part.items.end; ++i) {
-            if (!p.channels_last) { body(i, p.D, (part.first * p.C + i) * p.D, i); continue; }
+            if (!p.channels_last) { body(i, p.D, (part.start * p.C + i) * p.D, i); continue; }
             const int64_t n = i / tiles, t = i % tiles;
-            body(i, pixels(t), ((part.first + n) * p.D + t * p.tile) * p.C, n * p.C);
+            body(i, pixels(t), ((part.start + n) * p.D + t * p.tile) * p.C, n * p.C);
         }
     }
 };
@@ -291,43 +277,54 @@ void keep(float* p, float* q, const std::vector<double>& a, const std::vector<do
     std::copy(a.begin(), a.end(), p); std::copy(b.begin(), b.end(), q);
 }
 
-// ---- Forward.
+// ---- The two directions. A sample is number n of all and number j of its chunk.
 
-template <class T, bool clamping> struct Forward {
+struct Direction {
     const Problem& p;
     const Layout l{p};
     const int64_t N = p.N, C = p.C, D = p.D;
-    std::vector<double> m = values(p.running_mean, C, 0), var = values(p.running_var, C, 1);
     const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
     double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
-    std::vector<float> tile_mean = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_squares = tile_mean;
+    std::vector<float> tile_a = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_b = tile_a;
     Coefficients f{l.chunk * C, p.clamp};
 
+    void output_coefficients(int64_t n, int64_t j) {
+        for (int64_t c = 0; c < C; ++c) {
+            const int64_t i = n * C + c;
+            const double scale_z = weight[c] * inverse[i];
+            const float k = f.k[j * C + c] = float(mean[i]);
+            f.scale[j * C + c] = float(scale_z / p.zeta[n]);
+            f.shift[j * C + c] = float((scale_z * (d[i] + (k - mean[i])) + bias[c]) / p.zeta[n]);
+        }
+    }
+};
+
+template <class T, bool clamping> struct Forward : Direction {
+    std::vector<double> m = values(p.running_mean, C, 0), var = values(p.running_var, C, 1);
+
     void run() {
-        in_parallel(p.threads, [&](int thread, int threads) {
-            Coefficients shifted(C, 0);
-            for (int64_t first = 0; first < N; first += l.chunk) {
-                const Part part = l.part(first, thread, threads);
-                moments(part, shifted);
-                barrier();
-                for (int64_t n = first; n < first + part.count; ++n) {
-                    const Range channels = share(C, thread, threads);
-                    if (p.channels_last) join_tiles(n, n - first, channels);
-                    advance(n, channels);
-                }
-                barrier();
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) coefficients(first + n, n);
-                if (!part.whole) barrier();
-                map<Output<clamping>, T>(l, part, f);
-                if (first + l.chunk < N) barrier();
+        l.chunks([&](const Part& part) {
+            moments(part);
+            barrier();
+            for (int64_t j = 0; j < part.count; ++j) {
+                if (p.channels_last) join_tiles(part.start + j, j, part.channels);
+                advance(part.start + j, part.channels);
             }
+            barrier();
+            for (int64_t j = part.samples.begin; j < part.samples.end; ++j) {
+                p.zeta[part.start + j] = zeta(part.start + j);
+                output_coefficients(part.start + j, j);
+            }
+            if (!part.whole) barrier();
+            map<Output<clamping>, T>(l, part, f);
         });
         if (!p.frozen) keep(p.running_mean, p.running_var, m, var);
     }
 
-    // Mean and variance of the pixels, from sums of deviations from a first, rounded mean.
-    void moments(const Part& part, Coefficients& shifted) {
+    // Mean and variance of the pixels, from sums of deviations from a first, rounded mean k.
+    void moments(const Part& part) {
         const T* x = (const T*)p.x;
+        Coefficients shifted(C, 0);
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t) {
             if (!p.channels_last) {
                 double a, b;
@@ -335,24 +332,24 @@ template <class T, bool clamping> struct Forward {
                 const float k = shifted.k[0] = float(a / D);
                 sum_row<Deviation>(x + at, x + at, D, shifted, 0, a, b);
                 a /= D;
-                mean[part.first * C + i] = a + k;
-                variance[part.first * C + i] = std::max(b / D - a * a, 0.0);
+                mean[part.start * C + i] = a + k;
+                variance[part.start * C + i] = std::max(b / D - a * a, 0.0);
                 return;
             }
-            float *k = shifted.k.data(), *a = &tile_mean[i * C], *b = &tile_squares[i * C];
+            float *k = shifted.k.data(), *a = &tile_a[i * C], *b = &tile_b[i * C];
             sum_tile<Sum>(x + at, x + at, R, C, shifted, 0, a, b);
             for (int64_t c = 0; c < C; ++c) k[c] = a[c] / R;
             if (R > 1) sum_tile<Deviation>(x + at, x + at, R, C, shifted, 0, a, b);
             else for (int64_t c = 0; c < C; ++c) a[c] = b[c] = 0;
-            for (int64_t c = 0; c < C; ++c) {
+            for (int64_t c = 0; c < C; ++c) {  // a: the tile's mean; b: its sum of squared deviations from that.
                 const float e = a[c] / R;
                 b[c] = std::max(b[c] - e * a[c], 0.f); a[c] = k[c] + e;
             }
         });
     }
-    // Mean and variance of sample n (the chunk's sample j) from those of its tiles.
+    // Mean and variance of a sample from those of its tiles.
     void join_tiles(int64_t n, int64_t j, Range channels) {
-        const float *a = &tile_mean[j * l.tiles * C], *b = &tile_squares[j * l.tiles * C];
+        const float *a = &tile_a[j * l.tiles * C], *b = &tile_b[j * l.tiles * C];
         double *mean_n = mean + n * C, *variance_n = variance + n * C;
         for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] = variance_n[c] = 0;
         for (int64_t t = 0; t < l.tiles; ++t)
@@ -367,65 +364,44 @@ template <class T, bool clamping> struct Forward {
     }
     // The recurrences: sample n uses the running statistics, then updates them.
     void advance(int64_t n, Range channels) {
-        double *mean_n = mean + n * C, *variance_n = variance + n * C, *inverse_n = inverse + n * C, *d_n = d + n * C;
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            d_n[c] = mean_n[c] - m[c];
-            inverse_n[c] = 1 / std::sqrt(var[c] + p.eps);
-        }
-        if (p.frozen) return;
         const double a = p.forward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
-            var[c] = a * var[c] + (1 - a) * variance_n[c] + a * (1 - a) * d_n[c] * d_n[c];
-            m[c] += (1 - a) * d_n[c];
+            const int64_t i = n * C + c;
+            d[i] = mean[i] - m[c];
+            inverse[i] = 1 / std::sqrt(var[c] + p.eps);
+            if (p.frozen) continue;
+            var[c] = a * var[c] + (1 - a) * variance[i] + a * (1 - a) * d[i] * d[i];
+            m[c] += (1 - a) * d[i];
         }
     }
-    // The coefficients of the output, including layer scaling.
-    void coefficients(int64_t n, int64_t j) {
-        const double *mean_n = mean + n * C, *variance_n = variance + n * C, *inverse_n = inverse + n * C, *d_n = d + n * C;
+    double zeta(int64_t n) const {
+        if (!p.layer_scaling) return 1;
         double square = 0;
-        for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double scale_z = weight[c] * inverse_n[c], shift_z = scale_z * d_n[c] + bias[c];
-            square += scale_z * scale_z * variance_n[c] + shift_z * shift_z;
-        }
-        const double zeta = p.zeta[n] = p.layer_scaling ? std::sqrt(square / C + p.layer_scale_eps) : 1;
         for (int64_t c = 0; c < C; ++c) {
-            const double scale_z = weight[c] * inverse_n[c];
-            const float k = f.k[j * C + c] = float(mean_n[c]);
-            f.scale[j * C + c] = float(scale_z / zeta);
-            f.shift[j * C + c] = float((scale_z * (d_n[c] + (k - mean_n[c])) + bias[c]) / zeta);
+            const int64_t i = n * C + c;
+            const double scale_z = weight[c] * inverse[i], shift_z = scale_z * d[i] + bias[c];
+            square += scale_z * scale_z * variance[i] + shift_z * shift_z;
         }
+        return std::sqrt(square / C + p.layer_scale_eps);
     }
 };
 
-// ---- Backward.
-
-template <class T, bool clamping> struct Backward {
-    const Problem& p;
-    const Layout l{p};
-    const int64_t N = p.N, C = p.C, D = p.D;
+template <class T, bool clamping> struct Backward : Direction {
     std::vector<double> u = values(p.u, C, 0), v = values(p.v, C, 0);
-    const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
-    const double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
-    std::vector<float> tile_first = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_second = tile_first;
     std::vector<double> first = std::vector<double>(l.chunk * C), second = first, along = std::vector<double>(l.chunk);
     std::vector<double> grad_weight = std::vector<double>(C), grad_bias = grad_weight;
-    Coefficients f{l.chunk * C, p.clamp};
 
     void run() {
-        in_parallel(p.threads, [&](int thread, int threads) {
-            for (int64_t start = 0; start < N; start += l.chunk) {
-                const Part part = l.part(start, thread, threads);
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) output_coefficients(start + n, n);
-                if (!part.whole) barrier();
-                sums(part);
-                if (!part.whole) barrier();
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) means(start + n, n);
-                barrier();
-                for (int64_t n = 0; n < part.count; ++n) advance(start + n, n, share(C, thread, threads));
-                barrier();
-                map<InputGradient<clamping>, T>(l, part, f);
-                if (start + l.chunk < N) barrier();
-            }
+        l.chunks([&](const Part& part) {
+            for (int64_t j = part.samples.begin; j < part.samples.end; ++j) output_coefficients(part.start + j, j);
+            if (!part.whole) barrier();
+            sums(part);
+            if (!part.whole) barrier();
+            for (int64_t j = part.samples.begin; j < part.samples.end; ++j) means(part.start + j, j);
+            barrier();
+            for (int64_t j = 0; j < part.count; ++j) advance(part.start + j, j, part.channels);
+            barrier();
+            map<InputGradient<clamping>, T>(l, part, f);
         });
         for (int64_t c = 0; c < C; ++c) {
             p.grad_weight[c] = float(D * grad_weight[c]);
@@ -434,69 +410,57 @@ template <class T, bool clamping> struct Backward {
         keep(p.u, p.v, u, v);
     }
 
-    // The coefficients of the output without layer scaling, to find again which outputs were clamped.
-    void output_coefficients(int64_t n, int64_t j) {
-        for (int64_t c = 0; c < C; ++c) {
-            const int64_t i = n * C + c;
-            const double scale_z = weight[c] * inverse[i];
-            const float k = f.k[j * C + c] = float(mean[i]);
-            f.scale[j * C + c] = float(scale_z);
-            f.shift[j * C + c] = float(scale_z * (d[i] + (k - mean[i])) + bias[c]);
-        }
-    }
-    // Sums of grad and of grad * (x - k) over the pixels.
+    // Sums of grad and of grad * e over the pixels.
     void sums(const Part& part) {
         const T *x = (const T*)p.x, *g = (const T*)p.grad;
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t c) {
             if (p.channels_last)
-                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_first[i * C], &tile_second[i * C]);
+                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_a[i * C], &tile_b[i * C]);
             else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, first[i], second[i]);
         });
     }
-    // The means of grad and of grad * (x - mean) over the pixels, and along, the component that layer scaling removes.
+    // From these sums, first, second and along.
     void means(int64_t n, int64_t j) {
         double *first_n = &first[j * C], *second_n = &second[j * C], sum = 0;
-        const double *mean_n = mean + n * C, *inverse_n = inverse + n * C, *d_n = d + n * C;
         if (p.channels_last) {
             std::fill(first_n, first_n + C, 0); std::fill(second_n, second_n + C, 0);
             for (int64_t t = j * l.tiles; t < (j + 1) * l.tiles; ++t)
-                for (int64_t c = 0; c < C; ++c) { first_n[c] += tile_first[t * C + c]; second_n[c] += tile_second[t * C + c]; }
+                for (int64_t c = 0; c < C; ++c) { first_n[c] += tile_a[t * C + c]; second_n[c] += tile_b[t * C + c]; }
         }
         for (int64_t c = 0; c < C; ++c) {
             first_n[c] /= D;
-            second_n[c] = second_n[c] / D + first_n[c] * (f.k[j * C + c] - mean_n[c]);
+            second_n[c] = second_n[c] / D + first_n[c] * (f.k[j * C + c] - mean[n * C + c]);
         }
         for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double scale_z = weight[c] * inverse_n[c];
-            sum += scale_z * second_n[c] + (scale_z * d_n[c] + bias[c]) * first_n[c];
+            const double scale_z = weight[c] * inverse[n * C + c];
+            sum += scale_z * second_n[c] + (scale_z * d[n * C + c] + bias[c]) * first_n[c];
         }
         along[j] = sum / C / p.zeta[n];
     }
-    // The recurrences of u and v, and the coefficients of the gradient of the input.
+    // The recurrences of u and v, and the coefficients of the gradient of x.
     void advance(int64_t n, int64_t j, Range channels) {
-        const double zeta = p.zeta[n], along_n = along[j], b1 = 1 - p.backward_decay;
+        const double zeta = p.zeta[n], along = this->along[j], b1 = 1 - p.backward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
             const int64_t i = n * C + c, at = j * C + c;
-            const double inv = inverse[i], e = d[i], V = variance[i], scale = weight[c] * inv / zeta;
-            const double shift = (weight[c] * inv * e + bias[c]) / zeta;
-            const double first_z = (first[at] - along_n * shift) / zeta;
-            const double second_z = (second[at] - along_n * scale * V) / zeta;
-            const double dot = (second_z + e * first_z) * inv, pull = b1 * v[c] * inv * inv;
-            const double slope = -pull - along_n * scale * scale;
-            f.gain[at] = float(scale);
+            const double inverse = this->inverse[i], d = this->d[i], variance = this->variance[i];
+            const double scale = weight[c] * inverse / zeta, shift = (weight[c] * inverse * d + bias[c]) / zeta;
+            const double first_z = (first[at] - along * shift) / zeta;
+            const double second_z = (second[at] - along * scale * variance) / zeta;
+            const double dot = (second_z + d * first_z) * inverse, pull = b1 * v[c] * inverse * inverse;
+            const double slope = -pull - along * scale * scale;
             f.slope[at] = float(slope);
-            f.offset[at] = float(-pull * e - along_n * scale * shift - b1 * u[c] + slope * (f.k[at] - mean[i]));
+            f.offset[at] = float(-pull * d - along * scale * shift - b1 * u[c] + slope * (f.k[at] - mean[i]));
             grad_weight[c] += dot;
             grad_bias[c] += first_z;
-            u[c] = (1 - b1) * u[c] + weight[c] * inv * first_z - pull * e;
-            v[c] = (1 - b1 * (V + e * e) * inv * inv) * v[c] + weight[c] * dot;
+            u[c] = (1 - b1) * u[c] + weight[c] * inverse * first_z - pull * d;
+            v[c] = (1 - b1 * (variance + d * d) * inverse * inverse) * v[c] + weight[c] * dot;
         }
     }
 };
 
-template <template <class, bool> class Direction> void run(const Problem& p) {
-    if (p.is_bf16) p.clamping ? Direction<bf16, true>{p}.run() : Direction<bf16, false>{p}.run();
-    else p.clamping ? Direction<float, true>{p}.run() : Direction<float, false>{p}.run();
+template <template <class, bool> class Pass> void run(const Problem& p) {
+    if (p.is_bf16) p.clamping ? Pass<bf16, true>{{p}}.run() : Pass<bf16, false>{{p}}.run();
+    else p.clamping ? Pass<float, true>{{p}}.run() : Pass<float, false>{{p}}.run();
 }
 
 }  // namespace
