@@ -130,9 +130,8 @@ def padded_with(colour: Tensor) -> Iterator[None]:
 
 def evaluated(of: Trial, state: dict[str, Tensor]) -> float:
     training = Training(of)
-    training.average = None
     training.model.load_state_dict(state)
-    return training.evaluate()["test"].top1_error
+    return training.evaluation.measure(training.epoch)["test"].top1_error
 
 
 def left_over() -> Callable[[int, Path], Pair]:

@@ -64,7 +64,7 @@ def wsnet(folder: Path, workers: int) -> Steps:
     images = load(data_config(name="folder", path=str(folder), stream=True))
     assert isinstance(images.train, ImageFiles)
     augment = AugmentConfig(flip=True)
-    options = {"mean": MEAN, "std": STD, "augment": augment, "seed": 0, "drop_last": True, "workers": workers}
+    options = {"mean": MEAN, "std": STD, "augment": augment, "seed": 0, "drop_last": True, "loader_processes": workers}
     batches = Batches(images.train, batch_size=BATCH, **options)
     for epoch in itertools.count(1):
         yield from batches.epoch(epoch)

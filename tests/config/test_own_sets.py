@@ -46,6 +46,13 @@ def test_without_a_size_the_first_image_gives_the_shape(tmp_path: Path) -> None:
     assert data_config(name="folder", path=str(folder), channels=3).facts.shape == (3, 40, 50)
 
 
+def test_a_folder_with_the_name_of_an_image_is_none(tmp_path: Path) -> None:
+    folder = write_folder(tmp_path)
+    before = data_config(name="folder", path=str(folder)).facts
+    (folder / "train" / "cat" / "0000b.jpg").mkdir()
+    assert data_config(name="folder", path=str(folder)).facts == before
+
+
 @pytest.mark.parametrize("names", [None, ["a", "b", "c", "d"]])
 def test_a_table_says_its_rows_and_classes(tmp_path: Path, names: list[str] | None) -> None:
     for split in ("train", "test"):

@@ -65,7 +65,7 @@ def test_a_label_may_make_the_rows_of_a_table() -> None:
 
 def test_a_label_is_a_text() -> None:
     assert mistakes_of({BATCH: "{case: 3, model.norm.name: batch}"}) == [
-        "s.yaml:8: cases[0].case: a case's label must be a text, but got 3"
+        "s.yaml:8: cases[0].case: a case's label must be a string, but got 3"
     ]
 
 

@@ -69,7 +69,7 @@ def test_the_ranks_together_get_the_batches_of_one_process(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["mixup", "dual cutout", "colours"])
 def test_workers_give_the_same_bits(kind: str) -> None:
-    workers = batches(kind, workers=2, rank=1, world=2)
+    workers = batches(kind, loader_processes=2, rank=1, world=2)
     for epoch in (1, 3):
         assert_same(list(workers.epoch(epoch)), list(batches(kind, rank=1, world=2).epoch(epoch)))
 
@@ -110,7 +110,7 @@ def test_mixing_needs_the_number_of_classes() -> None:
 def test_a_gpu_gives_the_same_bits(kind: str, workers: int) -> None:
     gpu = [
         Batch(b.images.cpu(), b.labels.cpu(), b.weight, None if b.targets is None else b.targets.cpu())
-        for b in batches(kind, device="cuda", workers=workers).epoch(2)
+        for b in batches(kind, device="cuda", loader_processes=workers).epoch(2)
     ]
     for one, other in zip(batches(kind).epoch(2), gpu, strict=True):
         exact = kind != "erasing"  # Normal values come from a function that devices compute in their own ways.

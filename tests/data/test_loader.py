@@ -116,7 +116,7 @@ def test_a_rank_without_images_takes_part_with_one_of_no_weight() -> None:
 @pytest.mark.parametrize("memory_format", [torch.channels_last, torch.contiguous_format])
 def test_workers_give_the_same_bits_in_every_epoch(digits: ImageSplits, memory_format: torch.memory_format) -> None:
     here = batches(digits, memory_format=memory_format, rank=1, world=2)
-    workers = batches(digits, memory_format=memory_format, rank=1, world=2, workers=2)
+    workers = batches(digits, memory_format=memory_format, rank=1, world=2, loader_processes=2)
     state = torch.get_rng_state()
     for epoch in (1, 2, 7):
         assert_same(list(here.epoch(epoch)), list(workers.epoch(epoch)))
@@ -124,7 +124,7 @@ def test_workers_give_the_same_bits_in_every_epoch(digits: ImageSplits, memory_f
 
 
 def test_an_epoch_of_workers_may_be_left_early(digits: ImageSplits) -> None:
-    workers = batches(digits, workers=2)
+    workers = batches(digits, loader_processes=2)
     assert len(list(itertools.islice(workers.epoch(1), 3))) == 3
     assert_same(list(workers.epoch(2)), list(batches(digits).epoch(2)))
 
@@ -158,7 +158,8 @@ def test_shares_are_those_of_tensor_split() -> None:
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch_size": 0}, {"rank": 2, "world": 2}, {"workers": -1}, {"batch_size": 1498, "drop_last": True}]
+    "wrong",
+    [{"batch_size": 0}, {"rank": 2, "world": 2}, {"loader_processes": -1}, {"batch_size": 1498, "drop_last": True}],
 )
 def test_impossible_options_are_errors_that_name_the_value(digits: ImageSplits, wrong: dict[str, Any]) -> None:
     key, value = next(iter(wrong.items()))
@@ -171,6 +172,6 @@ def test_impossible_options_are_errors_that_name_the_value(digits: ImageSplits, 
 def test_a_gpu_gives_the_same_bits(digits: ImageSplits, workers: int) -> None:
     gpu = [
         Batch(batch.images.cpu(), batch.labels.cpu(), batch.weight)
-        for batch in batches(digits, device="cuda", workers=workers).epoch(2)
+        for batch in batches(digits, device="cuda", loader_processes=workers).epoch(2)
     ]
     assert_same(list(batches(digits).epoch(2)), gpu)

@@ -19,7 +19,7 @@ from wsnet.data import file_index as index
 from wsnet.data.pixel_sources import evaluation_images
 from wsnet.training import Trial
 
-pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # More workers than there are CPUs.
+pytestmark = pytest.mark.filterwarnings("ignore:This DataLoader will create")  # More processes than there are CPUs.
 
 
 @pytest.fixture(scope="module")
@@ -58,7 +58,7 @@ def test_an_epoch_has_every_image_once_and_normalized_batches(images: ImageSplit
 
 
 def test_the_number_of_workers_changes_no_bit(images: ImageSplits) -> None:
-    here, one, three = batches(images), batches(images, workers=1), batches(images, workers=3)
+    here, one, three = batches(images), batches(images, loader_processes=1), batches(images, loader_processes=3)
     state = torch.get_rng_state()
     for epoch in (1, 2, 7):
         alone = list(here.epoch(epoch))
@@ -100,7 +100,7 @@ def test_an_epoch_goes_on_from_any_step_without_reading_what_was_done(
     images: ImageSplits, workers: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     whole = list(batches(images).epoch(4))
-    again = batches(images, workers=workers)
+    again = batches(images, loader_processes=workers)
     next(again.epoch(3))  # An epoch that was left early.
     assert_same(list(again.epoch(4, start=3)), whole[3:])
     opened: list[Path] = []
@@ -115,7 +115,8 @@ def test_evaluation_has_every_image_on_one_rank_in_order(images: ImageSplits) ->
     options: dict[str, Any] = {"batch_size": 4, "mean": (0.0,) * 3, "std": (1.0,) * 3}
     for world, workers in ((1, 0), (1, 2), (3, 0)):
         ranks = [
-            list(evaluation_batches(images.test, rank=r, world=world, workers=workers, **options)) for r in range(world)
+            list(evaluation_batches(images.test, rank=r, world=world, loader_processes=workers, **options))
+            for r in range(world)
         ]
         found = [batch for rank in ranks for batch in rank]
         assert torch.cat([batch.labels for batch in found]).tolist() == images.test.labels.tolist()
@@ -155,7 +156,7 @@ def test_a_jpeg_may_be_grey_or_cmyk_or_another_kind_of_file(tmp_path: Path, mode
 @pytest.mark.parametrize("content", [b"", b"not an image", image_bytes(3)[:400]])
 def test_a_damaged_file_is_named_once_its_batch_is_due(tmp_path: Path, workers: int, content: bytes) -> None:
     files = one_file(tmp_path / "image.JPEG", content)
-    options: dict[str, Any] = {"batch_size": 1, "mean": (0.0,) * 3, "std": (1.0,) * 3, "workers": workers}
+    options: dict[str, Any] = {"batch_size": 1, "mean": (0.0,) * 3, "std": (1.0,) * 3, "loader_processes": workers}
     made = Batches(files, augment=AugmentConfig(), seed=0, **options)
     with pytest.raises(DataError) as caught:
         list(made.epoch(1))
@@ -165,7 +166,8 @@ def test_a_damaged_file_is_named_once_its_batch_is_due(tmp_path: Path, workers: 
 
 
 @pytest.mark.parametrize(
-    "wrong", [{"batch_size": 0}, {"rank": 2, "world": 2}, {"workers": -1}, {"batch_size": 46, "drop_last": True}]
+    "wrong",
+    [{"batch_size": 0}, {"rank": 2, "world": 2}, {"loader_processes": -1}, {"batch_size": 46, "drop_last": True}],
 )
 def test_impossible_options_are_errors_that_name_the_value(images: ImageSplits, wrong: dict[str, Any]) -> None:
     key, value = next(iter(wrong.items()))
@@ -249,7 +251,10 @@ MIXED = {**COLOURS, "cutout": {"size": 6}, "mixup": {}}
 @pytest.mark.parametrize("world", [2, 3])
 def test_colours_erasing_and_mixing_are_those_of_one_process(images: ImageSplits, world: int) -> None:
     options = {"augment": AugmentConfig.model_validate(MIXED), "classes": 3}
-    alone, worked = list(batches(images, **options).epoch(2)), list(batches(images, **options, workers=2).epoch(2))
+    alone, worked = (
+        list(batches(images, **options).epoch(2)),
+        list(batches(images, **options, loader_processes=2).epoch(2)),
+    )
     ranks = [list(batches(images, **options, rank=rank, world=world).epoch(2)) for rank in range(world)]
     for step, whole in enumerate(alone):
         assert torch.equal(whole.images, worked[step].images)

@@ -94,7 +94,7 @@ def test_an_option_that_makes_no_sense_ends_with_status_2(light: Run, option: st
 @pytest.mark.slow
 def test_only_some_settings_are_run(light: Run, heavy: Run, tmp_path: Path) -> None:
     path = write(tmp_path, grid={"train.batch_size": [4, 8, 16]}, seeds=2)
-    assert "1 settings x 2 seeds = 2 trials" in heavy(path, "--dry-run", "--only", "train.batch_size=8")
+    assert "1 setting x 2 seeds = 2 trials" in heavy(path, "--dry-run", "--only", "train.batch_size=8")
     assert "must be axis=value" in light(path, "--dry-run", "--only", "=3")
     text = light(path, "--dry-run", "--only", "train.batch_sise=8")
     assert "heavy: [] status: 2" in text and "--only: train.batch_sise: no axis of this sweep; did you mean" in text

@@ -15,6 +15,7 @@ from wsnet.data.own_images import listed
 from wsnet.sweep import cli
 from wsnet.sweep.plan import Plan, make_plan
 from wsnet.sweep.trainable import SweepContext, prepare_trial
+from wsnet.training.execution import TrialError
 
 
 @pytest.fixture(autouse=True)
@@ -106,7 +107,7 @@ def test_a_plan_and_a_trial_with_an_older_index_notice_a_streamed_file_that_was_
     assert prepare_trial(trial_id, context(planned, tmp_path)).trial_id == trial_id
     written_over(file)
     plan(path)  # Another sweep begins.
-    with pytest.raises(AssertionError, match="the images have changed since the sweep was planned"):
+    with pytest.raises(TrialError, match="the images have changed since the sweep was planned"):
         prepare_trial(trial_id, context(planned, tmp_path))
 
 

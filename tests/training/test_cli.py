@@ -157,5 +157,5 @@ def test_ctrl_c_exits_130_and_keeps_whole_epochs(file: Path, tmp_path: Path) -> 
     child.send_signal(signal.SIGINT)
     _, errors = child.communicate(timeout=60)
     assert child.returncode == 130
-    assert errors.strip() == "interrupted; the same command resumes from the last whole epoch"
+    assert errors.strip() == "interrupted; the same command resumes from the last checkpoint"
     assert last(tmp_path / "out").epoch >= 1

@@ -206,8 +206,9 @@ def test_nothing_is_left_behind_between_measurements() -> None:
 
 def test_a_last_batch_that_is_smaller_is_not_the_one_measured() -> None:
     training = Training(trial(**ON))  # 200 images: six batches of 32, one of 8
-    measured = [step for step in range(training.steps) if training._measuring(step).__class__.__name__ != "nullcontext"]
-    assert (training.steps, measured) == (7, [5])
+    steps = training.epoch_steps.count
+    measured = [step for step in range(steps) if training._measuring(step).__class__.__name__ != "nullcontext"]
+    assert (steps, measured) == (7, [5])
 
 
 def test_a_diverged_layer_is_written_down(tmp_path: Path) -> None:

@@ -131,7 +131,7 @@ def test_running_statistics_are_the_mean_of_the_workers(together: Path) -> None:
     checkpoint = last(together / "batch")
     training = Training(Trial.prepare(config(**BATCH)), checkpoint)
     # Each worker evaluated its own half with its own statistics; one process with the checkpoint's finds the same.
-    measured = training.evaluate()["validation"].named("validation")
+    measured = training.evaluation.measure(training.epoch)["validation"].named("validation")
     assert measured == pytest.approx({key: checkpoint.records[-1][key] for key in measured}, rel=1e-5)
 
 
@@ -145,7 +145,8 @@ def test_each_worker_keeps_its_own_stream_of_online_norm_and_the_checkpoint_has_
     assert any(not first[name].equal(second[name]) for name in first)
     merged = merged_online_state([first, second])
     assert_same({name: checkpoint.model[name] for name in merged}, merged)
-    measured = Training(Trial.prepare(config(**ONLINE)), checkpoint).evaluate()["validation"].named("validation")
+    training = Training(Trial.prepare(config(**ONLINE)), checkpoint)
+    measured = training.evaluation.measure(training.epoch)["validation"].named("validation")
     assert measured == pytest.approx({key: checkpoint.records[-1][key] for key in measured}, rel=1e-5)
 
 

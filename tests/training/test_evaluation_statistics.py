@@ -38,7 +38,7 @@ def test_the_recorded_errors_are_those_of_the_first_images_of_the_epoch(tmp_path
     training = Training(of(norm, evaluation_statistics={"name": "running"}), last(tmp_path))
     epoch = torch.cat([batch.images for batch in training.batches.epoch(2)])
     recompute_statistics(training.model, epoch[:60].split(20))
-    assert training.evaluate()["test"].loss == pytest.approx(record["test/loss"], rel=1e-6)
+    assert training.evaluation.measure(training.epoch)["test"].loss == pytest.approx(record["test/loss"], rel=1e-6)
 
 
 def test_statistics_of_more_images_than_there_are_take_all_whole_micro_batches(tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_statistics_of_more_images_than_there_are_take_all_whole_micro_batches(t
     epoch = torch.cat([batch.images for batch in training.batches.epoch(2)])
     whole = len(epoch) - len(epoch) % 64
     recompute_statistics(training.model, epoch[:whole].split(64))
-    assert training.evaluate()["test"].loss == pytest.approx(record["test/loss"], rel=1e-6)
+    assert training.evaluation.measure(training.epoch)["test"].loss == pytest.approx(record["test/loss"], rel=1e-6)
 
 
 @pytest.mark.slow
@@ -63,8 +63,8 @@ def test_batch_norm_at_batch_size_1_is_evaluated_far_better_with_recomputed_stat
 
     # The way of evaluation changes no bit of the training (see above), so that one training does for both.
     running = trained(batch_size_1("running"), tmp_path).records[-1]["test/top1_error"]
-    recomputed = Training(batch_size_1("recomputed"), last(tmp_path)).evaluate()["test"].top1_error
-    assert recomputed < running - 3
+    training = Training(batch_size_1("recomputed"), last(tmp_path))
+    assert training.evaluation.measure(training.epoch)["test"].top1_error < running - 3
 
 
 @pytest.mark.slow

@@ -202,7 +202,7 @@ def test_where_a_trial_goes_on_its_last_epoch_is_told_again_before_anything_is_t
             trial(train={"epochs": 3}),
             report=report,
             checkpoint_dir=Folder(tmp_path),
-            resumed=lambda record: told.append(("resumed", record["epoch"])),
+            on_resume=lambda record: told.append(("resumed", record["epoch"])),
         )
 
     with pytest.raises(KeyboardInterrupt):

@@ -104,6 +104,7 @@ def test_the_average_of_a_model_that_no_longer_moves_evaluates_as_that_model(
 def test_what_the_records_say_of_the_average_is_true_of_the_checkpoints(tmp_path: Path) -> None:
     of = config(train={"epochs": 2, "ema": {"decay": 0.8}}, model={"norm": {"name": "online"}})
     record = trained(Trial.prepare(of), tmp_path).records[-1]
-    measured = Training(Trial.prepare(of), last(tmp_path)).evaluate()
+    training = Training(Trial.prepare(of), last(tmp_path))
+    measured = training.evaluation.measure(training.epoch, training.average)
     assert measured["test"].named("test").items() <= record.items()
     assert measured["test_ema"].named("test_ema").items() <= record.items()

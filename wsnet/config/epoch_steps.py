@@ -28,6 +28,11 @@ class EpochSteps:
         steps = whole + (1 if rest and not self.drop_last else 0)
         return steps if self.at_most is None else min(steps, self.at_most)
 
+    @property
+    def whole_batches(self) -> int:
+        """Steps in an epoch without a smaller last one. An epoch's only step counts, whatever its size."""
+        return max(1, min(self.count, self.images // self.batch_size))
+
     def images_in(self, step: int) -> int:
         """Images in the batch of a step (counted from 0), over all workers together."""
         return min(self.batch_size, self.images - step * self.batch_size)

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["ConfigError", "Keys", "Mistake", "did_you_mean", "dotted", "in_order"]
+__all__ = ["ConfigError", "Keys", "Mistake", "did_you_mean", "dotted", "in_order", "nearest"]
 
 Keys = tuple[str | int, ...]
 """A path of keys and list positions into nested data."""
@@ -36,12 +36,19 @@ class ConfigError(ValueError):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
-def did_you_mean(word: object, known: Iterable[str]) -> str:
-    """`; did you mean 'depth'?`, or the list of known names if none is similar."""
+def nearest(word: object, known: Iterable[str]) -> str | None:
+    """The known name most similar to a word; None if none is similar."""
+    return next(iter(difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)), None)
+
+
+def did_you_mean(word: object, known: Iterable[str], *, otherwise: str | None = None) -> str:
+    """`; did you mean 'depth'?`; if no known name is similar, `otherwise`, which is by default a list of them."""
     names = list(known)
-    near = difflib.get_close_matches(str(word), names, n=1, cutoff=0.6)
-    if near:
-        return f"; did you mean {near[0]!r}?"
+    near = nearest(word, names)
+    if near is not None:
+        return f"; did you mean {near!r}?"
+    if otherwise is not None:
+        return otherwise
     return f"; known: {', '.join(names)}" if names else ""
 
 

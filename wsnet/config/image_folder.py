@@ -64,13 +64,13 @@ def find_layout(root: Path) -> FolderLayout:
 
 
 def images_in(folder: Path) -> list[os.DirEntry[str]]:
-    """The images of one class, sorted by name. Hidden files and files of other types are skipped.
+    """The images of one class, sorted by name. Folders, hidden files and files of other types are skipped.
 
     Raises:
         DataError: there are none.
     """
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
-    images = [entry for entry in entries if entry.name.lower().endswith(_IMAGES)]
+    images = [entry for entry in entries if entry.name.lower().endswith(_IMAGES) and not entry.is_dir()]
     if not images:
         inner = next((f"; it holds the folder {entry.name!r}" for entry in entries if entry.is_dir()), "")
         raise DataError(

@@ -172,18 +172,20 @@ class TrialConfig(Config):
         return micro is not None and micro < self.train.batch_size and self.model.norm.over_batch
 
     @property
+    def epoch_steps(self) -> EpochSteps:
+        """The steps of an epoch on `data.train_size` images."""
+        train = self.train
+        return EpochSteps(self.data.train_size, train.batch_size, train.drop_last, at_most=train.steps_per_epoch)
+
+    @property
     def steps_per_epoch(self) -> int:
         """Optimizer steps in one epoch."""
-        return self._epoch_steps().count
+        return self.epoch_steps.count
 
     @property
     def last_batch_size(self) -> int:
         """Images in an epoch's last batch that is trained on."""
-        return self._epoch_steps().images_in(self.steps_per_epoch - 1)
-
-    def _epoch_steps(self) -> EpochSteps:
-        train = self.train
-        return EpochSteps(self.data.train_size, train.batch_size, train.drop_last, at_most=train.steps_per_epoch)
+        return self.epoch_steps.images_in(self.steps_per_epoch - 1)
 
 
 def describe_statistics(statistics: Iterable[RunningConfig | RecomputedConfig]) -> str | None:

@@ -1,7 +1,7 @@
 """Random resized crops (C. Szegedy et al., "Going Deeper with Convolutions", CVPR 2015): which part, and its resizing.
 
-Images in memory have one size and are cropped a batch at a time, by `resized_crops`. Image files differ in size and are
-cropped one by one, by torchvision. The rule that chooses the crop is the same, `CropAttempts`.
+Images in memory have one size and are cropped a batch at a time, by `resized_crops`. Images of files differ in size and
+are cropped one by one, by `resized_crop` (in evaluation `centre_crop`). `CropAttempts` chooses the crop of either.
 """
 
 from typing import Any, NamedTuple
@@ -14,7 +14,7 @@ from wsnet.config.augment import RandomResizedCropConfig
 from wsnet.data.boxes import ATTEMPTS, Floats, Integers, first_that_fits, scaled
 from wsnet.data.random import Draws, uniform
 
-__all__ = ["CropAttempts", "crop_attempts", "file_crop_attempts", "resized_crops"]
+__all__ = ["CropAttempts", "centre_crop", "crop_attempts", "file_crop_attempts", "resized_crop", "resized_crops"]
 
 
 class CropAttempts(NamedTuple):
@@ -92,6 +92,28 @@ def _attempts(config: RandomResizedCropConfig, areas: Tensor, ratios: Tensor, pl
     ratio = config.ratio
     return CropAttempts(scaled(areas, config.scale), scaled(ratios, ratio, log=True), places.numpy(), ratio)
 
+
+# ---- One image of a file at a time, by torchvision's v2 functions on uint8 tensors: three times as fast as on PIL
+# images, and never more than 1 of 255 away from their results.
+
+
+def resized_crop(image: Tensor, box: tuple[int, int, int, int], size: int) -> Tensor:
+    """A box (top, left, height, width) of an image, uint8 (C, H, W), resized to uint8 (C, size, size)."""
+    from torchvision.transforms.v2 import functional as F
+
+    cropped: Tensor = F.resized_crop(image, *box, [size, size], antialias=True)
+    return cropped
+
+
+def centre_crop(image: Tensor, size: int) -> Tensor:
+    """An image resized to a shorter side of 8/7 of the size (256 for 224), then centre-cropped; as `resized_crop`."""
+    from torchvision.transforms.v2 import functional as F
+
+    cropped: Tensor = F.center_crop(F.resize(image, [round(size * 8 / 7)], antialias=True), [size, size])
+    return cropped
+
+
+# ---- A batch of images of one size.
 
 _ONE = 2048
 """Fixed-point weight of 1: TensorFloat-32 represents every integer up to this one exactly."""

@@ -1,7 +1,7 @@
 """The loader: batches of a split on the device, for training (shuffled, augmented) and for evaluation (in order).
 
 One pipeline serves images in memory and streamed ones: a sampler says which images a step needs, a pixel source gives
-their bytes (in this process or in workers), and the rest happens on the device.
+their bytes (in this process or in loader processes), and the rest happens on the device.
 """
 
 from collections.abc import Callable, Iterator
@@ -23,15 +23,16 @@ __all__ = ["Batches", "evaluation_batches"]
 
 _Split = ImageSet | TensorSet | ImageFiles
 _Index = tuple[int, int]
-"""Epoch and step of a training batch; start and stop image (exclusive) of an evaluation batch."""
+"""The two numbers that say which batch a pipeline prepares. In training: its epoch and its step. In evaluation: its
+first image and the one after its last."""
 _Bytes = TypeVar("_Bytes", ByteBatch, TensorSet)
 
 
 class Batches:
     """The batches of every epoch of a training run.
 
-    A batch's images are bitwise the same for any number of workers; all ranks together get those that a single process
-    would get. An epoch may start at any step without preparing the steps before it.
+    A batch's images are bitwise the same for any number of loader processes; all ranks together get those that a single
+    rank would get. An epoch may start at any step without preparing the steps before it.
     """
 
     def __init__(
@@ -48,10 +49,10 @@ class Batches:
         drop_last: bool = False,
         rank: int = 0,
         world: int = 1,
-        workers: int = 0,
+        loader_processes: int = 0,
         classes: int | None = None,
     ) -> None:
-        """Prepare the batches; without workers, images in memory are moved to the device here.
+        """Prepare the batches; without loader processes, images in memory are moved to the device here.
 
         Args:
             split: the training images.
@@ -65,15 +66,15 @@ class Batches:
             drop_last: leave out an epoch's last batch when it is smaller than the others.
             rank: this process among `world`.
             world: number of processes that share each batch.
-            workers: processes that prepare the bytes of this rank's batches; 0: this process does.
+            loader_processes: processes that prepare the bytes of this rank's batches; 0: this process does.
             classes: number of classes, needed where images are mixed.
 
         Raises:
-            ValueError: if the batch size, the rank or the number of workers is out of range, an epoch has no step, or
-                the number of classes is missing.
+            ValueError: if the batch size, the rank or the number of loader processes is out of range, an epoch has no
+                step, or the number of classes is missing.
         """
-        if workers < 0:
-            raise ValueError(f"workers must be at least 0, but got workers={workers}")
+        if loader_processes < 0:
+            raise ValueError(f"loader_processes must be at least 0, but got loader_processes={loader_processes}")
         device = torch.device(device)
         self._sampler = sampler = BatchSampler(
             len(split.labels),
@@ -88,11 +89,11 @@ class Batches:
         if isinstance(split, ImageFiles):
             pixels = FilePixels(split, augment)
         else:
-            pixels = ArrayPixels(tensors_on(split, "cpu" if workers else device), sampler, augment)
+            pixels = ArrayPixels(tensors_on(split, "cpu" if loader_processes else device), sampler, augment)
         size = {"height": pixels.height, "width": pixels.width}
         normalize = Normalize(mean, std, memory_format=memory_format, device=device, **size)
         self._transform = BatchTransform(normalize, augment, classes=classes)
-        self._prepared = _Prepared(partial(_training_bytes, sampler, pixels), workers, device, persistent=True)
+        self._pipeline = _Pipeline(partial(_training_bytes, sampler, pixels), loader_processes, device, persistent=True)
 
     @property
     def steps(self) -> int:
@@ -103,19 +104,15 @@ class Batches:
         """Position of this rank's first image within the whole batch of a step (counted within the epoch)."""
         return self._sampler.first_image(step)
 
-    def images(self, step: int) -> int:
-        """Images in the whole batch of a step (counted within the epoch), over all ranks."""
-        return self._sampler.steps.images_in(step)
-
     def epoch(self, epoch: int, start: int = 0) -> Iterator[Batch]:
         """The batches of one epoch from step `start` on, on the device.
 
-        The iterator may be abandoned early. With workers, only one epoch can be iterated at a time.
+        The iterator may be abandoned early. With loader processes, only one epoch can be iterated at a time.
 
         Raises:
             DataError: naming a damaged file, when its batch is reached.
         """
-        return map(self._transform, self._prepared([(epoch, step) for step in range(start, self.steps)]))
+        return map(self._transform, self._pipeline([(epoch, step) for step in range(start, self.steps)]))
 
 
 def evaluation_batches(
@@ -128,7 +125,7 @@ def evaluation_batches(
     memory_format: torch.memory_format = torch.channels_last,
     rank: int = 0,
     world: int = 1,
-    workers: int = 0,
+    loader_processes: int = 0,
 ) -> Iterator[Batch]:
     """This rank's share of a split: in order, not augmented, every image on exactly one rank.
 
@@ -136,7 +133,7 @@ def evaluation_batches(
     means over batches) add up to those of a single process.
 
     Args:
-        split: the images; give `on_device(split, device)` to put them there once for many evaluations.
+        split: the images. For many evaluations, put them on the device once, with `wsnet.data.on_device`.
         batch_size: images per batch and rank.
         mean: per-channel mean, as a fraction of 255.
         std: per-channel standard deviation, as a fraction of 255.
@@ -144,7 +141,7 @@ def evaluation_batches(
         memory_format: of the images.
         rank: this process among `world`.
         world: number of processes.
-        workers: processes that read and decode files; images in memory need none.
+        loader_processes: processes that read and decode files; images in memory need none.
 
     Raises:
         DataError: naming a damaged file, when its batch is reached.
@@ -154,12 +151,12 @@ def evaluation_batches(
     if isinstance(split, ImageFiles):
         images, height, width = split, split.size, split.size
     else:
-        images, workers = tensors_on(split, device), 0
+        images, loader_processes = tensors_on(split, device), 0
         _, height, width, _ = images.images.shape
     normalize = Normalize(mean, std, height=height, width=width, memory_format=memory_format, device=device)
     start, stop = rank_slice(len(split.labels), rank, world)
     ranges = [(first, min(first + batch_size, stop)) for first in range(start, stop, batch_size)]
-    for part in _Prepared(partial(evaluation_bytes, images), workers, device)(ranges):
+    for part in _Pipeline(partial(evaluation_bytes, images), loader_processes, device)(ranges):
         yield Batch(normalize(part.images), part.labels, 1.0)
 
 
@@ -167,56 +164,56 @@ def _training_bytes(sampler: BatchSampler, pixels: ArrayPixels | FilePixels, epo
     return pixels(sampler.batch(epoch, step))
 
 
-class _Prepared(Generic[_Bytes]):
-    """The bytes of successive batches on the device, prepared in this process or ahead of time by workers.
+class _Pipeline(Generic[_Bytes]):
+    """The bytes of successive batches on the device, prepared in this process or ahead of time by loader processes.
 
     Bytes rather than floats, since they take a quarter of the time to move between processes and to the device.
 
     Args:
-        prepare: makes a batch's bytes from two numbers: a pure function, so that workers need no state.
-        workers: processes that run `prepare`; 0: this process does.
+        prepare: makes a batch's bytes from two numbers: a pure function, so that the processes need no state.
+        processes: loader processes, which run `prepare`; 0: this process does.
         device: where the bytes are moved to.
-        persistent: whether the workers stay alive between calls.
+        persistent: whether the loader processes stay alive between calls.
     """
 
     def __init__(
-        self, prepare: Callable[[int, int], _Bytes], workers: int, device: torch.device, *, persistent: bool = False
+        self, prepare: Callable[[int, int], _Bytes], processes: int, device: torch.device, *, persistent: bool = False
     ) -> None:
-        self._dataset: _BytesOrMistake[_Bytes] = _BytesOrMistake(prepare)
+        self._dataset: _BytesOrError[_Bytes] = _BytesOrError(prepare)
         self._device = device
         self._indices: list[_Index] = []
         self._loader: DataLoader[_Bytes | str] | None = None
-        if workers:
+        if processes:
             self._loader = DataLoader(
                 self._dataset,
                 batch_size=None,
                 sampler=self._indices,
-                num_workers=workers,
+                num_workers=processes,
                 persistent_workers=persistent,
                 pin_memory=device.type == "cuda",
                 generator=torch.Generator(),  # the loader draws a number per epoch: not from the global generator
             )
 
     def __call__(self, indices: list[_Index]) -> Iterator[_Bytes]:
-        """The bytes for each index; with workers, a second call ends the iteration of the first.
+        """The bytes for each index; with loader processes, a second call ends the iteration of the first.
 
         Raises:
             DataError: as `prepare` does.
         """
-        self._indices[:] = indices
+        self._indices[:] = indices  # In place: the loader's sampler is this list.
         made = (self._dataset[index] for index in indices) if self._loader is None else self._loader
         for item in made:
             if isinstance(item, str):
                 raise DataError(item)
-            yield item if item.images.device == self._device else self._there(item)
+            yield item if item.images.device == self._device else self._to_device(item)
 
-    def _there(self, item: _Bytes) -> _Bytes:
+    def _to_device(self, item: _Bytes) -> _Bytes:
         images, labels = (tensor.to(self._device, non_blocking=True) for tensor in (item.images, item.labels))
         return item._replace(images=images, labels=labels)
 
 
-class _BytesOrMistake(Dataset[_Bytes | str]):
-    """Maps an index to bytes, or to an error message: an exception from a worker would include its traceback."""
+class _BytesOrError(Dataset[_Bytes | str]):
+    """Maps an index to bytes, or to an error message: an exception would arrive with the traceback of its process."""
 
     def __init__(self, prepare: Callable[[int, int], _Bytes]) -> None:
         self.prepare: Callable[[int, int], _Bytes] = prepare

@@ -1,7 +1,7 @@
 """The two sources of pixels: images in memory, and image files that are read when a batch asks for them.
 
 Each gives byte images of one size: training images randomly cropped and flipped, evaluation images not augmented (for
-files: the resized centre). A batch's contents are a pure function of its indices.
+files: the resized centre). `wsnet.data.crop` does the cropping. A batch's contents are a pure function of its indices.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from torch import Tensor
 from wsnet.config.augment import AugmentConfig, RandomResizedCropConfig
 from wsnet.data.augment_bytes import CropFlip
 from wsnet.data.batches import ByteBatch, TensorSet
-from wsnet.data.crop import crop_attempts, file_crop_attempts, resized_crops
+from wsnet.data.crop import centre_crop, crop_attempts, file_crop_attempts, resized_crop, resized_crops
 from wsnet.data.decode import decoded_file
 from wsnet.data.images import ImageFiles
 from wsnet.data.random import Draws
@@ -77,9 +77,6 @@ class ArrayPixels:
 class FilePixels:
     """Pixels of image files, which differ in size: read, decoded, cropped and resized one by one.
 
-    It uses torchvision's v2 functions on uint8 tensors: three times as fast as on PIL images, and never more than 1 of
-    255 away from their results.
-
     Args:
         files: the training images.
         augment: the augmentation; without `random_resized_crop`, its defaults apply, since the sizes differ.
@@ -96,16 +93,13 @@ class FilePixels:
         Raises:
             DataError: naming the file that is damaged.
         """
-        from torchvision.transforms.v2 import functional as F
-
-        draws, size = indices.draws, [self._files.size, self._files.size]
+        draws = indices.draws
         attempts, samples = file_crop_attempts(self._crop, draws), draws.samples.numpy()
         is_mirrored = (draws.integers("flip", 2) * self._flip).bool().tolist()
         images = _empty(len(samples), self._files.size)
         for place, sample in enumerate(samples):
             image = decoded_file(self._files.path(sample))
-            top, left, height, width = attempts.box(place, image.shape[1], image.shape[2])
-            image = F.resized_crop(image, top, left, height, width, size, antialias=True)
+            image = resized_crop(image, attempts.box(place, image.shape[1], image.shape[2]), self._files.size)
             images[place] = (image.flip(2) if is_mirrored[place] else image).permute(1, 2, 0)
         return ByteBatch(images, torch.from_numpy(self._files.labels[samples]), indices)
 
@@ -123,17 +117,14 @@ def evaluation_bytes(split: TensorSet | ImageFiles, first: int, stop: int) -> Te
 
 
 def evaluation_images(files: ImageFiles, samples: Sequence[int] | NDArray[np.int64]) -> Tensor:
-    """Images resized to a shorter side of 8/7 of the size (256 for 224), then centre-cropped: uint8 (B, S, S, 3).
+    """Images of files, not augmented: their resized centre; uint8 (B, S, S, 3).
 
     Raises:
         DataError: naming the file that is damaged.
     """
-    from torchvision.transforms.v2 import functional as F
-
     images = _empty(len(samples), files.size)
     for place, sample in enumerate(samples):
-        image = F.resize(decoded_file(files.path(sample)), [round(files.size * 8 / 7)], antialias=True)
-        images[place] = F.center_crop(image, [files.size, files.size]).permute(1, 2, 0)
+        images[place] = centre_crop(decoded_file(files.path(sample)), files.size).permute(1, 2, 0)
     return images
 
 

@@ -1,4 +1,4 @@
-"""The convolution that all others here build on."""
+"""The convolution that all others here build on; those with standardized or normalized filters are in weights.py."""
 
 import torch
 import torch.nn.functional as F

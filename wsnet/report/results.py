@@ -154,7 +154,7 @@ class Results:
         """
         known = [name for name in self.metrics if "/" in name]
         if metric not in known:
-            hint = did_you_mean(metric, known).rsplit("; known", 1)[0]
+            hint = did_you_mean(metric, known, otherwise="")
             there = ", ".join(known) if known else "none, since no trial has finished an epoch"
             raise ReportError(f"metric must be one that was measured, but got {metric!r}{hint}; there are: {there}")
         return replace(self, header=replace(self.header, metric=metric))

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsnet.sweep.wording import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -158,7 +160,7 @@ def _train(
         uri = arguments.tracking_uri or default_tracking_uri(folder)
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
         _write(manifest, folder, arguments)
-    console.print(f"{manifest.question}  {len(plan.trials)} trials, results in {folder.location}", **_PLAIN)
+    console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
     patience = _PATIENCE[uri.startswith("sqlite:")]
     try:
@@ -175,7 +177,8 @@ def _train(
     finally:
         unmirrored = mirror.close(patience)
     if unmirrored:
-        trouble = mirror.trouble or f"{len(unmirrored)} trials are not in {uri} yet"
+        verb = "is" if len(unmirrored) == 1 else "are"
+        trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {uri} yet"
         rest = "the results in the sweep's folder are complete; the next start will bring MLflow up to date"
         print(f"tracking: {trouble}; {rest}", file=sys.stderr)
     conclude(folder, console)
@@ -211,12 +214,13 @@ def _finish(
     progress = outcome.progress
     left = len(progress.trials) - progress.done
     if outcome.interrupted:
-        where = f"{progress.done} trials done and {left} to go"
+        where = f"{counted(progress.done, 'trial')} done and {left} to go"
         say(f"Interrupted with {where}. To continue, run the same command: {command}")
         return 130
     if left:
-        trials = "1 trial" if left == 1 else f"{left} trials"
-        say(f"{trials} failed: see error.txt and log.txt. To try again, run the same command: {command}")
+        say(
+            f"{counted(left, 'trial')} failed: see error.txt and log.txt. To try again, run the same command: {command}"
+        )
         return 1
     return 0
 

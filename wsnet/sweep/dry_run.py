@@ -11,6 +11,7 @@ from rich.table import Table
 from wsnet.config import Sweep, canonical
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
+from wsnet.sweep.wording import counted
 
 __all__ = ["show_costs", "show_settings"]
 
@@ -19,11 +20,11 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
     """Print the question, the trial count and what the settings share. Does not import torch."""
     config, seeds = sweep.config, len(sweep.config.seed_list)
     console.print(f"[bold]{escape(config.name)}[/bold]: {escape(config.question)}", highlight=False)
-    trials = len(sweep.settings) * seeds
-    console.print(f"{len(sweep.settings)} settings x {seeds} seeds = {trials} trials ({escape(path)})", highlight=False)
+    settings, trials = counted(len(sweep.settings), "setting"), counted(len(sweep.settings) * seeds, "trial")
+    console.print(f"{settings} x {counted(seeds, 'seed')} = {trials} ({escape(path)})", highlight=False)
     combinations = sum(len(setting.places) for setting in sweep.settings)
     if combinations > len(sweep.settings):
-        text = f"{combinations} combinations make {len(sweep.settings)} settings, since some keys have no effect"
+        text = f"{combinations} combinations make {settings}, since some keys have no effect"
         console.print(
             f"{text} in some of them: each setting is trained once and shown in all its places", highlight=False
         )
@@ -80,8 +81,9 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     console.print(table)
     for what, why in reasons.items() if has_micro_batches else ():
         console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
+    concurrent = counted(allocation.concurrent, "trial")
     console.print(
-        f"\nAbout {_duration(cost.total)} on this machine ({allocation.concurrent} trials at a time on {device}), "
+        f"\nAbout {_duration(cost.total)} on this machine ({concurrent} at a time on {device}), "
         f"estimated from a few steps; checkpoints at the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
         highlight=False,
         soft_wrap=True,

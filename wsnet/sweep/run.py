@@ -17,6 +17,7 @@ from wsnet.sweep.ray_session import Session, interruptible, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
+from wsnet.sweep.wording import counted
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
@@ -133,11 +134,8 @@ def _announce(session: Session, allocation: Allocation, plan: Plan, console: Con
     workers = plan.sweep.config.resources.workers
     each = f"{allocation.cpus:g} CPU" + (f", {allocation.gpus:g} GPU" if allocation.gpus else "")
     cpus, gpus = sum(node.cpus for node in session.nodes), sum(node.gpus for node in session.nodes)
-    trials = f"{allocation.concurrent} trial{'s' if allocation.concurrent > 1 else ''} at a time"
-    console.print(
-        f"Ray: {cpus:g} CPUs, {gpus:g} GPUs; {trials}, {workers} worker{'s' if workers > 1 else ''} of {each} each",
-        highlight=False,
-    )
+    shares = f"{counted(allocation.concurrent, 'trial')} at a time, {counted(workers, 'worker')} of {each} each"
+    console.print(f"Ray: {cpus:g} CPUs, {gpus:g} GPUs; {shares}", highlight=False)
     if session.dashboard:
         console.print(f"Ray dashboard: {session.dashboard}/#/jobs  (its token: ray get-auth-token)", highlight=False)
 

@@ -160,7 +160,7 @@ def train_and_log(
                 tell(_for_tune(trial_id, record))
 
             # The scheduler may have missed the last epoch before a restart: it must decide on it before the next one.
-            fit(trial, report=report, checkpoint_dir=directory.folder, resumed=report if context.rungs else None)
+            fit(trial, report=report, checkpoint_dir=directory.folder, on_resume=report if context.rungs else None)
         except Exception as error:
             if leader:
                 _write_failure(directory, traceback.format_exc(), f"{type(error).__name__}: {error}".splitlines()[0])
@@ -172,16 +172,22 @@ def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
 
     Planning has checked every file of a streamed set. Here the cached index is enough, unless it yields another
     trial_id: on another machine it may predate a file that was overwritten.
+
+    Raises:
+        TrialError: they are others.
     """
     from wsnet.training import Trial
+    from wsnet.training.execution import TrialError
 
     config, cpus = context.config(trial_id), max(1, int(context.cpus))
     for check in (False, True):
         trial = Trial.prepare(config, root=Path(context.data_root), cpus=cpus, workers=context.workers, check=check)
         if trial.trial_id == trial_id:
-            break
-    assert trial.trial_id == trial_id, "the images have changed since the sweep was planned"
-    return trial
+            return trial
+    raise TrialError(
+        f"the images have changed since the sweep was planned (with them, this trial is {trial.trial_id}); "
+        "run the same command again, which plans the sweep with the images as they are"
+    )
 
 
 def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:

@@ -28,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     except _input_errors() as error:
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
-        print("\ninterrupted; the same command resumes from the last whole epoch", file=sys.stderr)
+        print("\ninterrupted; the same command resumes from the last checkpoint", file=sys.stderr)
         return 130
     return 2
 
@@ -85,7 +85,7 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Console") -> int:
-    from wsnet.config.reading.checks import small_last_batch
+    from wsnet.config.reading.checks import small_last_batch_warning
     from wsnet.config.scaling import describe_scaling
     from wsnet.models import parameter_count
     from wsnet.storage import Folder
@@ -103,7 +103,7 @@ def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Conso
     scaled = describe_scaling(config)
     if scaled:
         _say(console, f"optim.scale_with_batch gives {scaled}")
-    if (warning := small_last_batch(config)) is not None:
+    if (warning := small_last_batch_warning(config)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
         result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)

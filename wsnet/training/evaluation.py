@@ -68,8 +68,10 @@ class Evaluation:
         return found
 
     def _evaluate(self, split: str) -> Measured:
-        images, workers = self._splits[split], self._config.data.workers
-        batches = evaluation_batches(images, batch_size=_BATCH_SIZE, workers=workers, **self._trial.placement)
+        images, processes = self._splits[split], self._config.data.workers
+        batches = evaluation_batches(
+            images, batch_size=_BATCH_SIZE, loader_processes=processes, **self._trial.placement
+        )
         return evaluate(self._model, batches, device=self._device, precision=self._config.train.precision)
 
     def _statistics(self, how: RecomputedConfig | None, epoch: int) -> AbstractContextManager[None]:
@@ -87,7 +89,7 @@ class Evaluation:
         data, images = self._config.data, len(self._trial.images.train)
         together = how.micro_batch_size * world_size()
         batches = self._trial.training_batches(
-            batch_size=min(together, images), processes=data.workers if data.streams else 0
+            batch_size=min(together, images), loader_processes=data.workers if data.streams else 0
         )
         steps = max(1, min(how.images, images) // together)
         for batch in itertools.islice(batches.epoch(epoch), steps):

@@ -18,7 +18,8 @@ from wsnet.training.trial_files import TrialWriter, as_executed_before, check_ow
 __all__ = ["EpochCallback", "Result", "ending", "fit"]
 
 EpochCallback = Callable[[Record], None]
-"""Called after each epoch, once it is saved in the trial's directory; after the last, once the status is saved too."""
+"""Called with a copy of an epoch's record, once that is saved in the trial's directory; of the last epoch, once the
+status is saved too. It may raise to stop the training: the epoch remains saved."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,7 +42,7 @@ def fit(
     checkpoint_dir: Folder,
     watch: StepCallback | None = None,
     start: Checkpoint | None = None,
-    resumed: EpochCallback | None = None,
+    on_resume: EpochCallback | None = None,
 ) -> Result:
     """Train a trial to its end, from the start or from where it was interrupted.
 
@@ -50,12 +51,13 @@ def fit(
 
     Args:
         trial: what to train.
-        report: called after each epoch trained by this call. It may raise to stop; the epochs reported are saved.
-        checkpoint_dir: the trial's directory, locked during the call. A finished trial returns at once; an unfinished
-            one resumes from its last checkpoint, with the execution options that it was started with.
+        report: called after each epoch trained by this call.
+        checkpoint_dir: the trial's directory, locked during the call. If the trial has already ended, the call returns
+            at once. An unfinished one resumes from its last checkpoint, with the execution options that it was started
+            with.
         watch: called after each step.
         start: a checkpoint to start from if the directory holds none.
-        resumed: called with the last completed epoch before a trial resumes; may raise as `report` may.
+        on_resume: called with the last completed epoch before a trial resumes.
 
     Returns:
         How it ended.
@@ -67,14 +69,16 @@ def fit(
     """
     directory = TrialDirectory(checkpoint_dir)
     leader = rank_and_world()[0] == 0
+    # Every worker waits until the leader has the lock before it reads the directory; the leader waits until every
+    # worker has read it before it writes; and every worker waits until that is written before it reads it.
     with checkpoint_dir.lock() if leader else nullcontext():
-        wait_for_all()  # No worker reads before the leader has the lock ...
+        wait_for_all()
         check_owner(trial, directory)
         status = directory.status()
         if status is not None and status.is_final:
             return Result(status=status, records=directory.records())
-        checkpoint = Checkpoint.latest(checkpoint_dir, rank_and_world()[1]) or _checked(start, trial)
-        wait_for_all()  # ... nor does the leader write before all have read.
+        checkpoint = Checkpoint.latest(checkpoint_dir, rank_and_world()[1]) or _check_start(start, trial)
+        wait_for_all()
         if leader:
             write_start(trial, directory)
         wait_for_all()
@@ -82,7 +86,7 @@ def fit(
         with applied(trial.config):
             training = Training(trial, checkpoint)
             records = list(checkpoint.records) if checkpoint else []
-            return _train(training, records, directory if leader else None, report, watch, resumed)
+            return _train(training, records, directory if leader else None, report, watch, on_resume)
 
 
 def _train(
@@ -91,13 +95,13 @@ def _train(
     directory: TrialDirectory | None,
     report: EpochCallback,
     watch: StepCallback | None,
-    resumed: EpochCallback | None,
+    on_resume: EpochCallback | None,
 ) -> Result:
     """Epoch by epoch: train, evaluate, save, report. Only the leader has a directory."""
     status = ending(training.config.train, records)
     with TrialWriter(training, directory, records, status) if directory else nullcontext() as writer:
-        if records and status is None and resumed is not None:
-            resumed(dict(records[-1]))
+        if records and status is None and on_resume is not None:
+            on_resume(dict(records[-1]))
         while status is None:
             record = training.train_epoch(watch, writer.write_step if writer is not None else None)
             records.append(record)
@@ -131,8 +135,11 @@ def ending(train: TrainConfig, records: list[Record]) -> Status | None:
     return None
 
 
-def _checked(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
-    """Check the checkpoint to start from: it must be of a whole epoch and leave at least one to train."""
+def _check_start(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
+    """Check the checkpoint to start from, and return it.
+
+    It must be of a whole epoch. Another trial's must leave at least one epoch to train.
+    """
     epochs = trial.config.train.epochs
     if start is not None and start.step:
         raise CheckpointError(f"a checkpoint to start from must be of a whole epoch, but got one at step {start.step}")

@@ -1,6 +1,7 @@
 """The training loop: epoch after epoch, step after step.
 
 `Training.train_step` is one optimizer step from start to end: forward, loss, backward, clip, step, average, measure.
+A `step` counts from 0 within its epoch, a `global_step` from 0 over the whole training.
 """
 
 import itertools
@@ -22,7 +23,7 @@ from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.evaluation import Evaluation
 from wsnet.training.execution import autocast
 from wsnet.training.loss import Loss, averaged_views, parts
-from wsnet.training.meter import Measured, Meter
+from wsnet.training.meter import Meter
 from wsnet.training.micro_batches import check_batch_statistics, plan_micro_batches
 from wsnet.training.optimizer import Optimizer
 from wsnet.training.streams import Streams, average_buffers
@@ -34,6 +35,7 @@ __all__ = ["StepCallback", "Training"]
 StepCallback = Callable[[int, int, float, Meter], None]
 """Called after each step with (epoch, step, seconds waited for data, meter of the epoch so far).
 
+Epochs count from 1, steps from 0 within the epoch.
 Reading the meter waits for the device: do it rarely."""
 
 
@@ -46,6 +48,7 @@ class Training:
 
     Attributes:
         epoch: number of completed epochs.
+        epoch_steps: how an epoch is divided into steps.
         running: the next epoch, some steps of which may be done.
 
     Raises:
@@ -79,8 +82,8 @@ class Training:
         trained, seconds = running.meter.read(), running.seconds
         average_buffers(self.model)
         self.streams.merge()
-        last_step = running.epoch * self.steps - 1
-        record: Record = {"epoch": running.epoch, "lr": self.optimizer.learning_rate(last_step)}
+        last = self._global_step(running.epoch, self.epoch_steps.count - 1)
+        record: Record = {"epoch": running.epoch, "lr": self.optimizer.learning_rate(last)}
         record |= trained.named("train")
         layers = self.diagnostics.read() if self.diagnostics else {}
         for split, measured in self.evaluation.measure(running.epoch, self.average).items():
@@ -94,40 +97,41 @@ class Training:
         """Run the remaining steps of the epoch; stop soon after a loss that is not finite."""
         running = self.running
         self.model.train()
-        first = (running.epoch - 1) * self.steps
-        batches = itertools.islice(self.batches.epoch(running.epoch, running.step), self.steps - running.step)
+        remaining = self.epoch_steps.count - running.step
+        batches = itertools.islice(self.batches.epoch(running.epoch, running.step), remaining)
         waiting = time.perf_counter()
         for step, batch in enumerate(batches, running.step):
             waited = time.perf_counter() - waiting
             with self._measuring(step):
-                self.train_step(first + step, batch, running.meter)
+                self.train_step(self._global_step(running.epoch, step), batch, running.meter)
             running.step = step + 1
             if watch is not None:
                 watch(running.epoch, step, waited, running.meter)
             if running.meter.has_diverged():
                 break
-            if self._is_saved(step + 1):
-                checkpoint = self.checkpoint([])
+            if self._is_checkpoint_due(step + 1):
+                checkpoint = self.checkpoint([])  # Every rank takes part; only the leader saves.
                 if save is not None:
                     save(checkpoint)
             waiting = time.perf_counter()
 
-    def train_step(self, step: int, batch: Batch, meter: Meter) -> None:
-        """Run one optimizer step; `step` counts from 0 over the whole training."""
-        self.optimizer.set_learning_rate(step)
+    def train_step(self, global_step: int, batch: Batch, meter: Meter) -> None:
+        """Run one optimizer step."""
+        self.optimizer.set_learning_rate(global_step)
         self.optimizer.zero_grad()
-        with self.streams.scaled(self.config.train.batch_size / self.batches.images(step % self.steps)):
-            loss, logits = self._forward_and_backward(step, batch)
+        images = self.epoch_steps.images_in(global_step % self.epoch_steps.count)
+        with self.streams.scaled(self.config.train.batch_size / images):
+            loss, logits = self._forward_and_backward(global_step, batch)
         if self.diagnostics is not None:
             self.diagnostics.look_at_gradients()
         self.optimizer.clip_gradients()
         self.optimizer.step()
         if self.average is not None:
-            self.average.update(step)
+            self.average.update(global_step)
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
 
-    def _forward_and_backward(self, step: int, batch: Batch) -> tuple[Tensor, Tensor]:
+    def _forward_and_backward(self, global_step: int, batch: Batch) -> tuple[Tensor, Tensor]:
         """Accumulate the gradients of the batch's mean loss in the parameters, micro-batch by micro-batch.
 
         Returns:
@@ -137,38 +141,43 @@ class Training:
         images, views = len(batch.labels), self.loss.views
         size = min(self.micro_batches.size or images, images)
         pieces = [batch] if size == images else parts(batch, size, views=views)
-        first = self.batches.first_image(step % self.steps)
-        losses, found = [], []
-        with self._filters_once() if len(pieces) > 1 else nullcontext():
+        first = self.batches.first_image(global_step % self.epoch_steps.count)
+        losses, outputs = [], []
+        with self._share_filters() if len(pieces) > 1 else nullcontext():
             for number, piece in enumerate(pieces):
-                self.randomness.set_step(step, (first + number * size) * views)
+                self.randomness.set_step(global_step, (first + number * size) * views)
                 loss_of = partial(self.loss, batch=piece, of=None if piece is batch else images)
                 with exchange_gradients(self.parallel, now=piece is pieces[-1]):
                     with autocast(self.device, self.config.train.precision):
                         loss, logits = with_auxiliary(self.forward(piece.images), loss_of)
                     (loss * batch.weight).backward()
                 losses.append(loss.detach())
-                found.append(logits.detach())
-        return torch.stack(losses).sum(), averaged_views(torch.cat(found), views)
+                outputs.append(logits.detach())
+        return torch.stack(losses).sum(), averaged_views(torch.cat(outputs), views)
 
-    def _filters_once(self) -> AbstractContextManager[None]:
-        """Compute reparametrized filters only once, except with DDP, which would look for gradients too early."""
+    def _share_filters(self) -> AbstractContextManager[None]:
+        """Compute reparametrized filters once for all micro-batches.
+
+        Not under DDP: its hooks would read gradients before `once_per_step` has propagated them.
+        """
         return nullcontext() if is_data_parallel(self.parallel) else once_per_step(self.model)
 
     def _measuring(self, step: int) -> AbstractContextManager[None]:
         """Measure the layers if this is the step for it: the last one of an epoch with a full batch."""
-        if self.diagnostics is None or step != self._whole_steps - 1:
+        if self.diagnostics is None or step != self.epoch_steps.whole_batches - 1:
             return nullcontext()
         return self.diagnostics.measuring()
 
-    def _is_saved(self, done: int) -> bool:
-        """Whether a checkpoint is due after `done` steps of an epoch; none is once the layers have been measured."""
-        every = self.config.train.checkpoint_steps
-        return every is not None and done % every == 0 and done < self._whole_steps
+    def _is_checkpoint_due(self, done: int) -> bool:
+        """Whether a checkpoint is due after `done` steps of an epoch.
 
-    def evaluate(self) -> dict[str, Measured]:
-        """Loss and errors on `validation` (if there is one) and `test`; with suffix `_ema`, of the average."""
-        return self.evaluation.measure(self.epoch, self.average)
+        Never after the step in which the layers are measured.
+        """
+        every = self.config.train.checkpoint_steps
+        return every is not None and done % every == 0 and done < self.epoch_steps.whole_batches
+
+    def _global_step(self, epoch: int, step: int) -> int:
+        return (epoch - 1) * self.epoch_steps.count + step
 
     def checkpoint(self, records: list[Record]) -> Checkpoint:
         """The state to resume from exactly here. In the middle of an epoch every worker must call it."""
@@ -190,10 +199,9 @@ class Training:
         self.micro_batches = plan_micro_batches(self.config, workers=workers)
         check_batch_statistics(self.config, classes=len(self.trial.images.classes), workers=workers)
         self.batches = self.trial.training_batches(
-            batch_size=train.batch_size, drop_last=train.drop_last, processes=self.config.data.workers
+            batch_size=train.batch_size, drop_last=train.drop_last, loader_processes=self.config.data.workers
         )
-        self.steps = min(self.batches.steps, train.steps_per_epoch or self.batches.steps)
-        self._whole_steps = max(1, min(self.steps, len(self.trial.images.train) // train.batch_size))
+        self.epoch_steps = self.trial.epoch_steps
         self.loss = Loss.of(self.config)
 
     def _build_model(self, start: Checkpoint | None) -> None:
@@ -212,8 +220,13 @@ class Training:
     def _build_optimizer(self, start: Checkpoint | None) -> None:
         """The optimizer, and the average of the weights if configured."""
         train = self.config.train
-        limits = {"batch_size": train.batch_size, "steps_per_epoch": self.steps, "epochs": train.epochs}
-        self.optimizer = Optimizer(self.config.optim, self.model, **limits)
+        self.optimizer = Optimizer(
+            self.config.optim,
+            self.model,
+            batch_size=train.batch_size,
+            steps_per_epoch=self.epoch_steps.count,
+            epochs=train.epochs,
+        )
         self.average = WeightAverage(self.model, train.ema) if train.ema else None
         if start is not None:
             start.restore_optimizer(self.optimizer)

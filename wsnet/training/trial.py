@@ -8,6 +8,7 @@ import torch
 from torch import nn
 
 from wsnet.config import ExecutionConfig, TrialConfig, setting_id, trial_id
+from wsnet.config.epoch_steps import EpochSteps
 from wsnet.config.norm import NormConfig
 from wsnet.data import Batches, ImageSplits, load
 from wsnet.distributed import rank_and_world
@@ -82,6 +83,11 @@ class Trial:
         return self if checkpoint.trial_id == self.trial_id else replace(self, warm_start=sha256)
 
     @property
+    def epoch_steps(self) -> EpochSteps:
+        """The steps of an epoch, on the images at hand: tests and benchmarks make up fewer than are configured."""
+        return replace(self.config.epoch_steps, images=len(self.images.train))
+
+    @property
     def placement(self) -> dict[str, Any]:
         """What every loader needs besides the images: normalization, device, memory format, rank and world size."""
         rank, world = rank_and_world()
@@ -95,13 +101,13 @@ class Trial:
             "world": world,
         }
 
-    def training_batches(self, *, batch_size: int, drop_last: bool = False, processes: int) -> Batches:
+    def training_batches(self, *, batch_size: int, drop_last: bool = False, loader_processes: int) -> Batches:
         """The training images in the order and augmentation of the trial's seed.
 
         Args:
             batch_size: images per batch, over all workers of the trial together.
             drop_last: leave out an epoch's last batch when it is smaller than the others.
-            processes: number of processes that prepare batches; 0: this one does.
+            loader_processes: processes that prepare batches; 0: this one does.
         """
         return Batches(
             self.images.train,
@@ -109,7 +115,7 @@ class Trial:
             drop_last=drop_last,
             augment=self.config.data.augment,
             seed=self.config.seed,
-            workers=processes,
+            loader_processes=loader_processes,
             classes=len(self.images.classes),
             **self.placement,
         )

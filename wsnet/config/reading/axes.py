@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wsnet.config.errors import Keys, Mistake
+from wsnet.config.errors import Keys, Mistake, nearest
 from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE
-from wsnet.config.reading.keys import NOT_AN_AXIS, covers
+from wsnet.config.reading.keys import NOT_AN_AXIS, covers, dotted_keys
 from wsnet.config.reading.located import Located, Spot
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.sweep import RandomConfig, SearchConfig
@@ -145,7 +145,7 @@ class _Reader:
     def label(self, value: Any, path: Keys) -> str | None:
         if value is None or (isinstance(value, str) and value.strip()):
             return value
-        self.mistake(path, f"a case's label must be a text, but got {value!r}")
+        self.mistake(path, f"a case's label must be a string, but got {value!r}")
         return None
 
     def constants(self, keys: Iterable[str], path: Keys) -> dict[str, Located]:
@@ -171,7 +171,7 @@ class _Reader:
         for index, key in enumerate(keys):
             section = next((later for later in keys[index + 1 :] if covers(later, key)), None)
             if section is not None:
-                text = f"has no effect: {section!r} replaces the whole section after it"
+                text = f"has no effect: {section!r}, applied later, replaces the whole section"
                 self.mistakes.append(_spot(order[key]).mistake(text))
 
     def _may_be_set(self, key: str, path: Keys) -> bool:
@@ -179,15 +179,15 @@ class _Reader:
             self.mistake(path, NOT_AN_AXIS[key])
             return False
         if key not in self.file.keys:
-            text = self.file.keys.unknown(key)
-            self.mistake(path, text)
-            self.hidden.add(text.partition("did you mean ")[2].strip("'?"))
+            self.mistake(path, self.file.keys.unknown(key))
+            if (meant := nearest(key, dotted_keys())) is not None:
+                self.hidden.add(meant)
             return False
         return True
 
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
         if not affects_identity(key):
-            self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
+            self.mistake(path, "does not change a trial's numbers, so it cannot be an axis; set it in base")
         elif isinstance(values, dict) and set(values) & set(_RANGES):
             return self._range(values, path)
         elif not isinstance(values, list) or not values:

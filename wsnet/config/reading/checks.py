@@ -12,12 +12,12 @@ from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
 __all__ = [
-    "mistakes_of_averages",
+    "drop_incomparable_published",
     "mistakes_of_cells",
+    "mistakes_of_missing_averages",
+    "mistakes_of_missing_validation_split",
     "mistakes_of_report",
-    "mistakes_of_validation",
-    "small_last_batch",
-    "unlinked",
+    "small_last_batch_warning",
     "warnings_of",
 ]
 
@@ -25,31 +25,29 @@ _OVER: Keys = ("report", "select", "over")
 _PUBLISHED: Keys = ("report", "published")
 _COMPARED = ("data.name", "model")
 """With a different image set or model, no published number is comparable, whatever distinguishes the cells."""
-_SMALL = 4
-"""A last batch smaller than a batch divided by this causes a warning."""
+_SMALLEST_SHARE = 1 / 4
+"""Of a batch; a last batch smaller than that causes a warning."""
 
 
 def mistakes_of_report(file: SweepFile) -> list[Mistake]:
-    """Rows, columns, axes to choose over, and columns and values of published numbers, that do not exist."""
+    """Keys in `report` that do not exist, or cannot be chosen over; columns and values that no published number has."""
     return [file.mistake(path, text) for path, text in (*_wrong_axes(file), *_wrong_link(file))]
 
 
-def mistakes_of_validation(file: SweepFile) -> list[Mistake]:
+def mistakes_of_missing_validation_split(file: SweepFile) -> list[Mistake]:
     """A scheduler or metrics that use the validation split, in a sweep where some setting has none."""
     needs = "needs a validation split in every setting; set base.data.validation, such as 5000"
     scheduler = file.config.scheduler.name
-    named: dict[Keys, str] = {("scheduler",): scheduler} if scheduler != "fifo" else {}
-    named |= {path: metric for path, metric in _metrics(file.config).items() if metric.startswith("validation")}
-    return [file.mistake(path, f"{name!r} {needs}") for path, name in named.items()]
+    users: dict[Keys, str] = {("scheduler",): scheduler} if scheduler != "fifo" else {}
+    users |= {path: metric for path, metric in _metrics(file.config).items() if metric.startswith("validation")}
+    return [file.mistake(path, f"{user!r} {needs}") for path, user in users.items()]
 
 
-def mistakes_of_averages(file: SweepFile, trials: Iterable[TrialConfig]) -> list[Mistake]:
+def mistakes_of_missing_averages(file: SweepFile) -> list[Mistake]:
     """Metrics of averaged weights, in a sweep where some setting does not average them."""
-    if all(trial.train.ema is not None for trial in trials):
-        return []
     needs = "needs averaged weights in every setting; set base.train.ema.decay, such as 0.999"
-    named = {path: metric for path, metric in _metrics(file.config).items() if "_ema/" in metric}
-    return [file.mistake(path, f"{metric!r} {needs}") for path, metric in named.items()]
+    users = {path: metric for path, metric in _metrics(file.config).items() if "_ema/" in metric}
+    return [file.mistake(path, f"{user!r} {needs}") for path, user in users.items()]
 
 
 def mistakes_of_cells(file: SweepFile, config: SweepConfig, cells: Sequence[Mapping[str, Any]]) -> list[Mistake]:
@@ -78,19 +76,21 @@ def mistakes_of_cells(file: SweepFile, config: SweepConfig, cells: Sequence[Mapp
     return []
 
 
-def unlinked(file: SweepFile) -> tuple[SweepConfig, list[str]]:
+def drop_incomparable_published(file: SweepFile) -> tuple[SweepConfig, list[str]]:
     """The sweep, without its published numbers if the command line fixes a key that selects them; and any warnings."""
     config, fixed = file.config, file.fixed
     link = config.report.published
     if link is None:
         return config, []
-    keys = {*_COMPARED, *link.match.values()}
-    if found := [key for key in fixed if any(covers(key, other) or covers(other, key) for other in keys)]:
+    compared = {*_COMPARED, *link.match.values()}
+    if selecting := [key for key in fixed if any(covers(key, other) or covers(other, key) for other in compared)]:
         config = config.model_copy(update={"report": config.report.model_copy(update={"published": None})})
-        text = f"published numbers are left out, since --set fixes {', '.join(found)}"
-    elif found := [key for key in fixed if affects_identity(key) and not key.startswith("seed")]:
-        text = f"published numbers are of another recipe, since --set fixes {', '.join(found)}"
-    return config, [str(file.mistake(_PUBLISHED, text))] if found else []
+        text = f"published numbers are left out, since --set fixes {', '.join(selecting)}"
+    elif options := [key for key in fixed if affects_identity(key) and not key.startswith("seed")]:
+        text = f"published numbers are of another recipe, since --set fixes {', '.join(options)}"
+    else:
+        return config, []
+    return config, [str(file.mistake(_PUBLISHED, text))]
 
 
 def warnings_of(file: SweepFile, configs: Iterable[TrialConfig]) -> list[str]:
@@ -103,19 +103,19 @@ def warnings_of(file: SweepFile, configs: Iterable[TrialConfig]) -> list[str]:
         if schedule.name == "multistep" and schedule.milestones[-1] >= epochs:
             beyond = [m for m in schedule.milestones if m >= epochs]
             late[f"milestones {beyond} are never reached in {epochs} epochs"] = None
-        if (text := small_last_batch(config)) is not None:
+        if (text := small_last_batch_warning(config)) is not None:
             small[text] = None
-    found = [str(file.mistake(("base", "optim", "schedule", "milestones"), text)) for text in late]
-    return found + [str(file.mistake(("base", "train", "drop_last"), text)) for text in small]
+    warnings = [str(file.mistake(("base", "optim", "schedule", "milestones"), text)) for text in late]
+    return warnings + [str(file.mistake(("base", "train", "drop_last"), text)) for text in small]
 
 
-def small_last_batch(config: TrialConfig) -> str | None:
+def small_last_batch_warning(config: TrialConfig) -> str | None:
     """A warning if an epoch ends with a step on less than a quarter of a batch; None otherwise.
 
     Such a step has the learning rate of a whole batch and the gradient of a few images, just before an evaluation.
     """
     last, batch = config.last_batch_size, config.train.batch_size
-    if last * _SMALL >= batch:
+    if last >= batch * _SMALLEST_SHARE:
         return None
     images = f"{last} image{'s' if last > 1 else ''}"
     return (
@@ -129,9 +129,9 @@ def _wrong_axes(file: SweepFile) -> list[tuple[Keys, str]]:
     shown = _rows_and_columns(file.config)
     select = file.config.report.select
     over: dict[Keys, str] = {} if select is None else {(*_OVER, i): key for i, key in enumerate(select.over)}
-    found = [(path, _unknown(file, key)) for path, key in shown.items()]
-    found += [(path, _unknown(file, key) or _no_choice(file, key)) for path, key in over.items()]
-    return [(path, text) for path, text in found if text]
+    messages = [(path, _unknown(file, key)) for path, key in shown.items()]
+    messages += [(path, _unknown(file, key) or _no_choice(file, key)) for path, key in over.items()]
+    return [(path, text) for path, text in messages if text]
 
 
 def _wrong_link(file: SweepFile) -> list[tuple[Keys, str]]:
@@ -139,14 +139,14 @@ def _wrong_link(file: SweepFile) -> list[tuple[Keys, str]]:
     link = file.config.report.published
     if link is None:
         return []
-    found: list[tuple[Keys, str]] = list(misnamed(link))
+    messages: list[tuple[Keys, str]] = list(misnamed(link))
     for column, key in link.match.items():
         text = _unknown(file, key)
         if text and key == CASE:
             text = "no case has a label; give one to each, such as {case: ResNet-110, model.depth: 110}"
         if text:
-            found.append((("match", column), text))
-    return [((*_PUBLISHED, *path), text) for path, text in found]
+            messages.append((("match", column), text))
+    return [((*_PUBLISHED, *path), text) for path, text in messages]
 
 
 def _metrics(config: SweepConfig) -> dict[Keys, str]:
@@ -166,7 +166,7 @@ def _unknown(file: SweepFile, key: str) -> str:
     """Message for a key that is neither a trial's nor `case` where cases have labels; empty for any other."""
     if key in file.keys or (key == CASE and any(CASE in case for case in file.config.cases)):
         return ""
-    return file.keys.unknown(key).replace("key", f"key {key!r}", 1)
+    return f"unknown key {key!r}{file.keys.hint(key)}"
 
 
 def _no_choice(file: SweepFile, key: str) -> str:
@@ -184,7 +184,7 @@ def _no_choice(file: SweepFile, key: str) -> str:
 
 
 def _chosen(config: SweepConfig) -> set[str]:
-    """Axes that are chosen over, and so do not separate cells, except those that the published numbers match."""
+    """The axes of report.select.over, which do not tell cells apart; without those that select published numbers."""
     select, link = config.report.select, config.report.published
     asked = [] if link is None else list(link.match.values())
     return {key for key in (() if select is None else select.over) if not any(covers(other, key) for other in asked)}

@@ -65,8 +65,11 @@ class TrialKeys:
 
     def unknown(self, key: str) -> str:
         """Message for a key that is not among them."""
-        near = did_you_mean(key, dotted_keys())
-        return f"unknown key{near if 'did you mean' in near else '; python -m wsnet.config keys lists all'}"
+        return f"unknown key{self.hint(key)}"
+
+    def hint(self, key: str) -> str:
+        """What to do about a key that is not among them."""
+        return did_you_mean(key, dotted_keys(), otherwise="; python -m wsnet.config keys lists all")
 
 
 def covers(key: str, other: str) -> bool:

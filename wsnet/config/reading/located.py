@@ -38,8 +38,8 @@ class Located:
     Attributes:
         value: a number, a string, true, false or None; or a dict or list of located values.
         place: `file:line` of its key, or `--set`.
-        key: the dotted key under which it was written, if that is not the path to it: a case's
-            `model.norm.name` is put at model, norm, name. Otherwise None.
+        key: set only for a value that was moved, such as a case's `model.norm.name`, put at model -> norm -> name: the
+            dotted key it was written under.
     """
 
     value: Any

@@ -20,7 +20,7 @@ _KINDS = {
     "int_from_float": "a whole number",
     "float_type": "a number",
     "bool_type": "true or false",
-    "string_type": "a text",
+    "string_type": "a string",
     "dict_type": "a mapping",
     "model_type": "a mapping",
     "model_attributes_type": "a mapping",
@@ -68,12 +68,12 @@ def validated(model: type[_Model], data: dict[str, Any]) -> tuple[_Model | None,
     try:
         return model.model_validate(data), []
     except ValidationError as error:
-        found = explain(error, model, data)
-    if all(violation.kind == "unknown" for violation in found):
-        for violation in found:
+        violations = explain(error, model, data)
+    if all(violation.kind == "unknown" for violation in violations):
+        for violation in violations:
             data = _without(data, violation.paths[0])
-        found = found + validated(model, data)[1]
-    return None, found
+        violations = violations + validated(model, data)[1]
+    return None, violations
 
 
 def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Violation]:
@@ -83,8 +83,8 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[V
     for details in error.errors():
         path = _data_path(details["loc"], data)
         if details["type"] == "conflict":
-            found = details["ctx"]["found"]
-            violations += [Violation(tuple((*path, *key.split(".")) for key in keys), text) for text, keys in found]
+            for text, keys in details["ctx"]["found"]:
+                violations.append(Violation(tuple((*path, *key.split(".")) for key in keys), text))
         elif details["type"] in ("extra_forbidden", "missing") and not isinstance(details["loc"][-1], int):
             unknown = details["type"] == "extra_forbidden"
             text = _unknown_key(path, model, data) if unknown else "missing, and it has no default"
@@ -98,7 +98,7 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[V
                 violations.append(Violation((path,), message))
             else:
                 rules.setdefault(path, []).append(message)
-    return violations + [Violation((path,), _sentence(found)) for path, found in rules.items()]
+    return violations + [Violation((path,), _sentence(broken)) for path, broken in rules.items()]
 
 
 def variants(annotation: Any) -> list[type[BaseModel]]:
@@ -108,7 +108,7 @@ def variants(annotation: Any) -> list[type[BaseModel]]:
     if get_origin(annotation) is Annotated:
         return variants(get_args(annotation)[0])
     if get_origin(annotation) is Union or type(annotation).__name__ == "UnionType":
-        return [found for member in get_args(annotation) for found in variants(member)]
+        return [variant for member in get_args(annotation) for variant in variants(member)]
     return []
 
 
@@ -149,9 +149,9 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
         return _Rule(_KINDS[kind], _shown(value), "; write it without quotes" if quoted else "")
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
-        near = did_you_mean(value, words) if isinstance(value, str) else ""
+        near = did_you_mean(value, words, otherwise="") if isinstance(value, str) else ""
         one_of = "one of " if len(words) != 1 else ""
-        return _Rule(f"{one_of}{context['expected']}", _shown(value), near if "did you mean" in near else "")
+        return _Rule(f"{one_of}{context['expected']}", _shown(value), near)
     if kind == "missing":  # in a list: pydantic reports the first missing position
         return f"must have more items, but has only {details['loc'][-1]}"
     if kind == "too_long":
@@ -163,11 +163,11 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
     return _Rule(details["msg"].removeprefix("Input should be ").removeprefix("Value should "), _shown(value))
 
 
-def _sentence(found: list[_Rule]) -> str:
+def _sentence(broken: list[_Rule]) -> str:
     """A field that takes a number or a word fails both rules; the user sees one mistake."""
-    rules = dict.fromkeys(part.rule for part in found)
-    hint = next((part.hint for part in found if part.hint), "")
-    return f"must be {' or '.join(rules)}, but got {found[0].shown}{hint}"
+    rules = dict.fromkeys(part.rule for part in broken)
+    hint = next((part.hint for part in broken if part.hint), "")
+    return f"must be {' or '.join(rules)}, but got {broken[0].shown}{hint}"
 
 
 def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> str:

@@ -115,8 +115,7 @@ def _hash(file: Path) -> str | OSError:
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except FileNotFoundError:
         others = sorted(str(other) for other in file.parent.glob("*.py")) if file.parent.is_dir() else []
-        near = did_you_mean(str(file), others)
-        return OSError(f"no such file: {file}{near if 'did you mean' in near else ''}")
+        return OSError(f"no such file: {file}{did_you_mean(file, others, otherwise='')}")
     except (OSError, ValueError) as error:
         return OSError(f"cannot be read: {error}")
 

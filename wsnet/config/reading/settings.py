@@ -10,11 +10,11 @@ from wsnet.config.identity import canonical_text
 from wsnet.config.published import CASE
 from wsnet.config.reading.axes import Case, draw, read_cases
 from wsnet.config.reading.checks import (
-    mistakes_of_averages,
+    drop_incomparable_published,
     mistakes_of_cells,
+    mistakes_of_missing_averages,
+    mistakes_of_missing_validation_split,
     mistakes_of_report,
-    mistakes_of_validation,
-    unlinked,
     warnings_of,
 )
 from wsnet.config.reading.command_line import read_command_line
@@ -95,9 +95,11 @@ def sweep_of(yaml: YamlFile, overrides: list[str] | None = None) -> Sweep:
     cases, mistakes, hidden = read_cases(file)
     mistakes += file.mistakes + mistakes_of_report(file)
     settings, wrong = _settings(file, cases, Path(yaml.name).parent, hidden)
-    mistakes += wrong + mistakes_of_averages(file, [setting.config for setting in settings])
+    mistakes += wrong
+    if any(setting.config.train.ema is None for setting in settings):
+        mistakes += mistakes_of_missing_averages(file)
     settings = distinct(settings)
-    config, warnings = unlinked(file)
+    config, warnings = drop_incomparable_published(file)
     if not mistakes:
         mistakes += mistakes_of_cells(file, config, [axes for setting in settings for axes in setting.places])
     if mistakes:
@@ -169,7 +171,9 @@ def _settings(
                 continue
             all_have_validation &= config.data.validation > 0
             settings.append(Setting(config=config, axes=_axes(case, combination, file.fixed), case=case.index))
-    return settings, mistakes if all_have_validation else mistakes + mistakes_of_validation(file)
+    if not all_have_validation:
+        mistakes += mistakes_of_missing_validation_split(file)
+    return settings, mistakes
 
 
 def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Located]) -> dict[str, Any]:

@@ -157,7 +157,7 @@ class _Reader:
             if isinstance(key, str):
                 found[str(key)] = self.located(value, here, (*path, key))
             else:
-                self._mistake(here, (*path, str(key)), "a key must be a text")
+                self._mistake(here, (*path, str(key)), "a key must be a string")
         return found
 
     def _list(self, node: CommentedSeq, place: str, path: Keys) -> list[Located]:
@@ -171,7 +171,7 @@ class _Reader:
             return node.isoformat()
         if node is None or type(node) in (bool, int, float, str):
             return node
-        self._mistake(place, path, "must be a number, a text, true, false, a list or a mapping, without a YAML tag")
+        self._mistake(place, path, "must be a number, a string, true, false, a list or a mapping, without a YAML tag")
         return None
 
     def _place(self, node: _Node, key: Any, around: str) -> str:

@@ -1,5 +1,5 @@
 // Online normalization (Chiley et al. 2019, arXiv 1905.05894) for CPUs; each direction reads its tensors from memory
-// once. The formulas, with the paper's symbols, are in formulas.py.
+// once. The formulas are in formulas.py, whose names are used here too.
 //
 // Shapes: N samples, C channels, D pixels. x, grad and out are (N, C, D), or (N, D, C) if channels_last. Samples are
 // processed in chunks that stay in the cache: the chunk's moments, the recurrences over its samples, then its output.
@@ -9,10 +9,8 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <vector>
-#ifdef _OPENMP
 #include <omp.h>
-#endif
+#include <vector>
 
 // Matches `Problem` in kernel.py field for field.
 struct Problem {
@@ -22,7 +20,7 @@ struct Problem {
     const void *x, *grad;                                   // (N, C, D)
     void* out;                                              // (N, C, D): the output, or the gradient of the input
     const float *weight, *bias;                             // (C,) or null
-    float *mean, *var, *u, *v;                              // (C,): forward updates mean and var, backward u and v
+    float *running_mean, *running_var, *u, *v;              // (C,): forward updates the first two, backward u and v
     double* stats;                                          // (4, N, C): mean, variance, 1 / s, d of each sample
     double* zeta;                                           // (N,)
     float *grad_weight, *grad_bias;                         // (C,)
@@ -65,33 +63,35 @@ template <int n> inline void store(bf16* p, F<n> v) {  // Round to nearest, ties
     const auto h = Lanes<n>::narrow((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded);
     std::memcpy(p, &h, sizeof h);
 }
-template <int n> inline F<n> set(float f) { return F<n>{} + f; }
 inline float total(F<W> v) { float s = 0; for (int i = 0; i < W; ++i) s += v[i]; return s; }
 
 // ---- What is done to each pixel.
 
-// Per sample and channel (N, C). The unclamped output is scale * (x - k) + shift; k is the sample's mean, rounded.
+// Per sample and channel. k is the sample's mean, rounded, and e = x - k: the output is scale * e + shift, the gradient
+// of x is scale * grad + slope * e + offset.
 struct Coefficients {
-    std::vector<float> k, scale, shift, gain, slope, offset;
+    std::vector<float> k, scale, shift, slope, offset;
     float limit;
     explicit Coefficients(int64_t size, double clamp)
-        : k(size), scale(size), shift(size), gain(size), slope(size), offset(size), limit(float(clamp)) {}
+        : k(size), scale(size), shift(size), slope(size), offset(size), limit(float(clamp)) {}
 };
 // Coefficients of one channel for all lanes (n = 1), or of n channels, one per lane.
 template <int n> struct Channels {
-    F<n> k, scale, shift, gain, slope, offset, limit;
+    F<n> k, scale, shift, slope, offset, limit;
     Channels() = default;
     Channels(const Coefficients& f, int64_t i)
-        : k(load<n>(&f.k[i])), scale(load<n>(&f.scale[i])), shift(load<n>(&f.shift[i])), gain(load<n>(&f.gain[i])),
-          slope(load<n>(&f.slope[i])), offset(load<n>(&f.offset[i])), limit(set<n>(f.limit)) {}
+        : k(load<n>(&f.k[i])), scale(load<n>(&f.scale[i])), shift(load<n>(&f.shift[i])), slope(load<n>(&f.slope[i])),
+          offset(load<n>(&f.offset[i])), limit(F<n>{} + f.limit) {}
 };
 
-// The gradient of the unclamped output: 0 where the output was clamped. e = x - k.
+// The gradient of the output y that passes the clamping: 0 where y was clamped.
 template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
-    const F<n> z = e * c.scale + c.shift, limit = F<n>{} + c.limit;
-    if constexpr (n == 1) return z < limit && z > -limit ? g : 0;  // With &, z would be fused and rounded differently.
-    else return ((z < limit) & (z > -limit)) ? g : F<n>{};
+    const F<n> y = e * c.scale + c.shift, limit = F<n>{} + c.limit;
+    // Not &: the compiler would then contract y differently than in `Output`, and forward and backward must agree on
+    // which outputs were clamped.
+    if constexpr (n == 1) return y < limit && y > -limit ? g : 0;
+    else return ((y < limit) & (y > -limit)) ? g : F<n>{};
 }
 
 struct Sum {
@@ -105,92 +105,93 @@ struct Deviation {
 };
 template <bool clamping> struct Gradient {
     template <int n, class K> static void add(F<n> x, F<n> g, const K& c, F<n>& a, F<n>& b) {
-        const F<n> e = x - c.k, y = unclamped<clamping, n>(g, e, c);
-        a += y; b += y * e;
+        const F<n> e = x - c.k, passed = unclamped<clamping, n>(g, e, c);
+        a += passed; b += passed * e;
     }
 };
 template <bool clamping> struct Output {
     template <int n, class K> static F<n> of(F<n> x, F<n>, const K& c) {
-        F<n> z = (x - c.k) * c.scale + c.shift;
+        F<n> y = (x - c.k) * c.scale + c.shift;
         const F<n> limit = F<n>{} + c.limit;
-        if (clamping) { z = z > limit ? limit : z; z = z < -limit ? -limit : z; }
-        return z;
+        if (clamping) { y = y > limit ? limit : y; y = y < -limit ? -limit : y; }
+        return y;
     }
 };
 template <bool clamping> struct InputGradient {
     template <int n, class K> static F<n> of(F<n> x, F<n> g, const K& c) {
         const F<n> e = x - c.k;
-        return c.gain * unclamped<clamping, n>(g, e, c) + (c.slope * e + c.offset);
+        return c.scale * unclamped<clamping, n>(g, e, c) + (c.slope * e + c.offset);
     }
 };
 
 // ---- Over the D pixels of one sample and channel, (N, C, D).
 
 template <class Term, class T>  // In blocks short enough for float sums.
-void sum_row(const T* x, const T* g, int64_t D, const Coefficients& f, int64_t i, double& A, double& B) {
+void sum_row(const T* x, const T* g, int64_t D, const Coefficients& f, int64_t i, double& a_sum, double& b_sum) {
     const Channels<1> c(f, i);
-    A = B = 0;
-    const auto add = [&](int64_t d, F<W>& a, F<W>& b) {
-        Term::template add<W>(load<W>(x + d), load<W>(g + d), c, a, b);
+    a_sum = b_sum = 0;
+    const auto add = [&](int64_t j, F<W>& a, F<W>& b) {
+        Term::template add<W>(load<W>(x + j), load<W>(g + j), c, a, b);
     };
-    for (int64_t d = 0; d < D;) {
-        const int64_t end = std::min(d + 4096, D);
+    for (int64_t j = 0; j < D;) {
+        const int64_t end = std::min(j + 4096, D);
         F<W> a0{}, a1{}, a2{}, a3{}, b0{}, b1{}, b2{}, b3{};
-        for (; d + 4 * W <= end; d += 4 * W) {
-            add(d, a0, b0); add(d + W, a1, b1); add(d + 2 * W, a2, b2); add(d + 3 * W, a3, b3);
+        for (; j + 4 * W <= end; j += 4 * W) {
+            add(j, a0, b0); add(j + W, a1, b1); add(j + 2 * W, a2, b2); add(j + 3 * W, a3, b3);
         }
-        for (; d + W <= end; d += W) add(d, a0, b0);
+        for (; j + W <= end; j += W) add(j, a0, b0);
         float a = total(a0 + a1 + (a2 + a3)), b = total(b0 + b1 + (b2 + b3));
-        for (; d < end; ++d) Term::template add<1>(load<1>(x + d), load<1>(g + d), c, a, b);
-        A += a; B += b;
+        for (; j < end; ++j) Term::template add<1>(load<1>(x + j), load<1>(g + j), c, a, b);
+        a_sum += a; b_sum += b;
     }
 }
 template <class Pass, class T>
 void map_row(const T* x, const T* g, T* out, int64_t D, const Coefficients& f, int64_t i) {
     const Channels<1> c(f, i);
-    int64_t d = 0;
-    for (; d + W <= D; d += W) store<W>(out + d, Pass::template of<W>(load<W>(x + d), load<W>(g + d), c));
-    for (; d < D; ++d) store<1>(out + d, Pass::template of<1>(load<1>(x + d), load<1>(g + d), c));
+    int64_t j = 0;
+    for (; j + W <= D; j += W) store<W>(out + j, Pass::template of<W>(load<W>(x + j), load<W>(g + j), c));
+    for (; j < D; ++j) store<1>(out + j, Pass::template of<1>(load<1>(x + j), load<1>(g + j), c));
 }
 
 // ---- Over R pixels of all C channels of one sample, (N, D, C); the coefficients of its first channel are at `i`.
 
-template <class Term, int n, int NV, int RU, class T>  // NV vectors of channels; RU rows at a time.
+template <class Term, int n, int vectors, int rows, class T>  // `vectors` of n channels each; `rows` pixels at a time.
 inline void sum_columns(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
-                        float* A, float* B) {
-    F<n> a[RU][NV] = {}, b[RU][NV] = {};
-    Channels<n> c[NV];
-    for (int v = 0; v < NV; ++v) c[v] = Channels<n>(f, i + v * n);
+                        float* a_sum, float* b_sum) {
+    F<n> a[rows][vectors] = {}, b[rows][vectors] = {};
+    Channels<n> c[vectors];
+    for (int v = 0; v < vectors; ++v) c[v] = Channels<n>(f, i + v * n);
     const auto add = [&](int64_t r, int j) {
-        for (int v = 0; v < NV; ++v)
+        for (int v = 0; v < vectors; ++v)
             Term::template add<n>(load<n>(x + r * C + v * n), load<n>(g + r * C + v * n), c[v], a[j][v], b[j][v]);
     };
     int64_t r = 0;
-    for (; r + RU <= R; r += RU)
-        for (int j = 0; j < RU; ++j) add(r + j, j);
+    for (; r + rows <= R; r += rows)
+        for (int j = 0; j < rows; ++j) add(r + j, j);
     for (; r < R; ++r) add(r, 0);
-    for (int v = 0; v < NV; ++v) {
-        for (int j = 1; j < RU; ++j) { a[0][v] += a[j][v]; b[0][v] += b[j][v]; }
-        store<n>(A + v * n, a[0][v]); store<n>(B + v * n, b[0][v]);
+    for (int v = 0; v < vectors; ++v) {
+        for (int j = 1; j < rows; ++j) { a[0][v] += a[j][v]; b[0][v] += b[j][v]; }
+        store<n>(a_sum + v * n, a[0][v]); store<n>(b_sum + v * n, b[0][v]);
     }
 }
 template <class Term, class T>
-void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i, float* A, float* B) {
+void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
+              float* a_sum, float* b_sum) {
     int64_t c = 0;
     const auto step = [&](auto sum, int width) {
-        for (; c + width <= C; c += width) sum(x + c, g + c, R, C, f, i + c, A + c, B + c);
+        for (; c + width <= C; c += width) sum(x + c, g + c, R, C, f, i + c, a_sum + c, b_sum + c);
     };
     step(sum_columns<Term, W, 4, 1, T>, 4 * W);  // Whole cache lines at a time.
     step(sum_columns<Term, W, 2, 2, T>, 2 * W);
     step(sum_columns<Term, W, 1, 4, T>, W);
     step(sum_columns<Term, 1, 1, 1, T>, 1);
 }
-template <class Pass, int n, int NV, class T>
+template <class Pass, int n, int vectors, class T>
 inline void map_columns(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coefficients& f, int64_t i) {
-    Channels<n> c[NV];
-    for (int v = 0; v < NV; ++v) c[v] = Channels<n>(f, i + v * n);
+    Channels<n> c[vectors];
+    for (int v = 0; v < vectors; ++v) c[v] = Channels<n>(f, i + v * n);
     for (int64_t r = 0; r < R; ++r)
-        for (int v = 0; v < NV; ++v) {
+        for (int v = 0; v < vectors; ++v) {
             const int64_t at = r * C + v * n;
             store<n>(out + at, Pass::template of<n>(load<n>(x + at), load<n>(g + at), c[v]));
         }
@@ -213,26 +214,17 @@ struct Range { int64_t begin, end; };
 inline Range share(int64_t count, int thread, int threads) {
     return {count * thread / threads, count * (thread + 1) / threads};
 }
-template <class Body> void in_parallel(int threads, Body body) {
-#ifdef _OPENMP
-#pragma omp parallel num_threads(threads)
-    body(omp_get_thread_num(), omp_get_num_threads());
-#else
-    body(0, 1);
-#endif
-}
 inline void barrier() {
-#ifdef _OPENMP
 #pragma omp barrier
-#endif
 }
 
 // One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), or tiles (sample, pixels)
 // of all channels if channels_last.
 struct Part {
-    int64_t first, count;  // samples of the chunk
+    int64_t start, count;  // samples of the chunk
     bool whole;            // Giving each thread whole samples saves barriers; a few samples are split into pieces.
-    Range samples, items;
+    Range samples, items;  // of the chunk
+    Range channels;
 };
 struct Layout {
     const Problem& p;
@@ -241,19 +233,27 @@ struct Layout {
         : p(p), chunk(std::min(p.chunk, p.N)), tiles(p.channels_last ? (p.D + p.tile - 1) / p.tile : 1),
           per_sample(p.channels_last ? tiles : p.C) {}
     int64_t pixels(int64_t tile) const { return std::min(p.tile, p.D - tile * p.tile); }
-    Part part(int64_t first, int thread, int threads) const {
-        const int64_t count = std::min(chunk, p.N - first);
+    Part part(int64_t start, int thread, int threads) const {
+        const int64_t count = std::min(chunk, p.N - start);
         const bool whole = count % threads == 0 || count >= 4 * threads;
         const Range samples = share(count, thread, threads), pieces = share(count * per_sample, thread, threads);
         const Range own = {samples.begin * per_sample, samples.end * per_sample};
-        return {first, count, whole, samples, whole ? own : pieces};
+        return {start, count, whole, samples, whole ? own : pieces, share(p.C, thread, threads)};
+    }
+    // Calls body(part) on every thread, chunk after chunk.
+    template <class Body> void chunks(Body body) const {
+#pragma omp parallel num_threads(p.threads)
+        for (int64_t start = 0; start < p.N; start += chunk) {
+            body(part(start, omp_get_thread_num(), omp_get_num_threads()));
+            if (start + chunk < p.N) barrier();
+        }
     }
     // Calls body(item, pixels, offset of the item in x, index of its first coefficient) for each item of a part.
     template <class Body> void each(const Part& part, Body body) const {
         for (int64_t i = part.items.begin; i < part.items.end; ++i) {
-            if (!p.channels_last) { body(i, p.D, (part.first * p.C + i) * p.D, i); continue; }
+            if (!p.channels_last) { body(i, p.D, (part.start * p.C + i) * p.D, i); continue; }
             const int64_t n = i / tiles, t = i % tiles;
-            body(i, pixels(t), ((part.first + n) * p.D + t * p.tile) * p.C, n * p.C);
+            body(i, pixels(t), ((part.start + n) * p.D + t * p.tile) * p.C, n * p.C);
         }
     }
 };
@@ -277,43 +277,54 @@ void keep(float* p, float* q, const std::vector<double>& a, const std::vector<do
     std::copy(a.begin(), a.end(), p); std::copy(b.begin(), b.end(), q);
 }
 
-// ---- Forward.
+// ---- The two directions. A sample is number n of all and number j of its chunk.
 
-template <class T, bool clamping> struct Forward {
+struct Direction {
     const Problem& p;
     const Layout l{p};
     const int64_t N = p.N, C = p.C, D = p.D;
-    std::vector<double> m = values(p.mean, C, 0), var = values(p.var, C, 1);
     const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
     double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
-    std::vector<float> tile_mean = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_m2 = tile_mean;
+    std::vector<float> tile_a = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_b = tile_a;
     Coefficients f{l.chunk * C, p.clamp};
 
+    void output_coefficients(int64_t n, int64_t j) {
+        for (int64_t c = 0; c < C; ++c) {
+            const int64_t i = n * C + c;
+            const double scale_z = weight[c] * inverse[i];
+            const float k = f.k[j * C + c] = float(mean[i]);
+            f.scale[j * C + c] = float(scale_z / p.zeta[n]);
+            f.shift[j * C + c] = float((scale_z * (d[i] + (k - mean[i])) + bias[c]) / p.zeta[n]);
+        }
+    }
+};
+
+template <class T, bool clamping> struct Forward : Direction {
+    std::vector<double> m = values(p.running_mean, C, 0), var = values(p.running_var, C, 1);
+
     void run() {
-        in_parallel(p.threads, [&](int thread, int threads) {
-            Coefficients shifted(C, 0);
-            for (int64_t first = 0; first < N; first += l.chunk) {
-                const Part part = l.part(first, thread, threads);
-                moments(part, shifted);
-                barrier();
-                for (int64_t n = first; n < first + part.count; ++n) {
-                    const Range channels = share(C, thread, threads);
-                    if (p.channels_last) join_tiles(n, n - first, channels);
-                    advance(n, channels);
-                }
-                barrier();
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) coefficients(first + n, n);
-                if (!part.whole) barrier();
-                map<Output<clamping>, T>(l, part, f);
-                if (first + l.chunk < N) barrier();
+        l.chunks([&](const Part& part) {
+            moments(part);
+            barrier();
+            for (int64_t j = 0; j < part.count; ++j) {
+                if (p.channels_last) join_tiles(part.start + j, j, part.channels);
+                advance(part.start + j, part.channels);
             }
+            barrier();
+            for (int64_t j = part.samples.begin; j < part.samples.end; ++j) {
+                p.zeta[part.start + j] = zeta(part.start + j);
+                output_coefficients(part.start + j, j);
+            }
+            if (!part.whole) barrier();
+            map<Output<clamping>, T>(l, part, f);
         });
-        if (!p.frozen) keep(p.mean, p.var, m, var);
+        if (!p.frozen) keep(p.running_mean, p.running_var, m, var);
     }
 
-    // Mean and variance of the pixels, from sums of deviations from a first, rounded mean.
-    void moments(const Part& part, Coefficients& shifted) {
+    // Mean and variance of the pixels, from sums of deviations from a first, rounded mean k.
+    void moments(const Part& part) {
         const T* x = (const T*)p.x;
+        Coefficients shifted(C, 0);
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t) {
             if (!p.channels_last) {
                 double a, b;
@@ -321,97 +332,76 @@ template <class T, bool clamping> struct Forward {
                 const float k = shifted.k[0] = float(a / D);
                 sum_row<Deviation>(x + at, x + at, D, shifted, 0, a, b);
                 a /= D;
-                mean[part.first * C + i] = a + k;
-                variance[part.first * C + i] = std::max(b / D - a * a, 0.0);
+                mean[part.start * C + i] = a + k;
+                variance[part.start * C + i] = std::max(b / D - a * a, 0.0);
                 return;
             }
-            float *k = shifted.k.data(), *a = &tile_mean[i * C], *b = &tile_m2[i * C];
+            float *k = shifted.k.data(), *a = &tile_a[i * C], *b = &tile_b[i * C];
             sum_tile<Sum>(x + at, x + at, R, C, shifted, 0, a, b);
             for (int64_t c = 0; c < C; ++c) k[c] = a[c] / R;
             if (R > 1) sum_tile<Deviation>(x + at, x + at, R, C, shifted, 0, a, b);
             else for (int64_t c = 0; c < C; ++c) a[c] = b[c] = 0;
-            for (int64_t c = 0; c < C; ++c) {
+            for (int64_t c = 0; c < C; ++c) {  // a: the tile's mean; b: its sum of squared deviations from that.
                 const float e = a[c] / R;
                 b[c] = std::max(b[c] - e * a[c], 0.f); a[c] = k[c] + e;
             }
         });
     }
-    // Mean and variance of sample n (the chunk's sample j) from those of its tiles.
+    // Mean and variance of a sample from those of its tiles.
     void join_tiles(int64_t n, int64_t j, Range channels) {
-        const float *a = &tile_mean[j * l.tiles * C], *b = &tile_m2[j * l.tiles * C];
-        double *mu = mean + n * C, *V = variance + n * C;
-        for (int64_t c = channels.begin; c < channels.end; ++c) mu[c] = V[c] = 0;
+        const float *a = &tile_a[j * l.tiles * C], *b = &tile_b[j * l.tiles * C];
+        double *mean_n = mean + n * C, *variance_n = variance + n * C;
+        for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] = variance_n[c] = 0;
         for (int64_t t = 0; t < l.tiles; ++t)
-            for (int64_t c = channels.begin; c < channels.end; ++c) mu[c] += l.pixels(t) * double(a[t * C + c]);
-        for (int64_t c = channels.begin; c < channels.end; ++c) mu[c] /= D;
+            for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] += l.pixels(t) * double(a[t * C + c]);
+        for (int64_t c = channels.begin; c < channels.end; ++c) mean_n[c] /= D;
         for (int64_t t = 0; t < l.tiles; ++t)
             for (int64_t c = channels.begin; c < channels.end; ++c) {
-                const double q = a[t * C + c] - mu[c];
-                V[c] += b[t * C + c] + l.pixels(t) * q * q;
+                const double deviation = a[t * C + c] - mean_n[c];
+                variance_n[c] += b[t * C + c] + l.pixels(t) * deviation * deviation;
             }
-        for (int64_t c = channels.begin; c < channels.end; ++c) V[c] /= D;
+        for (int64_t c = channels.begin; c < channels.end; ++c) variance_n[c] /= D;
     }
     // The recurrences: sample n uses the running statistics, then updates them.
     void advance(int64_t n, Range channels) {
-        double *mu = mean + n * C, *V = variance + n * C, *inv = inverse + n * C, *e = d + n * C;
-        for (int64_t c = channels.begin; c < channels.end; ++c) {
-            e[c] = mu[c] - m[c];
-            inv[c] = 1 / std::sqrt(var[c] + p.eps);
-        }
-        if (p.frozen) return;
         const double a = p.forward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
-            var[c] = a * var[c] + (1 - a) * V[c] + a * (1 - a) * e[c] * e[c];
-            m[c] += (1 - a) * e[c];
+            const int64_t i = n * C + c;
+            d[i] = mean[i] - m[c];
+            inverse[i] = 1 / std::sqrt(var[c] + p.eps);
+            if (p.frozen) continue;
+            var[c] = a * var[c] + (1 - a) * variance[i] + a * (1 - a) * d[i] * d[i];
+            m[c] += (1 - a) * d[i];
         }
     }
-    // The coefficients of the output, including layer scaling.
-    void coefficients(int64_t n, int64_t j) {
-        const double *mu = mean + n * C, *V = variance + n * C, *inv = inverse + n * C, *e = d + n * C;
+    double zeta(int64_t n) const {
+        if (!p.layer_scaling) return 1;
         double square = 0;
-        for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double q = weight[c] * inv[c], z = q * e[c] + bias[c];
-            square += q * q * V[c] + z * z;
-        }
-        const double zeta = p.zeta[n] = p.layer_scaling ? std::sqrt(square / C + p.layer_scale_eps) : 1;
         for (int64_t c = 0; c < C; ++c) {
-            const double q = weight[c] * inv[c];
-            const float k = f.k[j * C + c] = float(mu[c]);
-            f.scale[j * C + c] = float(q / zeta);
-            f.shift[j * C + c] = float((q * (e[c] + (k - mu[c])) + bias[c]) / zeta);
+            const int64_t i = n * C + c;
+            const double scale_z = weight[c] * inverse[i], shift_z = scale_z * d[i] + bias[c];
+            square += scale_z * scale_z * variance[i] + shift_z * shift_z;
         }
+        return std::sqrt(square / C + p.layer_scale_eps);
     }
 };
 
-// ---- Backward.
-
-template <class T, bool clamping> struct Backward {
-    const Problem& p;
-    const Layout l{p};
-    const int64_t N = p.N, C = p.C, D = p.D;
+template <class T, bool clamping> struct Backward : Direction {
     std::vector<double> u = values(p.u, C, 0), v = values(p.v, C, 0);
-    const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
-    const double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
-    std::vector<float> tile_g1 = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_g2 = tile_g1;
-    std::vector<double> g1 = std::vector<double>(l.chunk * C), g2 = g1, P = std::vector<double>(l.chunk);
+    std::vector<double> first = std::vector<double>(l.chunk * C), second = first, along = std::vector<double>(l.chunk);
     std::vector<double> grad_weight = std::vector<double>(C), grad_bias = grad_weight;
-    Coefficients f{l.chunk * C, p.clamp};
 
     void run() {
-        in_parallel(p.threads, [&](int thread, int threads) {
-            for (int64_t first = 0; first < N; first += l.chunk) {
-                const Part part = l.part(first, thread, threads);
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) output_coefficients(first + n, n);
-                if (!part.whole) barrier();
-                sums(part);
-                if (!part.whole) barrier();
-                for (int64_t n = part.samples.begin; n < part.samples.end; ++n) means(first + n, n);
-                barrier();
-                for (int64_t n = 0; n < part.count; ++n) advance(first + n, n, share(C, thread, threads));
-                barrier();
-                map<InputGradient<clamping>, T>(l, part, f);
-                if (first + l.chunk < N) barrier();
-            }
+        l.chunks([&](const Part& part) {
+            for (int64_t j = part.samples.begin; j < part.samples.end; ++j) output_coefficients(part.start + j, j);
+            if (!part.whole) barrier();
+            sums(part);
+            if (!part.whole) barrier();
+            for (int64_t j = part.samples.begin; j < part.samples.end; ++j) means(part.start + j, j);
+            barrier();
+            for (int64_t j = 0; j < part.count; ++j) advance(part.start + j, j, part.channels);
+            barrier();
+            map<InputGradient<clamping>, T>(l, part, f);
         });
         for (int64_t c = 0; c < C; ++c) {
             p.grad_weight[c] = float(D * grad_weight[c]);
@@ -420,67 +410,57 @@ template <class T, bool clamping> struct Backward {
         keep(p.u, p.v, u, v);
     }
 
-    // The coefficients of the output without layer scaling, to find again which outputs were clamped.
-    void output_coefficients(int64_t n, int64_t j) {
-        for (int64_t c = 0; c < C; ++c) {
-            const int64_t i = n * C + c;
-            const double q = weight[c] * inverse[i];
-            const float k = f.k[j * C + c] = float(mean[i]);
-            f.scale[j * C + c] = float(q);
-            f.shift[j * C + c] = float(q * (d[i] + (k - mean[i])) + bias[c]);
-        }
-    }
-    // Sums of grad and of grad * (x - k) over the pixels.
+    // Sums of grad and of grad * e over the pixels.
     void sums(const Part& part) {
         const T *x = (const T*)p.x, *g = (const T*)p.grad;
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t c) {
             if (p.channels_last)
-                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_g1[i * C], &tile_g2[i * C]);
-            else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, g1[i], g2[i]);
+                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_a[i * C], &tile_b[i * C]);
+            else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, first[i], second[i]);
         });
     }
-    // The means of grad and of grad * (x - mean) over the pixels, and P, the component that layer scaling removes.
+    // From these sums, first, second and along.
     void means(int64_t n, int64_t j) {
-        double *h1 = &g1[j * C], *h2 = &g2[j * C], sum = 0;
-        const double *mu = mean + n * C, *inv = inverse + n * C, *e = d + n * C;
+        double *first_n = &first[j * C], *second_n = &second[j * C], sum = 0;
         if (p.channels_last) {
-            std::fill(h1, h1 + C, 0); std::fill(h2, h2 + C, 0);
+            std::fill(first_n, first_n + C, 0); std::fill(second_n, second_n + C, 0);
             for (int64_t t = j * l.tiles; t < (j + 1) * l.tiles; ++t)
-                for (int64_t c = 0; c < C; ++c) { h1[c] += tile_g1[t * C + c]; h2[c] += tile_g2[t * C + c]; }
+                for (int64_t c = 0; c < C; ++c) { first_n[c] += tile_a[t * C + c]; second_n[c] += tile_b[t * C + c]; }
         }
         for (int64_t c = 0; c < C; ++c) {
-            h1[c] /= D;
-            h2[c] = h2[c] / D + h1[c] * (f.k[j * C + c] - mu[c]);
+            first_n[c] /= D;
+            second_n[c] = second_n[c] / D + first_n[c] * (f.k[j * C + c] - mean[n * C + c]);
         }
         for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double q = weight[c] * inv[c];
-            sum += q * h2[c] + (q * e[c] + bias[c]) * h1[c];
+            const double scale_z = weight[c] * inverse[n * C + c];
+            sum += scale_z * second_n[c] + (scale_z * d[n * C + c] + bias[c]) * first_n[c];
         }
-        P[j] = sum / C / p.zeta[n];
+        along[j] = sum / C / p.zeta[n];
     }
-    // The recurrences of u and v, and the coefficients of the gradient of the input.
-    void advance(int64_t n, int64_t at, Range channels) {
-        const double zeta = p.zeta[n], taken = P[at], b1 = 1 - p.backward_decay;
+    // The recurrences of u and v, and the coefficients of the gradient of x.
+    void advance(int64_t n, int64_t j, Range channels) {
+        const double zeta = p.zeta[n], along = this->along[j], b1 = 1 - p.backward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
-            const int64_t i = n * C + c, j = at * C + c;
-            const double inv = inverse[i], e = d[i], V = variance[i], A = weight[c] * inv / zeta;
-            const double center = (weight[c] * inv * e + bias[c]) / zeta;
-            const double z1 = (g1[j] - taken * center) / zeta, z2 = (g2[j] - taken * A * V) / zeta;
-            const double dot = (z2 + e * z1) * inv, pull = b1 * v[c] * inv * inv, slope = -pull - taken * A * A;
-            f.gain[j] = float(A);
-            f.slope[j] = float(slope);
-            f.offset[j] = float(-pull * e - taken * A * center - b1 * u[c] + slope * (f.k[j] - mean[i]));
+            const int64_t i = n * C + c, at = j * C + c;
+            const double inverse = this->inverse[i], d = this->d[i], variance = this->variance[i];
+            const double scale = weight[c] * inverse / zeta, shift = (weight[c] * inverse * d + bias[c]) / zeta;
+            const double first_z = (first[at] - along * shift) / zeta;
+            const double second_z = (second[at] - along * scale * variance) / zeta;
+            const double dot = (second_z + d * first_z) * inverse, pull = b1 * v[c] * inverse * inverse;
+            const double slope = -pull - along * scale * scale;
+            f.slope[at] = float(slope);
+            f.offset[at] = float(-pull * d - along * scale * shift - b1 * u[c] + slope * (f.k[at] - mean[i]));
             grad_weight[c] += dot;
-            grad_bias[c] += z1;
-            u[c] = (1 - b1) * u[c] + weight[c] * inv * z1 - pull * e;
-            v[c] = (1 - b1 * (V + e * e) * inv * inv) * v[c] + weight[c] * dot;
+            grad_bias[c] += first_z;
+            u[c] = (1 - b1) * u[c] + weight[c] * inverse * first_z - pull * d;
+            v[c] = (1 - b1 * (variance + d * d) * inverse * inverse) * v[c] + weight[c] * dot;
         }
     }
 };
 
-template <template <class, bool> class Direction> void run(const Problem& p) {
-    if (p.is_bf16) p.clamping ? Direction<bf16, true>{p}.run() : Direction<bf16, false>{p}.run();
-    else p.clamping ? Direction<float, true>{p}.run() : Direction<float, false>{p}.run();
+template <template <class, bool> class Pass> void run(const Problem& p) {
+    if (p.is_bf16) p.clamping ? Pass<bf16, true>{{p}}.run() : Pass<bf16, false>{{p}}.run();
+    else p.clamping ? Pass<float, true>{{p}}.run() : Pass<float, false>{{p}}.run();
 }
 
 }  // namespace

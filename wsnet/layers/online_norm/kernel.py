@@ -69,7 +69,7 @@ def forward(
     out = torch.empty_like(x)
     stats = torch.empty(4, problem.N, problem.C, dtype=torch.float64)
     zeta = torch.empty(problem.N, 1, dtype=torch.float64)
-    problem.frozen, problem.mean, problem.var = frozen, mean.data_ptr(), variance.data_ptr()
+    problem.frozen, problem.running_mean, problem.running_var = frozen, mean.data_ptr(), variance.data_ptr()
     problem.out, problem.stats, problem.zeta = out.data_ptr(), stats.data_ptr(), zeta.data_ptr()
     _library().online_norm_forward(ctypes.byref(problem))
     return out, stats, zeta
@@ -141,7 +141,7 @@ class Problem(ctypes.Structure):
         *((name, c_int64) for name in ("N", "C", "D", "chunk", "tile")),
         *((name, c_int32) for name in ("channels_last", "is_bf16", "threads", "layer_scaling", "clamping", "frozen")),
         *((name, c_double) for name in ("forward_decay", "backward_decay", "eps", "layer_scale_eps", "clamp")),
-        *((name, c_void_p) for name in ("x", "grad", "out", "weight", "bias", "mean", "var", "u", "v")),
+        *((name, c_void_p) for name in ("x", "grad", "out", "weight", "bias", "running_mean", "running_var", "u", "v")),
         *((name, c_void_p) for name in ("stats", "zeta", "grad_weight", "grad_bias")),
     )
 
