@@ -13,7 +13,7 @@ from wsnet.layers.online_norm import OnlineNorm2d, kernel
 
 pytestmark = [
     pytest.mark.slow,
-    pytest.mark.skipif(kernel.kernels() is None, reason="no C++ compiler"),
+    pytest.mark.skipif(kernel.load_library() is None, reason="no C++ compiler"),
 ]
 
 

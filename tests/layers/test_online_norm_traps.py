@@ -127,7 +127,7 @@ def test_a_skipped_step_leaves_no_trace() -> None:
     for skipped in (torch.tensor(False), torch.tensor(True)):
         restore_online_state(model, before)
         model(tensors((5, 3, 8, 8), 0)[0]).sum().backward()
-        restore_online_state(model, before, where=skipped)
+        restore_online_state(model, before, condition=skipped)
         assert same_state(model, untouched) == bool(skipped)
 
 
@@ -239,7 +239,7 @@ def test_an_activation_may_overwrite_what_the_torch_operations_give(
     expected = norm(x).relu()
     expected.sum().backward()
     other = OnlineNorm2d(3)
-    monkeypatch.setattr(kernel, "serves", lambda *tensors: False)
+    monkeypatch.setattr(kernel, "has_kernel_for", lambda *tensors: False)
     seen = other(x).relu_()
     seen.sum().backward()
     torch.testing.assert_close(seen, expected)

@@ -13,7 +13,7 @@ import torch
 import torch.utils.deterministic
 
 from wsnet.config import ExecutionConfig, TrialConfig
-from wsnet.layers.online_norm.kernel import kernels
+from wsnet.layers.online_norm.kernel import load_library
 
 __all__ = [
     "TrialError",
@@ -98,7 +98,9 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
     """
     on_gpu = is_on_gpu(config.execution)
     # If there is a compiler, online norm has a compiled CPU path, whose sums are rounded differently from torch's.
-    compiled = {"online_kernels": kernels() is not None} if config.model.norm.name == "online" and not on_gpu else {}
+    compiled = (
+        {"online_kernels": load_library() is not None} if config.model.norm.name == "online" and not on_gpu else {}
+    )
     return {
         **compiled,
         **config.execution.model_dump(mode="json"),

@@ -1,16 +1,25 @@
 """Online normalization in torch operations: the formulas of Chiley et al. 2019 (arXiv 1905.05894), without a loop.
 
-They are the reference for the C++ kernels (`kernel.cpp` has the same names), and are what runs on a GPU, in float64 and
-where there is no C++ compiler. In the paper forward and backward are loops over the samples. Here a recurrence
-x[n+1] = a[n] x[n] + b[n] is one matrix product where a is constant, and log2 N steps of doubling where it varies.
+They are the reference for the C++ kernels (kernel.cpp), and they run on GPUs, for float64, or without a C++ compiler.
+In the paper forward and backward are loops over the samples. Here a recurrence x[n+1] = a[n] x[n] + b[n] is one matrix
+product where a is constant, and log2 N steps of doubling where it varies.
 
 All quantities of shape (N, C) are float64: in float32 the doubling gives NaN where the paper's loop stays finite. (The
 recurrence cannot be solved in logarithms: the coefficient of v may be negative at a cold start.) Per-pixel operations
 are float32 or better, rounded once; they first subtract the sample's mean, which may far exceed the deviations from it.
 
 Shapes: N samples, C channels, D pixels. A `view` is x as (N, C, D), or as (N, D, C) if it is channels_last; `axis` is
-its dimension of pixels, 2 or 1. Each sample, with the mean and variance of its pixels, is normalized by the running
-mean m and variance var of the samples before it: s = sqrt(var + eps), d = mean - m.
+its dimension of pixels, 2 or 1. Names, here and in kernel.cpp:
+
+    mean, variance   of each sample's pixels, (N, C)
+    m, var           the running mean and variance before each sample, (N, C), and after the last
+    inverse, d       1 / sqrt(var + eps) and mean - m, (N, C)
+    scale, shift     output = scale * (x - mean) + shift, (N, C)
+    zeta             layer scaling's divisor, (N, 1)
+    *_z              of z, the output before that division
+    first, second    means over the pixels of grad and of grad * (x - mean), (N, C)
+    along            part of the gradient along the output, which layer scaling removes, (N, 1)
+    slope, offset    gradient of x = scale * grad + slope * (x - mean) + offset, (N, C)
 """
 
 from collections.abc import Callable
@@ -24,24 +33,18 @@ __all__ = ["Options", "backward", "evaluate", "forward", "in_layout_of", "recurr
 
 
 class Options(NamedTuple):
-    """The options of a layer, in the order in which the operators take them."""
+    """The options of a layer (see `OnlineNorm`), in the order in which the operators take them."""
 
-    forward_decay: float
-    """Of the running mean and variance; the paper's alpha_f. A Python float: 1 - float32(0.999) is off by 1.3e-5."""
+    forward_decay: float  # A Python float: 1 - float32(0.999) is off by 1.3e-5.
     backward_decay: float
-    """Of u and v; the paper's alpha_b."""
     eps: float
-    """Added to the variance under the root."""
     error_compensation: str
-    """Either "ls" (layer scaling), "ac" (activation clamping) or "none"."""
     layer_scale_eps: float
-    """Added to the mean square under layer scaling's root."""
     clamp: float
-    """Largest absolute value that "ac" lets through."""
 
 
 def forward(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Normalize in training, and update the running mean and variance in place.
 
@@ -49,27 +52,30 @@ def forward(
         x: (N, C, *), contiguous or channels_last.
         weight: (C,) or None.
         bias: (C,) or None.
-        mean: running mean (C,).
-        variance: running variance (C,).
+        running_mean: (C,).
+        running_var: (C,).
         options: of the layer.
 
     Returns:
-        The output, in the layout of x; and for `backward`, in float64: stats (4, N, C), which are the mean and variance
-        of each sample's pixels, 1 / s and d; and zeta (N, 1), layer scaling's divisor.
+        The output, in the layout of x; and for `backward`, in float64: stats (4, N, C), which are mean, variance,
+        inverse and d; and zeta.
     """
     axis, a = _pixel_axis(x), options.forward_decay
     view = _view_of(x, axis)
-    mu, pixel_variance = _moments(view, axis)
-    center, spread = mu.double(), pixel_variance.double()
-    means = recurrence(a, (1 - a) * center, mean.double())
-    d = center - means[:-1]
-    variances = recurrence(a, (1 - a) * (spread + a * d.square()), variance.double())
-    stats = torch.stack([center, spread, (variances[:-1] + options.eps).rsqrt(), d])
-    scale, shift, zeta = _output_coefficients(stats, _filled(weight, x, 1), _filled(bias, x, 0), options)
-    out = _scaled(view, mu, scale, shift, axis)
+    mean, variance = _moments(view, axis)
+    m = recurrence(a, (1 - a) * mean, running_mean.double())
+    d = mean - m[:-1]
+    var = recurrence(a, (1 - a) * (variance + a * d.square()), running_var.double())
+    stats = torch.stack([mean, variance, (var[:-1] + options.eps).rsqrt(), d])
+    scale_z, shift_z = _coefficients_of_z(stats, _filled(weight, x, 1), _filled(bias, x, 0))
+    zeta = scale_z.new_ones(len(scale_z), 1)
+    if options.error_compensation == "ls":
+        square = (scale_z.square() * variance + shift_z.square()).mean(1, keepdim=True)
+        zeta = (square + options.layer_scale_eps).sqrt()
+    out = _scaled(view, mean, scale_z / zeta, shift_z / zeta, axis)
     if options.error_compensation == "ac":
         out = out.clamp_(-options.clamp, options.clamp)
-    _keep(mean, variance, means[-1], variances[-1])
+    _keep(running_mean, running_var, m[-1], var[-1])
     return _restored(out.to(x.dtype), x, axis), stats, zeta
 
 
@@ -99,43 +105,40 @@ def backward(
     """
     axis, b = _pixel_axis(x), options.backward_decay
     view, g = _view_of(x, axis), _view_of(in_layout_of(x, grad), axis)
-    mu = stats[0] if x.dtype == torch.float64 else stats[0].float()
-    gamma, beta = _filled(weight, x, 1), _filled(bias, x, 0)
+    mean, variance, inverse, d = stats.unbind()
+    gamma = _filled(weight, x, 1)
+    scale, shift = (values / zeta for values in _coefficients_of_z(stats, gamma, _filled(bias, x, 0)))
     if options.error_compensation == "ac":  # No gradient passes where the output was clamped.
-        scale, shift, _ = _output_coefficients(stats, gamma, beta, options)
-        g = g.masked_fill(_scaled(view, mu, scale, shift, axis).abs_() >= options.clamp, 0)
-    first, second = (moment.double() for moment in _gradient_moments(g, view, mu, axis))
-    _, variance, inverse, d = stats.unbind()
-    gain = gamma * inverse / zeta
-    center = (gamma * inverse * d + beta) / zeta
-    along = torch.zeros_like(gain)
-    if options.error_compensation == "ls":  # No gradient passes along the scaled sample itself.
-        along = (gain * second + center * first).mean(1, keepdim=True)
-        first, second = (first - along * center) / zeta, (second - along * gain * variance) / zeta
-    dot = (second + d * first) * inverse  # The mean over the pixels of the normalized sample times its gradient.
+        g = g.masked_fill(_scaled(view, mean, scale, shift, axis).abs_() >= options.clamp, 0)
+    first, second = _gradient_moments(g, view, mean, axis)
+    along, first_z, second_z = torch.zeros_like(scale), first, second
+    if options.error_compensation == "ls":  # No gradient passes along the output itself.
+        along = (scale * second + shift * first).mean(1, keepdim=True)
+        first_z, second_z = (first - along * shift) / zeta, (second - along * scale * variance) / zeta
+    dot = (second_z + d * first_z) * inverse  # The mean over the pixels of the normalized sample times its gradient.
     vs = recurrence(1 - (1 - b) * (variance + d.square()) * inverse.square(), gamma * dot, v.double())
     pull = (1 - b) * vs[:-1] * inverse.square()
-    us = recurrence(b, gamma * inverse * first - pull * d, u.double())
-    slope = -pull - along * gain.square()
-    offset = -pull * d - along * gain * center - (1 - b) * us[:-1]
-    grad_in = _scaled(view, mu, slope, offset, axis).addcmul_(_wide(g), _wide(gain, view).unsqueeze(axis))
+    us = recurrence(b, gamma * inverse * first_z - pull * d, u.double())
+    slope = -pull - along * scale.square()
+    offset = -pull * d - along * scale * shift - (1 - b) * us[:-1]
+    grad_in = _scaled(view, mean, slope, offset, axis).addcmul_(_wide(g), _wide(scale, view).unsqueeze(axis))
     _keep(u, v, us[-1], vs[-1])
     dtype = torch.float32 if weight is None else weight.dtype
-    pixels = view.shape[axis]
-    grad_weight, grad_bias = ((pixels * summand.sum(0)).to(dtype) for summand in (dot, first))
+    grad_weight, grad_bias = ((view.shape[axis] * summand.sum(0)).to(dtype) for summand in (dot, first_z))
     return _restored(grad_in.to(x.dtype), x, axis), grad_weight, grad_bias
 
 
 def evaluate(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
 ) -> Tensor:
     """Normalize in evaluation, with the plain gradient; the arguments are those of `forward`."""
     axis, wide = _pixel_axis(x), torch.float64 if x.dtype == torch.float64 else torch.float32
-    scale = (variance.double() + options.eps).rsqrt() * _filled(weight, x, 1)
-    center, scale, shift = (
-        values.to(wide).unsqueeze(-1) if axis == 2 else values.to(wide) for values in (mean, scale, _filled(bias, x, 0))
+    factor = (running_var.double() + options.eps).rsqrt() * _filled(weight, x, 1)
+    m, scale_z, shift_z = (
+        values.to(wide).unsqueeze(-1) if axis == 2 else values.to(wide)
+        for values in (running_mean, factor, _filled(bias, x, 0))
     )
-    z = (_view_of(x, axis).to(wide) - center) * scale + shift
+    z = (_view_of(x, axis).to(wide) - m) * scale_z + shift_z
     if options.error_compensation == "ac":
         z = z.clamp(-options.clamp, options.clamp)
     if options.error_compensation == "ls":
@@ -144,19 +147,11 @@ def evaluate(
     return _restored(z.to(x.dtype), x, axis)
 
 
-def _output_coefficients(
-    stats: Tensor, weight: Tensor, bias: Tensor, options: Options
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Scale and shift (N, C) of out = scale * (x - mean) + shift, and zeta (N, 1)."""
-    _, variance, inverse, d = stats.unbind()
-    scale = weight * inverse
-    shift = scale * d + bias
-    zeta = scale.new_ones(scale.shape[0], 1)
-    if options.error_compensation == "ls":
-        square = (scale.square() * variance + shift.square()).mean(1, keepdim=True)
-        zeta = (square + options.layer_scale_eps).sqrt()
-        scale, shift = scale / zeta, shift / zeta
-    return scale, shift, zeta
+def _coefficients_of_z(stats: Tensor, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
+    """z = scale_z * (x - mean) + shift_z, (N, C) each."""
+    _, _, inverse, d = stats.unbind()
+    scale_z = weight * inverse
+    return scale_z, scale_z * d + bias
 
 
 # ---- Recurrences over samples.
@@ -196,24 +191,25 @@ def _keep(first: Tensor, second: Tensor, *new: Tensor) -> None:
 
 
 # ---- Passes over the pixels. On a CPU in eager mode some operations are slow: `torch.var_mean` takes longer than a
-# whole batch norm. Group norm's backward sums rows fast, and batch norm's forward scales and shifts rows in one pass.
+# whole batch norm. Group norm's backward sums rows fast.
 
 
 def _moments(view: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Mean and biased variance of the pixels, (N, C), in float32 or better."""
+    """Mean and biased variance of the pixels, computed in float32 or better: (N, C), float64."""
     wide = _wide(view)
-    if not _is_eager_on_cpu(view):
+    if _is_eager_on_cpu(view):
+        mean = wide.mean(axis)
+        variance = (wide - mean.unsqueeze(axis)).square_().mean(axis)
+    else:
         variance, mean = torch.var_mean(wide, axis, correction=0)
-        return mean, variance
-    mean = wide.mean(axis)
-    return mean, (wide - mean.unsqueeze(axis)).square_().mean(axis)
+    return mean.double(), variance.double()
 
 
 def _gradient_moments(grad: Tensor, view: Tensor, mean: Tensor, axis: int) -> tuple[Tensor, Tensor]:
-    """Means over the pixels of grad and of grad * (x - mean), (N, C)."""
+    """Means over the pixels of grad and of grad * (x - mean): (N, C), float64."""
     g, wide = _wide(grad), _wide(view)
     if not _is_eager_on_cpu(view):
-        return g.mean(axis), (g * (wide - mean.unsqueeze(axis))).mean(axis)
+        return g.mean(axis).double(), (g * (wide - _wide(mean, view).unsqueeze(axis))).mean(axis).double()
     if axis == 1:
         first, second = g.mean(1).double(), (g * wide).mean(1).double()
     else:
@@ -222,24 +218,28 @@ def _gradient_moments(grad: Tensor, view: Tensor, mean: Tensor, axis: int) -> tu
         zero, one, ones = wide.new_zeros(1, size), wide.new_ones(1, size), wide.new_ones(size)
         # With mean 0 and deviation 1 the gradients of the scale and the shift are the sums of grad * x and of grad.
         _, second, first = torch.ops.aten.native_group_norm_backward(
-            _rows(g), _rows(wide), zero, one, ones, 1, size, pixels, size, [False, True, True]
+            *(values.view(1, size, pixels) for values in (g, wide)),
+            zero,
+            one,
+            ones,
+            1,
+            size,
+            pixels,
+            size,
+            [False, True, True],
         )
         first, second = (values.view(samples, channels).double() / pixels for values in (first, second))
     return first, second - first * mean
 
 
 def _scaled(view: Tensor, mean: Tensor, scale: Tensor, shift: Tensor, axis: int) -> Tensor:
-    """`scale * (x - mean) + shift` as a new tensor, in float32 or better; the coefficients are (N, C), float64."""
+    """`scale * (x - mean) + shift` as a new tensor, in float32 or better; mean, scale, shift are (N, C), float64."""
     wide = _wide(view)
     if not _is_eager_on_cpu(view):
-        scale, shift = (_wide(values, view).unsqueeze(axis) for values in (scale, shift))
-        return (wide - mean.unsqueeze(axis)).mul_(scale).add_(shift)
+        mean, scale, shift = (_wide(values, view).unsqueeze(axis) for values in (mean, scale, shift))
+        return (wide - mean).mul_(scale).add_(shift)
     shift, scale = (shift - scale * mean).float(), scale.float()
-    if axis == 1:
-        return torch.addcmul(shift.unsqueeze(1), wide, scale.unsqueeze(1))
-    zero, one = wide.new_zeros(scale.numel()), wide.new_ones(scale.numel())
-    rows, _, _ = torch.native_batch_norm(_rows(wide), scale.reshape(-1), shift.reshape(-1), zero, one, False, 0.0, 0.0)
-    return rows.view(view.shape)
+    return torch.addcmul(shift.unsqueeze(axis), wide, scale.unsqueeze(axis))
 
 
 def _is_eager_on_cpu(view: Tensor) -> bool:
@@ -270,11 +270,6 @@ def _restored(view: Tensor, like: Tensor, axis: int) -> Tensor:
     if axis == 2:
         return view.view(like.shape)
     return view.view(like.shape[0], *like.shape[2:], like.shape[1]).movedim(-1, 1)
-
-
-def _rows(values: Tensor) -> Tensor:
-    """(N, C, D) as one image of N * C channels."""
-    return values.view(1, -1, values.shape[2])
 
 
 def _filled(values: Tensor | None, x: Tensor, absent: float) -> Tensor:

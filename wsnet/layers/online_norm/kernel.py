@@ -17,6 +17,7 @@ import shutil
 import subprocess
 import tempfile
 import warnings
+from collections.abc import Mapping
 from ctypes import c_double, c_int32, c_int64, c_void_p
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,15 @@ from torch import Tensor
 from wsnet.layers.online_norm import formulas
 from wsnet.layers.online_norm.formulas import Options, in_layout_of
 
-__all__ = ["OPTIONS", "backward_operator", "forward", "forward_operator", "kernels", "serves", "takes"]
+__all__ = [
+    "OPTIONS_SCHEMA",
+    "backward_operator",
+    "evaluate",
+    "forward_operator",
+    "has_kernel_for",
+    "load_library",
+    "operator_takes",
+]
 
 CHUNK = 2**20
 """Elements per thread in a chunk of samples, which stays in the caches between its passes. Smaller chunks are no
@@ -35,47 +44,40 @@ faster, and each chunk costs three barriers."""
 TILE = 2**13
 """Elements of a tile of pixels (channels_last), which stays in the L1 cache."""
 SOURCE = Path(__file__).with_suffix(".cpp")
-OPTIONS = (
+OPTIONS_SCHEMA = (
     "float forward_decay, float backward_decay, float eps, str error_compensation, float layer_scale_eps, float clamp"
 )
 """The options, in the syntax of an operator's schema."""
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17", "-fno-math-errno", "-Wno-psabi")
 
 
-def takes(x: Tensor) -> bool:
+def operator_takes(x: Tensor) -> bool:
     """Whether the operators take this input."""
     return x.is_cpu and x.dtype in (torch.float32, torch.bfloat16)
 
 
-def serves(x: Tensor, weight: Tensor | None, state: Tensor) -> bool:
+def has_kernel_for(x: Tensor, weight: Tensor | None, state: Tensor) -> bool:
     """Whether there are kernels that take these tensors."""
     parameters = state.dtype if weight is None else weight.dtype
-    return x.numel() > 0 and state.dtype == parameters == torch.float32 and takes(x) and kernels() is not None
+    takes = x.numel() > 0 and state.dtype == parameters == torch.float32 and operator_takes(x)
+    return takes and load_library() is not None
 
 
-def forward(
-    x: Tensor,
-    weight: Tensor | None,
-    bias: Tensor | None,
-    mean: Tensor,
-    variance: Tensor,
-    *options: Any,
-    frozen: bool = False,
+def evaluate(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
+) -> Tensor:
+    """As `formulas.evaluate`, but without a gradient; only where `has_kernel_for` is true."""
+    return _run_forward(x, weight, bias, running_mean, running_var, options, frozen=True)[0]
+
+
+def _forward(
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, *options: Any
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `formulas.forward`; `frozen` means evaluation mode, for which there must be kernels."""
-    if not serves(x, weight, mean):
-        return formulas.forward(x, weight, bias, mean, variance, Options(*options))
-    problem = _problem(x, weight, bias, Options(*options))
-    out = torch.empty_like(x)
-    stats = torch.empty(4, problem.N, problem.C, dtype=torch.float64)
-    zeta = torch.empty(problem.N, 1, dtype=torch.float64)
-    problem.frozen, problem.running_mean, problem.running_var = frozen, mean.data_ptr(), variance.data_ptr()
-    problem.out, problem.stats, problem.zeta = out.data_ptr(), stats.data_ptr(), zeta.data_ptr()
-    _library().online_norm_forward(ctypes.byref(problem))
-    return out, stats, zeta
+    run = _run_forward if has_kernel_for(x, weight, running_mean) else formulas.forward
+    return run(x, weight, bias, running_mean, running_var, Options(*options))
 
 
-def backward(
+def _backward(
     grad: Tensor,
     x: Tensor,
     weight: Tensor | None,
@@ -86,27 +88,37 @@ def backward(
     v: Tensor,
     *options: Any,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """As `formulas.backward`."""
-    if not serves(x, weight, u):
+    if not has_kernel_for(x, weight, u):
         return formulas.backward(grad, x, weight, bias, stats, zeta, u, v, Options(*options))
-    problem = _problem(x, weight, bias, Options(*options))
-    problem.chunk = max(problem.chunk // 2, 1)
-    grad, grad_in = in_layout_of(x, grad), torch.empty_like(x)
-    grad_weight, grad_bias = (torch.empty(problem.C, dtype=torch.float32) for _ in range(2))
-    problem.grad, problem.out, problem.u, problem.v = (t.data_ptr() for t in (grad, grad_in, u, v))
-    problem.stats, problem.zeta = stats.data_ptr(), zeta.data_ptr()
-    problem.grad_weight, problem.grad_bias = grad_weight.data_ptr(), grad_bias.data_ptr()
-    _library().online_norm_backward(ctypes.byref(problem))
-    return grad_in, grad_weight, grad_bias
+    grad, gradients = in_layout_of(x, grad), _empty_gradients(grad, x, weight)
+    given = {"grad": grad, "x": x, "weight": weight, "bias": bias, "stats": stats, "zeta": zeta, "u": u, "v": v}
+    _run("backward", Options(*options), given | dict(zip(("out", "grad_weight", "grad_bias"), gradients, strict=True)))
+    return gradients
 
 
-def _fake_forward(x: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _run_forward(
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    options: Options,
+    frozen: bool = False,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """As `formulas.forward`; `frozen` means evaluation mode."""
+    outputs = _empty_outputs(x)
+    given = {"x": x, "weight": weight, "bias": bias, "running_mean": running_mean, "running_var": running_var}
+    _run("forward", options, given | dict(zip(("out", "stats", "zeta"), outputs, strict=True)), frozen=frozen)
+    return outputs
+
+
+def _empty_outputs(x: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
     samples, channels = x.shape[:2]
     stats, zeta = (x.new_empty(shape, dtype=torch.float64) for shape in ((4, samples, channels), (samples, 1)))
     return torch.empty_like(x), stats, zeta
 
 
-def _fake_backward(grad: Tensor, x: Tensor, weight: Tensor | None, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _empty_gradients(grad: Tensor, x: Tensor, weight: Tensor | None, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
     dtype = torch.float32 if weight is None else weight.dtype
     return torch.empty_like(x), x.new_empty(x.shape[1], dtype=dtype), x.new_empty(x.shape[1], dtype=dtype)
 
@@ -114,7 +126,7 @@ def _fake_backward(grad: Tensor, x: Tensor, weight: Tensor | None, *others: Any)
 def _define(name: str, tensors: str, implementation: Any, fake: Any) -> Any:
     # The kernels' memory access order follows the layout, so the compiler must not choose another one.
     tags = (torch.Tag.needs_exact_strides,)
-    torch.library.define(f"wsnet::{name}", f"({tensors}, {OPTIONS}) -> (Tensor, Tensor, Tensor)", tags=tags)
+    torch.library.define(f"wsnet::{name}", f"({tensors}, {OPTIONS_SCHEMA}) -> (Tensor, Tensor, Tensor)", tags=tags)
     torch.library.impl(f"wsnet::{name}", "CPU", implementation)
     torch.library.register_fake(f"wsnet::{name}", fake)
     return getattr(torch.ops.wsnet, name).default
@@ -122,15 +134,15 @@ def _define(name: str, tensors: str, implementation: Any, fake: Any) -> Any:
 
 forward_operator = _define(
     "online_norm_forward",
-    "Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance",
-    forward,
-    _fake_forward,
+    "Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var",
+    _forward,
+    _empty_outputs,
 )
 backward_operator = _define(
     "online_norm_backward",
     "Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor stats, Tensor zeta, Tensor(a!) u, Tensor(b!) v",
-    backward,
-    _fake_backward,
+    _backward,
+    _empty_gradients,
 )
 
 
@@ -146,40 +158,37 @@ class Problem(ctypes.Structure):
     )
 
 
-def _problem(x: Tensor, weight: Tensor | None, bias: Tensor | None, options: Options) -> Problem:
-    """A `Problem` with the fields that forward and backward share."""
+def _run(direction: str, options: Options, tensors: Mapping[str, Tensor | None], *, frozen: bool = False) -> None:
+    """Call a kernel with tensors by their names in `Problem`."""
+    x, library, threads = tensors["x"], load_library(), torch.get_num_threads()
+    assert x is not None and library is not None, "call has_kernel_for first"
     samples, channels = x.shape[:2]
-    pixels, threads = x.numel() // (samples * channels), torch.get_num_threads()
-    return Problem(
+    pixels = x.numel() // (samples * channels)
+    chunk = max(threads * CHUNK // (pixels * channels), threads)
+    problem = Problem(
         N=samples,
         C=channels,
         D=pixels,
-        chunk=max(threads * CHUNK // (pixels * channels), threads),
+        chunk=chunk if direction == "forward" else max(chunk // 2, 1),
         tile=max(TILE // channels, 16),
         channels_last=pixels == 1 or not x.is_contiguous(),
         is_bf16=x.dtype == torch.bfloat16,
         threads=threads,
         layer_scaling=options.error_compensation == "ls",
         clamping=options.error_compensation == "ac",
+        frozen=frozen,
         forward_decay=options.forward_decay,
         backward_decay=options.backward_decay,
         eps=options.eps,
         layer_scale_eps=options.layer_scale_eps,
         clamp=options.clamp,
-        x=x.data_ptr(),
-        weight=None if weight is None else weight.data_ptr(),
-        bias=None if bias is None else bias.data_ptr(),
+        **{name: None if tensor is None else tensor.data_ptr() for name, tensor in tensors.items()},
     )
-
-
-def _library() -> ctypes.CDLL:
-    library = kernels()
-    assert library is not None, "call serves() first"
-    return library
+    getattr(library, f"online_norm_{direction}")(ctypes.byref(problem))
 
 
 @functools.cache
-def kernels() -> ctypes.CDLL | None:
+def load_library() -> ctypes.CDLL | None:
     """The compiled library, or None if it is switched off or cannot be compiled."""
     compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("clang++")
     if os.environ.get("WSNET_KERNELS") == "0" or compiler is None or not SOURCE.is_file():

@@ -119,16 +119,16 @@ class _OnlineNormalize(torch.autograd.Function):
         x: Tensor,
         weight: Tensor | None,
         bias: Tensor | None,
-        mean: Tensor,
-        variance: Tensor,
+        running_mean: Tensor,
+        running_var: Tensor,
         u: Tensor,
         v: Tensor,
         *options: Any,
     ) -> Tensor:
-        if kernel.takes(x):
-            out, stats, zeta = kernel.forward_operator(x, weight, bias, mean, variance, *options)
+        if kernel.operator_takes(x):
+            out, stats, zeta = kernel.forward_operator(x, weight, bias, running_mean, running_var, *options)
         else:  # The compiler sees the torch operations themselves, and fuses them.
-            out, stats, zeta = formulas.forward(x, weight, bias, mean, variance, Options(*options))
+            out, stats, zeta = formulas.forward(x, weight, bias, running_mean, running_var, Options(*options))
         ctx.save_for_backward(x, weight, bias, stats, zeta)
         ctx.state, ctx.options = (u, v), options
         # In-place activations may not overwrite a Function's output that is a view; they may overwrite its `.data`.
@@ -139,11 +139,11 @@ class _OnlineNormalize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         (x, weight, bias, stats, zeta), (u, v) = ctx.saved_tensors, ctx.state
-        if kernel.takes(x):
-            found = kernel.backward_operator(grad, x, weight, bias, stats, zeta, u, v, *ctx.options)
+        if kernel.operator_takes(x):
+            gradients = kernel.backward_operator(grad, x, weight, bias, stats, zeta, u, v, *ctx.options)
         else:
-            found = formulas.backward(grad, x, weight, bias, stats, zeta, u, v, Options(*ctx.options))
-        grad_in, grad_weight, grad_bias = found
+            gradients = formulas.backward(grad, x, weight, bias, stats, zeta, u, v, Options(*ctx.options))
+        grad_in, grad_weight, grad_bias = gradients
         parameters = (None if weight is None else grad_weight), (None if bias is None else grad_bias)
         return grad_in, *parameters, *[None] * (4 + len(ctx.options))
 
@@ -153,8 +153,8 @@ class _OnlineNormalize(torch.autograd.Function):
 # reason this does not use `torch.library.custom_op`, which would be shorter.
 torch.library.define(
     "wsnet::online_norm",
-    "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) mean, Tensor(b!) variance, Tensor(c!) u, Tensor(d!) v,"
-    f" {kernel.OPTIONS}) -> Tensor",
+    "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var, Tensor(c!) u,"
+    f" Tensor(d!) v, {kernel.OPTIONS_SCHEMA}) -> Tensor",
     tags=(torch.Tag.needs_exact_strides,),
 )
 torch.library.impl("wsnet::online_norm", "CompositeImplicitAutograd", _OnlineNormalize.apply)
@@ -162,9 +162,9 @@ _traced = torch.ops.wsnet.online_norm.default
 
 
 def _evaluate(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, mean: Tensor, variance: Tensor, options: Options
+    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
 ) -> Tensor:
     wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
-    if not wants_gradient and not is_compiling() and kernel.serves(x, weight, mean):
-        return kernel.forward(x, weight, bias, mean, variance, *options, frozen=True)[0]
-    return formulas.evaluate(x, weight, bias, mean, variance, options)
+    has_kernel = not wants_gradient and not is_compiling() and kernel.has_kernel_for(x, weight, running_mean)
+    run = kernel.evaluate if has_kernel else formulas.evaluate
+    return run(x, weight, bias, running_mean, running_var, options)

@@ -91,18 +91,18 @@ def online_state(model: nn.Module) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def restore_online_state(model: nn.Module, state: dict[str, Tensor], where: Tensor | bool = True) -> None:
+def restore_online_state(model: nn.Module, state: dict[str, Tensor], condition: Tensor | bool = True) -> None:
     """Restore a saved state.
 
     Args:
         model: the network.
         state: from `online_state`.
-        where: whether to restore it: a bool, or a bool tensor on the device (such as a gradient scaler's verdict),
+        condition: whether to restore it: a bool, or a bool tensor on the device (such as a gradient scaler's verdict),
             which needs no synchronization.
     """
     for name, buffer in _buffers(model).items():
-        condition = torch.as_tensor(where, device=buffer.device)
-        buffer.copy_(torch.where(condition, state[name].to(buffer), buffer))
+        restored = torch.as_tensor(condition, device=buffer.device)
+        buffer.copy_(torch.where(restored, state[name].to(buffer), buffer))
 
 
 def rescale_gradient_state(model: nn.Module, factor: float | Tensor) -> None:
