@@ -95,7 +95,7 @@ def run(
         with interruptible(), ProgressDisplay(progress, console, trouble) as display:
             from wsnet.sweep.callback import SweepCallback
 
-            callback = SweepCallback(folder, progress, display, changed)
+            callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
             try:
                 _tuner(plan, context, allocation, scheduler, callback).fit()
             except KeyboardInterrupt:
