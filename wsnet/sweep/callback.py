@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import Folder, Status, trial_directory
+from wsnet.sweep.out_of_memory import out_of_memory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
 __all__ = ["SweepCallback"]
@@ -110,6 +111,8 @@ def _error(trial: Any) -> str:
 
 
 def _last_line(error: str) -> str:
+    if (memory := out_of_memory(error)) is not None:
+        return memory
     if "actor died" in error:  # Killed, for example by the system when memory runs out.
         return "its process died; see error.txt"
     return error.strip().splitlines()[-1]

@@ -192,7 +192,7 @@ class RunningEpoch:
 
 
 class CheckpointFiles:
-    """A trial's checkpoint files: `last.pt` and `previous.pt`; `best.pt` and `epoch_0001.pt`, ... if they are to be kept.
+    """A trial's checkpoint files: `last.pt` and `previous.pt`, and if wanted `best.pt` and `epoch_0001.pt`, ...
 
     Args:
         folder: the trial's folder.
