@@ -56,6 +56,25 @@ def test_a_second_run_trains_nothing_and_a_new_value_only_its_own_trials(trained
     assert {trial_id: touched[trial_id] for trial_id in trained.touched()} == trained.touched()
 
 
+def test_damaged_trials_are_repaired_by_the_next_start_and_no_other_is_touched(trained: Ran, tmp_path: Path) -> None:
+    assert trained.folder.local is not None
+    shutil.copytree(trained.folder.local, tmp_path / "tiny")
+    trials = tmp_path / "tiny" / "trials"
+    cut, garbled, flipped, _ = trained.trial_ids
+    (trials / cut / "records.jsonl").write_bytes(b"")
+    (trials / garbled / "status.json").write_bytes(b"\x00" * 100)
+    checkpoint = bytearray((trials / flipped / "last.pt").read_bytes())
+    checkpoint[len(checkpoint) // 2] ^= 1
+    (trials / flipped / "last.pt").write_bytes(checkpoint)
+    (trials / flipped / "status.json").unlink()
+    again = grid(tmp_path, [8, 32])
+    assert again.outcome.progress.done == 4 and again.statuses() == trained.statuses()
+    for trial_id in trained.trial_ids:
+        assert records(again.directory(trial_id)) == records(trained.directory(trial_id))
+    changed = {trial_id for trial_id, time in trained.touched().items() if again.touched()[trial_id] != time}
+    assert changed == {flipped}, "the others have their last checkpoint"
+
+
 # Four downsamplings take an 8x8 digit to 1x1, where batch norm has nothing to normalize a single image with.
 FAILING = {"model": {"name": "resnet", "depth": 18, "stem": "imagenet"}, "train.batch_size": 1}
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from tests.training.trials import all_trained, assert_same, assert_same_checkpoint, last, numbers, trained, trial
-from wsnet.storage import Folder
+from wsnet.storage import Folder, TrialDirectory
 from wsnet.training import Checkpoint
 from wsnet.training.checkpoint import CheckpointError
 
@@ -78,11 +78,10 @@ def test_a_divergence_is_noticed_at_the_same_step(tmp_path: Path) -> None:
 
 
 def test_an_older_middle_and_one_of_other_workers_are_left_alone(tmp_path: Path) -> None:
-    folder = Folder(tmp_path / "trial")
+    folder = TrialDirectory(Folder(tmp_path / "trial"))
     trained_until(of("batch"), tmp_path / "trial", 2, 7)
-    middle = Checkpoint.read(folder, "step.pt")
+    middle = Checkpoint.latest(folder, 1)
     assert middle is not None and (middle.epoch, middle.step) == (1, 5) and len(middle.records) == 1
-    assert Checkpoint.latest(folder, 1) is not None and Checkpoint.latest(folder, 1).step == 5  # type: ignore[union-attr]
     assert Checkpoint.latest(folder, 2).step == 0  # type: ignore[union-attr]
     stale = (tmp_path / "trial" / "step.pt").read_bytes()
     trained(of("batch"), tmp_path / "trial")

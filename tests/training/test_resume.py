@@ -51,6 +51,10 @@ class DyingFolder(Folder):
             raise
         super().append(name, data)
 
+    def rename(self, name: str, new: str) -> None:
+        self._live()
+        super().rename(name, new)
+
     def delete(self, name: str) -> None:
         self._live()
         super().delete(name)
@@ -163,7 +167,7 @@ def test_tensorboard_has_every_step_once_after_a_crash(tmp_path: Path) -> None:
 
     class DiesWithTheSecondCheckpoint(Folder):
         def write(self, name: str, data: bytes) -> None:
-            if name == "last.pt" and self.exists("last.pt"):
+            if name == "last.pt" and self.exists("previous.pt"):
                 raise Died
             super().write(name, data)
 

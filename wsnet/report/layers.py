@@ -4,13 +4,14 @@ import csv
 import io
 import math
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from statistics import median
 
 from wsnet.report import ReportError
 from wsnet.report.results import axes_as_text
 from wsnet.report.text import label_text
-from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory
+from wsnet.storage import DamagedFile, Folder, Manifest, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import LAYERS, Record
 
 __all__ = ["LayersOfSetting", "layers_csv", "read_layers", "trials_in"]
@@ -91,7 +92,8 @@ def _of_sweep(folder: Folder) -> list[LayersOfSetting]:
         labels.setdefault(entry.setting_id, label_text(tuple(axes.values()), tuple(axes)))
         seeds = records.setdefault(entry.setting_id, [])
         if entry.trial_id in started:
-            seeds.append(trial_directory(folder, entry.trial_id).records())
+            with suppress(DamagedFile):  # The table counts the trial as damaged.
+                seeds.append(trial_directory(folder, entry.trial_id).records())
     found = [_medians(setting, labels[setting], seeds) for setting, seeds in records.items()]
     return [setting for setting in found if setting.medians]
 

@@ -1,11 +1,12 @@
 """What is on disk or in a bucket: folders, a trial's directory, a sweep's manifest. Imports no torch, ray, mlflow."""
 
-from wsnet.storage.folder import Folder, StorageError
+from wsnet.storage.folder import DamagedFile, Folder, StorageError
 from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
 from wsnet.storage.rungs import RungJournal, Verdict
 from wsnet.storage.trial_directory import Outcome, Status, TrialDirectory
 
 __all__ = [
+    "DamagedFile",
     "Folder",
     "Manifest",
     "Outcome",

@@ -4,13 +4,13 @@ import os
 import tempfile
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock
 from pyarrow import fs
 
-__all__ = ["Folder", "StorageError"]
+__all__ = ["DamagedFile", "Folder", "StorageError"]
 
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
 """Filesystems that show a file only when its upload is complete, and that have no folders to create."""
@@ -18,6 +18,10 @@ _OBJECT_STORES = {"s3", "gcs", "abfs"}
 
 class StorageError(ValueError):
     """A place for results cannot be used; the message says which one and what to do."""
+
+
+class DamagedFile(StorageError):
+    """A file of results is not what was written: it is cut off, garbled, or a bit has flipped."""
 
 
 class Folder:
@@ -48,7 +52,8 @@ class Folder:
 
     def __truediv__(self, name: str) -> "Folder":
         child = Folder.__new__(Folder)
-        child.location = f"{self.location.rstrip('/')}/{name}"
+        base, mark, query = self.location.partition("?") if "://" in self.location else (self.location, "", "")
+        child.location = f"{base.rstrip('/')}/{name}{mark}{query}"
         child._fs, child._path = self._fs, f"{self._path.rstrip('/')}/{name}"
         return child
 
@@ -104,25 +109,34 @@ class Folder:
         except BaseException:
             Path(temporary).unlink(missing_ok=True)
             raise
+        _sync_folder(local)
 
-    def append(self, name: str, data: bytes, *, durable: bool = False) -> None:
+    def append(self, name: str, data: bytes) -> None:
         """Append to a file. A crash may leave only part of `data`, which readers must be able to detect.
 
-        Args:
-            name: the file.
-            data: the bytes to append.
-            durable: return only when they are on disk, safe from a power failure.
+        When this returns, the bytes are on disk, safe from a power failure.
         """
         local = self.local
         if local is None:
             self.write(name, (self.read(name) or b"") + data)
             return
         local.mkdir(parents=True, exist_ok=True)
+        is_new = not (local / name).exists()
         with open(local / name, "ab") as file:
             file.write(data)
-            if durable:
-                file.flush()
-                os.fsync(file.fileno())
+            file.flush()
+            os.fsync(file.fileno())
+        if is_new:
+            _sync_folder(local)
+
+    def rename(self, name: str, new: str) -> None:
+        """Rename a file if it is there, replacing any file of the new name."""
+        if self.local is not None:
+            with suppress(FileNotFoundError):
+                os.replace(self.local / name, self.local / new)
+        elif self.exists(name):
+            self.delete(new)
+            self._fs.move(f"{self._path}/{name}", f"{self._path}/{new}")
 
     def delete(self, name: str) -> None:
         """Delete a file if it is there."""
@@ -156,3 +170,14 @@ class Folder:
 
     def _info(self, name: str) -> fs.FileInfo:
         return self._fs.get_file_info(f"{self._path}/{name}")
+
+
+def _sync_folder(folder: Path) -> None:
+    """Put a folder's list of files on disk: without it, a new or renamed file may be missing after a power failure."""
+    if os.name != "posix":
+        return  # Windows cannot open folders.
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -94,7 +94,7 @@ class RungJournal:
         if self._sweep.size(_NAME) > self._bytes:  # The file ends with a partial line.
             self._sweep.write(_NAME, (self._sweep.read(_NAME) or b"")[: self._bytes] + data)
         else:
-            self._sweep.append(_NAME, data, durable=True)
+            self._sweep.append(_NAME, data)
         self._verdicts |= {(verdict.trial_id, verdict.rung): verdict for verdict in verdicts}
         self._bytes += len(data)
 

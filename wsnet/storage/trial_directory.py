@@ -2,10 +2,12 @@
 
 import json
 import math
+import sys
+import zlib
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-from wsnet.storage.folder import Folder
+from wsnet.storage.folder import DamagedFile, Folder
 
 __all__ = ["LAYERS", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
 
@@ -56,6 +58,9 @@ class Outcome:
 class TrialDirectory:
     """Reads and writes the small files of one trial; every file is complete or absent.
 
+    Each JSON object has a checksum, its member `crc32`, which is checked on reading; objects of older versions have
+    none. Damage to a file after it was written is therefore noticed.
+
     Args:
         folder: the trial's folder.
     """
@@ -64,19 +69,30 @@ class TrialDirectory:
         self.folder = folder
 
     def status(self) -> Status | None:
-        """How far the trial is; None where it was never started."""
+        """How far the trial is; None where it was never started.
+
+        Raises:
+            DamagedFile: the file is damaged.
+        """
         data = self._read_json("status.json")
-        return None if data is None else Status(**data)
+        try:
+            return None if data is None else Status(**data)
+        except TypeError:
+            raise self._damaged("status.json") from None
 
     def write_status(self, status: Status) -> None:
         """Replace the status."""
         self._write_json("status.json", asdict(status))
 
     def records(self) -> list[Record]:
-        """Complete records, by epoch. Non-finite values come back as NaN."""
+        """Complete records, by epoch. Non-finite values come back as NaN.
+
+        Raises:
+            DamagedFile: the file is damaged.
+        """
         lines = (self.folder.read("records.jsonl") or b"").split(b"\n")
         # Anything after the last newline was left by a write that was cut off.
-        complete = [json.loads(line) for line in lines[:-1]]
+        complete = [self._checked("records.jsonl", line) for line in lines[:-1]]
         return [{key: math.nan if value is None else value for key, value in record.items()} for record in complete]
 
     def write_records(self, records: list[Record]) -> None:
@@ -90,31 +106,89 @@ class TrialDirectory:
             self.folder.write("records.jsonl", written[: written.rfind(b"\n") + 1])
         self.folder.append("records.jsonl", _record_line(record))
 
+    def is_whole(self, status: Status) -> bool:
+        """Whether there is a record for every epoch that a status counts."""
+        try:
+            return len(self.records()) >= status.epoch
+        except DamagedFile:
+            return False
+
     def outcome(self) -> Outcome | None:
-        """What a report needs; None where the trial was never started."""
-        status = self.status()
-        if status is None:
-            return None
-        records = self.records()
+        """What a report needs; None where the trial was never started.
+
+        A trial whose status or records are damaged, or whose records do not reach the epoch of its final status, has
+        the status `damaged` and no record. The next start of its sweep repairs it.
+        """
+        try:
+            status = self.status()
+            if status is None:
+                return None
+            records = self.records()
+        except DamagedFile:
+            return Outcome(status="damaged", record={})
+        if status.is_final and len(records) < status.epoch:
+            return Outcome(status="damaged", record={})
         return Outcome(status=status.status, record=records[-1] if records else {})
 
     def execution(self) -> dict[str, Any] | None:
-        """The execution record; None before the first step."""
+        """The execution record; None before the first step.
+
+        Raises:
+            DamagedFile: the file is damaged.
+        """
         return self._read_json("execution.json")
 
     def write_execution(self, record: dict[str, Any]) -> None:
         """Write the execution record, once, before the first step."""
         self._write_json("execution.json", record)
 
+    def set_aside_damaged(self) -> None:
+        """Set aside the small files that are damaged. Lock the folder before."""
+        for name, read in (
+            ("status.json", self.status),
+            ("execution.json", self.execution),
+            ("records.jsonl", self.records),
+        ):
+            try:
+                read()
+            except DamagedFile:
+                self.set_aside(name)
+
+    def set_aside(self, name: str) -> None:
+        """Rename a damaged file to NAME.damaged, and say so on standard error."""
+        self.folder.rename(name, f"{name}.damaged")
+        print(f"{self.folder.location}/{name} is damaged: kept as {name}.damaged, and not used", file=sys.stderr)
+
     def _read_json(self, name: str) -> dict[str, Any] | None:
         data = self.folder.read(name)
-        return None if data is None else json.loads(data)
+        return None if data is None else self._checked(name, data)
 
     def _write_json(self, name: str, data: dict[str, Any]) -> None:
-        self.folder.write(name, (json.dumps(data, indent=1, sort_keys=True) + "\n").encode())
+        self.folder.write(name, (json.dumps(_with_checksum(data), indent=1, sort_keys=True) + "\n").encode())
+
+    def _checked(self, name: str, data: bytes) -> dict[str, Any]:
+        try:
+            content = json.loads(data)
+            checksum = content.pop("crc32", None)
+        except (ValueError, AttributeError, TypeError, RecursionError):
+            raise self._damaged(name) from None
+        if checksum is not None and checksum != _checksum(content):
+            raise self._damaged(name)
+        return dict(content)
+
+    def _damaged(self, name: str) -> DamagedFile:
+        return DamagedFile(f"{self.folder.location}/{name} is damaged")
+
+
+def _checksum(content: dict[str, Any]) -> int:
+    return zlib.crc32(json.dumps(content, sort_keys=True).encode())
+
+
+def _with_checksum(content: dict[str, Any]) -> dict[str, Any]:
+    return {**content, "crc32": _checksum(content)}
 
 
 def _record_line(record: Record) -> bytes:
     # JSON has no NaN and no infinity; readers only need to know that the value was not finite.
     finite = {key: value if math.isfinite(value) else None for key, value in record.items()}
-    return (json.dumps(finite, allow_nan=False) + "\n").encode()
+    return (json.dumps(_with_checksum(finite), allow_nan=False) + "\n").encode()

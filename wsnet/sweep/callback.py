@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import Folder, Status, trial_directory
+from wsnet.sweep.out_of_memory import out_of_memory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
 __all__ = ["SweepCallback"]
@@ -24,12 +25,20 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         progress: the state of the trials.
         display: shows the progress on the terminal.
         changed: called with the trial_id whenever a trial's directory has changed.
+        has_scheduler: whether a scheduler may stop trials.
     """
 
     def __init__(
-        self, folder: Folder, progress: SweepProgress, display: ProgressDisplay, changed: Callable[[str], None]
+        self,
+        folder: Folder,
+        progress: SweepProgress,
+        display: ProgressDisplay,
+        changed: Callable[[str], None],
+        *,
+        has_scheduler: bool,
     ) -> None:
         super().__init__()
+        self._has_scheduler = has_scheduler
         self._folder, self._progress, self._display, self._changed = folder, progress, display, changed
         self._names = {trial.trial_id: trial.name for trial in progress.trials}
         self._errors_shown: set[str] = set()
@@ -54,7 +63,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial ended by itself, or the scheduler stopped it."""
-        self._safely(self._ended, trial, "stopped")
+        self._safely(self._ended, trial, "stopped" if self._has_scheduler else "failed")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial crashed and has no retries left."""
@@ -77,7 +86,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
             self._display.say(f"{self._names[trial_id]} failed: {status.message}  ({directory.folder.location})")
         if was_cut_off:  # After the progress is updated, since writing fails if the disk is full.
             if error:
-                directory.folder.write("error.txt", error.encode())
+                directory.folder.write("error.txt", error.encode(errors="backslashreplace"))
             directory.write_status(status)
         self._changed(trial_id)
 
@@ -102,6 +111,8 @@ def _error(trial: Any) -> str:
 
 
 def _last_line(error: str) -> str:
+    if (memory := out_of_memory(error)) is not None:
+        return memory
     if "actor died" in error:  # Killed, for example by the system when memory runs out.
         return "its process died; see error.txt"
     return error.strip().splitlines()[-1]

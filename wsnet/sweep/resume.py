@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from wsnet.storage import Folder, Status, trial_directory
+from wsnet.storage import DamagedFile, Folder, Status, trial_directory
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import Plan, PlannedTrial
 from wsnet.sweep.progress import SweepProgress
@@ -60,9 +60,17 @@ def read_states(plan: Plan, folder: Folder) -> list[TrialState]:
 
 
 def _state(trial: PlannedTrial, folder: Folder, has_started: bool) -> TrialState:
+    """A trial's state. One whose files are damaged is not done: `fit` sets them aside and repairs it."""
     directory = trial_directory(folder, trial.entry.trial_id)
-    status = directory.status() if has_started else None
-    return TrialState(trial=trial, status=status, records=directory.records() if status is not None else [])
+    status, records = None, []
+    if has_started:
+        try:
+            status, records = directory.status(), directory.records()
+        except DamagedFile:
+            status = Status(status="running")
+    if status is not None and status.is_final and len(records) < status.epoch:
+        status = Status(status="running", epoch=len(records))
+    return TrialState(trial=trial, status=status, records=records)
 
 
 def progress_so_far(states: list[TrialState]) -> SweepProgress:

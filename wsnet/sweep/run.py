@@ -11,6 +11,7 @@ from rich.console import Console
 
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, interruptible, ray_session
@@ -92,10 +93,10 @@ def run(
             rungs=() if scheduler is None else scheduler.rungs,
         )
         interrupted = False
-        with interruptible(), ProgressDisplay(progress, console, trouble) as display:
+        with interruptible(), failing_alone(), ProgressDisplay(progress, console, trouble) as display:
             from wsnet.sweep.callback import SweepCallback
 
-            callback = SweepCallback(folder, progress, display, changed)
+            callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
             try:
                 _tuner(plan, context, allocation, scheduler, callback).fit()
             except KeyboardInterrupt:

@@ -77,9 +77,13 @@ def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     """The Tune function of a trial with one worker."""
     from ray import tune
 
-    with contextlib.suppress(ValueError):
-        # A ValueError means that the setting cannot be trained: its status says so, and a retry would fail again.
+    try:
         train_and_log(config["trial_id"], context, tune.report)
+    except ValueError:
+        # The setting cannot be trained, and a retry would fail again. Raising would make Tune retry it.
+        status = context.directory(config["trial_id"]).status()
+        if status is None or status.status != "failed":
+            raise  # The failure could not be written down either.
 
 
 def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
@@ -215,7 +219,7 @@ def _log(folder: Folder | None) -> Iterator[None]:
 
 
 def _write_failure(directory: TrialDirectory, error: str, message: str) -> None:
-    directory.folder.write("error.txt", error.encode())
+    directory.folder.write("error.txt", error.encode(errors="backslashreplace"))
     directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
 
 

@@ -3,6 +3,7 @@
 import io
 import math
 import time
+import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from wsnet.storage import Folder
+from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.execution import TrialError
 from wsnet.training.meter import TrainingMeter
@@ -23,6 +24,10 @@ _FORMAT = 1
 
 class CheckpointError(TrialError):
     """This trial cannot use a file as its checkpoint; the message says why."""
+
+
+class DamagedCheckpoint(CheckpointError):
+    """A file is not a checkpoint, or not the one that was written."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,26 +72,44 @@ class Checkpoint:
             CheckpointError: the bytes are not a wsnet checkpoint.
         """
         try:
+            # torch.load does not check the checksums in the file, so a flipped bit would change a weight unnoticed.
+            if (damaged := zipfile.ZipFile(io.BytesIO(data)).testzip()) is not None:
+                raise ValueError(f"wrong checksum of {damaged}")
             content = torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
             if content.pop("format") == _FORMAT:
                 return cls(**content)
         except Exception as error:  # torch, pickle and zip raise all kinds of errors for bytes that they cannot read.
-            raise CheckpointError(f"{name} is not a wsnet checkpoint, or is damaged") from error
+            raise DamagedCheckpoint(f"{name} is not a wsnet checkpoint, or is damaged") from error
         raise CheckpointError(f"{name} is a checkpoint of another version of wsnet; this one reads format {_FORMAT}")
 
     @classmethod
-    def read(cls, folder: Folder, name: str) -> "Checkpoint | None":
-        """Read a trial's checkpoint; None if there is none."""
-        data = folder.read(name)
-        return None if data is None else cls.from_bytes(data, f"{folder.location}/{name}")
+    def latest(cls, directory: TrialDirectory, workers: int) -> "Checkpoint | None":
+        """The newest checkpoint of a trial that can be used; None if there is none.
+
+        It is `step.pt` if that is newer than the last whole epoch's and of this many workers, else `last.pt`, else
+        `previous.pt`, the one before. Damaged files are set aside: lock the directory before.
+
+        Args:
+            directory: the trial's directory.
+            workers: number of workers now.
+
+        Raises:
+            CheckpointError: a checkpoint is of another version of wsnet.
+        """
+        whole = cls._sound(directory, "last.pt") or cls._sound(directory, "previous.pt")
+        step = cls._sound(directory, "step.pt")
+        if step is None or len(step.workers) != workers or (whole is not None and step.epoch < whole.epoch):
+            return whole
+        return step
 
     @classmethod
-    def latest(cls, folder: Folder, workers: int) -> "Checkpoint | None":
-        """The newest checkpoint: `step.pt` if it is newer than `last.pt` and of this many workers, else `last.pt`."""
-        last, step = cls.read(folder, "last.pt"), cls.read(folder, "step.pt")
-        if step is None or len(step.workers) != workers or (last is not None and step.epoch < last.epoch):
-            return last
-        return step
+    def _sound(cls, directory: TrialDirectory, name: str) -> "Checkpoint | None":
+        data = directory.folder.read(name)
+        try:
+            return None if data is None else cls.from_bytes(data, f"{directory.folder.location}/{name}")
+        except DamagedCheckpoint:
+            directory.set_aside(name)
+            return None
 
     @classmethod
     def load(cls, path: str | Path) -> "Checkpoint":
@@ -169,7 +192,7 @@ class RunningEpoch:
 
 
 class CheckpointFiles:
-    """A trial's checkpoint files: `last.pt` always, `best.pt` and `epoch_0001.pt`, ... if they are to be kept.
+    """A trial's checkpoint files: `last.pt` and `previous.pt`, and if wanted `best.pt` and `epoch_0001.pt`, ...
 
     Args:
         folder: the trial's folder.
@@ -182,7 +205,10 @@ class CheckpointFiles:
         self._best = min((_validation_error(record) for record in records), default=math.inf)
 
     def save(self, checkpoint: Checkpoint, record: Record) -> None:
-        """Save an epoch. `last.pt` is written last: if saving is interrupted, the epoch is simply trained again."""
+        """Save an epoch. `last.pt` is written last: if saving is interrupted, the epoch is simply trained again.
+
+        The checkpoint before it is kept until the trial ends, in case the last one gets damaged.
+        """
         data = checkpoint.to_bytes()
         error = _validation_error(record)
         if self._keep in ("best", "all") and error < self._best:
@@ -190,6 +216,7 @@ class CheckpointFiles:
             self._folder.write("best.pt", data)
         if self._keep == "all":
             self._folder.write(f"epoch_{checkpoint.epoch:04d}.pt", data)
+        self._folder.rename("last.pt", "previous.pt")
         self._folder.write("last.pt", data)
         self._folder.delete("step.pt")
 
@@ -199,6 +226,7 @@ class CheckpointFiles:
 
     def finish(self) -> None:
         """The trial has ended, and no longer needs a checkpoint to resume from."""
+        self._folder.delete("previous.pt")
         if self._keep == "none":
             self._folder.delete("last.pt")
 

@@ -69,15 +69,18 @@ def fit(
     """
     directory = TrialDirectory(checkpoint_dir)
     leader = rank_and_world()[0] == 0
-    # Every worker waits until the leader has the lock before it reads the directory; the leader waits until every
-    # worker has read it before it writes; and every worker waits until that is written before it reads it.
+    # Every worker waits until the leader has the lock and has set aside what is damaged before it reads the directory;
+    # the leader waits until every worker has read it before it writes; and every worker waits until that is written
+    # before it reads it.
     with checkpoint_dir.lock() if leader else nullcontext():
+        if leader:
+            directory.set_aside_damaged()
         wait_for_all()
         check_owner(trial, directory)
         status = directory.status()
-        if status is not None and status.is_final:
+        if status is not None and status.is_final and directory.is_whole(status):
             return Result(status=status, records=directory.records())
-        checkpoint = Checkpoint.latest(checkpoint_dir, rank_and_world()[1]) or _check_start(start, trial)
+        checkpoint = _latest_checkpoint(directory) or _check_start(start, trial)
         wait_for_all()
         if leader:
             write_start(trial, directory)
@@ -149,3 +152,11 @@ def _check_start(start: Checkpoint | None, trial: Trial) -> Checkpoint | None:
             f"but got one after epoch {start.epoch} with train.epochs={epochs}; raise train.epochs"
         )
     return start
+
+
+def _latest_checkpoint(directory: TrialDirectory) -> Checkpoint | None:
+    """The checkpoint to resume from. The leader reads first, and sets aside what is damaged."""
+    rank, world = rank_and_world()
+    checkpoint = Checkpoint.latest(directory, world) if rank == 0 else None
+    wait_for_all()
+    return checkpoint if rank == 0 else Checkpoint.latest(directory, world)

@@ -9,6 +9,7 @@ status.json      running, or how it ended
 """
 
 import math
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -49,9 +50,10 @@ def check_owner(trial: Trial, directory: TrialDirectory) -> None:
     Raises:
         TrialError: the directory is another trial's.
     """
-    first = (directory.folder.read("trial.yaml") or b"").decode().partition("\n")[0]
+    first = (directory.folder.read("trial.yaml") or b"").decode(errors="replace").partition("\n")[0]
     owner = first.removeprefix(_OWNER)
-    if first.startswith(_OWNER) and owner != trial.trial_id:
+    # A garbled file names no owner; it is written anew.
+    if first.startswith(_OWNER) and re.fullmatch("[0-9a-f]+", owner) and owner != trial.trial_id:
         raise TrialError(
             f"{directory.folder.location} holds trial {owner}, but this is trial {trial.trial_id} "
             "(other options, images or starting checkpoint); give it a directory of its own"

@@ -1,0 +1,62 @@
+"""A trial that takes all the memory, on a Ray of its own that kills it early."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.sweep.tiny import ROOT, environment
+
+SCRIPT = """
+import json, os, sys
+from pathlib import Path
+
+import wsnet.sweep.run
+from tests.sweep.tiny import train, write
+from wsnet.sweep.ray_session import ray_session
+from wsnet.sweep.trainable import train_and_log
+
+
+def greedy(config, *, context):
+    from ray import tune
+
+    if json.loads(context.configs[config["trial_id"]])["optim"]["lr"] == 0.05:
+        kept = []
+        while True:
+            kept.append(os.urandom(2**20) * 64)
+    train_and_log(config["trial_id"], context, tune.report)
+
+
+wsnet.sweep.run.train_job = greedy
+folder = Path(sys.argv[1])
+with ray_session(address=None, cpus=2):
+    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources={"max_failures": 1}), folder)
+print(json.dumps({name: [status.status, status.message] for name, status in ran.statuses().items()}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="needs to know how much memory is free")
+def test_a_trial_that_runs_out_of_memory_ends_no_other(tmp_path: Path) -> None:
+    lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
+    kilobytes = {line[0]: int(line[1]) for line in lines}
+    free, total = kilobytes["MemAvailable:"], kilobytes["MemTotal:"]
+    if free < 6e6:
+        pytest.skip("needs 6 GB of free memory")
+    threshold = {"RAY_memory_usage_threshold": f"{1 - (free - 4e6) / total:.3f}"}
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, str(tmp_path)],
+        env={**environment(), **threshold},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=250,
+    )
+    assert done.returncode == 0, done.stderr
+    ends = json.loads(done.stdout.splitlines()[-1])
+    assert ends["lr0.1-s0"] == ["finished", ""]
+    status, message = ends["lr0.05-s0"]
+    assert status == "failed" and re.fullmatch(r"out of memory: [0-9.]+ GB in one process", message)
