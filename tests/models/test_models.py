@@ -16,7 +16,7 @@ from wsnet.models.blocks import BasicBlock, ZeroPadShortcut
 
 @pytest.mark.parametrize(
     ("architecture", "norm", "weight"),
-    [pytest.param(*triple, marks=[pytest.mark.slow] if number % 4 else []) for number, triple in enumerate(TRIPLES)],
+    [pytest.param(*triple, marks=[pytest.mark.slow] if number % 6 else []) for number, triple in enumerate(TRIPLES)],
 )
 def test_gradients_reach_every_parameter(architecture: str, norm: str, weight: str) -> None:
     options, shape = ALL[architecture]

@@ -11,6 +11,8 @@ from wsnet.report import Results, read_directory, read_mlflow, write_report
 from wsnet.storage import Folder, Manifest
 from wsnet.tracking import default_tracking_uri
 
+pytestmark = pytest.mark.slow  # MLflow takes seconds to import and to set up its database.
+
 
 def from_mlflow(folder: Folder, sweep: Manifest) -> Results:
     """Mirror, then read what was mirrored."""
@@ -29,7 +31,6 @@ def assert_same(directory: Results, mlflow: Results, tmp_path: Path) -> None:
         assert (tmp_path / "directory" / name).read_bytes() == (tmp_path / "mlflow" / name).read_bytes(), name
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("metric", [None, "validation/top1_error", "train/loss"])
 def test_both_give_the_same_bytes_however_trials_ended(tmp_path: Path, metric: str | None) -> None:
     folder, sweep = mirrored_sweep()
@@ -44,7 +45,6 @@ def test_both_give_the_same_bytes_however_trials_ended(tmp_path: Path, metric: s
     assert_same(directory, mlflow, tmp_path)
 
 
-@pytest.mark.slow
 def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path, manifest(rows=("model.weight",), seeds=1))
     assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
@@ -54,7 +54,6 @@ def test_both_split_rows_in_the_same_way(tmp_path: Path) -> None:
     assert "split by model.norm.name" in (tmp_path / "mlflow" / "table.md").read_text()
 
 
-@pytest.mark.slow
 def test_both_choose_the_same_learning_rates(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path, manifest(rates=(1e-3, 1e-2), batch_sizes=BATCH_SIZES[:2]))
     directory, mlflow = read_directory(folder), from_mlflow(folder, sweep)
@@ -64,7 +63,6 @@ def test_both_choose_the_same_learning_rates(tmp_path: Path) -> None:
     assert "15.80 [15.14, 16.13] at lr=0.01 |" in (tmp_path / "mlflow" / "table.md").read_text()
 
 
-@pytest.mark.slow
 def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> None:
     plain = manifest(seeds=1)
     first = plain.trials[-1]
@@ -79,7 +77,6 @@ def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> Non
     assert trial_ids(read_directory(folder)).count(first.trial_id) == 1
 
 
-@pytest.mark.slow
 def test_trials_that_left_the_sweep_are_in_neither(tmp_path: Path) -> None:
     folder, sweep = mirrored_copy(tmp_path)
     fewer = Manifest(**{**vars(sweep), "trials": sweep.trials[2:][::-1]})
@@ -89,7 +86,6 @@ def test_trials_that_left_the_sweep_are_in_neither(tmp_path: Path) -> None:
     assert not {entry.trial_id for entry in sweep.trials[:2]} & set(trial_ids(directory))
 
 
-@pytest.mark.slow
 def test_a_sweep_in_which_nothing_has_started_is_reported_as_such(tmp_path: Path) -> None:
     folder, sweep = Folder(tmp_path / "sweep"), manifest()
     sweep.write(folder)

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray import tune
 
 from tests.sweep.tiny import ON_TWO_WORKERS, ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
@@ -113,6 +112,8 @@ def _dying(told: dict[str, Any], context: SweepContext) -> None:
 
 
 def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
+    from ray import tune
+
     def tell(told: dict[str, Any]) -> None:
         _dying(told, context)
         tune.report(told)

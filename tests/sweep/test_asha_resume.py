@@ -3,6 +3,7 @@
 import math
 from pathlib import Path
 from types import SimpleNamespace
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -13,7 +14,9 @@ from wsnet.storage import Folder, RungJournal, Status, Verdict
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import PlannedTrial, make_plan
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.scheduler import JournaledAsha, rungs_of
+
+if TYPE_CHECKING:  # It imports Ray Tune, which takes seconds.
+    from wsnet.sweep.scheduler import JournaledAsha
 
 TRIALS = 5
 EPOCHS = 8
@@ -42,12 +45,14 @@ def left(trial: PlannedTrial, *errors: float, status: str | None = "running") ->
     return TrialState(trial=trial, status=known, records=records)
 
 
-def scheduler(sweep: Folder, *trials: TrialState, metric: str = "validation/top1_error") -> JournaledAsha:
+def scheduler(sweep: Folder, *trials: TrialState, metric: str = "validation/top1_error") -> "JournaledAsha":
+    from wsnet.sweep.scheduler import JournaledAsha
+
     config = AshaConfig.model_validate({"name": "asha", "grace": 1, "eta": 2, "metric": metric})
     return JournaledAsha(config, max_t=EPOCHS, journal=RungJournal(sweep), states=list(trials))
 
 
-def told(asha: JournaledAsha, trial: TrialState, epoch: int, error: float) -> str:
+def told(asha: "JournaledAsha", trial: TrialState, epoch: int, error: float) -> str:
     """What becomes of a trial that tells of an epoch."""
     result = {"epoch": epoch, "validation/top1_error": error}
     return asha.on_trial_result(None, SimpleNamespace(config={"trial_id": trial.trial_id}), result)
@@ -60,6 +65,8 @@ def journal(sweep: Folder) -> list[tuple[str, int, float | None, str]]:
 
 
 def test_the_rungs_are_those_of_ray() -> None:
+    from wsnet.sweep.scheduler import JournaledAsha, rungs_of
+
     for grace, eta, epochs in [(1, 2, 8), (10, 3, 90), (1, 4, 100), (5, 2, 5), (1, 3, 243)]:
         config = AshaConfig(name="asha", grace=grace, eta=eta)
         asha = JournaledAsha(config, max_t=epochs, journal=RungJournal(Folder("mock://runs")), states=[])

@@ -86,6 +86,7 @@ def test_every_recipe_trains(tmp_path: Path) -> None:
         assert math.isfinite(result.records[-1]["test/top1_error"]), name
 
 
+@pytest.mark.slow
 def test_every_family_and_every_file_is_among_them() -> None:
     settings = [(file.stem, setting.config) for file in FILES for setting in read_sweep(str(file)).settings]
     names = [name.split(", ") for name in chosen()]

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ray import tune
 
 from tests.sweep.tiny import Ran, alone, records, train, write
 from wsnet.config import read_sweep
@@ -149,6 +148,8 @@ def test_a_random_search_trains_what_it_drew(tmp_path: Path) -> None:
 
 def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
     """Ends the process at the fifth epoch, before Tune is told of it, once."""
+    from ray import tune
+
     mark = Path(context.folder) / "died"
 
     def tell(told: dict[str, Any]) -> None:

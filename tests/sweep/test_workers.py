@@ -3,7 +3,6 @@
 from pathlib import Path
 
 import pytest
-from ray.train import WorkerGroupError
 
 from tests.sweep.tiny import ON_TWO_WORKERS, Ran, alone, records, train, write
 from wsnet.config import read_sweep
@@ -49,6 +48,8 @@ def test_a_trial_that_fails_on_its_workers_ends_no_other_and_what_is_done_is_don
 
 
 def test_the_message_is_a_workers_own_where_the_leader_could_not_tell() -> None:
+    from ray.train import WorkerGroupError
+
     worker = RuntimeError(
         "Traceback (most recent call last):\n  File ...\nwsnet.training.execution.TrialError: too few: 1\n"
     )

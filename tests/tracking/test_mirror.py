@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Run
 
+pytestmark = pytest.mark.slow  # MLflow takes seconds to import and to set up its database.
+
 
 def mirrored(folder: Folder, sweep: Manifest, revision: str | None = "abc") -> "tuple[MlflowClient, dict[str, Run]]":
     """Mirror until done; the runs by trial."""
@@ -91,7 +93,6 @@ def test_every_way_to_end_is_told_apart() -> None:
     assert not_started.isdisjoint(runs)
 
 
-@pytest.mark.slow
 def test_a_second_mirror_fills_in_what_is_missing_and_makes_no_doubles(tmp_path: Path) -> None:
     folder, sweep = mirrored_copy(tmp_path)
     _, before = mirrored(folder, sweep)
@@ -178,13 +179,11 @@ def test_many_epochs_go_up_in_calls_of_allowed_size(tmp_path: Path) -> None:
     assert len(client.get_metric_history(run.info.run_id, "train/loss")) == 400
 
 
-@pytest.mark.slow
 def test_importing_tracking_does_not_import_mlflow() -> None:
     code = "import sys, wsnet.tracking; assert not {'mlflow', 'ray', 'torch'} & set(sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-@pytest.mark.slow
 def test_the_mirror_is_quiet_and_leaves_the_environment_as_it_was(tmp_path: Path) -> None:
     code = f"""
 import os
@@ -244,7 +243,6 @@ with fail_fast():
 """
 
 
-@pytest.mark.slow
 def test_processes_that_create_the_database_at_once_all_can_use_it(tmp_path: Path) -> None:
     uri = default_tracking_uri(tmp_path)
     at = str(time.time() + 5)

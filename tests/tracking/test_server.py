@@ -21,6 +21,8 @@ from wsnet.storage import Folder, trial_directory
 from wsnet.tracking import Mirror
 from wsnet.tracking.client import connect, fail_fast
 
+pytestmark = pytest.mark.slow  # MLflow takes seconds to import and to set up its database.
+
 SOON = 9.0
 """Seconds: more than a busy machine needs, and less than one request to a server that hangs (10), or than MLflow's own
 retries of a server that is down (247)."""
@@ -87,7 +89,6 @@ def test_a_dead_server_holds_nobody_up_and_what_is_missing_is_told(tmp_path: Pat
     assert missing == sorted(started(folder))
 
 
-@pytest.mark.slow
 def test_a_server_that_never_answers_does_not_keep_the_process_from_ending(tmp_path: Path) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -116,7 +117,6 @@ assert time.perf_counter() - start < {SOON}
         assert time.perf_counter() - start < SOON
 
 
-@pytest.mark.slow
 def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path)
     port = free_port()

@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-__all__ = ["ConfigError", "Keys", "Mistake", "did_you_mean", "dotted", "in_order", "nearest"]
+__all__ = ["ConfigError", "Keys", "Mistake", "counted", "did_you_mean", "dotted", "in_order", "nearest"]
 
 Keys = tuple[str | int, ...]
 """A path of keys and list positions into nested data."""
@@ -50,6 +50,11 @@ def did_you_mean(word: object, known: Iterable[str], *, otherwise: str | None = 
     if otherwise is not None:
         return otherwise
     return f"; known: {', '.join(names)}" if names else ""
+
+
+def counted(count: int, noun: str) -> str:
+    """`1 trial`, `2 trials`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def dotted(keys: Keys) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsnet.sweep.wording import counted
+from wsnet.config.errors import counted
 
 if TYPE_CHECKING:
     from rich.console import Console

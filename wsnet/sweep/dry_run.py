@@ -9,9 +9,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from wsnet.config import Sweep, canonical
+from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
-from wsnet.sweep.wording import counted
 
 __all__ = ["show_costs", "show_settings"]
 

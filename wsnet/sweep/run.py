@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from wsnet.config.errors import counted
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.sweep.out_of_memory import failing_alone
@@ -18,7 +19,6 @@ from wsnet.sweep.ray_session import Session, interruptible, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
-from wsnet.sweep.wording import counted
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
