@@ -15,6 +15,7 @@ from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.storage import Folder, Manifest, StorageError, trial_directory
 from wsnet.tracking import Mirror, default_tracking_uri
 from wsnet.tracking.client import artifact_location, connect, fail_fast, reason, sqlite_file
+from wsnet.tracking.runs import SweepRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -159,6 +160,23 @@ def test_changes_come_up_while_the_sweep_runs(tmp_path: Path) -> None:
     client, runs = mirrored(folder, sweep)
     history = client.get_metric_history(runs[entry.trial_id].info.run_id, "train/loss")
     assert [point.step for point in history] == [1, 2, 3]
+
+
+def test_closing_waits_as_long_as_uploads_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    started = [entry.trial_id for entry in sweep.trials if (tmp_path / "trials" / entry.trial_id).exists()]
+    upload = SweepRuns.upload
+
+    def slowly(runs: SweepRuns, trial_id: str) -> None:
+        time.sleep(0.4)
+        upload(runs, trial_id)
+
+    monkeypatch.setattr(SweepRuns, "upload", slowly)
+    uri = new_store(folder)
+    first = Mirror(folder, sweep, uri=uri, revision=None)
+    assert first.close(2.0), "it gives up"
+    assert len(started) * 0.4 > 3
+    assert Mirror(folder, sweep, uri=uri, revision=None).close(3.0, while_progress=True) == []
 
 
 def test_a_trial_that_can_not_be_read_keeps_no_other_from_mlflow(tmp_path: Path) -> None:

@@ -15,11 +15,16 @@ if TYPE_CHECKING:
     from wsnet.config import Sweep
     from wsnet.storage import Folder, Manifest
     from wsnet.sweep.run import SweepOutcome
+    from wsnet.tracking import Mirror
 
 __all__ = ["main"]
 
-_PATIENCE = {True: 60.0, False: 5.0}
-"""Seconds to wait for MLflow at the end of a sweep, for a database on this machine (True) or a server (False)."""
+_INTERRUPTED_SECONDS = 5.0
+"""Seconds to wait for MLflow after Ctrl-C."""
+
+_PATIENCE = {True: 60.0, False: 15.0}
+"""Seconds without progress after which the end of a sweep no longer waits for MLflow: for a database on this machine
+(True; setting it up takes longest) or a server (False)."""
 
 Conclude = Callable[["Folder", "Console"], None]
 
@@ -162,7 +167,7 @@ def _train(
         _write(manifest, folder, arguments)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
-    patience = _PATIENCE[uri.startswith("sqlite:")]
+    ended = False
     try:
         outcome = run(
             plan,
@@ -173,9 +178,9 @@ def _train(
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
         )
-        patience = _PATIENCE[False] if outcome.interrupted else patience
+        ended = not outcome.interrupted
     finally:
-        unmirrored = mirror.close(patience)
+        unmirrored = _upload_rest(mirror, uri, console) if ended else mirror.close(_INTERRUPTED_SECONDS)
     if unmirrored:
         verb = "is" if len(unmirrored) == 1 else "are"
         trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {uri} yet"
@@ -183,6 +188,16 @@ def _train(
         print(f"tracking: {trouble}; {rest}", file=sys.stderr)
     conclude(folder, console)
     return _finish(outcome, command, uri, mirror.page, folder, console)
+
+
+def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
+    """Wait for the uploads to MLflow while they progress, or until Ctrl-C; returns the trials that are not there."""
+    try:
+        left = counted(mirror.waiting, "trial")
+        with console.status(f"uploading to MLflow: {left} to go (Ctrl-C leaves the rest to the next start)"):
+            return mirror.close(_PATIENCE[uri.startswith("sqlite:")], while_progress=True)
+    except KeyboardInterrupt:
+        return mirror.close(0)
 
 
 def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> None:

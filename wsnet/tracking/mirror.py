@@ -57,8 +57,18 @@ class Mirror:
             self._dirty[trial_id] = self._dirty.get(trial_id, 0) + 1
             self._wake.notify()
 
-    def close(self, timeout: float = 5.0) -> list[str]:
-        """Upload what is left, but for no longer than `timeout` seconds.
+    @property
+    def waiting(self) -> int:
+        """Number of trials whose last state is not in MLflow yet."""
+        with self._wake:
+            return len(self._dirty if self._listed else self._known)
+
+    def close(self, timeout: float = 5.0, *, while_progress: bool = False) -> list[str]:
+        """Upload what is left.
+
+        Args:
+            timeout: seconds after which to give up.
+            while_progress: give up only when no trial has been uploaded for that long.
 
         Returns:
             ids of the trials whose last state is not in MLflow; the next mirror will find them.
@@ -66,7 +76,11 @@ class Mirror:
         with self._wake:
             self._closing = True
             self._wake.notify()
+        before = self.waiting
         self._thread.join(timeout)
+        while while_progress and self._thread.is_alive() and (now := self.waiting) < before:
+            before = now
+            self._thread.join(timeout)
         with self._wake:
             self._abandoned = True
             return sorted(self._dirty if self._listed else self._known)
@@ -132,5 +146,5 @@ class Mirror:
             raise failure
 
     def _describe(self, error: Exception) -> str:
-        waiting = len(self._dirty if self._listed else self._known)
+        waiting = self.waiting
         return f"{reason(self._uri, error)}; {waiting} trial{'s wait' if waiting != 1 else ' waits'}"
