@@ -14,7 +14,7 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: mor
 @cache
 def _needs_ray(file: Path) -> bool:
     text = file.read_text(encoding="utf-8")
-    return "shared_ray" in text or "cluster: str" in text
+    return any(sign in text for sign in ("shared_ray", "on_two_workers", "cluster: str", "ray_session("))
 
 
 class _FilesAndRay(LoadScopeScheduling):

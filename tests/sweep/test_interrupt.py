@@ -5,12 +5,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 
-from tests.sweep.tiny import alone, command, environment, records, train, until, write, writers
+from tests.sweep.tiny import alone, command, environment, kill, records, train, until, write, writers
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 
@@ -50,6 +50,9 @@ def started(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
         if process.poll() is None:
             process.kill()
         process.communicate()
+        for left in processes(tmp_path):  # A killed driver leaves its Ray behind, which would slow down other tests.
+            with suppress(ProcessLookupError):
+                kill(left)
 
 
 def trials(tmp_path: Path) -> Path:

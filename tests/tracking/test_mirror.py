@@ -164,19 +164,19 @@ def test_changes_come_up_while_the_sweep_runs(tmp_path: Path) -> None:
 
 def test_closing_waits_as_long_as_uploads_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, sweep = write_sweep(tmp_path)
-    started = [entry.trial_id for entry in sweep.trials if (tmp_path / "trials" / entry.trial_id).exists()]
+    started = (folder / "trials").names()
     upload = SweepRuns.upload
 
     def slowly(runs: SweepRuns, trial_id: str) -> None:
-        time.sleep(0.4)
+        time.sleep(0.8)
         upload(runs, trial_id)
 
     monkeypatch.setattr(SweepRuns, "upload", slowly)
     uri = new_store(folder)
     first = Mirror(folder, sweep, uri=uri, revision=None)
     assert first.close(2.0), "it gives up"
-    assert len(started) * 0.4 > 3
-    assert Mirror(folder, sweep, uri=uri, revision=None).close(3.0, while_progress=True) == []
+    assert len(started) * 0.8 > 6.0, "so that closing takes longer than its timeout"
+    assert Mirror(folder, sweep, uri=uri, revision=None).close(6.0, while_progress=True) == []
 
 
 def test_a_trial_that_can_not_be_read_keeps_no_other_from_mlflow(tmp_path: Path) -> None:
