@@ -1,5 +1,7 @@
 """Streamed sets: batches from files, whatever the workers and ranks, from any step on."""
 
+import struct
+import zlib
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from wsnet.config.image_folder import FolderLayout
 from wsnet.config.reading.own_files import data_config
 from wsnet.data import Batch, Batches, DataError, ImageFiles, ImageSplits, evaluation_batches, load
 from wsnet.data import file_index as index
+from wsnet.data.decode import decoded_file
 from wsnet.data.pixel_sources import evaluation_images
 from wsnet.training import Trial
 
@@ -271,3 +274,16 @@ def test_each_change_of_colour_and_erasing_has_an_effect(images: ImageSplits) ->
             batches(images, augment=AugmentConfig.model_validate({"flip": True, key: value})).epoch(1)
         ).images
         assert not torch.equal(plain, changed), key
+
+
+@pytest.mark.filterwarnings("ignore:Image size")
+def test_an_image_of_gigabytes_is_refused_by_its_header(tmp_path: Path) -> None:
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    for side in (11_000, 60_000):
+        header = chunk(b"IHDR", struct.pack(">IIBBBBB", side, side, 8, 2, 0, 0, 0))
+        png = b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(bytes(1000)))
+        (tmp_path / "huge.png").write_bytes(png)
+        with pytest.raises(DataError, match=r"huge\.png: an image must have at most 100,000,000 pixels"):
+            decoded_file(tmp_path / "huge.png")

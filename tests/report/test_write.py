@@ -5,6 +5,7 @@ import io
 import math
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,3 +104,36 @@ def test_importing_report_imports_neither_torch_nor_ray() -> None:
     code += "print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
+
+
+def test_a_label_with_dollar_signs_and_braces_is_drawn_as_it_is(tmp_path: Path) -> None:
+    sweep = replace(manifest(), question=r"Is $\frac{1}{ better than $2^ ?")
+    folder, _ = write_sweep(tmp_path, sweep)
+    results = read_directory(folder)
+    assert figure_png(results, pivot(results)).startswith(b"\x89PNG")
+
+
+def test_tables_are_written_even_if_the_figure_can_not_be_drawn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> bytes:
+        raise RuntimeError("no figure")
+
+    monkeypatch.setattr("wsnet.report.write.figure_png", fails)
+    results = read_directory(write_sweep(tmp_path)[0])
+    with pytest.raises(RuntimeError):
+        write_report(results, tmp_path / "out")
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "table.csv", "trials.csv"}
+
+
+def test_a_trial_with_damaged_files_is_counted_and_no_value(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    finished = next(
+        trial_directory(folder, entry.trial_id)
+        for entry in sweep.trials
+        if (outcome := trial_directory(folder, entry.trial_id).outcome()) is not None and outcome.status == "finished"
+    )
+    records = finished.folder.read("records.jsonl") or b""
+    finished.folder.write("records.jsonl", records[: records.rstrip().rfind(b"\n") + 1])
+    results = read_directory(folder)
+    assert "1 damaged" in table_markdown(results, pivot(results))

@@ -152,3 +152,27 @@ def test_a_lock_can_be_taken_again(folder: Folder) -> None:
         with folder.lock():
             folder.write("a", turn)
     assert folder.read("a") == b"2"
+
+
+def test_a_uri_keeps_its_query_behind_the_path() -> None:
+    folder = Folder("runs?x", filesystem=fs.LocalFileSystem())
+    assert (folder / "t").location == "runs?x/t", "a path may have question marks"
+    bucket = Folder("s3://bucket/runs?region=eu-west-1&endpoint_override=127.0.0.1:9")
+    assert (
+        bucket / "trials" / "t"
+    ).location == "s3://bucket/runs/trials/t?region=eu-west-1&endpoint_override=127.0.0.1:9"
+
+
+@pytest.mark.parametrize("location", ["", "~nobody-of-this-name/runs"])
+def test_a_place_that_can_not_be_is_refused(location: str) -> None:
+    with pytest.raises(StorageError, match="storage must be a path or a URI, but got"):
+        Folder(location)
+
+
+def test_renaming_replaces_and_a_missing_file_is_nothing(tmp_path: Path) -> None:
+    folder = Folder(tmp_path)
+    folder.write("a", b"1")
+    folder.write("b", b"2")
+    folder.rename("a", "b")
+    folder.rename("a", "b")
+    assert folder.names() == ["b"] and folder.read("b") == b"1"

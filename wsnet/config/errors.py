@@ -25,7 +25,19 @@ class Mistake:
     message: str
 
     def __str__(self) -> str:
-        return f"{self.place}: {self.key}: {self.message}" if self.key else f"{self.place}: {self.message}"
+        parts = (self.place, self.key, self.message) if self.key else (self.place, self.message)
+        return ": ".join(map(_cut, parts))
+
+
+_LONGEST = 2000
+"""Characters of a message; a value from a file may have millions."""
+
+
+def _cut(text: str) -> str:
+    if len(text) <= _LONGEST:
+        return text
+    half = _LONGEST // 2
+    return f"{text[:half]} ... ({len(text) - _LONGEST:,} characters) ... {text[-half:]}"
 
 
 class ConfigError(ValueError):

@@ -22,6 +22,8 @@ __all__ = ["check_memory", "decode", "decoded_file", "fitted"]
 
 _IMAGES_PER_TASK = 500
 _SHARE_OF_MEMORY = 0.5
+_MOST_PIXELS = 100_000_000
+"""Of a streamed image: 300 MB once decoded."""
 
 
 def decode(
@@ -105,15 +107,36 @@ def decoded_file(path: Path) -> Tensor:
 
     try:
         content = path.read_bytes()
+        _check_size(content)
         try:
             image: Tensor = decode_image(torch.frombuffer(bytearray(content), dtype=torch.uint8), ImageReadMode.RGB)
             return image
         except RuntimeError:  # A format unknown to torchvision, or a damaged file, on which Pillow's error is clearer.
             with Image.open(io.BytesIO(content)) as picture:
                 return torch.from_numpy(np.array(picture.convert("RGB"))).permute(2, 0, 1)
+    except DataError as error:
+        raise DataError(f"{path}: {error}") from None
     except Exception as error:  # Pillow's plugins raise nearly anything on damaged bytes
         reason = "unknown format" if "cannot identify" in str(error) else error
         raise DataError(f"{path}: not a decodable image ({reason})") from error
+
+
+def _check_size(content: bytes) -> None:
+    """Refuse a file that would take gigabytes once decoded, by its header.
+
+    Raises:
+        DataError: saying how many pixels it has.
+    """
+    rule = f"an image must have at most {_MOST_PIXELS:,} pixels"
+    try:
+        with Image.open(io.BytesIO(content)) as picture:
+            width, height = picture.size
+    except Image.DecompressionBombError as error:  # Pillow's own limit is somewhat higher.
+        raise DataError(f"{rule}: {error}") from None
+    except UnidentifiedImageError:  # torchvision may know the format.
+        return
+    if width * height > _MOST_PIXELS:
+        raise DataError(f"{rule}, but has {width} x {height}")
 
 
 def check_memory(images: int, shape: tuple[int, int, int], where: str) -> None:

@@ -35,6 +35,13 @@ _MARKERS, _DASHES = "osD^vPhX<", ("-", "--", "-.", ":")
 
 def figure_png(results: Results, pivot: Pivot) -> bytes:
     """Draw the table."""
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # A dollar sign in a label is a dollar sign.
+        return _drawn(results, pivot)
+
+
+def _drawn(results: Results, pivot: Pivot) -> bytes:
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 

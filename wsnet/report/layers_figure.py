@@ -41,6 +41,13 @@ Map = np.ndarray[Any, np.dtype[np.float64]]
 
 def layers_png(settings: Sequence[LayersOfSetting]) -> bytes:
     """Draw the first settings; each column has one logarithmic colour scale, so that its rows can be compared."""
+    from matplotlib import rc_context
+
+    with rc_context({"text.parse_math": False}):  # A dollar sign in a label is a dollar sign.
+        return _drawn(settings)
+
+
+def _drawn(settings: Sequence[LayersOfSetting]) -> bytes:
     from matplotlib import colormaps
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.cm import ScalarMappable

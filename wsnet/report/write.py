@@ -5,7 +5,7 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from wsnet.report.figure import figure_png
@@ -46,14 +46,14 @@ def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list
     """
     folder = out if isinstance(out, Folder) else Folder(out)
     cells = pivot(results)
-    files = {
-        "table.md": table_markdown(results, cells).encode(),
-        "table.csv": table_csv(results, cells).encode(),
-        "trials.csv": trials_csv(results).encode(),
-        "figure.png": figure_png(results, cells),
+    files: dict[str, Callable[[], bytes]] = {
+        "table.md": lambda: table_markdown(results, cells).encode(),
+        "table.csv": lambda: table_csv(results, cells).encode(),
+        "trials.csv": lambda: trials_csv(results).encode(),
+        "figure.png": lambda: figure_png(results, cells),  # Last: if it cannot be drawn, the tables are there.
     }
-    for name, data in files.items():
-        folder.write(name, data)
+    for name, content in files.items():
+        folder.write(name, content())
     return [(folder / name).location for name in files]
 
 

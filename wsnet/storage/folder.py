@@ -31,11 +31,13 @@ class Folder:
         location: a path, or a URI that pyarrow understands (`s3://bucket/runs`, `file:///data/runs`).
 
     Raises:
-        StorageError: the location is neither a path nor a URI of a known filesystem.
+        StorageError: the location is empty, or neither a path nor a URI of a known filesystem.
     """
 
     def __init__(self, location: str | os.PathLike[str], *, filesystem: fs.FileSystem | None = None) -> None:
         self.location = os.fspath(location)
+        if not self.location:
+            raise StorageError("storage must be a path or a URI, but got an empty one; '.' is the current folder")
         if filesystem is not None:
             self._fs, self._path = filesystem, self.location
         elif "://" in self.location:
@@ -45,7 +47,10 @@ class Folder:
                 rule = "storage must be a path or a URI known to pyarrow"
                 raise StorageError(f"{rule}, but got {location!r}: {error}") from error
         else:
-            self._fs, self._path = fs.LocalFileSystem(), str(Path(self.location).expanduser().absolute())
+            try:
+                self._fs, self._path = fs.LocalFileSystem(), str(Path(self.location).expanduser().absolute())
+            except RuntimeError as error:  # There is no such user.
+                raise StorageError(f"storage must be a path or a URI, but got {location!r}: {error}") from None
 
     def __repr__(self) -> str:
         return f"Folder({self.location!r})"

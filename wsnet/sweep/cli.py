@@ -64,7 +64,7 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
         print(error, file=sys.stderr)
     except ValueError as error:
         # By name: importing the classes would load torch and pyarrow just to report a typo.
-        if type(error).__name__ not in ("DataError", "StorageError"):
+        if type(error).__name__ not in ("DataError", "StorageError", "TrackingError"):
             raise
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
     return 2
@@ -158,8 +158,10 @@ def _train(
         from wsnet.storage import Folder
         from wsnet.sweep.plan import make_plan
         from wsnet.sweep.run import run, source_revision
-        from wsnet.tracking import Mirror, default_tracking_uri
+        from wsnet.tracking import Mirror, check_tracking_uri, default_tracking_uri, without_password
 
+        if arguments.tracking_uri is not None:
+            check_tracking_uri(arguments.tracking_uri)
         plan = make_plan(whole, arguments.sweep, root=_data_root(arguments))
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
@@ -183,11 +185,15 @@ def _train(
         unmirrored = _upload_rest(mirror, uri, console) if ended else mirror.close(_INTERRUPTED_SECONDS)
     if unmirrored:
         verb = "is" if len(unmirrored) == 1 else "are"
-        trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {uri} yet"
+        trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {without_password(uri)} yet"
         rest = "the results in the sweep's folder are complete; the next start will bring MLflow up to date"
         print(f"tracking: {trouble}; {rest}", file=sys.stderr)
-    conclude(folder, console)
-    return _finish(outcome, command, uri, mirror.page, folder, console)
+    try:
+        conclude(folder, console)
+    except OSError as error:  # The disk is full, or no longer there; the trials are complete.
+        print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
+        return 1
+    return _finish(outcome, command, without_password(uri), mirror.page, folder, console)
 
 
 def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:

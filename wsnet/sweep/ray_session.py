@@ -6,7 +6,7 @@ import signal
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ _ENVIRONMENT = {
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
 """Environment variables that keep Ray quiet, unless the user has set them."""
+
+_TOKEN = Path.home() / ".ray" / "auth_token"
 
 _ANSWER_SECONDS = 5.0
 """Seconds within which a cluster must answer. Ray itself retries for more than 3 minutes, printing a line each time."""
@@ -74,6 +76,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         context = ray.init(
             address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
         )
+        _protect_token()
     else:
         context = _join(address)
     # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
@@ -145,10 +148,16 @@ def check_address(address: str) -> None:
         ) from None
 
 
+def _protect_token() -> None:
+    """Let nobody else read the token that Ray has made: with it, others on this machine could run code as this user."""
+    with suppress(OSError):
+        _TOKEN.chmod(0o600)
+
+
 def _has_token() -> bool:
     """Whether there is a token where Ray looks for one."""
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or (Path.home() / ".ray" / "auth_token").exists()
+    return bool(named) or _TOKEN.exists()
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from wsnet.config.errors import counted
+from wsnet.config.norm import OwnNormConfig
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.sweep.out_of_memory import failing_alone
@@ -160,7 +161,7 @@ def _tuner(
         param_space={"trial_id": tune.grid_search(list(context.configs))},
         tune_config=tune.TuneConfig(
             scheduler=scheduler,
-            reuse_actors=context.workers == 1,  # A reused actor would keep a stopped trial's workers too.
+            reuse_actors=_may_reuse_actors(plan),
             max_concurrent_trials=allocation.concurrent,
         ),
         run_config=tune.RunConfig(
@@ -171,6 +172,16 @@ def _tuner(
             verbose=0,
         ),
     )
+
+
+def _may_reuse_actors(plan: Plan) -> bool:
+    """Whether one process may train one trial after the other.
+
+    With several workers it would keep a stopped trial's workers; and a norm of the user's own may change torch's global
+    settings, which would change the next trial's numbers.
+    """
+    has_own_norm = any(isinstance(trial.config.model.norm, OwnNormConfig) for trial in plan.trials)
+    return plan.sweep.config.resources.workers == 1 and not has_own_norm
 
 
 def source_revision() -> str | None:

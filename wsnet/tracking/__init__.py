@@ -1,7 +1,15 @@
 """MLflow as a mirror of a sweep's directories, for which no trial waits. Importing this does not import mlflow."""
 
-from wsnet.tracking.client import default_tracking_uri
+from wsnet.tracking.client import TrackingError, check_tracking_uri, default_tracking_uri, without_password
 from wsnet.tracking.mirror import Mirror
-from wsnet.tracking.read import MirroredSweep, TrackingError, read_sweep
+from wsnet.tracking.read import MirroredSweep, read_sweep
 
-__all__ = ["Mirror", "MirroredSweep", "TrackingError", "default_tracking_uri", "read_sweep"]
+__all__ = [
+    "Mirror",
+    "MirroredSweep",
+    "TrackingError",
+    "check_tracking_uri",
+    "default_tracking_uri",
+    "read_sweep",
+    "without_password",
+]

@@ -13,7 +13,19 @@ from wsnet.storage import Folder, StorageError
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-__all__ = ["artifact_location", "connect", "default_tracking_uri", "fail_fast", "reason", "sqlite_file"]
+__all__ = [
+    "TrackingError",
+    "artifact_location",
+    "check_tracking_uri",
+    "connect",
+    "default_tracking_uri",
+    "fail_fast",
+    "reason",
+    "sqlite_file",
+    "without_password",
+]
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
 
 _SETTINGS = {
     # With its defaults MLflow 3.17 blocks for 247 s on a server that is down.
@@ -23,6 +35,36 @@ _SETTINGS = {
     "MLFLOW_DISABLE_TELEMETRY": "true",
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
 }
+
+
+class TrackingError(ValueError):
+    """A sweep cannot be read from MLflow; the message is one line for the user."""
+
+
+def check_tracking_uri(uri: str) -> None:
+    """Refuse an address at which there cannot be an MLflow store, before anything starts. Does not import mlflow.
+
+    Raises:
+        TrackingError: saying what is wrong with it.
+    """
+    rule = "the tracking URI must be http(s)://HOST..., sqlite:///FILE or another database that MLflow knows"
+    parts = urlsplit(uri)
+    scheme, shown = parts.scheme.partition("+")[0], without_password(uri)
+    if scheme in ("http", "https"):
+        if not parts.hostname:
+            raise TrackingError(f"{rule}, but {shown!r} names no host")
+    elif scheme in ("", "file"):
+        raise TrackingError(f"{rule}, but got {shown!r}; MLflow no longer writes to folders, so give sqlite:///FILE")
+    elif scheme in _DATABASES:
+        from sqlalchemy import create_engine
+
+        try:
+            create_engine(uri)
+        except Exception as error:  # A driver that is not installed, or a malformed URI.
+            first = str(error).splitlines()[0].replace(uri, shown)
+            raise TrackingError(f"the tracking URI {shown!r} cannot be used: {first}") from None
+    elif not scheme.startswith(("databricks", "uc")):
+        raise TrackingError(f"{rule}, but got {shown!r}")
 
 
 def default_tracking_uri(sweep_folder: Folder | str | os.PathLike[str]) -> str:
@@ -91,10 +133,15 @@ def connect(uri: str, *, create: bool = False) -> "MlflowClient":
 
 def reason(uri: str, error: BaseException) -> str:
     """Why MLflow cannot be used, in a few words and without the password in the URI."""
-    parts = urlsplit(uri)
-    place = uri if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+    place = without_password(uri)
     text = str(error).strip() or type(error).__name__
     if "API request to" in text or isinstance(error, ConnectionError):
         return f"MLflow at {place} cannot be reached"
     first = text.splitlines()[0].replace(uri, place)
     return f"MLflow at {place}: {first if len(first) <= 100 else first[:97] + '...'}"
+
+
+def without_password(uri: str) -> str:
+    """A tracking URI as it may be shown: without user and password."""
+    parts = urlsplit(uri)
+    return uri if "@" not in parts.netloc else parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()

@@ -11,17 +11,13 @@ from typing import TYPE_CHECKING, Any
 from wsnet.config.errors import did_you_mean
 from wsnet.storage import Manifest, Outcome
 from wsnet.tracking import tags
-from wsnet.tracking.client import connect, fail_fast, reason, sqlite_file
+from wsnet.tracking.client import TrackingError, connect, fail_fast, reason, sqlite_file, without_password
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
 __all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial"]
-
-
-class TrackingError(ValueError):
-    """A sweep cannot be read from MLflow; the message is one line for the user."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +45,7 @@ def read_sweep(uri: str, experiment: str) -> MirroredSweep:
     """
     file = sqlite_file(uri)
     if file is not None and not _is_mlflow(file):  # MLflow would create the file or its tables.
-        raise TrackingError(f"tracking URI must name an existing MLflow database, but got {uri!r}")
+        raise TrackingError(f"tracking URI must name an existing MLflow database, but got {without_password(uri)!r}")
     with fail_fast():
         try:
             client = connect(uri)
@@ -60,9 +56,11 @@ def read_sweep(uri: str, experiment: str) -> MirroredSweep:
             raise TrackingError(reason(uri, error)) from error
     if found is None:
         hint = did_you_mean(experiment, names) or "; there are no sweeps"
-        raise TrackingError(f"no experiment {experiment!r} in {uri}{hint}")
+        raise TrackingError(f"no experiment {experiment!r} in {without_password(uri)}{hint}")
     if tags.REPORT not in found.tags:
-        raise TrackingError(f"experiment {experiment!r} in {uri} is not a sweep: it has no tag {tags.REPORT!r}")
+        raise TrackingError(
+            f"experiment {experiment!r} in {without_password(uri)} is not a sweep: it has no tag {tags.REPORT!r}"
+        )
     return _sweep(found, runs)
 
 

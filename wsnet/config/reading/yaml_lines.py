@@ -22,6 +22,10 @@ __all__ = ["YamlFile", "dump_yaml", "located_value", "parse_value"]
 
 _Node = CommentedMap | CommentedSeq
 
+_MOST_BYTES, _MOST_VALUES, _MOST_BITS = 10_000_000, 500_000, 64
+"""Limits of a file, far above any real one: its size, its values with every alias written out, and the bits of a whole
+number."""
+
 
 @dataclass(frozen=True)
 class YamlFile:
@@ -43,13 +47,21 @@ class YamlFile:
         """Parse a file.
 
         Raises:
-            ConfigError: the file is missing or unreadable, not YAML, not a mapping, or has a duplicate key.
+            ConfigError: the file is missing, unreadable or too large, not YAML, not a mapping, or has a duplicate key.
         """
         name = str(path)
         try:
+            if Path(path).exists() and not Path(path).is_file():  # Reading a pipe would wait for ever.
+                raise ConfigError([Mistake(name, "", "must be a file, but is a folder, a pipe or a device")])
+            if Path(path).exists() and Path(path).stat().st_size > _MOST_BYTES:
+                raise ConfigError(
+                    [Mistake(name, "", f"must have at most {_MOST_BYTES // 10**6} MB; is it a YAML file?")]
+                )
             text = Path(path).read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             raise ConfigError([Mistake(name, "", f"no such file{_neighbours(Path(path))}")]) from None
+        except ConfigError:
+            raise
         except (OSError, ValueError) as error:
             raise ConfigError([Mistake(name, "", f"cannot be read: {error}")]) from None
         return cls.parse(text, name)
@@ -134,9 +146,19 @@ class _Reader:
         self.name = name
         self.mistakes: list[Mistake] = []
         self._around: list[int] = []
+        self._values = 0
 
     def located(self, node: Any, place: str, path: Keys) -> Located:
-        """The value of a node that was written at a place."""
+        """The value of a node that was written at a place.
+
+        Raises:
+            ConfigError: there are too many values, which only aliases of aliases can make.
+        """
+        self._values += 1
+        if self._values > _MOST_VALUES:
+            raise ConfigError(
+                [Mistake(place, dotted(path), f"must have at most {_MOST_VALUES:,} values in all aliases")]
+            )
         if not isinstance(node, _Node):
             return Located(self._scalar(node, place, path), place)
         if id(node) in self._around:
@@ -164,6 +186,9 @@ class _Reader:
         return [self.located(v, self._place(node, i, place), (*path, i)) for i, v in enumerate(node)]
 
     def _scalar(self, node: Any, place: str, path: Keys) -> Any:
+        if isinstance(node, int) and node.bit_length() > _MOST_BITS:
+            self._mistake(place, path, f"must be a number of at most {_MOST_BITS} bits, but has {node.bit_length()}")
+            return None
         for annotated, plain in ((ScalarBoolean, bool), (ScalarInt, int), (ScalarFloat, float), (ScalarString, str)):
             if isinstance(node, annotated):
                 return plain(node)
