@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -140,7 +141,7 @@ def test_a_terminated_sweep_says_how_to_go_on_and_leaves_no_trial_running_on_its
         under_way(tmp_path, process)
         process.send_signal(signal.SIGTERM)
         stdout, stderr = process.communicate(timeout=200)
-    assert (process.returncode, stderr) == (130, "")
+    assert (process.returncode, stderr) == (143, "")
     assert "Interrupted with " in stdout and SAID in stdout
     assert "Traceback" not in stdout
     until(lambda: not processes(tmp_path) and not writers(trials(tmp_path)))
@@ -154,3 +155,27 @@ def test_two_starts_at_once_share_the_work(tmp_path: Path, cluster: str, undistu
     assert_whole(tmp_path, undisturbed)
     for log in trials(tmp_path).glob("*/log.tsv"):
         assert log.read_text().count("\n") == 1 + EPOCHS, "an epoch was trained twice"
+
+
+@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_in_the_first_seconds_ends_it_and_leaves_nothing(
+    number: signal.Signals, status: int, tmp_path: Path
+) -> None:
+    ignoring = (
+        "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
+    )
+    process = subprocess.Popen(  # As a shell starts a background job: it ignores SIGINT.
+        [sys.executable, "-c", ignoring, *arguments(tmp_path)],
+        env={**environment(), "WSNET_TEST_MARK": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    until(lambda: (tmp_path / "runs" / "tiny" / "sweep.json").exists(), process=process)
+    time.sleep(1.0)  # Ray is starting.
+    os.killpg(process.pid, number)
+    stdout, stderr = process.communicate(timeout=100)
+    assert process.returncode == status, stdout + stderr
+    assert "Interrupted" in stdout + stderr and "Traceback" not in stdout + stderr
+    until(lambda: not processes(tmp_path))

@@ -47,19 +47,29 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
         conclude: reports on the sweep's folder at the end.
 
     Returns:
-        exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 interrupted.
+        exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 after Ctrl-C, 143 after SIGTERM.
     """
     parser = _parser()
     arguments = parser.parse_args(argv)
     if not arguments.smoke and (arguments.images or arguments.steps):
         parser.error("--images and --steps make a smoke run smaller; give --smoke too")
+    from wsnet.sweep.ray_session import Interrupted, interruptible
+
+    command = [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])]
+    try:
+        with interruptible():
+            return _answered(arguments, conclude, command)
+    except Interrupted as error:
+        print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
+        return error.status
+
+
+def _answered(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
+    """Run, with a line for each mistake of the user's."""
     from wsnet.config import ConfigError
 
     try:
-        return _run(arguments, conclude, [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])])
-    except KeyboardInterrupt:
-        print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
-        return 130
+        return _run(arguments, conclude, command)
     except (ConfigError, ConnectionError) as error:
         print(error, file=sys.stderr)
     except ValueError as error:
@@ -180,7 +190,7 @@ def _train(
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
         )
-        ended = not outcome.interrupted
+        ended = outcome.interrupted is None
     finally:
         unmirrored = _upload_rest(mirror, uri, console) if ended else mirror.close(_INTERRUPTED_SECONDS)
     if unmirrored:
@@ -234,10 +244,10 @@ def _finish(
         say(f"              then open http://127.0.0.1:5000/{page or ''}")
     progress = outcome.progress
     left = len(progress.trials) - progress.done
-    if outcome.interrupted:
+    if outcome.interrupted is not None:
         where = f"{counted(progress.done, 'trial')} done and {left} to go"
         say(f"Interrupted with {where}. To continue, run the same command: {command}")
-        return 130
+        return outcome.interrupted
     if left:
         say(
             f"{counted(left, 'trial')} failed: see error.txt and log.txt. To try again, run the same command: {command}"

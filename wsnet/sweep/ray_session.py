@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
+__all__ = ["Interrupted", "Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
 
 
 _ENVIRONMENT = {
@@ -71,6 +71,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     if ray.is_initialized():
         yield _session(None)
         return
+    ours = signal.getsignal(signal.SIGTERM)
     if address is None:
         offered = cpus or len(os.sched_getaffinity(0))
         context = ray.init(
@@ -79,6 +80,8 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         _protect_token()
     else:
         context = _join(address)
+    with suppress(ValueError):  # Not the main thread.
+        signal.signal(signal.SIGTERM, ours)  # Ray's own handler exits at once, without a word.
     # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
@@ -160,17 +163,30 @@ def _has_token() -> bool:
     return bool(named) or _TOKEN.exists()
 
 
-@contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the context, raise KeyboardInterrupt, once, on SIGINT (Ctrl-C) or SIGTERM (`kill`, a batch system).
+class Interrupted(KeyboardInterrupt):
+    """A signal has ended the sweep.
 
-    Enter it after Ray has started: Ray installs a SIGTERM handler that exits at once.
+    Args:
+        number: SIGINT or SIGTERM.
     """
 
-    def once(*_: object) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, signal.SIG_IGN)
-        raise KeyboardInterrupt
+    def __init__(self, number: int) -> None:
+        super().__init__()
+        self.status = 128 + number
+        """Exit status, by the convention of shells."""
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Within the context, raise `Interrupted`, once, on SIGINT (Ctrl-C) or SIGTERM (`kill`, a batch system).
+
+    Also where SIGINT was ignored, as it is in a shell's background jobs.
+    """
+
+    def once(number: int, _: object) -> None:
+        for each in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(each, signal.SIG_IGN)
+        raise Interrupted(number)
 
     with _handled(once, signal.SIGINT, signal.SIGTERM):
         yield

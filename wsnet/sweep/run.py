@@ -16,7 +16,7 @@ from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
-from wsnet.sweep.ray_session import Session, interruptible, ray_session
+from wsnet.sweep.ray_session import Interrupted, Session, interruptible, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
@@ -34,11 +34,11 @@ class SweepOutcome:
 
     Attributes:
         progress: the state of the trials.
-        interrupted: whether a signal stopped the sweep.
+        interrupted: the exit status if a signal stopped the sweep (130 for Ctrl-C); otherwise None.
     """
 
     progress: SweepProgress
-    interrupted: bool
+    interrupted: int | None
 
 
 def run(
@@ -73,7 +73,7 @@ def run(
         missing = _without_stopped(missing, scheduler, folder, progress, changed)
     if not missing:
         console.print("Every trial is done already.", highlight=False)
-        return SweepOutcome(progress=progress, interrupted=False)
+        return SweepOutcome(progress=progress, interrupted=None)
     with (
         tempfile.TemporaryDirectory(prefix="wsnet-", ignore_cleanup_errors=True) as scratch,
         ray_session(address=address) as session,
@@ -93,15 +93,15 @@ def run(
             scratch=scratch,
             rungs=() if scheduler is None else scheduler.rungs,
         )
-        interrupted = False
+        interrupted = None
         with interruptible(), failing_alone(), ProgressDisplay(progress, console, trouble) as display:
             from wsnet.sweep.callback import SweepCallback
 
             callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
             try:
                 _tuner(plan, context, allocation, scheduler, callback).fit()
-            except KeyboardInterrupt:
-                interrupted = True
+            except Interrupted as error:
+                interrupted = error.status
     return SweepOutcome(progress=progress, interrupted=interrupted)
 
 
