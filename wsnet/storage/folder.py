@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from pyarrow import fs
 
 __all__ = ["DamagedFile", "Folder", "StorageError"]
@@ -161,6 +161,17 @@ class Folder:
         local.mkdir(parents=True, exist_ok=True)
         with FileLock(local / ".lock"):
             yield
+
+    def is_locked(self) -> bool:
+        """Whether a process holds the lock of the folder; False for remote folders, which have none."""
+        file = None if self.local is None else self.local / ".lock"
+        if file is None or not file.exists():
+            return False
+        try:
+            with FileLock(file, timeout=0):
+                return False
+        except Timeout:
+            return True
 
     def _write_remote(self, name: str, data: bytes) -> None:
         if self._fs.type_name in _OBJECT_STORES:

@@ -36,6 +36,7 @@ To continue a sweep, run the same command again: it resumes unfinished trials an
 
   python run_sweep.py sweeps/quickstart.yaml
   python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
+  python run_sweep.py status runs/quickstart    # what is done, running and failed, and why
 """
 
 
@@ -49,16 +50,20 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
     Returns:
         exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 after Ctrl-C, 143 after SIGTERM.
     """
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["status"]:
+        from wsnet.sweep.status import main as status
+
+        return status(given[1:])
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    arguments = parser.parse_args(given)
     if not arguments.smoke and (arguments.images or arguments.steps):
         parser.error("--images and --steps make a smoke run smaller; give --smoke too")
     from wsnet.sweep.ray_session import Interrupted, interruptible
 
-    command = [Path(sys.argv[0]).name, *(argv if argv is not None else sys.argv[1:])]
     try:
         with interruptible():
-            return _answered(arguments, conclude, command)
+            return _answered(arguments, conclude, [Path(sys.argv[0]).name, *given])
     except Interrupted as error:
         print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
         return error.status

@@ -1,0 +1,48 @@
+"""`run_sweep.py status`: from the folder alone, whether the sweep runs or not."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.tracking.sweeps import write_sweep
+from wsnet.storage import trial_directory
+from wsnet.sweep.cli import main
+from wsnet.sweep.status import read_status
+
+
+def conclude(*_: object) -> None:
+    raise AssertionError("nothing is trained")
+
+
+def test_every_trial_is_counted_in_its_state(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    found = read_status(folder)
+    states = {trial.name: trial.state for trial in found.trials}
+    assert len(states) == len(sweep.trials) == sum(found.counts().values())
+    on_disk = {
+        entry.name: (status.status if (status := trial_directory(folder, entry.trial_id).status()) else "not started")
+        for entry in sweep.trials
+    }
+    assert states == {name: "interrupted" if state == "running" else state for name, state in on_disk.items()}
+    assert set(found.counts()) == {"finished", "diverged", "stopped", "interrupted", "failed", "not started"}
+    assert found.size is not None and found.size > 1000
+
+
+def test_what_runs_what_failed_and_what_is_damaged_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    places = {entry.name: trial_directory(folder, entry.trial_id) for entry in sweep.trials}
+    by_state = {trial.state: trial.name for trial in read_status(folder).trials}
+    places[by_state["finished"]].folder.write("status.json", b"{}")
+    with places[by_state["interrupted"]].folder.lock():
+        assert main(["status", folder.location], conclude=conclude) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == sweep.question and lines[1].startswith(f"{len(sweep.trials)} trials: ")
+    assert "1 running" in lines[1] and "1 damaged" in lines[1] and lines[1].endswith("0 MB")
+    assert lines[lines.index("running:") + 1] == f"  {by_state['interrupted']}: 1 epoch done, 1.5 s per epoch"
+    assert lines[lines.index("failed:") + 1].endswith(")") and "for a person" in lines[lines.index("failed:") + 1]
+    assert by_state["finished"] in lines[lines.index("damaged:") + 1]
+
+
+def test_a_folder_without_a_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["status", str(tmp_path)], conclude=conclude) == 2
+    assert "it holds no sweep.json" in capsys.readouterr().err
