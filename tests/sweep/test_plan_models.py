@@ -11,6 +11,7 @@ from rich.console import Console
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
 from wsnet.models import activation_bytes, build
+from wsnet.storage import Folder
 from wsnet.sweep.dry_run import show_costs
 from wsnet.sweep.plan import Plan, make_plan
 from wsnet.training import Trial
@@ -48,7 +49,7 @@ def test_a_dry_run_shows_the_memory_of_activations(tmp_path: Path) -> None:
     path = write(tmp_path, seeds=1)
     sweep = read_sweep(str(path), [])
     console = Console(file=StringIO(), width=200)
-    show_costs(sweep, path.name, root=tmp_path, console=console)
+    show_costs(sweep, path.name, root=tmp_path, folder=Folder(tmp_path / "runs"), console=console)
     config = sweep.settings[0].config
     kept = activation_bytes(config.model, config.data.facts.classes, config.data.facts.shape)
     shown = console.file.getvalue()  # type: ignore[attr-defined]

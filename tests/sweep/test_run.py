@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from tests.sweep.tiny import Ran, alone, records, train, write
 from wsnet.config import read_sweep
+from wsnet.storage import Folder
+from wsnet.sweep.dry_run import show_costs
 from wsnet.sweep.plan import make_plan
 from wsnet.sweep.ray_session import Session
 from wsnet.sweep.trainable import SweepContext, train_and_log
@@ -24,6 +27,14 @@ CASES = [{"model.norm.name": "batch"}, {"model.norm.name": "group", "model.norm.
 
 def grid(folder: Path, batch_sizes: list[int]) -> Ran:
     return train(write(folder, cases=CASES, grid={"train.batch_size": batch_sizes}), folder)
+
+
+def dry_run(folder: Path, batch_sizes: list[int]) -> str:
+    path = write(folder, cases=CASES, grid={"train.batch_size": batch_sizes})
+    console = Console(file=io.StringIO(), width=200)
+    sweep = Folder(folder) / "tiny"
+    show_costs(read_sweep(str(path), []), str(path), root=folder, folder=sweep, console=console)
+    return console.file.getvalue()  # type: ignore[attr-defined]
 
 
 @pytest.fixture(scope="module")
@@ -50,6 +61,11 @@ def test_a_second_run_trains_nothing_and_a_new_value_only_its_own_trials(trained
     again = grid(tmp_path, [8, 32])
     assert "Every trial is done already." in again.printed
     assert again.touched() == trained.touched()
+    assert f"In {again.folder.location}, every trial is done already." in dry_run(tmp_path, [8, 32])
+    text = dry_run(tmp_path, [8, 16, 32])
+    assert (
+        f"In {again.folder.location}, 4 trials are done, 0 would continue or be tried again, and 2 would be new" in text
+    )
     touched = grid(tmp_path, [8, 16, 32]).touched()
     assert len(touched) == 6
     assert {trial_id: touched[trial_id] for trial_id in trained.touched()} == trained.touched()

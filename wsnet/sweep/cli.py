@@ -148,10 +148,12 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
     for warning in sweep.warnings:
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.dry_run:
+        from wsnet.storage import Folder
         from wsnet.sweep.dry_run import show_costs, show_settings
 
+        folder = Folder(arguments.storage) / sweep.config.name
         show_settings(sweep, arguments.sweep, console)
-        show_costs(sweep, arguments.sweep, root=_data_root(arguments), console=console)
+        show_costs(sweep, arguments.sweep, root=_data_root(arguments), folder=folder, console=console)
         return 0
     return _train(arguments, whole, sweep, conclude, shlex.join(["python", *command]), console)
 

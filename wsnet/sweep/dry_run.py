@@ -1,8 +1,9 @@
 """`--dry-run`: what a sweep file asks for, and what it would cost."""
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
@@ -12,6 +13,11 @@ from wsnet.config import Sweep, canonical
 from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
+
+if TYPE_CHECKING:
+    from wsnet.storage import Folder
+    from wsnet.sweep.plan import Plan
+    from wsnet.sweep.resume import TrialState
 
 __all__ = ["show_costs", "show_settings"]
 
@@ -34,8 +40,15 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None:
+def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console: Console) -> None:
     """Print each setting's parameters, multiply-accumulates, activation memory and time, and the total time.
+
+    Args:
+        sweep: the sweep.
+        path: its file.
+        root: folder of the image sets.
+        folder: the sweep's folder, where earlier starts may have left results.
+        console: where to print.
 
     Raises:
         DataError: images are missing or damaged.
@@ -47,6 +60,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
     from wsnet.sweep.plan import make_plan
     from wsnet.sweep.ray_session import Node
     from wsnet.sweep.resources import allocate
+    from wsnet.sweep.resume import read_states
     from wsnet.training.micro_batches import plan_micro_batches
 
     plan = make_plan(sweep, path, root=root)
@@ -88,6 +102,27 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, console: Console) -> None
         highlight=False,
         soft_wrap=True,
     )
+    states = [state for state in read_states(plan, folder) if state.status is not None]
+    if states:
+        left = _seconds_left(plan, states, cost.per_trial) / allocation.concurrent
+        console.print(_what_is_left(plan, states, left, folder), highlight=False, markup=False, soft_wrap=True)
+
+
+def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, folder: "Folder") -> str:
+    done = sum(state.is_done for state in states)
+    if done == len(plan.trials):
+        return f"In {folder.location}, every trial is done already."
+    again, new = len(states) - done, len(plan.trials) - len(states)
+    return (
+        f"In {folder.location}, {counted(done, 'trial')} {'is' if done == 1 else 'are'} done, {again} would continue or be "
+        f"tried again, and {new} would be new: about {_duration(seconds)} left."
+    )
+
+
+def _seconds_left(plan: "Plan", states: "list[TrialState]", per_trial: Mapping[str, float]) -> float:
+    """Of all trials one after the other."""
+    done = {s.trial_id: 1.0 if s.is_done else len(s.records) / s.trial.config.train.epochs for s in states}
+    return sum((1 - done.get(t.entry.trial_id, 0.0)) * per_trial[t.entry.setting_id] for t in plan.trials)
 
 
 def _scalings(sweep: Sweep) -> list[str]:
