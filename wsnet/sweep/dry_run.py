@@ -112,9 +112,9 @@ def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, fold
     done = sum(state.is_done for state in states)
     if done == len(plan.trials):
         return f"In {folder.location}, every trial is done already."
-    again, new = len(states) - done, len(plan.trials) - len(states)
+    again, new, verb = len(states) - done, len(plan.trials) - len(states), "is" if done == 1 else "are"
     return (
-        f"In {folder.location}, {counted(done, 'trial')} {'is' if done == 1 else 'are'} done, {again} would continue or be "
+        f"In {folder.location}, {counted(done, 'trial')} {verb} done, {again} would continue or be "
         f"tried again, and {new} would be new: about {_duration(seconds)} left."
     )
 
