@@ -10,6 +10,9 @@ from xdist.scheduler import LoadScopeScheduling
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: more threads would wait for each other.
 
+# Ray's processes give way to all others by default, and so would be the last to end, alone.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 
 @cache
 def _needs_ray(file: Path) -> bool:

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
+from tempfile import TemporaryDirectory, gettempdir
 
 import pytest
 
@@ -176,7 +176,7 @@ def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
     options = ("--storage", str(tmp_path / "runs"), "--set", "train.epochs=1")
     done = subprocess.run(
         command(path, *options),
-        env={**environment(), "TMPDIR": str(scratch), "RAY_TMPDIR": "/tmp"},  # Ray's sockets need a short path.
+        env={**environment(), "TMPDIR": str(scratch), "RAY_TMPDIR": gettempdir()},  # Ray's sockets need a short path.
         capture_output=True,
         text=True,
         timeout=200,

@@ -59,14 +59,14 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
     arguments = parser.parse_args(given)
     if not arguments.smoke and (arguments.images or arguments.steps):
         parser.error("--images and --steps make a smoke run smaller; give --smoke too")
-    from wsnet.sweep.ray_session import Interrupted, interruptible
+    from wsnet.sweep.ray_session import interruptible
 
-    try:
-        with interruptible():
+    with interruptible() as interruption:
+        try:
             return _answered(arguments, conclude, [Path(sys.argv[0]).name, *given])
-    except Interrupted as error:
-        print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
-        return error.status
+        except KeyboardInterrupt:
+            print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
+            return interruption.status
 
 
 def _answered(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Interrupted", "Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
+__all__ = ["Interruption", "Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
 
 
 _ENVIRONMENT = {
@@ -163,33 +163,34 @@ def _has_token() -> bool:
     return bool(named) or _TOKEN.exists()
 
 
-class Interrupted(KeyboardInterrupt):
-    """A signal has ended the sweep.
+@dataclass
+class Interruption:
+    """The signal that has ended a sweep, if any.
 
-    Args:
-        number: SIGINT or SIGTERM.
+    Attributes:
+        status: exit status for it, by the convention of shells: 130 for SIGINT, 143 for SIGTERM.
     """
 
-    def __init__(self, number: int) -> None:
-        super().__init__()
-        self.status = 128 + number
-        """Exit status, by the convention of shells."""
+    status: int = 128 + signal.SIGINT
 
 
 @contextmanager
-def interruptible() -> Iterator[None]:
-    """Within the context, raise `Interrupted`, once, on SIGINT (Ctrl-C) or SIGTERM (`kill`, a batch system).
+def interruptible() -> Iterator[Interruption]:
+    """Within the context, raise KeyboardInterrupt, once, on SIGINT (Ctrl-C) or SIGTERM (`kill`, a batch system).
 
-    Also where SIGINT was ignored, as it is in a shell's background jobs.
+    Also where SIGINT was ignored, as it is in a shell's background jobs. Gives what tells the two signals apart: Ray
+    raises a KeyboardInterrupt of its own in place of the handler's.
     """
+    interruption = Interruption()
 
     def once(number: int, _: object) -> None:
         for each in (signal.SIGINT, signal.SIGTERM):
             signal.signal(each, signal.SIG_IGN)
-        raise Interrupted(number)
+        interruption.status = 128 + number
+        raise KeyboardInterrupt
 
     with _handled(once, signal.SIGINT, signal.SIGTERM):
-        yield
+        yield interruption
 
 
 @contextmanager

@@ -16,7 +16,7 @@ from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
-from wsnet.sweep.ray_session import Interrupted, Session, interruptible, ray_session
+from wsnet.sweep.ray_session import Session, interruptible, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
@@ -94,14 +94,14 @@ def run(
             rungs=() if scheduler is None else scheduler.rungs,
         )
         interrupted = None
-        with interruptible(), failing_alone(), ProgressDisplay(progress, console, trouble) as display:
+        with interruptible() as interruption, failing_alone(), ProgressDisplay(progress, console, trouble) as display:
             from wsnet.sweep.callback import SweepCallback
 
             callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
             try:
                 _tuner(plan, context, allocation, scheduler, callback).fit()
-            except Interrupted as error:
-                interrupted = error.status
+            except KeyboardInterrupt:
+                interrupted = interruption.status
     return SweepOutcome(progress=progress, interrupted=interrupted)
 
 
