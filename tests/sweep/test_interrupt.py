@@ -174,7 +174,10 @@ def test_a_signal_in_the_first_seconds_ends_it_and_leaves_nothing(
     )
     until(lambda: (tmp_path / "runs" / "tiny" / "sweep.json").exists(), process=process)
     time.sleep(1.0)  # Ray is starting.
-    os.killpg(process.pid, number)
+    if number == signal.SIGINT:
+        os.killpg(process.pid, number)  # Ctrl-C reaches the whole group.
+    else:
+        process.send_signal(number)
     stdout, stderr = process.communicate(timeout=100)
     assert process.returncode == status, stdout + stderr
     assert "Interrupted" in stdout + stderr and "Traceback" not in stdout + stderr

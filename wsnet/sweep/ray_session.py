@@ -5,7 +5,7 @@ import os
 import signal
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -71,20 +71,19 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     if ray.is_initialized():
         yield _session(None)
         return
-    ours = signal.getsignal(signal.SIGTERM)
-    if address is None:
-        offered = cpus or len(os.sched_getaffinity(0))
-        context = ray.init(
-            address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
-        )
-        _protect_token()
-    else:
-        context = _join(address)
-    with suppress(ValueError):  # Not the main thread.
-        signal.signal(signal.SIGTERM, ours)  # Ray's own handler exits at once, without a word.
+    with _deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
+        if address is None:
+            offered = cpus or len(os.sched_getaffinity(0))
+            context = ray.init(
+                address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
+            )
+            _protect_token()
+        else:
+            context = _join(address)
     # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
+        deliver()
         yield _session(context)
     finally:
         with shielded():
@@ -198,6 +197,24 @@ def shielded() -> Iterator[None]:
     """Ignore Ctrl-C within the context, for the few seconds of Ray's shutdown: interrupting it leaves processes."""
     with _handled(signal.SIG_IGN, signal.SIGINT):
         yield
+
+
+@contextmanager
+def _deferred() -> Iterator[Callable[[], None]]:
+    """Within the context, only note SIGINT and SIGTERM; gives the function that handles afterwards what was noted.
+
+    The handlers are those from before, whatever the context sets: Ray's own for SIGTERM exits at once, without a word.
+    """
+    noted: list[int] = []
+
+    def deliver() -> None:
+        for number in noted[:1]:
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handler(number, None)
+
+    with _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM):
+        yield deliver
 
 
 @contextmanager

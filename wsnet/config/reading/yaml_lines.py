@@ -52,7 +52,9 @@ class YamlFile:
         name = str(path)
         try:
             if Path(path).exists() and not Path(path).is_file():  # Reading a pipe would wait for ever.
-                raise ConfigError([Mistake(name, "", "must be a file, but is a folder, a pipe or a device")])
+                raise ConfigError(
+                    [Mistake(name, "", "cannot be read: must be a file, but is a folder, a pipe or a device")]
+                )
             if Path(path).exists() and Path(path).stat().st_size > _MOST_BYTES:
                 raise ConfigError(
                     [Mistake(name, "", f"must have at most {_MOST_BYTES // 10**6} MB; is it a YAML file?")]
