@@ -133,7 +133,7 @@ EPOCHS = "epochs: 3"
         ),
         ("seeds: 2", "seds: 2", "s.yaml:12: seds: unknown key; did you mean 'seeds'?"),
         ("seeds: 2", "scheduler: {name: asha, etta: 3}", "s.yaml:12: scheduler.etta: unknown key; did you mean 'eta'?"),
-        ("seeds: 2", "3: 2", "s.yaml:12: 3: a key must be a string"),
+        ("seeds: 2", "3: 2", "s.yaml:12: 3: a key must be a text"),
         (
             "seeds: 2",
             "report: {rows: [model.nrm.name]}",
@@ -157,7 +157,7 @@ EPOCHS = "epochs: 3"
         (
             "train.batch_size: [8, 32]",
             "data.workers: [0, 1]",
-            "s.yaml:11: grid.data.workers: does not change a trial's numbers, so it cannot be an axis; set it in base",
+            "s.yaml:11: grid.data.workers: does not change a trial's numbers, so it can not be an axis; set it in base",
         ),
         (
             "[8, 32]",
@@ -196,7 +196,7 @@ EPOCHS = "epochs: 3"
         (
             "{model.norm.name: batch}",
             "{model.norm.eps: 1e-3, model.norm: {name: batch}}",
-            "s.yaml:8: cases[0].model.norm.eps: has no effect: 'model.norm', applied later, replaces the whole section",
+            "s.yaml:8: cases[0].model.norm.eps: has no effect: 'model.norm' replaces the whole section after it",
         ),
         (
             "seeds: 2",

@@ -41,6 +41,10 @@ class Status:
         """Whether the trial is never run again."""
         return self.status in ("finished", "diverged", "stopped")
 
+    def lacks_records(self, records: list[Record]) -> bool:
+        """Whether the trial has ended, but not every epoch has a record: the file was damaged afterwards."""
+        return self.is_final and len(records) < self.epoch
+
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
@@ -106,13 +110,6 @@ class TrialDirectory:
             self.folder.write("records.jsonl", written[: written.rfind(b"\n") + 1])
         self.folder.append("records.jsonl", _record_line(record))
 
-    def is_whole(self, status: Status) -> bool:
-        """Whether there is a record for every epoch that a status counts."""
-        try:
-            return len(self.records()) >= status.epoch
-        except DamagedFile:
-            return False
-
     def outcome(self) -> Outcome | None:
         """What a report needs; None where the trial was never started.
 
@@ -126,7 +123,7 @@ class TrialDirectory:
             records = self.records()
         except DamagedFile:
             return Outcome(status="damaged", record={})
-        if status.is_final and len(records) < status.epoch:
+        if status.lacks_records(records):
             return Outcome(status="damaged", record={})
         return Outcome(status=status.status, record=records[-1] if records else {})
 

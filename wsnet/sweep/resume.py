@@ -68,7 +68,7 @@ def _state(trial: PlannedTrial, folder: Folder, has_started: bool) -> TrialState
             status, records = directory.status(), directory.records()
         except DamagedFile:
             status = Status(status="running")
-    if status is not None and status.is_final and len(records) < status.epoch:
+    if status is not None and status.lacks_records(records):
         status = Status(status="running", epoch=len(records))
     return TrialState(trial=trial, status=status, records=records)
 

@@ -141,7 +141,7 @@ def _of(directory: "TrialDirectory") -> tuple[_State, int, str, float | None]:
         return "not started", 0, "", None
     seconds = statistics.median(record["time/epoch_seconds"] for record in records) if records else None
     state: _State = status.status
-    if status.is_final and len(records) < status.epoch:
+    if status.lacks_records(records):
         return "damaged", len(records), f"it has records of {len(records)} of {status.epoch} epochs", seconds
     if state == "running" and not directory.folder.is_locked():
         state = "interrupted"

@@ -78,8 +78,9 @@ def fit(
         wait_for_all()
         check_owner(trial, directory)
         status = directory.status()
-        if status is not None and status.is_final and directory.is_whole(status):
-            return Result(status=status, records=directory.records())
+        records = directory.records()
+        if status is not None and status.is_final and not status.lacks_records(records):
+            return Result(status=status, records=records)
         checkpoint = _latest_checkpoint(directory) or _check_start(start, trial)
         wait_for_all()
         if leader:

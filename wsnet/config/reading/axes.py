@@ -171,7 +171,7 @@ class _Reader:
         for index, key in enumerate(keys):
             section = next((later for later in keys[index + 1 :] if covers(later, key)), None)
             if section is not None:
-                text = f"has no effect: {section!r}, applied later, replaces the whole section"
+                text = f"has no effect: {section!r} replaces the whole section after it"
                 self.mistakes.append(_spot(order[key]).mistake(text))
 
     def _may_be_set(self, key: str, path: Keys) -> bool:
@@ -187,7 +187,7 @@ class _Reader:
 
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
         if not affects_identity(key):
-            self.mistake(path, "does not change a trial's numbers, so it cannot be an axis; set it in base")
+            self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
         elif isinstance(values, dict) and set(values) & set(_RANGES):
             return self._range(values, path)
         elif not isinstance(values, list) or not values:

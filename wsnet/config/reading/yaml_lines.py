@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -50,20 +51,12 @@ class YamlFile:
             ConfigError: the file is missing, unreadable or too large, not YAML, not a mapping, or has a duplicate key.
         """
         name = str(path)
+        if (wrong := _unreadable(Path(path))) is not None:
+            raise ConfigError([Mistake(name, "", wrong)])
         try:
-            if Path(path).exists() and not Path(path).is_file():  # Reading a pipe would wait for ever.
-                raise ConfigError(
-                    [Mistake(name, "", "cannot be read: must be a file, but is a folder, a pipe or a device")]
-                )
-            if Path(path).exists() and Path(path).stat().st_size > _MOST_BYTES:
-                raise ConfigError(
-                    [Mistake(name, "", f"must have at most {_MOST_BYTES // 10**6} MB; is it a YAML file?")]
-                )
             text = Path(path).read_text(encoding="utf-8-sig")
         except FileNotFoundError:
             raise ConfigError([Mistake(name, "", f"no such file{_neighbours(Path(path))}")]) from None
-        except ConfigError:
-            raise
         except (OSError, ValueError) as error:
             raise ConfigError([Mistake(name, "", f"cannot be read: {error}")]) from None
         return cls.parse(text, name)
@@ -181,7 +174,7 @@ class _Reader:
             if isinstance(key, str):
                 found[str(key)] = self.located(value, here, (*path, key))
             else:
-                self._mistake(here, (*path, str(key)), "a key must be a string")
+                self._mistake(here, (*path, str(key)), "a key must be a text")
         return found
 
     def _list(self, node: CommentedSeq, place: str, path: Keys) -> list[Located]:
@@ -208,6 +201,19 @@ class _Reader:
 
     def _mistake(self, place: str, path: Keys, message: str) -> None:
         self.mistakes.append(Mistake(place, dotted(path), message))
+
+
+def _unreadable(path: Path) -> str | None:
+    """Why a file must not even be opened: a pipe would be waited for for ever, a huge file would fill the memory."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):  # Reading it says more.
+        return None
+    if not stat.S_ISREG(found.st_mode):
+        return "cannot be read: must be a file, but is a folder, a pipe or a device"
+    if found.st_size > _MOST_BYTES:
+        return f"must have at most {_MOST_BYTES // 10**6} MB; is it a YAML file?"
+    return None
 
 
 def _neighbours(path: Path) -> str:
