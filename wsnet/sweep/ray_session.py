@@ -203,9 +203,13 @@ def shielded() -> Iterator[None]:
 def _deferred() -> Iterator[Callable[[], None]]:
     """Within the context, only note SIGINT and SIGTERM; gives the function that handles afterwards what was noted.
 
-    The handlers are those from before, whatever the context sets: Ray's own for SIGTERM exits at once, without a word.
+    SIGTERM's handler cannot be replaced within the context: the one that Ray sets exits at once, without a word.
     """
     noted: list[int] = []
+    set_handler = signal.signal
+
+    def set_other_handler(number: int, handler: Any) -> Any:
+        return signal.getsignal(number) if number == signal.SIGTERM else set_handler(number, handler)
 
     def deliver() -> None:
         for number in noted[:1]:
@@ -214,7 +218,11 @@ def _deferred() -> Iterator[Callable[[], None]]:
                 handler(number, None)
 
     with _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM):
-        yield deliver
+        signal.signal = set_other_handler
+        try:
+            yield deliver
+        finally:
+            signal.signal = set_handler
 
 
 @contextmanager
