@@ -2,8 +2,8 @@
 
 import sys
 
-from wsnet.report import conclude
+from wsnet.report import conclude, read_chosen
 from wsnet.sweep.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main(conclude=conclude))
+    sys.exit(main(conclude=conclude, choose=read_chosen))

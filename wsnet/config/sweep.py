@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
 from wsnet.config.published import PublishedConfig
@@ -17,8 +17,22 @@ __all__ = [
     "SchedulerConfig",
     "SearchConfig",
     "SelectConfig",
+    "StagesConfig",
     "SweepConfig",
+    "Tuned",
 ]
+
+
+def _count_or_distinct(seeds: object) -> object:
+    listed: list[Any] = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
+    whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in listed)
+    count = not isinstance(seeds, list | tuple)
+    if not whole or not listed or len(set(listed)) < len(listed) or (count and not 1 <= listed[0] <= 10_000):
+        raise ValueError(f"must be a count from 1 to 10000, or a list of distinct seeds >= 0, but got {seeds!r}")
+    return seeds
+
+
+Seeds = Annotated[PositiveInt | Annotated[tuple[NonNegativeInt, ...], as_tuple()], BeforeValidator(_count_or_distinct)]
 
 
 class SelectConfig(Config):
@@ -135,6 +149,58 @@ class ReportConfig(Config):
     """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
 
 
+FIRST_TUNING_SEED = 1000
+"""A count of tuning seeds starts here, so that the same count of seeds for the table shares none with it."""
+
+
+class TuneConfig(Config):
+    """The first stage: every candidate is trained, and one is chosen for each cell, as `report.select` says."""
+
+    seeds: Seeds = 1
+    """A count (seeds 1000, 1001, ...) or a list of seeds; none of the sweep's own `seeds`."""
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Dotted key to value: what differs from `base` while tuning, such as fewer epochs."""
+
+    @property
+    def seed_list(self) -> tuple[int, ...]:
+        """The seeds, one by one."""
+        first = FIRST_TUNING_SEED
+        return tuple(range(first, first + self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+
+class ConfirmConfig(Config):
+    """The second stage: the candidates chosen are trained anew, with the sweep's own `seeds`."""
+
+    set: dict[str, Any] = Field(default_factory=dict)
+    """Dotted key to value: what differs from `base`, such as `data.validation: 0` to train on all training images."""
+
+
+class StagesConfig(Config):
+    """Tune, then confirm: candidates are chosen with some seeds, and reported with others."""
+
+    tune: TuneConfig = TuneConfig()
+    """The first stage: every candidate is trained, and one is chosen for each cell, as `report.select` says."""
+    confirm: ConfirmConfig = ConfirmConfig()
+    """The second stage: the candidates chosen are trained anew, with the sweep's own `seeds`."""
+
+
+class Tuned(Config):
+    """How the first of two stages chose the settings of the second; what a report needs to know of it."""
+
+    by: str
+    """Metric that decided: the candidate with the lowest median over its seeds was chosen."""
+    over: Annotated[tuple[str, ...], as_tuple()]
+    """Dotted keys chosen over."""
+    candidates: PositiveInt
+    """How many candidates a cell had; the largest number if cells differ."""
+    seeds: PositiveInt
+    """How many seeds each candidate was trained with."""
+    sweep: str
+    """Name of the first stage."""
+    learning_rate: str | None = None
+    """How the candidates' learning rates follow the batch size; None if the batch size does not vary."""
+
+
 class SweepConfig(Config):
     """One question as a file: settings = cases x grid, trials = settings x seeds."""
 
@@ -148,30 +214,22 @@ class SweepConfig(Config):
     """Overrides that belong together, dotted key to value. A case may have its own `grid` and a label, `case`."""
     grid: dict[str, Any] = Field(default_factory=dict)
     """Dotted key to the list of its values."""
-    seeds: PositiveInt | Annotated[tuple[NonNegativeInt, ...], as_tuple()] = 1
+    seeds: Seeds = 1
     """A count (seeds 0, 1, ...) or a list of seeds."""
     search: SearchConfig = GridConfig(name="grid")
     """Which combinations are trained."""
     scheduler: SchedulerConfig = FifoConfig(name="fifo")
-    """Which trials are trained to the end."""
+    """Which trials are trained to the end; with stages, those of the first stage."""
+    stages: StagesConfig | None = None
+    """Choose each cell's setting with some seeds, then train it anew with others (unset: one stage)."""
     resources: ResourcesConfig = ResourcesConfig()
     """What each trial gets."""
     report: ReportConfig = ReportConfig()
     """The table that answers the question."""
 
-    @field_validator("seeds", mode="before")
-    @classmethod
-    def _seeds_are_a_count_or_distinct(cls, seeds: object) -> object:
-        listed: list[Any] = list(seeds) if isinstance(seeds, list | tuple) else [seeds]
-        whole = all(isinstance(seed, int) and not isinstance(seed, bool) and seed >= 0 for seed in listed)
-        count = not isinstance(seeds, list | tuple)
-        if not whole or not listed or len(set(listed)) < len(listed) or (count and not 1 <= listed[0] <= 10_000):
-            raise ValueError(f"must be a count from 1 to 10000, or a list of distinct seeds >= 0, but got {seeds!r}")
-        return seeds
-
     @model_validator(mode="after")
     def _asha_has_one_seed(self) -> "SweepConfig":
-        count = self.seeds if isinstance(self.seeds, int) else len(self.seeds)
+        count = len(self.seed_list if self.stages is None else self.stages.tune.seed_list)
         if isinstance(self.scheduler, AshaConfig) and count > 1:
             text = (
                 f"scheduler 'asha' stops single seeds of a setting, so it needs seeds: 1, but got {count} "

@@ -55,7 +55,7 @@ def _drawn(results: Results, pivot: Pivot) -> bytes:
     figure.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold")
     spread = "" if header.seeds == 1 else f"; median of {header.seeds} seeds, band from lowest to highest"
     spread += "; hollow: published" if pivot.published else ""
-    spread += f"; {', '.join(header.select.over)} chosen on validation" if header.select is not None else ""
+    spread += f"; {', '.join(header.over)} chosen on validation" if header.over else ""
     axes.set_title(f"{header.name}{spread}", loc="left", fontsize=9, color="#555555")
     axes.grid(True, color="#dddddd", linewidth=0.6)
     axes.set_axisbelow(True)

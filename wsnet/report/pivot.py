@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report import ReportError
 from wsnet.report.published import PublishedNumber, published_numbers
 from wsnet.report.results import Axes, Header, PlacedTrial, Results
@@ -123,7 +123,7 @@ def pivot(results: Results) -> Pivot:
 
 def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The row keys asked for, plus those needed so that no cell mixes settings; and the added ones alone."""
-    over = header.select.over if header.select is not None else ()
+    over = header.over
     asked = tuple(key for key in header.rows if key in header.axes)
     other = [axis for axis in header.axes if axis not in (*asked, *over, header.columns)]
     cells = _by_position(trials, asked, header.columns).values()
@@ -153,6 +153,8 @@ def _cell(candidates: list[PlacedTrial], header: Header) -> Cell:
         choice = choose(candidates, header.select)
         trials = _once(trial for trial in candidates if trial.setting_id == choice.setting_id)
         axes |= dict(zip(header.select.over, choice.over, strict=True))
+    elif header.tuned is not None:
+        choice = _chosen_before(candidates[0], header.tuned)
     summary = _summary(trials, metric)
     stopped = [trial for trial in trials if trial.status == "stopped"]
     validation = None
@@ -196,6 +198,12 @@ def choose(trials: Iterable[PlacedTrial], select: SelectConfig) -> Choice:
         among=len(candidates),
         missing=tuple(over[setting] for setting in candidates if setting not in ranked),
     )
+
+
+def _chosen_before(trial: PlacedTrial, tuned: Tuned) -> Choice:
+    """The choice of a first stage, of which this sweep has only the result."""
+    over = tuple(trial.axes.get(key) for key in tuned.over)
+    return Choice(setting_id=trial.setting_id, over=over, by=None, among=tuned.candidates, missing=())
 
 
 _ENDS = (("finished", "diverged"), ("stopped", "diverged"), ("diverged",))

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report import ReportError
 from wsnet.storage import Manifest, Outcome, TrialEntry
 from wsnet.storage.trial_directory import LAYERS, TIME, Record
@@ -41,6 +41,7 @@ class Header:
         published: which published numbers stand beside which cells, or None.
         select: what is chosen for each cell, or None.
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
+        tuned: how a first stage chose the setting of each cell; None if there was none.
     """
 
     name: str
@@ -57,18 +58,26 @@ class Header:
     published: PublishedConfig | None = None
     select: SelectConfig | None = None
     settings: int | None = None
+    tuned: Tuned | None = None
+
+    @property
+    def over(self) -> tuple[str, ...]:
+        """The keys that were chosen over, here or in a first stage."""
+        return self.select.over if self.select is not None else self.tuned.over if self.tuned is not None else ()
 
     @classmethod
     def of(cls, manifest: Manifest) -> "Header":
         """From a sweep's manifest.
 
         Raises:
-            ReportError: the manifest's `report.published` or `report.select` is invalid.
+            ReportError: the manifest's `report.published`, `report.select` or `report.tuned` is invalid.
         """
         report, axes = manifest.report, manifest.axes
         columns, rows = report.get("columns"), report.get("rows")
         select, settings = _select(manifest.name, report.get("select"))
-        apart = [axis for axis in axes if axis != columns and (select is None or axis not in select.over)]
+        tuned = _tuned(manifest.name, report.get("tuned"))
+        over = (*(() if select is None else select.over), *(() if tuned is None else tuned.over))
+        apart = [axis for axis in axes if axis != columns and axis not in over]
         return cls(
             name=manifest.name,
             question=manifest.question,
@@ -84,6 +93,7 @@ class Header:
             published=_published(manifest.name, report.get("published")),
             select=select,
             settings=settings,
+            tuned=tuned,
         )
 
 
@@ -209,3 +219,10 @@ def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
     except ValidationError as error:
         raise ReportError(f"sweep {name!r}: report.select cannot be read: {error.errors()[0]['msg']}") from None
     return found, select.get("settings")
+
+
+def _tuned(name: str, tuned: Any) -> Tuned | None:
+    try:
+        return None if tuned is None else Tuned.model_validate(tuned)
+    except ValidationError as error:
+        raise ReportError(f"sweep {name!r}: report.tuned cannot be read: {error.errors()[0]['msg']}") from None

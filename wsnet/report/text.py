@@ -3,7 +3,8 @@
 import json
 import math
 
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.errors import counted
+from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.published import published_caption, published_text
 from wsnet.report.results import Header
@@ -73,9 +74,9 @@ def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") ->
 
 
 def _choice_text(cell: Cell, header: Header) -> str:
-    if header.select is None or cell.choice is None or not any(cell.choice.over):
+    if cell.choice is None or not any(cell.choice.over):
         return ""
-    return label_text(cell.choice.over, header.select.over)
+    return label_text(cell.choice.over, header.over)
 
 
 def _measured(cell: Cell, metric: str, seeds: int) -> str:
@@ -100,6 +101,8 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
         lines.append(f"Learning rate over batch sizes: {header.learning_rate}.")
     if header.select is not None:
         lines += _selected(header, header.select, pivot)
+    elif header.tuned is not None:
+        lines.append(_tuned(header.tuned))
     elif is_of_test(header.metric):
         lines += _not_selected(header, pivot)
     lines += published_caption(header.published, pivot.published, header.metric)
@@ -132,6 +135,16 @@ def _selected(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
     if pivot.not_started:
         lines.append(f"Settings that have not started and are not counted among the candidates: {pivot.not_started}.")
     return lines
+
+
+def _tuned(tuned: Tuned) -> str:
+    """That a first stage chose the settings shown."""
+    keys, verb = " and ".join(tuned.over), "are those" if len(tuned.over) > 1 else "is the one"
+    return (
+        f"In each cell {keys} {verb} with the lowest median {tuned.by} over {counted(tuned.seeds, 'seed')}, selected "
+        f"among {tuned.candidates} in sweep {tuned.sweep!r}. The trials shown were trained afterwards, with other "
+        "seeds; the test set had no part in the choice."
+    )
 
 
 def _missing_candidates(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:

@@ -87,18 +87,20 @@ def table_csv(results: Results, pivot: Pivot) -> str:
     """One row per cell: its axes, n, median, low, high at full precision; `diverged` for a diverged seed's value.
 
     If the sweep chooses each cell's setting, the axes chosen over hold the choice, and two further columns the number
-    of candidates and the median that decided. If it names published numbers, they are in columns after those.
+    of candidates and the median that decided; if a first stage chose it, only the former. If the sweep names published
+    numbers, they are in columns after those.
     """
     header = results.header
     is_linked = header.published is not None
     axes = [SETTING] * (SETTING in pivot.added) + list(header.axes)
-    chosen = () if header.select is None else ("selected_among", f"median_{header.select.by}")
+    chosen = ["selected_among"] if header.over else []
+    chosen += [f"median_{header.select.by}"] if header.select is not None else []
     rows = []
     for row in pivot.rows:
         for column in pivot.columns:
             cell = pivot.cells.get((row, column))
             if cell is not None:
-                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)]
+                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)[: len(chosen)]]
                 rows.append([*own, *(csv_fields(cell.published, cell.summary) if is_linked else ())])
     return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
 

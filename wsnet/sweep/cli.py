@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wsnet.config import Sweep
+    from wsnet.config.reading.select import Chosen
     from wsnet.storage import Folder, Manifest
     from wsnet.sweep.run import SweepOutcome
     from wsnet.tracking import Mirror
@@ -27,6 +28,7 @@ _PATIENCE = {True: 60.0, False: 15.0}
 (True; setting it up takes longest) or a server (False)."""
 
 Conclude = Callable[["Folder", "Console"], None]
+Choose = Callable[["Folder"], "Chosen"]
 
 _PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
 """Options that make rich print a line unchanged."""
@@ -40,12 +42,13 @@ To continue a sweep, run the same command again: it resumes unfinished trials an
 """
 
 
-def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
+def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | None = None) -> int:
     """Run a sweep.
 
     Args:
         argv: arguments; by default those of the process.
         conclude: reports on the sweep's folder at the end.
+        choose: chooses a setting for each cell of the sweep in a folder; needed for sweeps of two stages.
 
     Returns:
         exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 after Ctrl-C, 143 after SIGTERM.
@@ -63,18 +66,18 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
 
     with interruptible() as interruption:
         try:
-            return _answered(arguments, conclude, [Path(sys.argv[0]).name, *given])
+            return _answered(arguments, conclude, choose, [Path(sys.argv[0]).name, *given])
         except KeyboardInterrupt:
             print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
             return interruption.status
 
 
-def _answered(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
+def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
     """Run, with a line for each mistake of the user's."""
     from wsnet.config import ConfigError
 
     try:
-        return _run(arguments, conclude, command)
+        return _run(arguments, conclude, choose, command)
     except (ConfigError, ConnectionError) as error:
         print(error, file=sys.stderr)
     except ValueError as error:
@@ -134,7 +137,7 @@ def _positive(text: str) -> int:
     return int(text)
 
 
-def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) -> int:
+def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
     from wsnet.config import read_sweep
     from wsnet.config.reading.select import only, smoke
 
@@ -145,17 +148,38 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
     from rich.console import Console
 
     console = Console()
-    for warning in sweep.warnings:
+    for warning in dict.fromkeys([*(sweep.tuning.warnings if sweep.tuning is not None else ()), *sweep.warnings]):
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.dry_run:
-        from wsnet.storage import Folder
-        from wsnet.sweep.dry_run import show_costs, show_settings
-
-        folder = Folder(arguments.storage) / sweep.config.name
-        show_settings(sweep, arguments.sweep, console)
-        show_costs(sweep, arguments.sweep, root=_data_root(arguments), folder=folder, console=console)
+        _show(arguments, sweep, choose, console)
         return 0
-    return _train(arguments, whole, sweep, conclude, shlex.join(["python", *command]), console)
+
+    def train(whole: "Sweep", sweep: "Sweep") -> int:
+        return _train(arguments, whole, sweep, conclude, shlex.join(["python", *command]), console)
+
+    if sweep.tuning is None:
+        return train(whole, sweep)
+    from wsnet.storage import Folder
+    from wsnet.sweep.stages import tune_then_confirm
+
+    assert choose is not None
+    return tune_then_confirm(whole, sweep, train, choose, Folder(arguments.storage), console)
+
+
+def _show(arguments: argparse.Namespace, sweep: "Sweep", choose: Choose | None, console: "Console") -> None:
+    """`--dry-run`."""
+    from wsnet.storage import Folder
+    from wsnet.sweep.dry_run import show_costs, show_settings
+    from wsnet.sweep.stages import stages_to_show
+
+    storage, stages = Folder(arguments.storage), [sweep]
+    if sweep.tuning is not None:
+        assert choose is not None
+        stages = stages_to_show(sweep, storage, choose)
+    for stage in stages:
+        show_settings(stage, arguments.sweep, console)
+        folder = storage / stage.config.name
+        show_costs(stage, arguments.sweep, root=_data_root(arguments), folder=folder, console=console)
 
 
 def _train(

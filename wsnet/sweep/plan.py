@@ -95,7 +95,8 @@ class Plan:
         """Further entries of the manifest's `report`, where they apply."""
         found: dict[str, Any] = {}
         link, select = self.sweep.config.report.published, self.sweep.config.report.select
-        rule = learning_rate_rule(self.sweep.settings, select)
+        tuned = self.sweep.tuned
+        rule = learning_rate_rule(self.sweep.settings, select) if tuned is None else tuned.learning_rate
         if rule is not None:
             found["learning_rate"] = rule
         configs = [setting.config for setting in self.sweep.settings]
@@ -106,7 +107,9 @@ class Plan:
             first = self.sweep.settings[0].axes
             shared = {key: value for key, value in first.items() if key not in self.sweep.axes}
             found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
-        if select is not None and self._chosen:
+        if tuned is not None:
+            found["tuned"] = {**tuned.model_dump(mode="json"), "over": self._chosen}
+        elif select is not None and self._chosen:
             settings = len({trial.entry.setting_id for trial in self.trials})
             found["select"] = {"over": self._chosen, "by": select.by, "settings": settings}
         return found

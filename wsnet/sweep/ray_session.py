@@ -10,6 +10,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 __all__ = ["Interruption", "Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
 
@@ -217,12 +218,11 @@ def _deferred() -> Iterator[Callable[[], None]]:
             if callable(handler):
                 handler(number, None)
 
-    with _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM):
-        signal.signal = set_other_handler
-        try:
-            yield deliver
-        finally:
-            signal.signal = set_handler
+    with (
+        _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM),
+        mock.patch.object(signal, "signal", set_other_handler),
+    ):
+        yield deliver
 
 
 @contextmanager

@@ -128,6 +128,7 @@ class TrialWriter:
         train = training.config.train
         self._tables = _Records(directory, records, tensorboard=train.tensorboard)
         directory.write_status(Status(status="running", epoch=training.epoch))
+        self._keeps_none = train.keep == "none"
         self._checkpoints = CheckpointFiles(directory.folder, train.keep, records)
         if records and not directory.folder.exists("last.pt"):  # Started from a checkpoint stored elsewhere.
             self._checkpoints.save(training.checkpoint(records), records[-1])
@@ -149,7 +150,8 @@ class TrialWriter:
             status: how the trial ended with this epoch; None if it has not ended.
         """
         self._tables.add(record)
-        self._checkpoints.save(self._training.checkpoint(self._records), record)
+        if status is None or not self._keeps_none:  # A trial killed before its status is written repeats this epoch.
+            self._checkpoints.save(self._training.checkpoint(self._records), record)
         self._end(status)
 
     def write_step(self, checkpoint: Checkpoint) -> None:

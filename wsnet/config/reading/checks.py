@@ -151,7 +151,7 @@ def _wrong_link(file: SweepFile) -> list[tuple[Keys, str]]:
 
 def _metrics(config: SweepConfig) -> dict[Keys, str]:
     """Path to metric, of all metrics that a report needs."""
-    select = config.report.select
+    select = config.report.select if config.stages is None else None  # The first of two stages chooses, not this one.
     by: dict[Keys, str] = {} if select is None else {("report", "select", "by"): select.by}
     return {("report", "metric"): config.report.metric, **by}
 

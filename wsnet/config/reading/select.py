@@ -1,8 +1,9 @@
-"""Parts of a sweep: the settings chosen by `--only`, and the reduced sweep of `--smoke`."""
+"""Parts of a sweep: what `--only` names, what the first of two stages chose, and the reduced sweep of `--smoke`."""
 
 import json
 import math
-from dataclasses import replace
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wsnet.config.errors import ConfigError, Mistake, did_you_mean
@@ -10,10 +11,11 @@ from wsnet.config.optim import ConstantConfig, MultiStepConfig, OneCycleConfig, 
 from wsnet.config.published import CASE
 from wsnet.config.reading.settings import Setting, Sweep, distinct, varying
 from wsnet.config.reading.yaml_lines import parse_value
-from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig
+from wsnet.config.scaling import learning_rate_rule
+from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig, Tuned
 from wsnet.config.trial import TrainConfig, TrialConfig
 
-__all__ = ["only", "smoke"]
+__all__ = ["Chosen", "confirmed", "only", "smoke"]
 
 _PLACE = "--only"
 _SAMPLES = 4
@@ -55,7 +57,51 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     settings = _fitting(sweep, wanted)
     if not settings:
         raise ConfigError([Mistake(_PLACE, ", ".join(wanted), "no setting fits all of them")])
-    return replace(sweep, settings=settings)
+    tuning = None if sweep.tuning is None else only(sweep.tuning, pairs)
+    return replace(sweep, settings=settings, tuning=tuning)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What the first of two stages chose.
+
+    Attributes:
+        places: for each cell with a choice, the chosen setting's axes: dotted key to the value's JSON text, None where
+            it does not have the key.
+        candidates: how many candidates a cell has; the largest number if cells differ.
+        undecided: number of cells in which no candidate has a result.
+    """
+
+    places: list[Mapping[str, str | None]]
+    candidates: int
+    undecided: int
+
+
+def confirmed(sweep: Sweep, chosen: Chosen) -> Sweep:
+    """The second stage, with only the candidates chosen.
+
+    Args:
+        sweep: a sweep with a first stage.
+        chosen: what its first stage chose.
+    """
+    tuning = sweep.tuning
+    assert tuning is not None and tuning.config.report.select is not None
+    axes, select = tuning.axes, tuning.config.report.select
+
+    def fits(place: dict[str, Any]) -> bool:
+        text = {axis: json.dumps(place[axis], ensure_ascii=False) if axis in place else None for axis in axes}
+        return any(text == dict(one) for one in chosen.places)
+
+    tuned = Tuned(
+        by=select.by,
+        over=select.over,
+        candidates=chosen.candidates,
+        seeds=len(tuning.config.seed_list),
+        sweep=tuning.config.name,
+        learning_rate=learning_rate_rule(sweep.settings, select),
+    )
+    settings = [kept for setting in sweep.settings if (kept := setting.where(fits))]
+    return replace(sweep, settings=settings, tuning=None, tuned=tuned)
 
 
 def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
@@ -63,8 +109,9 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
 
     Every case is kept, with the first and the last value of each of its axes (in a random search: the first settings
     drawn). A setting is trained for one epoch (with successive halving: two, with a rung after the first), with at
-    most two seeds. Options in epochs are scaled accordingly; a schedule that then reaches no milestone becomes
-    constant. Batches are no larger than the reduced training set. Settings that end up equal are trained once.
+    most two seeds, and leaves no checkpoint. Options in epochs are scaled accordingly; a schedule that then reaches no
+    milestone becomes constant. Batches are no larger than the reduced training set. Settings that end up equal are
+    trained once.
 
     Args:
         sweep: any sweep.
@@ -84,7 +131,13 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
         ]
         small.append(Setting(config=config, axes=places[0], case=setting.case, also=tuple(places[1:])))
     settings = distinct(small)
-    return Sweep(config=_sweep_config(sweep.config), settings=settings, axes=varying(settings), warnings=[])
+    return Sweep(
+        config=_sweep_config(sweep.config),
+        settings=settings,
+        axes=varying(settings),
+        warnings=[],
+        tuning=None if sweep.tuning is None else smoke(sweep.tuning, images=images, steps=steps),
+    )
 
 
 def _fitting(sweep: Sweep, wanted: dict[str, list[Any]]) -> list[Setting]:
@@ -155,6 +208,7 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
                 "batch_size": batch_size,
                 "micro_batch_size": micro,
                 "steps_per_epoch": steps or train.steps_per_epoch,
+                "keep": "none",  # Hundreds of megabytes for each setting, of no use.
                 "stop_above": None,  # A bound for trained nets; a smoke run leaves them untrained.
             }
         ),

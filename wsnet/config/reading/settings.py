@@ -22,9 +22,10 @@ from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files
+from wsnet.config.reading.stages import confirming, mistakes_of_stages, tuning
 from wsnet.config.reading.sweep_file import SweepFile, read_sections
 from wsnet.config.reading.yaml_lines import YamlFile
-from wsnet.config.sweep import SweepConfig
+from wsnet.config.sweep import SweepConfig, Tuned
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "trial_of", "varying"]
@@ -67,12 +68,17 @@ class Sweep:
         settings: every setting, in the file's order.
         axes: dotted keys that vary between the settings, in the file's order.
         warnings: what is allowed but looks like an oversight, as `file:line: key: text`.
+        tuning: with `stages`, the first stage, as a sweep of its own; this one is then the second stage, with the
+            settings of every candidate.
+        tuned: set for a second stage that holds only the candidates chosen.
     """
 
     config: SweepConfig
     settings: list[Setting]
     axes: list[str]
     warnings: list[str]
+    tuning: "Sweep | None" = None
+    tuned: Tuned | None = None
 
 
 def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
@@ -92,9 +98,28 @@ def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
 def sweep_of(yaml: YamlFile, overrides: list[str] | None = None) -> Sweep:
     """The sweep of a parsed file; see `read_sweep`."""
     file = read_sections(yaml, overrides or [])
+    folder = Path(yaml.name).parent
+    stages = file.config.stages
+    if stages is None:
+        return _checked(*_sweep(file, folder))
+    if wrong := mistakes_of_stages(file, stages):
+        raise ConfigError(in_order([*_sweep(file, folder)[1], *wrong]))
+    first, mistakes = _sweep(tuning(file, stages), folder)
+    second, more = _sweep(confirming(file, stages), folder)
+    return replace(_checked(second, [*mistakes, *more]), tuning=first)
+
+
+def _checked(sweep: Sweep, mistakes: list[Mistake]) -> Sweep:
+    if mistakes:
+        raise ConfigError(in_order(mistakes))
+    return sweep
+
+
+def _sweep(file: SweepFile, folder: Path) -> tuple[Sweep, list[Mistake]]:
+    """The sweep of a file's sections, and every mistake; the sweep is of use only if there is none."""
     cases, mistakes, hidden = read_cases(file)
     mistakes += file.mistakes + mistakes_of_report(file)
-    settings, wrong = _settings(file, cases, Path(yaml.name).parent, hidden)
+    settings, wrong = _settings(file, cases, folder, hidden)
     mistakes += wrong
     if any(setting.config.train.ema is None for setting in settings):
         mistakes += mistakes_of_missing_averages(file)
@@ -103,9 +128,9 @@ def sweep_of(yaml: YamlFile, overrides: list[str] | None = None) -> Sweep:
     if not mistakes:
         mistakes += mistakes_of_cells(file, config, [axes for setting in settings for axes in setting.places])
     if mistakes:
-        raise ConfigError(in_order(mistakes))
+        return Sweep(config=config, settings=settings, axes=[], warnings=[]), mistakes
     warnings += warnings_of(file, (setting.config for setting in settings))
-    return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings)
+    return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings), []
 
 
 def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
