@@ -53,12 +53,17 @@ def test_the_readme_quotes_the_sweep_file_as_it_is_and_counts_its_trials() -> No
     assert f"= {trials}." in file.read_text(encoding="utf-8")
 
 
-def test_the_example_of_a_choice_is_part_of_a_sweep_file() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
-    example = example.replace("base:\n", "name: s\nbase:\n  model: {name: cifar_resnet, depth: 8}\n")
-    example = example.replace("grid:\n", "  optim: {name: sgd}\n  train: {epochs: 1}\ngrid:\n")
-    select = sweep_of(YamlFile.parse(example, "reports.md")).config.report.select
-    assert select is not None and select.over == ("optim.lr",)
+def test_the_examples_of_a_choice_are_parts_of_sweep_files() -> None:
+    examples = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
+    assert len(examples) == 2
+    for text in examples:
+        example = text if text.startswith("base:\n") else f"base:\n  data: {{name: cifar10}}\n{text}"
+        example = example.replace("base:\n", "name: s\nbase:\n  model: {name: cifar_resnet, depth: 8}\n")
+        example = example.replace("grid:\n", "  optim: {name: sgd}\n  train: {epochs: 1}\ngrid:\n")
+        sweep = sweep_of(YamlFile.parse(example, "reports.md"))
+        select = sweep.config.report.select
+        assert select is not None and select.over == ("optim.lr",)
+        assert (sweep.tuning is not None) == ("stages:" in text)
 
 
 def test_the_smallest_p_in_the_documentation_are_those_of_the_footnote() -> None:
