@@ -218,7 +218,7 @@ def _deferred() -> Iterator[Callable[[], None]]:
                 handler(number, None)
 
     with _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM):
-        signal.signal = set_other_handler
+        signal.signal = set_other_handler  # type: ignore[assignment]
         try:
             yield deliver
         finally:
