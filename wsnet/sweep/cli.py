@@ -72,6 +72,10 @@ def _parsed(given: list[str]) -> argparse.Namespace | int:
         from wsnet.sweep.retry import main as retry
 
         return retry(rest)
+    if command == ["gc"]:
+        from wsnet.sweep.cleanup import main as gc
+
+        return gc(rest)
     made = parser()
     arguments = made.parse_args(given)
     if not arguments.smoke and (arguments.images or arguments.steps):
