@@ -6,10 +6,12 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsnet.config.duration import seconds_of
+
 if TYPE_CHECKING:
     from wsnet.storage import Folder
 
-__all__ = ["as_written", "parser", "recorded", "write_command"]
+__all__ = ["as_written", "parser", "recorded", "settings", "write_command"]
 
 _COMMAND = "command.json"
 
@@ -68,6 +70,12 @@ def parser() -> argparse.ArgumentParser:
     add(
         "--address", metavar="ADDRESS", help="join this Ray cluster ('auto', or host:port) instead of starting Ray here"
     )
+    add(
+        "--stall-timeout",
+        type=_duration,
+        metavar="TIME",
+        help="end and retry a trial that makes no step for this long, such as 10min: resources.stall_timeout",
+    )
     add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
     made.set_defaults(trials=None)
     return made
@@ -79,9 +87,23 @@ def _positive(text: str) -> int:
     return int(text)
 
 
+def _duration(text: str) -> str:
+    try:
+        seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def settings(arguments: argparse.Namespace) -> list[str]:
+    """The options that override keys of the sweep file, as `key=value`."""
+    stall = arguments.stall_timeout
+    return [*arguments.set, *([] if stall is None else [f"resources.stall_timeout={stall}"])]
+
+
 def as_written(arguments: argparse.Namespace) -> str:
     """The sweep file's text, below comments with the command-line options that changed it."""
-    options = [f"--set {item}" for item in arguments.set] + [f"--only {item}" for item in arguments.only]
+    options = [f"--set {item}" for item in settings(arguments)] + [f"--only {item}" for item in arguments.only]
     if arguments.smoke:
         options.append(
             f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")

@@ -9,6 +9,7 @@ from typing import Any, Literal
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, trial_directory
+from wsnet.sweep.failure import explained
 from wsnet.sweep.out_of_memory import out_of_memory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
@@ -81,7 +82,9 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
             # It was not started at all: the trial itself records its end otherwise.
             was_cut_off, status = False, Status(status="stopped", epoch=len(records), message=STOPPED_BY_USER)
         elif was_cut_off:
-            message = STOPPED if how == "stopped" else _last_line(error)
+            message = STOPPED
+            if how == "failed":
+                error, message = explained(directory, error, _last_line(error))
             status = Status(status=how, epoch=len(records), message=message)
         if records:
             self._progress.measured(trial_id, records[-1])

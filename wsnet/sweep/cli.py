@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.errors import counted
-from wsnet.sweep.arguments import as_written, parser, write_command
+from wsnet.sweep.arguments import as_written, parser, settings, write_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -103,7 +103,7 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
     from wsnet.config import read_sweep
     from wsnet.config.reading.select import only, smoke
 
-    whole = read_sweep(arguments.sweep, arguments.set)
+    whole = read_sweep(arguments.sweep, settings(arguments))
     sweep = only(whole, arguments.only)
     if arguments.smoke:
         whole = sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)

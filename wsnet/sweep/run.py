@@ -96,6 +96,7 @@ def run(
             cpus=allocation.cpus,
             gpus=allocation.gpus,
             max_failures=plan.sweep.config.resources.max_failures,
+            stall_timeout=plan.sweep.config.resources.stall_timeout,
             scratch=scratch,
             rungs=() if scheduler is None else scheduler.rungs,
         )

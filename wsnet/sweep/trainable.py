@@ -5,22 +5,20 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import Any
 
 from wsnet.config import TrialConfig
 from wsnet.distributed import gather_objects
 from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_directory
 from wsnet.storage.stops import hold_back, mark_stopped
 from wsnet.storage.trial_directory import LAYERS, Record
-from wsnet.sweep.failure import in_one_line, write_failure
+from wsnet.sweep.failure import explained, forget_failure, in_one_line, write_failure
+from wsnet.sweep.prepare import prepare_trial
+from wsnet.sweep.stall import StallWatch
 from wsnet.sweep.trial_log import logged
 
-if TYPE_CHECKING:
-    from wsnet.training import Trial
-
-__all__ = ["SweepContext", "prepare_trial", "train_and_log", "train_job", "train_on_workers"]
+__all__ = ["SweepContext", "train_and_log", "train_job", "train_on_workers"]
 
 _FOR_THE_REPORT = ("test/", "test_ema/", LAYERS)
 """Prefixes of metrics withheld from Tune: nothing may be selected on the test set, and layers have too many values."""
@@ -38,25 +36,27 @@ class SweepContext:
         data_root: folder of the image sets.
         configs: configuration of each trial as JSON, by trial_id. (Tune's grid search is over the ids only: a grid over
             configurations would copy all of them for each trial.)
-        settings: each trial's setting_id, by trial_id.
         workers: number of processes of one trial.
         cpus: CPUs of one worker.
         gpus: GPUs of one worker.
         max_failures: how many times a crashed trial is restarted.
+        stall_timeout: seconds without a step after which a trial is ended; None: no limit.
         scratch: folder for Ray's own files; removed when the sweep ends.
         rungs: epochs at which the scheduler decides.
+        settings: setting_id of each trial, by trial_id: the user may stop a setting.
     """
 
     folder: str
     data_root: str
     configs: dict[str, str]
-    settings: dict[str, str]
     workers: int
     cpus: float
     gpus: float
     max_failures: int
     scratch: str
     rungs: tuple[int, ...] = ()
+    stall_timeout: float | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
@@ -72,7 +72,7 @@ class SweepContext:
 
     def is_stopped_by_user(self, trial_id: str) -> bool:
         """Whether the user has stopped the trial or its setting."""
-        return Stops(Folder(self.folder)).has_any([self.settings[trial_id], trial_id])
+        return Stops(Folder(self.folder)).has_any([self.settings.get(trial_id, trial_id), trial_id])
 
     def journal(self) -> RungJournal:
         """The scheduler's verdicts so far."""
@@ -131,7 +131,7 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
         directory = context.directory(trial_id)
         status = directory.status()
         if status is None or status.status != "failed":
-            write_failure(directory, traceback.format_exc(), in_one_line(error))
+            write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -171,47 +171,33 @@ def train_and_log(
     from wsnet.training import fit
 
     directory = context.directory(trial_id)
-    with logged(directory.folder if leader else None):
+    watch = StallWatch(context.stall_timeout, directory.folder)
+    with logged(directory.folder if leader else None), watch:
         try:
             if leader:
-                directory.folder.delete("error.txt")  # From an earlier start.
+                forget_failure(directory)
             trial = prepare_trial(trial_id, context)
 
             def report(record: Record) -> None:
-                tell(_for_tune(trial_id, record))
+                with watch.suspended():
+                    tell(_for_tune(trial_id, record))
                 # The leader decides for all workers: they must stop after the same epoch.
                 if gather_objects(leader and context.is_stopped_by_user(trial_id) and mark_stopped(directory))[0]:
                     raise _Stopped
 
             # The scheduler may have missed the last epoch before a restart: it must decide on it before the next one.
-            fit(trial, report=report, checkpoint_dir=directory.folder, on_resume=report if context.rungs else None)
+            fit(
+                trial,
+                report=report,
+                checkpoint_dir=directory.folder,
+                watch=watch.step if context.stall_timeout else None,
+                on_resume=report if context.rungs else None,
+                on_start=watch.start,
+            )
         except Exception as error:
             if leader:
-                write_failure(directory, traceback.format_exc(), in_one_line(error))
+                write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))
             raise
-
-
-def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
-    """Prepare a trial with its images, which must be those that it was planned with.
-
-    Planning has checked every file of a streamed set. Here the cached index is enough, unless it yields another
-    trial_id: on another machine it may predate a file that was overwritten.
-
-    Raises:
-        TrialError: they are others.
-    """
-    from wsnet.training import Trial
-    from wsnet.training.execution import TrialError
-
-    config, cpus = context.config(trial_id), max(1, int(context.cpus))
-    for check in (False, True):
-        trial = Trial.prepare(config, root=Path(context.data_root), cpus=cpus, workers=context.workers, check=check)
-        if trial.trial_id == trial_id:
-            return trial
-    raise TrialError(
-        f"the images have changed since the sweep was planned (with them, this trial is {trial.trial_id}); "
-        "run the same command again, which plans the sweep with the images as they are"
-    )
 
 
 def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:
