@@ -15,7 +15,7 @@ class Stalls(nn.Module):
         self.how, self.mark, self.calls = how, mark, 0
 
     def forward(self, x: Tensor) -> Tensor:
-        self.calls += self.training and x.device.type != "meta"
+        self.calls += self.training and len(x) == 8  # Planning a sweep tries it with fewer images.
         if self.calls == 2 and not (self.mark and Path(self.mark).exists()):
             if self.mark:
                 Path(self.mark).touch()

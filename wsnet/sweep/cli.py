@@ -47,7 +47,7 @@ def main(argv: list[str] | None = None, *, conclude: Conclude) -> int:
     arguments = _parsed(given)
     if isinstance(arguments, int):
         return arguments
-    from wsnet.sweep.ray_session import interruptible
+    from wsnet.sweep.signals import interruptible
 
     with interruptible() as interruption:
         try:

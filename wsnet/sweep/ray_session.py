@@ -2,22 +2,25 @@
 
 import logging
 import os
-import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Interruption", "Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
+from wsnet.sweep.signals import deferred, shielded
+
+__all__ = ["Node", "Session", "check_address", "ray_session"]
 
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ROTATION_MAX_BYTES": "10000000",  # What C code prints goes to Ray's logs, by default up to 3 GB of it.
+    "RAY_ROTATION_BACKUP_COUNT": "2",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Otherwise Train passes on one report every 2 seconds.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -71,7 +74,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     if ray.is_initialized():
         yield _session(None)
         return
-    with _deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
+    with deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
         if address is None:
             offered = cpus or len(os.sched_getaffinity(0))
             context = ray.init(

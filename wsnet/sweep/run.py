@@ -1,7 +1,6 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,9 +16,10 @@ from wsnet.storage.stops import hold_back
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
-from wsnet.sweep.ray_session import Session, interruptible, ray_session
+from wsnet.sweep.ray_session import Session, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
+from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ def run(
         console.print("Every trial is done already.", highlight=False)
         return SweepOutcome(progress=progress, interrupted=None)
     with (
-        tempfile.TemporaryDirectory(prefix="wsnet-", ignore_cleanup_errors=True) as scratch,
+        scratch_folder() as scratch,
         ray_session(address=address) as session,
     ):
         devices = {state.trial.config.execution.device for state in missing}
