@@ -18,6 +18,17 @@ class PowerNorm(nn.Module):
         return x * (x.square().mean((1, 2, 3), keepdim=True) + self.eps) ** (-self.power / 2) * self.gain
 
 
+class Careless(PowerNorm):
+    """Prints without end, and changes how torch computes convolutions from then on, in the whole process."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]
+        if self.training and len(x) == 8:
+            for _ in range(20):
+                print("0123456789" * 5000)
+        return super().forward(x)
+
+
 class StatisticsInFloat32(PowerNorm):
     def forward(self, x: Tensor) -> Tensor:
         square = x.float().square().mean((1, 2, 3), keepdim=True)

@@ -16,7 +16,7 @@ from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
 from wsnet.report.cli import _parser as report_parser
 from wsnet.report.statistics import smallest_p
-from wsnet.sweep.cli import _parser as sweep_parser
+from wsnet.sweep.arguments import parser as sweep_parser
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -2,6 +2,7 @@
 
 import json
 import re
+import resource
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -10,9 +11,15 @@ from pathlib import Path
 from tempfile import TemporaryDirectory, gettempdir
 
 import pytest
+from rich.console import Console
 
 from tests.sweep.tiny import command, environment, write
+from wsnet import report
+from wsnet.config import read_sweep
+from wsnet.storage import Folder, trial_directory
 from wsnet.sweep.cli import main
+from wsnet.sweep.plan import make_plan
+from wsnet.training import Trial, fit
 
 SCRIPT = """
 import contextlib, io, json, sys
@@ -176,7 +183,8 @@ def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
     options = ("--storage", str(tmp_path / "runs"), "--set", "train.epochs=1")
     done = subprocess.run(
         command(path, *options),
-        env={**environment(), "TMPDIR": str(scratch), "RAY_TMPDIR": gettempdir()},  # Ray's sockets need a short path.
+        # Ray's sockets need a short path; its token is in the home folder.
+        env={**environment(), "TMPDIR": str(scratch), "RAY_TMPDIR": gettempdir(), "HOME": str(tmp_path / "home")},
         capture_output=True,
         text=True,
         timeout=200,
@@ -190,6 +198,38 @@ def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
     assert any(line.startswith("Compare runs: mlflow ui") for line in lines)
     assert (tmp_path / "runs" / "tiny" / "sweep.yaml").read_text().startswith("# run with --set train.epochs=1\n")
     assert [p.name for p in scratch.iterdir() if p.name.startswith("wsnet")] == []
+    assert (tmp_path / "home" / ".ray" / "auth_token").stat().st_mode & 0o777 == 0o600
 
     assert main([str(path), *options], conclude=lambda folder, console: None) == 0
     assert "Every trial is done already." in capsys.readouterr().out
+
+
+def trained_alone(path: Path, storage: Path) -> Folder:
+    """The folder of a sweep whose trials have been trained without Ray."""
+    plan = make_plan(read_sweep(str(path)), str(path), root=storage)
+    folder = Folder(storage) / plan.sweep.config.name
+    for trial in plan.trials:
+        own = trial_directory(folder, trial.entry.trial_id).folder
+        fit(Trial.prepare(trial.config), report=lambda record: None, checkpoint_dir=own)
+    return folder
+
+
+@pytest.mark.slow
+def test_a_report_that_cannot_be_written_is_one_line_and_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, train={"epochs": 1})
+    folder = trained_alone(path, tmp_path / "runs")
+
+    def on_full_disk(folder: Folder, console: Console) -> None:
+        limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (10, limits[1]))  # No file may become longer.
+        try:
+            report.conclude(folder, console)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert main([str(path), "--storage", str(tmp_path / "runs")], conclude=on_full_disk) == 1
+    said = capsys.readouterr()
+    assert "Every trial is done already." in said.out
+    assert said.err == f"the report could not be written to {folder.location}: File too large\n"

@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep.tiny import alone, command, environment, kill, records, train, until, write, writers
+from tests.sweep.tiny import alone, command, environment, kill, processes, records, train, until, write, writers
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 
@@ -90,18 +91,6 @@ def assert_whole(tmp_path: Path, undisturbed: Undisturbed) -> None:
         assert records(directory) == undisturbed[folder.name]
 
 
-def processes(mark: Path) -> list[int]:
-    """Processes started by the sweep, and theirs: they have the mark in their environment."""
-    found = []
-    for folder in Path("/proc").glob("[0-9]*"):
-        try:
-            if f"WSNET_TEST_MARK={mark}\0".encode() in (folder / "environ").read_bytes():
-                found.append(int(folder.name))
-        except OSError:  # It has ended, or is somebody else's.
-            continue
-    return found
-
-
 def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, undisturbed: Undisturbed) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
@@ -115,21 +104,35 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, undisturbed: Undis
 SAID = "to go. To continue, run the same command: python run_sweep.py "
 
 
-def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process_however_often_it_is_interrupted(
-    tmp_path: Path, undisturbed: Undisturbed
-) -> None:
+def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(tmp_path: Path) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
         assert len(processes(tmp_path)) > 3
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group.
-        for _ in range(2):
-            time.sleep(0.3)
-            process.send_signal(signal.SIGINT)
         stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stderr) == (130, "")
     assert "Interrupted with " in stdout and SAID in stdout
     assert "Traceback" not in stdout
     until(lambda: not processes(tmp_path))
+
+
+def scratch_folders() -> set[Path]:
+    return set(Path(tempfile.gettempdir()).glob("wsnet-*"))
+
+
+def test_a_second_interruption_ends_it_at_once_and_leaves_nothing(tmp_path: Path, undisturbed: Undisturbed) -> None:
+    before = scratch_folders()
+    with started(tmp_path) as process:
+        under_way(tmp_path, process)
+        scratch = scratch_folders() - before
+        for _ in range(2):
+            os.killpg(process.pid, signal.SIGINT)
+            time.sleep(0.3)
+        stdout, stderr = process.communicate(timeout=200)
+    assert (process.returncode, stderr) == (130, "\nEnded at once. Run the same command to continue.\n")
+    assert "Interrupted with " not in stdout
+    until(lambda: not processes(tmp_path))
+    assert scratch and not scratch & scratch_folders()
     train(sweep_file(tmp_path), tmp_path / "runs")
     assert_whole(tmp_path, undisturbed)
 
@@ -157,9 +160,11 @@ def test_two_starts_at_once_share_the_work(tmp_path: Path, cluster: str, undistu
         assert log.read_text().count("\n") == 1 + EPOCHS, "an epoch was trained twice"
 
 
-@pytest.mark.parametrize(("number", "status"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+@pytest.mark.parametrize(
+    ("number", "status", "times"), [(signal.SIGINT, 130, 1), (signal.SIGTERM, 143, 1), (signal.SIGTERM, 143, 2)]
+)
 def test_a_signal_in_the_first_seconds_ends_it_and_leaves_nothing(
-    number: signal.Signals, status: int, tmp_path: Path
+    number: signal.Signals, status: int, times: int, tmp_path: Path
 ) -> None:
     ignoring = (
         "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_IGN); os.execv(sys.argv[1], sys.argv[1:])"
@@ -174,11 +179,14 @@ def test_a_signal_in_the_first_seconds_ends_it_and_leaves_nothing(
     )
     until(lambda: (tmp_path / "runs" / "tiny" / "sweep.json").exists(), process=process)
     time.sleep(1.0)  # Ray is starting.
-    if number == signal.SIGINT:
-        os.killpg(process.pid, number)  # Ctrl-C reaches the whole group.
-    else:
-        process.send_signal(number)
+    for _ in range(times):
+        if number == signal.SIGINT:
+            os.killpg(process.pid, number)  # Ctrl-C reaches the whole group.
+        else:
+            process.send_signal(number)
+        time.sleep(0.3)
     stdout, stderr = process.communicate(timeout=100)
     assert process.returncode == status, stdout + stderr
-    assert "Interrupted" in stdout + stderr and "Traceback" not in stdout + stderr
+    said = "Interrupted" if times == 1 else "Ended at once"
+    assert said in stdout + stderr and "Traceback" not in stdout + stderr
     until(lambda: not processes(tmp_path))

@@ -14,7 +14,8 @@ from wsnet.data import file_index
 from wsnet.data.own_images import listed
 from wsnet.sweep import cli
 from wsnet.sweep.plan import Plan, make_plan
-from wsnet.sweep.trainable import SweepContext, prepare_trial
+from wsnet.sweep.prepare import prepare_trial
+from wsnet.sweep.trainable import SweepContext
 from wsnet.training.execution import TrialError
 
 

@@ -71,6 +71,23 @@ def test_a_file_that_can_not_be_imported_is_told_with_its_line(folder: Path) -> 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
+def test_a_norm_that_changes_torch_and_prints_without_end_harms_no_other_trial(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder)
+    cases = [own("Careless"), {"model.norm.name": "batch"}]
+    write(folder, cases=cases, train={"epochs": 4}, resources={"max_concurrent": 1})
+    ran = train(Path("tiny.yaml"), folder)
+    careless, other = (ran.directory(trial_id) for trial_id in ran.trial_ids)
+    assert [status.status for status in ran.statuses().values()] == ["finished", "finished"]
+    assert records(other) == alone(other, folder), "it was not trained in the process of the first"
+    sizes = {name: careless.folder.size(name) for name in careless.folder.names() if name.startswith("log.")}
+    assert set(sizes) == {"log.first.txt", "log.previous.txt", "log.txt", "log.tsv"}
+    assert 9e6 < sizes["log.first.txt"] <= 1e7 and 9e6 < sizes["log.previous.txt"] <= 1e7
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray")
 def test_workers_in_another_directory_train_it_to_the_bits_of_fit_alone(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

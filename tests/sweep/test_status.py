@@ -7,7 +7,7 @@ import pytest
 from tests.tracking.sweeps import write_sweep
 from wsnet.storage import trial_directory
 from wsnet.sweep.cli import main
-from wsnet.sweep.status import read_status
+from wsnet.sweep.trial_states import read_status
 
 
 def conclude(*_: object) -> None:
@@ -25,7 +25,7 @@ def test_every_trial_is_counted_in_its_state(tmp_path: Path) -> None:
     }
     assert states == {name: "interrupted" if state == "running" else state for name, state in on_disk.items()}
     assert set(found.counts()) == {"finished", "diverged", "stopped", "interrupted", "failed", "not started"}
-    assert found.size is not None and found.size > 1000
+    assert found.sizes is not None and found.sizes["records and reports"] > 1000
 
 
 def test_what_runs_what_failed_and_what_is_damaged_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -37,10 +37,24 @@ def test_what_runs_what_failed_and_what_is_damaged_is_named(tmp_path: Path, caps
         assert main(["status", folder.location], conclude=conclude) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == sweep.question and lines[1].startswith(f"{len(sweep.trials)} trials: ")
-    assert "1 running" in lines[1] and "1 damaged" in lines[1] and lines[1].endswith("0 MB")
+    assert "1 running" in lines[1] and "1 damaged" in lines[1]
     assert lines[lines.index("running:") + 1] == f"  {by_state['interrupted']}: 1 epoch done, 1.5 s per epoch"
     assert lines[lines.index("failed:") + 1].endswith(")") and "for a person" in lines[lines.index("failed:") + 1]
     assert by_state["finished"] in lines[lines.index("damaged:") + 1]
+
+
+def test_the_time_left_is_told_while_it_runs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, _ = write_sweep(tmp_path)
+    found = read_status(folder)
+    assert found.seconds_left is None, "nothing runs"
+    (running,) = [trial for trial in found.trials if trial.state == "interrupted"]
+    with trial_directory(folder, running.entry.trial_id).folder.lock():
+        assert main(["status", folder.location], conclude=conclude) == 0
+        found = read_status(folder)
+    unstarted = found.counts()["not started"]
+    assert unstarted == 3, "each has 3 epochs of 1.5 s, and the running one has 2 left"
+    assert found.seconds_left == pytest.approx(1.5 * (3 * unstarted + 2))
+    assert "about 16 s left, with 1 trial at a time\n" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

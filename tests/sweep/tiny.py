@@ -27,6 +27,7 @@ __all__ = [
     "command",
     "environment",
     "kill",
+    "processes",
     "records",
     "train",
     "until",
@@ -144,6 +145,18 @@ def writers(folder: Path) -> list[int]:
             continue
         if is_open and int(fds.parent.name) != os.getpid():
             found.append(int(fds.parent.name))
+    return found
+
+
+def processes(mark: Path) -> list[int]:
+    """Processes started by the sweep, and theirs: they have the mark in their environment."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        try:
+            if f"WSNET_TEST_MARK={mark}\0".encode() in (folder / "environ").read_bytes():
+                found.append(int(folder.name))
+        except OSError:  # It has ended, or is somebody else's.
+            continue
     return found
 
 

@@ -86,16 +86,28 @@ def class_names(schema: Any, label: str) -> tuple[str, ...]:
 
 
 def label_count(paths: Sequence[Path]) -> int:
-    """Number of classes of a set: as many as the first table with names lists, otherwise the largest label plus one."""
+    """Number of classes of a set: as many as the first table with names lists, otherwise the largest label plus one.
+
+    Args:
+        paths: the tables of the training images.
+
+    Raises:
+        DataError: there are more classes than images.
+    """
     import pyarrow.compute as pc
 
-    greatest = -1
+    greatest, rows, place = -1, 0, ""
     for path in paths:
         with opened(path) as file:
             column = find_columns(path, file.schema_arrow).label
             if names := class_names(file.schema_arrow, column):
                 return len(names)
-            greatest = max(greatest, pc.max(file.read(columns=[column])[column]).as_py() or 0)
+            largest = pc.max(file.read(columns=[column])[column]).as_py() or 0
+            greatest, place = max((greatest, place), (largest, str(path)))
+            rows += file.metadata.num_rows
+    if greatest >= rows > 0:  # A network with an output for each would take gigabytes.
+        rule = f"each class must have a training image, so the labels of {rows} images must be 0 to {rows - 1}"
+        raise DataError(f"{place}: {rule}, but the largest is {greatest}; list the classes' names, or number them anew")
     return greatest + 1
 
 

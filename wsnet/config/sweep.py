@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.duration import Duration
 from wsnet.config.published import PublishedConfig
 
 __all__ = [
@@ -117,6 +118,9 @@ class ResourcesConfig(Config):
     """Trials that run at the same time; by default as many as fit."""
     max_failures: NonNegativeInt = 2
     """How often a crashed trial is restarted (from its last checkpoint) before it counts as failed."""
+    stall_timeout: Duration | None = None
+    """Longest time without a step, such as 10min: a trial that exceeds it is ended and retried like a crashed one. It
+    must be longer than an evaluation; the first step may take a minute more (unset: no limit)."""
 
 
 class ReportConfig(Config):

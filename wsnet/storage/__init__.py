@@ -3,15 +3,18 @@
 from wsnet.storage.folder import DamagedFile, Folder, StorageError
 from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
 from wsnet.storage.rungs import RungJournal, Verdict
-from wsnet.storage.trial_directory import Outcome, Status, TrialDirectory
+from wsnet.storage.stops import Stops
+from wsnet.storage.trial_directory import STOPPED_BY_USER, Outcome, Status, TrialDirectory
 
 __all__ = [
+    "STOPPED_BY_USER",
     "DamagedFile",
     "Folder",
     "Manifest",
     "Outcome",
     "RungJournal",
     "Status",
+    "Stops",
     "StorageError",
     "TrialDirectory",
     "TrialEntry",

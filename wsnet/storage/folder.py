@@ -162,16 +162,31 @@ class Folder:
         with FileLock(local / ".lock"):
             yield
 
+    @contextmanager
+    def try_lock(self) -> Iterator[bool]:
+        """Like `lock`, but gives False instead of waiting while another process holds the lock."""
+        local = self.local
+        if local is None:
+            yield True
+            return
+        local.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(local / ".lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout:
+            yield False
+            return
+        try:
+            yield True
+        finally:
+            lock.release()
+
     def is_locked(self) -> bool:
         """Whether a process holds the lock of the folder; False for remote folders, which have none."""
-        file = None if self.local is None else self.local / ".lock"
-        if file is None or not file.exists():
+        if self.local is None or not (self.local / ".lock").exists():
             return False
-        try:
-            with FileLock(file, timeout=0):
-                return False
-        except Timeout:
-            return True
+        with self.try_lock() as is_ours:
+            return not is_ours
 
     def _write_remote(self, name: str, data: bytes) -> None:
         if self._fs.type_name in _OBJECT_STORES:

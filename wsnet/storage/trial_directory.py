@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from wsnet.storage.folder import DamagedFile, Folder
 
-__all__ = ["LAYERS", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
+__all__ = ["LAYERS", "STOPPED_BY_USER", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
 
 Record = dict[str, float]
 """One epoch's measurements: `epoch` (from 1), `lr`, `train/loss`, `test/top1_error` (percent), `time/...`, ..."""
@@ -21,13 +21,17 @@ LAYERS = "layers/"
 """Prefix of measurements of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds per epoch, kept only here."""
 
 
+STOPPED_BY_USER = "stopped by the user"
+"""The message of a trial that the user stopped. It goes on where it was after `run_sweep.py retry`."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Status:
     """How far a trial is.
 
     Attributes:
-        status: `finished` and `diverged` trials are never run again; `stopped` ones were ended by the scheduler;
-            `failed` ones crashed and are run again by the next start.
+        status: `finished` and `diverged` trials are never run again; `stopped` ones were ended by the scheduler, for
+            good, or by the user; `failed` ones crashed and are run again by the next start.
         epoch: last whole epoch.
         message: the reason, as readable text.
     """
@@ -39,11 +43,16 @@ class Status:
     @property
     def is_final(self) -> bool:
         """Whether the trial is never run again."""
+        return self.has_ended and not (self.status == "stopped" and self.message == STOPPED_BY_USER)
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the trial has finished, diverged or been stopped."""
         return self.status in ("finished", "diverged", "stopped")
 
     def lacks_records(self, records: list[Record]) -> bool:
         """Whether the trial has ended, but not every epoch has a record: the file was damaged afterwards."""
-        return self.is_final and len(records) < self.epoch
+        return self.has_ended and len(records) < self.epoch
 
 
 @dataclass(frozen=True, kw_only=True)

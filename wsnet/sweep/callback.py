@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from wsnet.storage import Folder, Status, trial_directory
+from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, trial_directory
+from wsnet.sweep.failure import explained
 from wsnet.sweep.out_of_memory import out_of_memory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
@@ -41,6 +42,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._has_scheduler = has_scheduler
         self._folder, self._progress, self._display, self._changed = folder, progress, display, changed
         self._names = {trial.trial_id: trial.name for trial in progress.trials}
+        self._settings = {trial.trial_id: trial.setting_id for trial in progress.trials}
         self._errors_shown: set[str] = set()
 
     def __getstate__(self) -> dict[str, Any]:
@@ -76,8 +78,13 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         status, records = directory.status() or Status(status="running"), directory.records()
         error = _error(trial) if how == "failed" else ""
         was_cut_off = status.status == "running"
-        if was_cut_off:
-            message = STOPPED if how == "stopped" else _last_line(error)
+        if was_cut_off and not trial.error_file and self._is_stopped_by_user(trial_id):
+            # It was not started at all: the trial itself records its end otherwise.
+            was_cut_off, status = False, Status(status="stopped", epoch=len(records), message=STOPPED_BY_USER)
+        elif was_cut_off:
+            message = STOPPED
+            if how == "failed":
+                error, message = explained(directory, error, _last_line(error))
             status = Status(status=how, epoch=len(records), message=message)
         if records:
             self._progress.measured(trial_id, records[-1])
@@ -89,6 +96,9 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
                 directory.folder.write("error.txt", error.encode(errors="backslashreplace"))
             directory.write_status(status)
         self._changed(trial_id)
+
+    def _is_stopped_by_user(self, trial_id: str) -> bool:
+        return Stops(self._folder).has_any([trial_id, self._settings[trial_id]])
 
     def _safely(self, call: Callable[..., None], *arguments: Any) -> None:
         """Call without raising, since an exception in a Tune callback ends the sweep. Each error is printed once."""

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.errors import counted
+from wsnet.sweep.arguments import as_written, parser, settings, write_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -33,14 +34,6 @@ Choose = Callable[["Folder"], "Chosen"]
 _PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
 """Options that make rich print a line unchanged."""
 
-_EPILOG = """\
-To continue a sweep, run the same command again: it resumes unfinished trials and starts missing ones. Examples:
-
-  python run_sweep.py sweeps/quickstart.yaml
-  python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
-  python run_sweep.py status runs/quickstart    # what is done, running and failed, and why
-"""
-
 
 def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | None = None) -> int:
     """Run a sweep.
@@ -54,15 +47,10 @@ def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | 
         exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 after Ctrl-C, 143 after SIGTERM.
     """
     given = sys.argv[1:] if argv is None else argv
-    if given[:1] == ["status"]:
-        from wsnet.sweep.status import main as status
-
-        return status(given[1:])
-    parser = _parser()
-    arguments = parser.parse_args(given)
-    if not arguments.smoke and (arguments.images or arguments.steps):
-        parser.error("--images and --steps make a smoke run smaller; give --smoke too")
-    from wsnet.sweep.ray_session import interruptible
+    arguments = _parsed(given)
+    if isinstance(arguments, int):
+        return arguments
+    from wsnet.sweep.signals import interruptible
 
     with interruptible() as interruption:
         try:
@@ -70,6 +58,32 @@ def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | 
         except KeyboardInterrupt:
             print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
             return interruption.status
+
+
+def _parsed(given: list[str]) -> argparse.Namespace | int:
+    """The options of the sweep to run, or the exit status of a command that runs none."""
+    command, rest = given[:1], given[1:]
+    if command == ["status"]:
+        from wsnet.sweep.status import main as status
+
+        return status(rest)
+    if command == ["stop"]:
+        from wsnet.sweep.stop import main as stop
+
+        return stop(rest)
+    if command == ["retry"]:
+        from wsnet.sweep.retry import main as retry
+
+        return retry(rest)
+    if command == ["gc"]:
+        from wsnet.sweep.cleanup import main as gc
+
+        return gc(rest)
+    made = parser()
+    arguments = made.parse_args(given)
+    if not arguments.smoke and (arguments.images or arguments.steps):
+        made.error("--images and --steps make a smoke run smaller; give --smoke too")
+    return arguments
 
 
 def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
@@ -88,60 +102,11 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
     return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="run_sweep.py",
-        description="Train every combination of a sweep file.",
-        epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add = parser.add_argument
-    add("sweep", metavar="SWEEP.yaml", help="the sweep file")
-    add(
-        "--dry-run",
-        action="store_true",
-        help="print settings, trial count, model sizes and a time estimate; start nothing",
-    )
-    add(
-        "--smoke",
-        action="store_true",
-        help="run a small version in a separate folder, to check that the sweep works before it runs for days",
-    )
-    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 512)")
-    add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
-    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override an option; repeatable")
-    add(
-        "--only",
-        action="append",
-        default=[],
-        metavar="AXIS=VALUE",
-        help="run only the settings with this value, such as case=ResNet-110; repeatable",
-    )
-    add(
-        "--storage",
-        default="runs",
-        metavar="DIR",
-        help="where results go: a path, or a URI such as s3://... (default: runs)",
-    )
-    add("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
-    add(
-        "--address", metavar="ADDRESS", help="join this Ray cluster ('auto', or host:port) instead of starting Ray here"
-    )
-    add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
-    return parser
-
-
-def _positive(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
-    return int(text)
-
-
 def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
     from wsnet.config import read_sweep
     from wsnet.config.reading.select import only, smoke
 
-    whole = read_sweep(arguments.sweep, arguments.set)
+    whole = read_sweep(arguments.sweep, settings(arguments))
     sweep = only(whole, arguments.only)
     if arguments.smoke:
         whole = sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)
@@ -191,6 +156,7 @@ def _train(
     console: "Console",
 ) -> int:
     """Train the settings of `sweep`: some or all of the settings of `whole`."""
+    from wsnet.config import ConfigError, Mistake
     from wsnet.sweep.ray_session import check_address
 
     if arguments.address is not None:
@@ -207,6 +173,9 @@ def _train(
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
+        if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
+            rule = "the file has changed and no longer has the trials to retry; run it again instead"
+            raise ConfigError([Mistake(arguments.sweep, "", rule)])
         _write(manifest, folder, arguments)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
     mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
@@ -220,6 +189,7 @@ def _train(
             console=console,
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
+            only=arguments.trials,
         )
         ended = outcome.interrupted is None
     finally:
@@ -252,7 +222,9 @@ def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace
     from wsnet.storage import StorageError
 
     try:
-        folder.write("sweep.yaml", _as_written(arguments).encode())
+        folder.write("sweep.yaml", as_written(arguments).encode())
+        if arguments.trials is None:
+            write_command(arguments, folder)
         manifest.write(folder)
     except OSError as error:
         rule = "--storage must be writable"
@@ -291,14 +263,3 @@ def _data_root(arguments: argparse.Namespace) -> Path:
     from wsnet.data import data_root
 
     return data_root(arguments.data_root)
-
-
-def _as_written(arguments: argparse.Namespace) -> str:
-    """The sweep file's text, below comments with the command-line options that changed it."""
-    options = [f"--set {item}" for item in arguments.set] + [f"--only {item}" for item in arguments.only]
-    if arguments.smoke:
-        options.append(
-            f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")
-        )
-    text = Path(arguments.sweep).read_text(encoding="utf-8")
-    return "".join(f"# run with {option}\n" for option in options) + text

@@ -13,6 +13,7 @@ from wsnet.config import Sweep, canonical
 from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
+from wsnet.sweep.quantities import duration, readable_size
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder
@@ -87,9 +88,9 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
             entry.setting_id,
             _short(size.parameters),
             _short(size.multiply_accumulates),
-            _bytes(size.activation_bytes),
+            readable_size(size.activation_bytes),
             f"{trial.config.steps_per_epoch:,}",
-            _duration(cost.per_trial[entry.setting_id]),
+            duration(cost.per_trial[entry.setting_id]),
             *([how.what] if has_micro_batches else []),
         )
     console.print(table)
@@ -97,8 +98,9 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
         console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
     concurrent = counted(allocation.concurrent, "trial")
     console.print(
-        f"\nAbout {_duration(cost.total)} on this machine ({concurrent} at a time on {device}), "
-        f"estimated from a few steps; checkpoints at the end: {_bytes(cost.checkpoint_bytes)}. Nothing was started.",
+        f"\nAbout {duration(cost.total)} on this machine ({concurrent} at a time on {device}), "
+        f"estimated from a few steps; checkpoints at the end: {readable_size(cost.checkpoint_bytes)}. "
+        "Nothing was started.",
         highlight=False,
         soft_wrap=True,
     )
@@ -115,7 +117,7 @@ def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, fold
     again, new, verb = len(states) - done, len(plan.trials) - len(states), "is" if done == 1 else "are"
     return (
         f"In {folder.location}, {counted(done, 'trial')} {verb} done, {again} would continue or be "
-        f"tried again, and {new} would be new: about {_duration(seconds)} left."
+        f"tried again, and {new} would be new: about {duration(seconds)} left."
     )
 
 
@@ -158,18 +160,3 @@ def _short(count: int) -> str:
         if count >= size:
             return f"{count / size:.4g} {unit}"
     return str(count)
-
-
-def _duration(seconds: float) -> str:
-    for unit, length in (("days", 86_400), ("hours", 3600), ("min", 60)):
-        if seconds >= 2 * length:
-            return f"{seconds / length:.1f} {unit}"
-    return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-
-
-def _bytes(size: float) -> str:
-    for unit in ("B", "kB", "MB", "GB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}"
-        size /= 1000
-    return f"{size:.1f} TB"

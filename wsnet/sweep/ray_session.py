@@ -2,23 +2,25 @@
 
 import logging
 import os
-import signal
 import socket
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
-__all__ = ["Interruption", "Node", "Session", "check_address", "interruptible", "ray_session", "shielded"]
+from wsnet.sweep.signals import deferred, shielded
+
+__all__ = ["Node", "Session", "check_address", "ray_session"]
 
 
 _ENVIRONMENT = {
     "RAY_AIR_NEW_OUTPUT": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_ROTATION_MAX_BYTES": "10000000",  # What C code prints goes to Ray's logs, by default up to 3 GB of it.
+    "RAY_ROTATION_BACKUP_COUNT": "2",
     "RAY_TRAIN_ENABLE_PREEMPTION_WATCHER": "0",
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Otherwise Train passes on one report every 2 seconds.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
@@ -72,7 +74,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     if ray.is_initialized():
         yield _session(None)
         return
-    with _deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
+    with deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
         if address is None:
             offered = cpus or len(os.sched_getaffinity(0))
             context = ray.init(
@@ -161,78 +163,3 @@ def _has_token() -> bool:
     """Whether there is a token where Ray looks for one."""
     named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
     return bool(named) or _TOKEN.exists()
-
-
-@dataclass
-class Interruption:
-    """The signal that has ended a sweep, if any.
-
-    Attributes:
-        status: exit status for it, by the convention of shells: 130 for SIGINT, 143 for SIGTERM.
-    """
-
-    status: int = 128 + signal.SIGINT
-
-
-@contextmanager
-def interruptible() -> Iterator[Interruption]:
-    """Within the context, raise KeyboardInterrupt, once, on SIGINT (Ctrl-C) or SIGTERM (`kill`, a batch system).
-
-    Also where SIGINT was ignored, as it is in a shell's background jobs. Gives what tells the two signals apart: Ray
-    raises a KeyboardInterrupt of its own in place of the handler's.
-    """
-    interruption = Interruption()
-
-    def once(number: int, _: object) -> None:
-        for each in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(each, signal.SIG_IGN)
-        interruption.status = 128 + number
-        raise KeyboardInterrupt
-
-    with _handled(once, signal.SIGINT, signal.SIGTERM):
-        yield interruption
-
-
-@contextmanager
-def shielded() -> Iterator[None]:
-    """Ignore Ctrl-C within the context, for the few seconds of Ray's shutdown: interrupting it leaves processes."""
-    with _handled(signal.SIG_IGN, signal.SIGINT):
-        yield
-
-
-@contextmanager
-def _deferred() -> Iterator[Callable[[], None]]:
-    """Within the context, only note SIGINT and SIGTERM; gives the function that handles afterwards what was noted.
-
-    SIGTERM's handler cannot be replaced within the context: the one that Ray sets exits at once, without a word.
-    """
-    noted: list[int] = []
-    set_handler = signal.signal
-
-    def set_other_handler(number: int, handler: Any) -> Any:
-        return signal.getsignal(number) if number == signal.SIGTERM else set_handler(number, handler)
-
-    def deliver() -> None:
-        for number in noted[:1]:
-            handler = signal.getsignal(number)
-            if callable(handler):
-                handler(number, None)
-
-    with (
-        _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM),
-        mock.patch.object(signal, "signal", set_other_handler),
-    ):
-        yield deliver
-
-
-@contextmanager
-def _handled(handler: Any, *numbers: signal.Signals) -> Iterator[None]:
-    try:
-        before = [(number, signal.signal(number, handler)) for number in numbers]
-    except ValueError:  # Only the main thread can set signal handlers.
-        before = []
-    try:
-        yield
-    finally:
-        for number, old in before:
-            signal.signal(number, old)

@@ -41,7 +41,7 @@ class TrialState:
 
         if self.records[-1]["epoch"] > rung:
             return "continue"
-        if self.status is not None and self.status.status == "stopped":
+        if self.status is not None and self.status.status == "stopped" and self.status.is_final:
             return "stop"
         # `ending` tells from the records that a trial had ended, even if it was killed before it wrote its status.
         is_at_its_end = self.is_done or ending(self.trial.config.train, self.records) is not None

@@ -1,7 +1,6 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
 import subprocess
-import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +11,15 @@ from rich.console import Console
 from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.sweep import AshaConfig
-from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.storage import STOPPED_BY_USER, Folder, RungJournal, Status, Stops, trial_directory
+from wsnet.storage.stops import hold_back
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
-from wsnet.sweep.ray_session import Session, interruptible, ray_session
+from wsnet.sweep.ray_session import Session, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
+from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
 if TYPE_CHECKING:
@@ -50,8 +51,9 @@ def run(
     console: Console,
     changed: Callable[[str], None],
     trouble: Callable[[], str | None] = lambda: None,
+    only: frozenset[str] | None = None,
 ) -> SweepOutcome:
-    """Train every trial of a plan that is not done yet.
+    """Train every trial of a plan that is not done yet, and that the user has not stopped.
 
     Args:
         plan: the plan; its manifest is already in the folder.
@@ -61,21 +63,24 @@ def run(
         console: where progress is drawn.
         changed: called with the trial_id whenever a trial's directory has changed.
         trouble: returns a line to show under the progress, or None.
+        only: trial_ids to which training and progress are limited; a scheduler still compares with the others' records.
 
     Raises:
         ConfigError: not even one trial fits the cluster.
         ConnectionError: there is no cluster at the address.
     """
     states = read_states(plan, folder)
-    progress, missing = progress_so_far(states), unfinished(states)
+    chosen = [state for state in states if only is None or state.trial_id in only]
+    progress, missing = progress_so_far(chosen), unfinished(chosen)
     scheduler = _scheduler(plan, states, folder) if missing else None
     if scheduler is not None:
         missing = _without_stopped(missing, scheduler, folder, progress, changed)
+    missing = _without_held_back(missing, folder, progress, console)
     if not missing:
         console.print("Every trial is done already.", highlight=False)
         return SweepOutcome(progress=progress, interrupted=None)
     with (
-        tempfile.TemporaryDirectory(prefix="wsnet-", ignore_cleanup_errors=True) as scratch,
+        scratch_folder() as scratch,
         ray_session(address=address) as session,
     ):
         devices = {state.trial.config.execution.device for state in missing}
@@ -86,10 +91,12 @@ def run(
             folder=str(folder.local or folder.location),
             data_root=str(data_root.absolute()),
             configs={state.trial_id: state.trial.config.model_dump_json() for state in missing},
+            settings={state.trial_id: state.trial.entry.setting_id for state in missing},
             workers=plan.sweep.config.resources.workers,
             cpus=allocation.cpus,
             gpus=allocation.gpus,
             max_failures=plan.sweep.config.resources.max_failures,
+            stall_timeout=plan.sweep.config.resources.stall_timeout,
             scratch=scratch,
             rungs=() if scheduler is None else scheduler.rungs,
         )
@@ -130,6 +137,22 @@ def _without_stopped(
         progress.ended(trial_id, status)
         changed(trial_id)
     return [state for state in missing if state.trial_id not in stopped]
+
+
+def _without_held_back(
+    missing: list[TrialState], folder: Folder, progress: SweepProgress, console: Console
+) -> list[TrialState]:
+    """Leave out the trials that the user has stopped."""
+    stops = Stops(folder).ids()
+    held = [state for state in missing if stops & {state.trial_id, state.trial.entry.setting_id}]
+    for state in held:
+        hold_back(trial_directory(folder, state.trial_id))
+        progress.ended(state.trial_id, Status(status="stopped", epoch=len(state.records), message=STOPPED_BY_USER))
+    if held:
+        verb = "stays" if len(held) == 1 else "stay"
+        how = f"to take that back: python run_sweep.py retry {folder.location} SETTING"
+        console.print(f"{counted(len(held), 'trial')} {verb} stopped by the user; {how}", highlight=False, markup=False)
+    return [state for state in missing if state not in held]
 
 
 def _announce(session: Session, allocation: Allocation, plan: Plan, console: Console) -> None:

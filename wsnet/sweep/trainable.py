@@ -1,23 +1,24 @@
 """A trial as Ray runs it: inside a Tune actor, or on several workers of a TorchTrainer."""
 
 import contextlib
-import io
 import time
 import traceback
 import uuid
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
 
 from wsnet.config import TrialConfig
-from wsnet.storage import Folder, RungJournal, Status, TrialDirectory, trial_directory
+from wsnet.distributed import gather_objects
+from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_directory
+from wsnet.storage.stops import hold_back, mark_stopped
 from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.sweep.failure import explained, forget_failure, in_one_line, write_failure
+from wsnet.sweep.prepare import prepare_trial
+from wsnet.sweep.stall import StallWatch
+from wsnet.sweep.trial_log import logged
 
-if TYPE_CHECKING:
-    from wsnet.training import Trial
-
-__all__ = ["SweepContext", "prepare_trial", "train_and_log", "train_job", "train_on_workers"]
+__all__ = ["SweepContext", "train_and_log", "train_job", "train_on_workers"]
 
 _FOR_THE_REPORT = ("test/", "test_ema/", LAYERS)
 """Prefixes of metrics withheld from Tune: nothing may be selected on the test set, and layers have too many values."""
@@ -39,8 +40,10 @@ class SweepContext:
         cpus: CPUs of one worker.
         gpus: GPUs of one worker.
         max_failures: how many times a crashed trial is restarted.
+        stall_timeout: seconds without a step after which a trial is ended; None: no limit.
         scratch: folder for Ray's own files; removed when the sweep ends.
         rungs: epochs at which the scheduler decides.
+        settings: setting_id of each trial, by trial_id: the user may stop a setting.
     """
 
     folder: str
@@ -52,6 +55,8 @@ class SweepContext:
     max_failures: int
     scratch: str
     rungs: tuple[int, ...] = ()
+    stall_timeout: float | None = None
+    settings: dict[str, str] = field(default_factory=dict)
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
@@ -65,6 +70,10 @@ class SweepContext:
         """The trial's directory."""
         return trial_directory(Folder(self.folder), trial_id)
 
+    def is_stopped_by_user(self, trial_id: str) -> bool:
+        """Whether the user has stopped the trial or its setting."""
+        return Stops(Folder(self.folder)).has_any([self.settings.get(trial_id, trial_id), trial_id])
+
     def journal(self) -> RungJournal:
         """The scheduler's verdicts so far."""
         journal = RungJournal(Folder(self.folder))
@@ -77,8 +86,11 @@ def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     """The Tune function of a trial with one worker."""
     from ray import tune
 
+    if _is_held_back(config["trial_id"], context):
+        return
     try:
-        train_and_log(config["trial_id"], context, tune.report)
+        with contextlib.suppress(_Stopped):
+            train_and_log(config["trial_id"], context, tune.report)
     except ValueError:
         # The setting cannot be trained, and a retry would fail again. Raising would make Tune retry it.
         status = context.directory(config["trial_id"]).status()
@@ -93,6 +105,8 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     from ray.tune.integration.ray_train import TuneReportCallback
 
     trial_id = config["trial_id"]
+    if _is_held_back(trial_id, context):
+        return
     trainer = TorchTrainer(
         _worker,
         train_loop_config={"trial_id": trial_id, "context": context},
@@ -117,7 +131,7 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
         directory = context.directory(trial_id)
         status = directory.status()
         if status is None or status.status != "failed":
-            _write_failure(directory, traceback.format_exc(), _message(error))
+            write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))
 
 
 def _worker(config: dict[str, Any]) -> None:
@@ -150,48 +164,40 @@ def train_and_log(
         context: the sweep that it belongs to.
         tell: called with each epoch's metrics for Tune.
         leader: whether this worker writes files.
+
+    Raises:
+        _Stopped: the user stopped the trial.
     """
     from wsnet.training import fit
 
     directory = context.directory(trial_id)
-    with _log(directory.folder if leader else None):
+    watch = StallWatch(context.stall_timeout, directory.folder)
+    with logged(directory.folder if leader else None), watch:
         try:
             if leader:
-                directory.folder.delete("error.txt")  # From an earlier start.
+                forget_failure(directory)
             trial = prepare_trial(trial_id, context)
 
             def report(record: Record) -> None:
-                tell(_for_tune(trial_id, record))
+                with watch.suspended():
+                    tell(_for_tune(trial_id, record))
+                # The leader decides for all workers: they must stop after the same epoch.
+                if gather_objects(leader and context.is_stopped_by_user(trial_id) and mark_stopped(directory))[0]:
+                    raise _Stopped
 
             # The scheduler may have missed the last epoch before a restart: it must decide on it before the next one.
-            fit(trial, report=report, checkpoint_dir=directory.folder, on_resume=report if context.rungs else None)
+            fit(
+                trial,
+                report=report,
+                checkpoint_dir=directory.folder,
+                watch=watch.step if context.stall_timeout else None,
+                on_resume=report if context.rungs else None,
+                on_start=watch.start,
+            )
         except Exception as error:
             if leader:
-                _write_failure(directory, traceback.format_exc(), f"{type(error).__name__}: {error}".splitlines()[0])
+                write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))
             raise
-
-
-def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
-    """Prepare a trial with its images, which must be those that it was planned with.
-
-    Planning has checked every file of a streamed set. Here the cached index is enough, unless it yields another
-    trial_id: on another machine it may predate a file that was overwritten.
-
-    Raises:
-        TrialError: they are others.
-    """
-    from wsnet.training import Trial
-    from wsnet.training.execution import TrialError
-
-    config, cpus = context.config(trial_id), max(1, int(context.cpus))
-    for check in (False, True):
-        trial = Trial.prepare(config, root=Path(context.data_root), cpus=cpus, workers=context.workers, check=check)
-        if trial.trial_id == trial_id:
-            return trial
-    raise TrialError(
-        f"the images have changed since the sweep was planned (with them, this trial is {trial.trial_id}); "
-        "run the same command again, which plans the sweep with the images as they are"
-    )
 
 
 def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:
@@ -200,41 +206,16 @@ def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:
     return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
 
 
-@contextlib.contextmanager
-def _log(folder: Folder | None) -> Iterator[None]:
-    """Redirect what Python prints to `log.txt` in a trial's folder, if given."""
-    if folder is None:
-        yield
-        return
-    if folder.local is not None:
-        folder.local.mkdir(parents=True, exist_ok=True)
-    file = io.StringIO() if folder.local is None else open(folder.local / "log.txt", "a", buffering=1)  # noqa: SIM115
-    try:
-        with contextlib.redirect_stdout(file), contextlib.redirect_stderr(file):
-            yield
-    finally:
-        if isinstance(file, io.StringIO):  # Object stores cannot append to a file.
-            folder.append("log.txt", file.getvalue().encode())
-        file.close()
-
-
-def _write_failure(directory: TrialDirectory, error: str, message: str) -> None:
-    directory.folder.write("error.txt", error.encode(errors="backslashreplace"))
-    directory.write_status(Status(status="failed", epoch=len(directory.records()), message=message))
-
-
-def _message(error: Exception) -> str:
-    """The error in one line. Train ends the leader as soon as another worker fails, often before it wrote a status."""
-    failures = getattr(error, "worker_failures", {})
-    if not failures:
-        return f"{type(error).__name__}: {error}".splitlines()[0]
-    last = str(failures[min(failures)]).strip().splitlines()[-1]  # Train gives the traceback of the worker as text.
-    kind, colon, text = last.partition(": ")
-    return f"{kind.rpartition('.')[2]}{colon}{text}"
-
-
 class _Stopped(BaseException):
-    """The scheduler stopped the trial. Not an `Exception`, since nothing has failed."""
+    """The scheduler or the user stopped the trial. Not an `Exception`, since nothing has failed."""
+
+
+def _is_held_back(trial_id: str, context: SweepContext) -> bool:
+    """Whether the user has stopped the trial before it could start, or start again."""
+    if not context.is_stopped_by_user(trial_id):
+        return False
+    hold_back(context.directory(trial_id))
+    return True
 
 
 def _await_verdict(context: SweepContext, trial_id: str, rung: int) -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
-from wsnet.storage.trial_directory import LAYERS, TIME, Record
+from wsnet.storage.trial_directory import LAYERS, STOPPED_BY_USER, TIME, Record
 from wsnet.tracking import tags
 from wsnet.tracking.client import artifact_location
 from wsnet.tracking.read import runs_by_trial
@@ -204,8 +204,9 @@ class _MirroredRun:
     @property
     def complete(self) -> bool:
         """Whether nothing about the trial can change any more; the status tag is written after everything else."""
-        status = self.tags.get(tags.STATUS)
-        return status in ("finished", "diverged", "stopped") and self.status == _RUN_STATUS[status]
+        status, message = self.tags.get(tags.STATUS), self.tags.get(tags.MESSAGE)
+        is_final = status in ("finished", "diverged") or (status == "stopped" and message != STOPPED_BY_USER)
+        return is_final and self.status == _RUN_STATUS[str(status)]
 
 
 def _mirrored(run: "Run") -> _MirroredRun:

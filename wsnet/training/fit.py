@@ -43,6 +43,7 @@ def fit(
     watch: StepCallback | None = None,
     start: Checkpoint | None = None,
     on_resume: EpochCallback | None = None,
+    on_start: Callable[[], None] = lambda: None,
 ) -> Result:
     """Train a trial to its end, from the start or from where it was interrupted.
 
@@ -58,6 +59,7 @@ def fit(
         watch: called after each step.
         start: a checkpoint to start from if the directory holds none.
         on_resume: called with the last completed epoch before a trial resumes.
+        on_start: called once the directory is locked by this call, which may have to wait for that.
 
     Returns:
         How it ended.
@@ -76,6 +78,7 @@ def fit(
         if leader:
             directory.set_aside_damaged()
         wait_for_all()
+        on_start()
         check_owner(trial, directory)
         status = directory.status()
         records = directory.records()

@@ -1,0 +1,141 @@
+"""The options of `run_sweep.py`, and how a sweep's folder records those that it was started with."""
+
+import argparse
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from wsnet.config.duration import seconds_of
+
+if TYPE_CHECKING:
+    from wsnet.storage import Folder
+
+__all__ = ["as_written", "parser", "recorded", "settings", "write_command"]
+
+_COMMAND = "command.json"
+
+_EPILOG = """\
+To continue a sweep, run the same command again: it resumes unfinished trials and starts missing ones. Examples:
+
+  python run_sweep.py sweeps/quickstart.yaml
+  python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
+
+Other commands on a sweep's folder, while it runs or not (each has --help; docs/run-control.md):
+
+  python run_sweep.py status runs/quickstart           # what is done, running and failed, why, and the time left
+  python run_sweep.py stop runs/quickstart bn-b8       # end one setting; the others continue
+  python run_sweep.py retry runs/quickstart            # train the failed trials again, now
+  python run_sweep.py gc runs                          # files that no report needs; deletes them with --delete
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The parser of the options. `trials` is the set of trial_ids to train, or None for all; only `retry` sets it."""
+    made = argparse.ArgumentParser(
+        prog="run_sweep.py",
+        description="Train every combination of a sweep file.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    add = made.add_argument
+    add("sweep", metavar="SWEEP.yaml", help="the sweep file")
+    add(
+        "--dry-run",
+        action="store_true",
+        help="print settings, trial count, model sizes and a time estimate; start nothing",
+    )
+    add(
+        "--smoke",
+        action="store_true",
+        help="run a small version in a separate folder, to check that the sweep works before it runs for days",
+    )
+    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 512)")
+    add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
+    add("--set", action="append", default=[], metavar="KEY=VALUE", help="override an option; repeatable")
+    add(
+        "--only",
+        action="append",
+        default=[],
+        metavar="AXIS=VALUE",
+        help="run only the settings with this value, such as case=ResNet-110; repeatable",
+    )
+    add(
+        "--storage",
+        default="runs",
+        metavar="DIR",
+        help="where results go: a path, or a URI such as s3://... (default: runs)",
+    )
+    add("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
+    add(
+        "--address", metavar="ADDRESS", help="join this Ray cluster ('auto', or host:port) instead of starting Ray here"
+    )
+    add(
+        "--stall-timeout",
+        type=_duration,
+        metavar="TIME",
+        help="end and retry a trial that makes no step for this long, such as 10min: resources.stall_timeout",
+    )
+    add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
+    made.set_defaults(trials=None)
+    return made
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
+    return int(text)
+
+
+def _duration(text: str) -> str:
+    try:
+        seconds_of(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    return text
+
+
+def settings(arguments: argparse.Namespace) -> list[str]:
+    """The options that override keys of the sweep file, as `key=value`."""
+    stall = arguments.stall_timeout
+    return [*arguments.set, *([] if stall is None else [f"resources.stall_timeout={stall}"])]
+
+
+def as_written(arguments: argparse.Namespace) -> str:
+    """The sweep file's text, below comments with the command-line options that changed it."""
+    options = [f"--set {item}" for item in settings(arguments)] + [f"--only {item}" for item in arguments.only]
+    if arguments.smoke:
+        options.append(
+            f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")
+        )
+    text = Path(arguments.sweep).read_text(encoding="utf-8")
+    return "".join(f"# run with {option}\n" for option in options) + text
+
+
+def write_command(arguments: argparse.Namespace, folder: "Folder") -> None:
+    """Record the options and the working directory for `retry`, without passwords and without the storage."""
+    from wsnet.tracking import without_password
+
+    kept: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key not in ("storage", "trials")}
+    uri = arguments.tracking_uri
+    if uri is not None:
+        kept["tracking_uri"] = without_password(uri)
+    kept |= {"directory": os.getcwd(), "lacks_password": kept["tracking_uri"] != uri}
+    folder.write(_COMMAND, (json.dumps(kept, indent=1) + "\n").encode())
+
+
+def recorded(folder: "Folder") -> dict[str, Any]:
+    """The options that a sweep was last started with, with `directory` and `lacks_password` (see `write_command`).
+
+    Raises:
+        StorageError: they were not recorded, or are damaged.
+    """
+    from wsnet.storage import StorageError
+
+    try:
+        found: dict[str, Any] = json.loads(folder.read(_COMMAND) or b"")
+        defaults = vars(parser().parse_args([found["sweep"]]))
+        return {**defaults, "directory": found["directory"], "lacks_password": False, **found}
+    except (ValueError, KeyError, TypeError):
+        text = "does not say how the sweep was started; run its command again, which retries all that failed"
+        raise StorageError(f"{folder.location}/{_COMMAND} {text}") from None
