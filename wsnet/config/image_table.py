@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wsnet.config.datasets import DataError
+from wsnet.config.datasets import MOST_CLASSES, DataError
 
 __all__ = ["Columns", "class_names", "find_columns", "find_tables", "first_image", "label_count", "opened"]
 
@@ -86,7 +86,11 @@ def class_names(schema: Any, label: str) -> tuple[str, ...]:
 
 
 def label_count(paths: Sequence[Path]) -> int:
-    """Number of classes of a set: as many as the first table with names lists, otherwise the largest label plus one."""
+    """Number of classes of a set: as many as the first table with names lists, otherwise the largest label plus one.
+
+    Raises:
+        DataError: a label is too large for the number of a class.
+    """
     import pyarrow.compute as pc
 
     greatest = -1
@@ -96,6 +100,8 @@ def label_count(paths: Sequence[Path]) -> int:
             if names := class_names(file.schema_arrow, column):
                 return len(names)
             greatest = max(greatest, pc.max(file.read(columns=[column])[column]).as_py() or 0)
+            if greatest >= MOST_CLASSES:
+                raise DataError(f"{path}: labels must be below {MOST_CLASSES:,}, but the largest is {greatest:,}")
     return greatest + 1
 
 
@@ -113,7 +119,7 @@ def _files(root: Path, split: str) -> list[Path]:
     for folder in (root, root / "data"):
         if (single := folder / f"{split}.parquet").is_file():
             return [single]
-        if files := sorted(folder.glob(f"{split}-*.parquet")):
+        if files := sorted(file for file in folder.glob(f"{split}-*.parquet") if file.is_file()):
             total = files[0].stem.rpartition("-of-")[2]
             if total.isdecimal() and len(files) != int(total):
                 raise DataError(f"{folder}: must have {int(total)} files {split}-*.parquet, but has {len(files)}")
