@@ -1,6 +1,7 @@
 """`data.name: folder`, `parquet` and `imagenet`: what the configuration says of them before anything is decoded."""
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -152,6 +153,11 @@ def break_folder(root: Path, what: str) -> None:
         (root / "test").rename(root / "evaluation")
     elif what == "damaged first":
         (root / "train" / "cat" / "0000.jpg").write_bytes(b"not an image")
+    elif what == "pipe":
+        os.mkfifo(root / "test" / "cat" / "pipe.jpg")
+    elif what == "link to a pipe":
+        os.mkfifo(root / "pipe")
+        (root / "train" / "cat" / "link.jpg").symlink_to(root / "pipe")
 
 
 @pytest.mark.parametrize(
@@ -164,6 +170,8 @@ def break_folder(root: Path, what: str) -> None:
         ("both", "", "has both test/ and val/; keep one of them"),
         ("no test", "", "must have the folders train/ and test/ (or val/)"),
         ("damaged first", "train/cat/0000.jpg", "not a decodable image"),
+        ("pipe", "test/cat/pipe.jpg", "must be an image file, but is a pipe"),
+        ("link to a pipe", "train/cat/link.jpg", "must be an image file, but is a pipe"),
     ],
 )
 def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path, what: str, place: str, message: str) -> None:
@@ -174,6 +182,25 @@ def test_what_is_wrong_with_a_folder_is_named(tmp_path: Path, what: str, place: 
     (mistake,) = caught.value.mistakes
     assert mistake.key == "base.data.path" and message in mistake.message
     assert mistake.message.startswith(str(tmp_path / "images" / place))
+
+
+@pytest.mark.parametrize("place", [b"train/cat/caf\xe9.jpg", b"train/caf\xe9/0000.jpg"])
+def test_a_name_that_is_not_utf8_is_refused_and_can_be_printed(tmp_path: Path, place: bytes) -> None:
+    file = os.path.join(os.fsencode(write_folder(tmp_path / "images")), place)
+    os.makedirs(os.path.dirname(file), exist_ok=True)
+    with open(file, "wb") as image:
+        image.write(image_bytes(0))
+    with pytest.raises(ConfigError) as caught:
+        read_sweep(write_sweep(tmp_path))
+    assert "caf\\xe9" in str(caught.value) and "file names must be UTF-8" in str(caught.value)
+    str(caught.value).encode()
+
+
+def test_a_label_of_a_thousand_million_is_refused(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        write_table(tmp_path / f"{split}.parquet", [image_bytes(n) for n in range(2)], [0, 10**9])
+    with pytest.raises(ValidationError, match=r"train\.parquet: labels must be below 1,000,000, but the largest is"):
+        data_config(name="parquet", path=str(tmp_path))
 
 
 def test_the_unsorted_validation_images_of_imagenet_come_with_two_ways_to_sort_them(tmp_path: Path) -> None:

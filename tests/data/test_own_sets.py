@@ -132,13 +132,6 @@ def test_what_is_wrong_with_a_table_is_named_with_its_row(
     assert f"{tmp_path / 'train.parquet'}: {message}" in str(caught.value)
 
 
-def test_a_label_beyond_all_classes_is_one_line_before_anything_is_allocated(tmp_path: Path) -> None:
-    write_table(tmp_path / "train.parquet", [image_bytes(0), image_bytes(1)], [0, 10**9])
-    write_table(tmp_path / "test.parquet", [image_bytes(0)], [0])
-    with pytest.raises(ValueError, match=r"train\.parquet: each class .* 0 to 1, but the largest is 1000000000;"):
-        data_config(name="parquet", path=str(tmp_path))
-
-
 def test_a_test_table_that_names_other_classes_is_refused(tmp_path: Path) -> None:
     write_table(tmp_path / "train.parquet", [image_bytes(0), image_bytes(1)], [0, 1], names=["a", "b"])
     write_table(tmp_path / "test.parquet", [image_bytes(0)], [0], names=["b", "a"])

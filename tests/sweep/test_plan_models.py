@@ -1,5 +1,6 @@
 """What a plan says of its models: their memory, and the weights that they begin from."""
 
+import json
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -8,11 +9,12 @@ import pytest
 import torch
 from rich.console import Console
 
-from tests.sweep.tiny import write
+from tests.sweep.tiny import ROOT, write
 from wsnet.config import ConfigError, read_sweep
 from wsnet.models import activation_bytes, build
 from wsnet.storage import Folder
 from wsnet.sweep.dry_run import show_costs
+from wsnet.sweep.estimate import estimate
 from wsnet.sweep.plan import Plan, make_plan
 from wsnet.training import Trial
 
@@ -54,3 +56,49 @@ def test_a_dry_run_shows_the_memory_of_activations(tmp_path: Path) -> None:
     kept = activation_bytes(config.model, config.data.facts.classes, config.data.facts.shape)
     shown = console.file.getvalue()  # type: ignore[attr-defined]
     assert "kept/image" in shown and f" {kept / 1000:.0f} kB " in shown
+
+
+NETWORK = {"name": "cifar_resnet", "depth": 8}
+
+
+@pytest.mark.parametrize(
+    ("options", "rule"),
+    [
+        ({"depth": 10**6 + 2}, "base.model.depth: must be less than or equal to 2000, but got 1000002"),
+        ({"width": 10**6}, "base.model.width: must be less than or equal to 100000, but got 1000000"),
+        (
+            {"width": 10**5},
+            "must have at most 10,000,000,000 parameters, but has 2,980,009,100,010 with depth=8, width=1",
+        ),
+        (
+            {"name": "cifar_resnext", "depth": 11, "cardinality": 10**5, "group_width": 10**5},
+            "has 189,080,280,000,689,866 with depth=11, cardinality=100000, group_width=100000, classes=10",
+        ),
+        (
+            {"width": 10**5, "norm": {"name": f"{ROOT}/tests/own_norms.py:PowerNorm"}},
+            "must have at most 10,000,000,000 parameters, but has 2,980,0",
+        ),
+        (
+            {"norm": {"name": "group", "groups": 10**12}},
+            "groups must divide the channels, but got groups=1000000000000",
+        ),
+    ],
+)
+def test_a_model_that_fits_no_machine_is_refused_before_it_is_built(
+    options: dict[str, Any], rule: str, tmp_path: Path
+) -> None:
+    base = json.loads(write(tmp_path).read_text())["base"]
+    with pytest.raises(ConfigError) as caught:
+        plan(tmp_path, base={**base, "model": {**NETWORK, **options}})
+    assert rule in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_a_dry_run_does_not_build_a_model_of_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = plan(tmp_path, grid={"model.width": [4, 5000]})
+    built: list[int] = []
+    monkeypatch.setattr(
+        "wsnet.sweep.estimate.build", lambda model, **options: built.append(model.width) or build(model, **options)
+    )
+    cost = estimate(made, threads=1, device="cpu", concurrent=1)
+    small, large = (trial.entry.setting_id for trial in made.trials)
+    assert built == [4] and cost.per_trial[large] > 1000 * cost.per_trial[small]

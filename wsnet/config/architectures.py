@@ -5,7 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
-from wsnet.config.base import Config, Fraction, Positive, PositiveInt, absolute, as_tuple, conflict
+from wsnet.config.base import Config, Fraction, PositiveInt, absolute, as_tuple, conflict
 from wsnet.config.norm import BatchNormConfig, NoNormConfig, NormConfig
 
 __all__ = [
@@ -36,6 +36,11 @@ __all__ = [
 
 ConvInit = Literal["fan_out", "fan_in", "uniform"]
 ClassifierInit = Literal["uniform", "normal"]
+
+Depth = Annotated[int, Field(le=2000)]
+"""Number of layers. Published networks have up to 1202, and building a million layers would take hours."""
+Channels = Annotated[int, Field(ge=1, le=100_000)]
+"""Number of channels or groups, or a factor of it; `wsnet.models` bounds the number of parameters that follows."""
 
 
 @dataclass(frozen=True)
@@ -182,9 +187,9 @@ class ThreeStageConfig(ResidualConfig):
 
     block: Literal["basic", "bottleneck"] = "basic"
     """Two 3x3 convolutions, or 1x1, 3x3 and 1x1."""
-    depth: int
+    depth: Depth
     """Number of weighted layers: 6n + 2 with basic blocks, 9n + 2 with bottlenecks."""
-    width: PositiveInt = 16
+    width: Channels = 16
     """Channels inside the blocks of the first stage; the second has twice, the third four times as many."""
     first_stage: Literal["expanded", "stem"] = "expanded"
     """Output channels of the first stage with bottlenecks: four times the stem's (He et al. 2016), or as many as the
@@ -233,9 +238,9 @@ class ResNeXtConfig(ResidualConfig):
     name: Literal["resnext"]
     depth: Literal[50, 101, 152]
     """Number of weighted layers."""
-    cardinality: PositiveInt = 32
+    cardinality: Channels = 32
     """Groups of the 3x3 convolutions."""
-    group_width: PositiveInt = 4
+    group_width: Channels = 4
     """Channels per group in the first stage (the 4 of 32x4d)."""
     stem: Literal["imagenet", "cifar"] = "imagenet"
     """First layer: 7x7 stride 2 and a 3x3 max-pool, or (for small images) 3x3 stride 1 and no pool."""
@@ -245,11 +250,11 @@ class CifarResNeXtConfig(ResidualConfig):
     """The three-stage ResNeXt for small images (Xie et al. 2017, section 5.3): 9n + 2 layers."""
 
     name: Literal["cifar_resnext"]
-    depth: int = 29
+    depth: Depth = 29
     """Number of weighted layers, 9n + 2."""
-    cardinality: PositiveInt = 8
+    cardinality: Channels = 8
     """Groups of the 3x3 convolutions."""
-    group_width: PositiveInt = 64
+    group_width: Channels = 64
     """Channels per group in the first stage (the 64 of 8x64d)."""
 
     @field_validator("depth")
@@ -277,9 +282,9 @@ class WRNConfig(NetworkConfig):
     """Wide ResNet (Zagoruyko & Komodakis 2016): 6n + 4 convolutions in pre-activation blocks, k times as wide."""
 
     name: Literal["wrn"]
-    depth: int = 28
+    depth: Depth = 28
     """Number of convolutions, 6n + 4, including those of the three shortcuts."""
-    widening: PositiveInt = 10
+    widening: Channels = 10
     """k: number of channels as a multiple of ResNet's."""
     dropout: Fraction = 0.0
     """Probability of dropping an element before each block's second convolution."""
@@ -308,16 +313,16 @@ class CifarDenseNetConfig(_DenseNetConfig):
     """DenseNet for small images in three dense blocks (Huang et al. 2017); by default DenseNet-BC."""
 
     name: Literal["cifar_densenet"]
-    depth: PositiveInt
+    depth: Depth
     """Number of weighted layers: 6n + 4 with bottlenecks (100, 190, 250), 3n + 4 without (40, 100)."""
-    growth_rate: PositiveInt = 12
+    growth_rate: Channels = 12
     """Channels that each dense layer adds (the paper's k)."""
     bottleneck: bool = True
     """Whether a 1x1 convolution to four times the growth rate comes before each 3x3 (the B of BC)."""
     compression: Annotated[float, Field(gt=0, le=1)] = 0.5
     """Fraction of the channels that a transition keeps (the C of BC); 1 for the plain DenseNet."""
 
-    stem_width: PositiveInt | None = None
+    stem_width: Channels | None = None
     """Channels of the first convolution. Unset, as in the paper: twice the growth rate with bottlenecks, 16 without.
     (One published implementation always has twice the growth rate.)"""
 
@@ -340,15 +345,15 @@ class PyramidNetConfig(NetworkConfig):
     """PyramidNet for small images (Han et al. 2017): every block is a little wider than the one before."""
 
     name: Literal["pyramidnet"]
-    depth: PositiveInt
+    depth: Depth
     """Number of weighted layers: 6n + 2 with basic blocks (110), 9n + 2 with bottlenecks (164, 272)."""
-    alpha: Positive
+    alpha: Annotated[float, Field(gt=0, le=100_000)]
     """Channels added over all blocks together (48, 84, 200, 240, 270)."""
     block: Literal["basic", "bottleneck"] = "basic"
     """Two 3x3 convolutions, or 1x1, 3x3, 1x1 with four times as many output channels as inner ones."""
-    width: PositiveInt = 16
+    width: Channels = 16
     """Channels that the widening starts from."""
-    stem_width: PositiveInt | None = None
+    stem_width: Channels | None = None
     """Channels of the first convolution; unset: `width`. (One published implementation has 4 * width with
     bottlenecks.)"""
 
@@ -362,11 +367,11 @@ class ShakeShakeConfig(NetworkConfig):
     """Shake-shake (Gastaldi 2017): residual blocks with two branches, mixed at random. By default S-S-I."""
 
     name: Literal["shake_shake"]
-    depth: PositiveInt = 26
+    depth: Depth = 26
     """Number of weighted layers, 6n + 2."""
-    width: PositiveInt = 32
+    width: Channels = 32
     """Channels of the first stage (the 32 of 2x32d); the second has twice, the third four times as many."""
-    stem_width: PositiveInt = 16
+    stem_width: Channels = 16
     """Channels of the first convolution. (One published implementation has as many as the first stage.)"""
     forward: Literal["shake", "even"] = "shake"
     """Weight of the first branch in the forward pass: drawn between 0 and 1, or one half."""

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
-from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.base import Config, NonNegative, Positive, PositiveInt, as_tuple, conflict
 
 __all__ = [
     "AugmentConfig",
@@ -41,7 +41,7 @@ class RandomResizedCropConfig(Config):
     """Smallest and largest area of the crop, as a fraction of the image's."""
     ratio: Ratios = (3 / 4, 4 / 3)
     """Smallest and largest ratio of its width to its height, drawn uniformly on a log scale."""
-    size: PositiveInt | None = None
+    size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Side length in pixels after resizing (unset: the image's own size)."""
 
 
@@ -135,7 +135,7 @@ class DualCutoutConfig(Config):
 class AugmentConfig(Config):
     """Random changes to every training image, drawn again in every epoch."""
 
-    crop_padding: NonNegativeInt = 0
+    crop_padding: Annotated[int, Field(ge=0, le=10_000)] = 0
     """Pad each side by this many black pixels, then crop back to the image's size at a random place; 0 is off."""
 
     random_resized_crop: RandomResizedCropConfig | None = None

@@ -7,7 +7,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from wsnet.config.augment import AugmentConfig
 from wsnet.config.base import Config, NonNegativeInt, PositiveInt, absolute, conflict
-from wsnet.config.datasets import IMAGE_SETS, DataError, SetFacts
+from wsnet.config.datasets import IMAGE_SETS, MOST_CLASSES, DataError, SetFacts
 
 __all__ = ["OWN_SETS", "AugmentConfig", "DataConfig", "FoundConfig"]
 
@@ -24,7 +24,7 @@ class FoundConfig(Config):
     """Training images."""
     test: PositiveInt
     """Test images."""
-    classes: PositiveInt
+    classes: Annotated[int, Field(ge=1, le=MOST_CLASSES)]
     """Classes."""
     channels: PositiveInt
     """Channels of the first training image: 1 (grey) or 3."""
@@ -45,7 +45,7 @@ class DataConfig(Config):
     """Folder of your own images, or of `imagenet` (unset: imagenet/ in the data folder). A relative path is relative to
     the file that contains it; on the command line, to the working directory."""
 
-    size: PositiveInt | None = None
+    size: Annotated[int, Field(ge=1, le=10_000)] | None = None
     """Side length in pixels of the images of `folder`, `parquet` and `imagenet`. The shorter side is resized to it
     (bilinear, antialiased) and the centre cropped; unset, all images must have the first training image's size. In a
     streamed set, the random crops are resized to it, or to 224 if unset."""

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 
-__all__ = ["IMAGE_SETS", "DataError", "SetFacts"]
+__all__ = ["IMAGE_SETS", "MOST_CLASSES", "DataError", "SetFacts"]
+
+MOST_CLASSES = 1_000_000
+"""Most classes of an image set: a label above is a mistake, and each class costs memory."""
 
 
 class DataError(ValueError):

@@ -67,10 +67,14 @@ def images_in(folder: Path) -> list[os.DirEntry[str]]:
     """The images of one class, sorted by name. Folders, hidden files and files of other types are skipped.
 
     Raises:
-        DataError: there are none.
+        DataError: there are none, or one is not a file or has a name that is not UTF-8.
     """
     entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".")]
     images = [entry for entry in entries if entry.name.lower().endswith(_IMAGES) and not entry.is_dir()]
+    for entry in images:
+        _check_name(entry)
+        if not entry.is_file() and os.path.exists(entry.path):  # Reading a pipe would wait for ever.
+            raise DataError(f"{entry.path}: must be an image file, but is a pipe, a socket or a device; move it away")
     if not images:
         inner = next((f"; it holds the folder {entry.name!r}" for entry in entries if entry.is_dir()), "")
         raise DataError(
@@ -96,12 +100,23 @@ def _class_folders(folder: Path) -> tuple[str, ...]:
             f"{folder}: images must be sorted into a folder for each class, but {len(loose):,} are directly in it, "
             f"such as {loose[0]}{_sorting(folder, loose[0])}"
         )
-    classes = sorted(entry.name for entry in entries if entry.is_dir())
+    folders = [entry for entry in entries if entry.is_dir()]
+    for entry in folders:
+        _check_name(entry)
+    classes = sorted(entry.name for entry in folders)
     if not classes:
         raise DataError(
             f"{folder}: must have a folder of images for each class, but has none{_unpacking(folder.parent)}"
         )
     return tuple(classes)
+
+
+def _check_name(entry: os.DirEntry[str]) -> None:
+    """Refuse a name that is not UTF-8, which cannot be stored or printed."""
+    try:
+        entry.name.encode()
+    except UnicodeEncodeError:
+        raise DataError(f"{os.fsencode(entry.path)!r}: file names must be UTF-8; rename it") from None
 
 
 def _sorting(folder: Path, name: str) -> str:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from wsnet.config.datasets import DataError
+from wsnet.config.datasets import MOST_CLASSES, DataError
 
 __all__ = ["Columns", "class_names", "find_columns", "find_tables", "first_image", "label_count", "opened"]
 
@@ -88,26 +88,20 @@ def class_names(schema: Any, label: str) -> tuple[str, ...]:
 def label_count(paths: Sequence[Path]) -> int:
     """Number of classes of a set: as many as the first table with names lists, otherwise the largest label plus one.
 
-    Args:
-        paths: the tables of the training images.
-
     Raises:
-        DataError: there are more classes than images.
+        DataError: a label is too large for the number of a class.
     """
     import pyarrow.compute as pc
 
-    greatest, rows, place = -1, 0, ""
+    greatest = -1
     for path in paths:
         with opened(path) as file:
             column = find_columns(path, file.schema_arrow).label
             if names := class_names(file.schema_arrow, column):
                 return len(names)
-            largest = pc.max(file.read(columns=[column])[column]).as_py() or 0
-            greatest, place = max((greatest, place), (largest, str(path)))
-            rows += file.metadata.num_rows
-    if greatest >= rows > 0:  # A network with an output for each would take gigabytes.
-        rule = f"each class must have a training image, so the labels of {rows} images must be 0 to {rows - 1}"
-        raise DataError(f"{place}: {rule}, but the largest is {greatest}; list the classes' names, or number them anew")
+            greatest = max(greatest, pc.max(file.read(columns=[column])[column]).as_py() or 0)
+            if greatest >= MOST_CLASSES:
+                raise DataError(f"{path}: labels must be below {MOST_CLASSES:,}, but the largest is {greatest:,}")
     return greatest + 1
 
 
@@ -125,7 +119,7 @@ def _files(root: Path, split: str) -> list[Path]:
     for folder in (root, root / "data"):
         if (single := folder / f"{split}.parquet").is_file():
             return [single]
-        if files := sorted(folder.glob(f"{split}-*.parquet")):
+        if files := sorted(file for file in folder.glob(f"{split}-*.parquet") if file.is_file()):
             total = files[0].stem.rpartition("-of-")[2]
             if total.isdecimal() and len(files) != int(total):
                 raise DataError(f"{folder}: must have {int(total)} files {split}-*.parquet, but has {len(files)}")

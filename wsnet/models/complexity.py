@@ -13,7 +13,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from torch.utils.flop_counter import FlopCounterMode
 
 from wsnet.config.architectures import ModelConfig
-from wsnet.config.norm import OwnNormConfig
+from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
 
@@ -33,17 +33,41 @@ CONVENTION = "multiply-accumulates of convolutions and linear layers (torch's co
 THOP = "multiply-accumulates in thop's convention (also batch norm and average pooling; linear layers count twice)"
 """Name of the convention of `thop_operations`."""
 
+_SIZES = {"depth", "width", "stem_width", "widening", "growth_rate", "cardinality", "group_width", "alpha"}
+"""Options that make a model larger."""
+
 _Shape = tuple[int, ...]
+
+
+_MOST_PARAMETERS = 10_000_000_000
+"""Of any model: 40 GB in float32, before gradients and the optimizer's state."""
 
 
 def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
     """Number of trainable parameters of a model (including norms' scales and shifts, not running statistics).
 
     Raises:
-        ValueError: as `build`.
+        ValueError: as `build`, or the model is too large for any machine. No memory has been allocated for it then.
     """
-    with torch.device(counting_device(model)):
-        return sum(parameter.numel() for parameter in build(model, classes=classes, shape=shape).parameters())
+    if isinstance(model.norm, OwnNormConfig):  # It may need values, so first look at how large the rest is.
+        _count(model.model_copy(update={"norm": NoNormConfig(name="none")}), classes, shape, "meta")
+    return _count(model, classes, shape, counting_device(model))
+
+
+def _count(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> int:
+    rule = f"model {model.name!r} must have at most {_MOST_PARAMETERS:,} parameters, but has "
+    sizes = {**model.model_dump(include=_SIZES), "classes": classes, "images": "x".join(map(str, shape))}
+    asked = f"with {', '.join(f'{key}={value}' for key, value in sizes.items() if value is not None)}"
+    try:
+        with torch.device(device):
+            count = sum(parameter.numel() for parameter in build(model, classes=classes, shape=shape).parameters())
+    except RuntimeError as error:
+        if "overflow" not in str(error):
+            raise
+        raise ModelError(f"{rule}more than can be counted {asked}") from None
+    if count > _MOST_PARAMETERS:
+        raise ModelError(f"{rule}{count:,} {asked}")
+    return count
 
 
 def multiply_accumulates(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:

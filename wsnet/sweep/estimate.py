@@ -12,13 +12,17 @@ from wsnet.config import ExecutionConfig, TrialConfig
 from wsnet.config.optim import AdamConfig, AdamWConfig
 from wsnet.config.trial import RecomputedConfig
 from wsnet.models import build, loss_and_logits
-from wsnet.sweep.plan import Plan
+from wsnet.sweep.plan import ModelSize, Plan
 from wsnet.training.micro_batches import plan_micro_batches
 
 __all__ = ["Estimate", "estimate"]
 
 _SIZES = (2, 16)
 """Batch sizes timed: a step takes a fixed time plus a time per image, and two points determine that line."""
+_SLOW = 0.5
+"""Seconds of a step after which a model is not timed any further."""
+_MOST_BYTES = 5e8
+"""Memory of a step that is timed; the time of a larger model is computed from its multiply-accumulates."""
 _EVALUATION = 1 / 3
 """Cost of evaluating an image relative to training on it: a forward pass without a backward pass."""
 
@@ -56,7 +60,9 @@ def estimate(plan: Plan, *, threads: int, device: str, concurrent: int) -> Estim
             config = trial.config
             key = (config.model, config.data.facts)
             if key not in lines:
-                lines[key] = _line(config, device)
+                size = plan.sizes[trial.entry.setting_id]
+                is_large = 8 * size.parameters + _SIZES[1] * size.activation_bytes > _MOST_BYTES
+                lines[key] = _computed_line(size, device) if is_large else _line(config, device)
             per_trial[trial.entry.setting_id] = _trial_seconds(config, *lines[key])
     finally:
         torch.set_num_threads(before)
@@ -92,9 +98,21 @@ def _line(config: TrialConfig, device: str) -> tuple[float, float]:
     """Seconds per step and per image of a model."""
     shape, classes = config.data.facts.shape, config.data.facts.classes
     model = build(config.model, classes=classes, shape=shape).to(device).to(memory_format=torch.channels_last)
-    few, many = (_step_seconds(model, torch.randn(size, *shape, device=device), classes) for size in _SIZES)
+    few = _step_seconds(model, torch.randn(_SIZES[0], *shape, device=device), classes)
+    if few > _SLOW:
+        return 0.0, few / _SIZES[0]
+    many = _step_seconds(model, torch.randn(_SIZES[1], *shape, device=device), classes)
     per_image = max(many - few, 0.0) / (_SIZES[1] - _SIZES[0])
     return max(few - _SIZES[0] * per_image, 0.0), per_image
+
+
+def _computed_line(size: ModelSize, device: str) -> tuple[float, float]:
+    """Seconds per step and per image of a model too large to be tried here, at the speed of one convolution."""
+    convolution = torch.nn.Conv2d(64, 64, 3, padding=1, device=device)
+    images = torch.randn(_SIZES[1], 64, 16, 16, device=device)
+    seconds = _step_seconds(torch.nn.Sequential(convolution, torch.nn.Flatten()), images, classes=10)
+    speed = len(images) * 64 * 64 * 9 * 16 * 16 / seconds
+    return 0.0, size.multiply_accumulates / speed
 
 
 def _step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) -> float:
@@ -107,6 +125,8 @@ def _step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) ->
         if images.device.type == "cuda":
             torch.cuda.synchronize()
         times.append(time.perf_counter() - began)
+        if len(times) > 1 and times[-1] > _SLOW:
+            break
     return min(times[1:])
 
 

@@ -112,6 +112,8 @@ def _section(data: dict[str, Any], name: str) -> dict[str, Any]:
 
 def _hash(file: Path) -> str | OSError:
     try:
+        if file.exists() and not file.is_file():  # Reading a pipe would wait for ever.
+            return OSError(f"must be a Python file: {file}")
         return hashlib.sha256(file.read_bytes()).hexdigest()
     except FileNotFoundError:
         others = sorted(str(other) for other in file.parent.glob("*.py")) if file.parent.is_dir() else []
