@@ -11,8 +11,9 @@ from rich.console import Console
 
 from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
-from wsnet.config.sweep import AshaConfig
+from wsnet.config.schedulers import AshaConfig, RungConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
@@ -24,6 +25,8 @@ from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
     from wsnet.sweep.scheduler import JournaledAsha
+
+    Decider = JournaledAsha | SettingDecisions
 
 __all__ = ["SweepOutcome", "run", "source_revision"]
 
@@ -68,9 +71,9 @@ def run(
     """
     states = read_states(plan, folder)
     progress, missing = progress_so_far(states), unfinished(states)
-    scheduler = _scheduler(plan, states, folder) if missing else None
-    if scheduler is not None:
-        missing = _without_stopped(missing, scheduler, folder, progress, changed)
+    decider = _decider(plan, states, folder) if missing else None
+    if decider is not None:
+        missing = _without_stopped(missing, decider, folder, progress, changed)
     if not missing:
         console.print("Every trial is done already.", highlight=False)
         return SweepOutcome(progress=progress, interrupted=None)
@@ -91,41 +94,45 @@ def run(
             gpus=allocation.gpus,
             max_failures=plan.sweep.config.resources.max_failures,
             scratch=scratch,
-            rungs=() if scheduler is None else scheduler.rungs,
+            rungs={} if decider is None else decider.rungs,
+            pauses=isinstance(decider, SettingDecisions),
         )
         interrupted = None
         with interruptible() as interruption, failing_alone(), ProgressDisplay(progress, console, trouble) as display:
             from wsnet.sweep.callback import SweepCallback
 
-            callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
+            callback = SweepCallback(folder, progress, display, changed, has_scheduler=decider is not None)
             try:
-                _tuner(plan, context, allocation, scheduler, callback).fit()
+                _tuner(plan, context, allocation, decider, callback, progress).fit()
             except KeyboardInterrupt:
                 interrupted = interruption.status
     return SweepOutcome(progress=progress, interrupted=interrupted)
 
 
-def _scheduler(plan: Plan, states: list[TrialState], folder: Folder) -> "JournaledAsha | None":
+def _decider(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
+    """What decides which trials stop; None if none does."""
     config = plan.sweep.config.scheduler
+    longest = max(trial.config.train.epochs for trial in plan.trials)
+    if isinstance(config, RungConfig) and plan.sweep.config.compares_settings:
+        return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states)
     if not isinstance(config, AshaConfig):
         return None
     from wsnet.sweep.scheduler import JournaledAsha
 
-    longest = max(trial.config.train.epochs for trial in plan.trials)
     return JournaledAsha(config, max_t=longest, journal=RungJournal(folder), states=states)
 
 
 def _without_stopped(
     missing: list[TrialState],
-    scheduler: "JournaledAsha",
+    decider: "Decider",
     folder: Folder,
     progress: SweepProgress,
     changed: Callable[[str], None],
 ) -> list[TrialState]:
     """Mark as stopped the trials whose stop is in the journal but not yet in their status; return the others."""
-    stopped = scheduler.stopped(missing)
-    for trial_id, rung in stopped.items():
-        status = Status(status="stopped", epoch=rung, message=STOPPED)
+    stopped = decider.stopped(missing)
+    for trial_id, epoch in stopped.items():
+        status = Status(status="stopped", epoch=epoch, message=STOPPED)
         trial_directory(folder, trial_id).write_status(status)
         progress.ended(trial_id, status)
         changed(trial_id)
@@ -146,8 +153,9 @@ def _tuner(
     plan: Plan,
     context: SweepContext,
     allocation: Allocation,
-    scheduler: "JournaledAsha | None",
+    decider: "Decider | None",
     callback: "SweepCallback",
+    progress: SweepProgress,
 ) -> Any:
     from ray import tune
 
@@ -160,9 +168,10 @@ def _tuner(
         tune.with_resources(tune.with_parameters(function, context=context), need),
         param_space={"trial_id": tune.grid_search(list(context.configs))},
         tune_config=tune.TuneConfig(
-            scheduler=scheduler,
+            scheduler=_scheduler(plan, context, allocation, decider, progress),
             reuse_actors=_may_reuse_actors(plan),
-            max_concurrent_trials=allocation.concurrent,
+            # A scheduler that pauses trials counts those that run itself; here Tune would count paused ones too.
+            max_concurrent_trials=None if context.pauses else allocation.concurrent,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep.config.name,
@@ -171,6 +180,23 @@ def _tuner(
             callbacks=[callback],
             verbose=0,
         ),
+    )
+
+
+def _scheduler(
+    plan: Plan, context: SweepContext, allocation: Allocation, decider: "Decider | None", progress: SweepProgress
+) -> Any:
+    """Tune's scheduler; None for its own, first come, first served."""
+    if not isinstance(decider, SettingDecisions):
+        return decider
+    from wsnet.sweep.setting_scheduler import SettingScheduler
+
+    return SettingScheduler(
+        decider,
+        concurrent=allocation.concurrent,
+        directory=context.directory,
+        waits=progress.waits,
+        start_ahead=_may_reuse_actors(plan),
     )
 
 

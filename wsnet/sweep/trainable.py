@@ -6,7 +6,7 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +40,8 @@ class SweepContext:
         gpus: GPUs of one worker.
         max_failures: how many times a crashed trial is restarted.
         scratch: folder for Ray's own files; removed when the sweep ends.
-        rungs: epochs at which the scheduler decides.
+        rungs: epochs at which the scheduler decides about each trial, by trial_id; empty without a scheduler.
+        pauses: whether the scheduler pauses trials at rungs, which takes their workers away.
     """
 
     folder: str
@@ -51,7 +52,8 @@ class SweepContext:
     gpus: float
     max_failures: int
     scratch: str
-    rungs: tuple[int, ...] = ()
+    rungs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    pauses: bool = False
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
@@ -111,8 +113,11 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     try:
         trainer.fit()
     except Exception as error:
+        # Tune takes away the workers of a trial that it stops or pauses, whether or not they have ended by then.
         if _is_stopped(context, trial_id):
-            return  # Tune takes away the workers of a trial that it stops, whether or not they have ended by then.
+            return
+        if context.pauses and _is_waiting(context, trial_id):
+            raise  # If the trial has really failed, Tune tries it again.
         # Train has used up its restarts. Raising here would make Tune start over.
         directory = context.directory(trial_id)
         status = directory.status()
@@ -133,7 +138,7 @@ def _worker(config: dict[str, Any]) -> None:
 
     def tell(metrics: dict[str, Any]) -> None:
         ray.train.report(metrics)
-        if metrics["epoch"] in context.rungs:
+        if metrics["epoch"] in context.rungs.get(trial_id, ()):
             _await_verdict(context, trial_id, metrics["epoch"])
 
     with contextlib.suppress(_Stopped):
@@ -256,4 +261,10 @@ def _await_verdict(context: SweepContext, trial_id: str, rung: int) -> None:
 
 def _is_stopped(context: SweepContext, trial_id: str) -> bool:
     rung = context.journal().stops().get(trial_id)
-    return rung in context.rungs and rung <= len(context.directory(trial_id).records())
+    return rung is not None and rung <= len(context.directory(trial_id).records())
+
+
+def _is_waiting(context: SweepContext, trial_id: str) -> bool:
+    """Whether a trial is at a rung without a verdict."""
+    epoch = len(context.directory(trial_id).records())
+    return epoch in context.rungs.get(trial_id, ()) and context.journal().verdict(trial_id, epoch) is None
