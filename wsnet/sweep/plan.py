@@ -164,6 +164,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 name=f"{name}-s{seed}",
                 axes=axes,
                 also=list(also),
+                epochs=config.train.epochs,
             )
             trials.append(PlannedTrial(config=seeded, entry=entry))
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:

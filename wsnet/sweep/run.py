@@ -20,6 +20,7 @@ from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, interruptible, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
+from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
 if TYPE_CHECKING:
@@ -106,7 +107,21 @@ def run(
                 _tuner(plan, context, allocation, decider, callback, progress).fit()
             except KeyboardInterrupt:
                 interrupted = interruption.status
+    if decider is not None:
+        console.print(_savings(progress), highlight=False, soft_wrap=True)
     return SweepOutcome(progress=progress, interrupted=interrupted)
+
+
+def _savings(progress: SweepProgress) -> str:
+    return describe_savings(
+        TrialEpochs(
+            setting_id=trial.setting_id,
+            trained=int(progress.latest.get(trial.trial_id, {}).get("epoch", 0)),
+            full=progress.epochs[trial.trial_id],
+            is_stopped=progress.statuses.get(trial.trial_id) == "stopped",
+        )
+        for trial in progress.trials
+    )
 
 
 def _decider(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":

@@ -86,7 +86,7 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
         trial_id = _id(trial)
         if "epoch" not in result:
             return str(TrialScheduler.CONTINUE)
-        self._stop(tune_controller, self._decisions.reported(trial_id, result), but=trial_id)
+        self._stop_settings(tune_controller, self._decisions.reported(trial_id, result), but=trial_id)
         if self._decisions.is_over(trial_id):
             self._leave(trial_id)
             return str(TrialScheduler.CONTINUE)
@@ -104,11 +104,11 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
         self._let_go(trial)
 
     def on_trial_complete(self, tune_controller: Any, trial: Trial, result: dict[str, Any]) -> None:
-        """A trial has ended by itself, or `_stop` has stopped it."""
+        """A trial has ended by itself, or has been stopped with its setting."""
         self._let_go(trial)
 
     def on_trial_remove(self, tune_controller: Any, trial: Trial) -> None:
-        """`_stop` has stopped a trial that was paused."""
+        """A trial that was paused has been stopped with its setting."""
         self._let_go(trial)
 
     def debug_string(self) -> str:
@@ -138,21 +138,26 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
                 status, records = directory.status(), directory.records()
             except DamagedFile:
                 status, records = None, []
-            self._stop(tune_controller, self._decisions.left(trial_id, status, records))
+            self._stop_settings(tune_controller, self._decisions.left(trial_id, status, records))
 
     def _obey_others(self, tune_controller: Any) -> None:
         """Take in what another start of the sweep, running now, has decided."""
         self._decisions.catch_up()
         for trial_id, trial in self._trials.items():
             if trial.status == Trial.PAUSED and self._decisions.must_stop(trial_id):
-                tune_controller.stop_trial(trial)
+                _stop(tune_controller, trial)
 
-    def _stop(self, tune_controller: Any, decisions: list[Decision], *, but: str | None = None) -> None:
+    def _stop_settings(self, tune_controller: Any, decisions: list[Decision], *, but: str | None = None) -> None:
         """Stop the trials of the settings that were decided to stop; Tune itself stops the one that it asks about."""
         for decision in decisions:
             for trial_id in () if decision.continues else self._decisions.waiting(decision.setting_id):
                 if trial_id != but and trial_id in self._trials:
-                    tune_controller.stop_trial(self._trials[trial_id])
+                    _stop(tune_controller, self._trials[trial_id])
+
+
+def _stop(tune_controller: Any, trial: Trial) -> None:
+    trial.init_local_path()  # Tune names its folder when a trial starts, and needs the name of each at the end.
+    tune_controller.stop_trial(trial)
 
 
 def _id(trial: Trial) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from wsnet.config.errors import counted
+from wsnet.sweep.savings import TrialEpochs, describe_savings
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest, TrialDirectory
@@ -42,6 +43,7 @@ class TrialStatus:
         message: why it failed or diverged.
         seconds: median time of an epoch; None before the first.
         location: its folder.
+        epochs: of its whole training, if the manifest has it.
     """
 
     name: str
@@ -51,6 +53,7 @@ class TrialStatus:
     message: str
     seconds: float | None
     location: str
+    epochs: int | None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +126,7 @@ def read_status(folder: "Folder") -> SweepStatus:
                 message=message,
                 seconds=seconds,
                 location=directory.folder.location,
+                epochs=entry.epochs,
             )
         )
     local = folder.local
@@ -157,6 +161,8 @@ def _lines(found: SweepStatus) -> list[str]:
         by_setting[trial.setting_id].append(trial)
     done = sum(all(t.state in ("finished", "diverged", "stopped") for t in trials) for trials in by_setting.values())
     lines.append(f"{counted(len(by_setting), 'setting')}: {done} with all their seeds done")
+    if any(trial.state == "stopped" for trial in found.trials) and all(t.epochs is not None for t in found.trials):
+        lines.append(describe_savings(map(_epochs, found.trials)))
     for state in ("running", "interrupted", "failed", "damaged", "diverged"):
         trials = [trial for trial in found.trials if trial.state == state]
         if trials:
@@ -164,6 +170,11 @@ def _lines(found: SweepStatus) -> list[str]:
         if len(trials) > _MOST_SHOWN:
             lines.append(f"  ... and {len(trials) - _MOST_SHOWN} more")
     return lines
+
+
+def _epochs(trial: TrialStatus) -> TrialEpochs:
+    stopped = trial.state == "stopped"
+    return TrialEpochs(setting_id=trial.setting_id, trained=trial.epoch, full=trial.epochs or 0, is_stopped=stopped)
 
 
 def _line(trial: TrialStatus) -> str:
