@@ -200,9 +200,9 @@ EPOCHS = "epochs: 3"
         ),
         (
             "seeds: 2",
-            "seeds: 2\nscheduler: {name: asha}",
-            "s.yaml:12: seeds: scheduler 'asha' stops single seeds of a setting, so it needs seeds: 1, but got 2 "
-            "seeds; use scheduler 'fifo', or search with one seed and confirm the best settings with more",
+            "seeds: 2\nscheduler: {name: asha, compare: trials, mode: sync}",
+            "s.yaml:13: scheduler.mode: mode 'sync' needs a comparison of settings, but single trials are compared as "
+            "they arrive; set compare: settings",
         ),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
-from wsnet.config.sweep import AshaConfig
+from wsnet.config.schedulers import AshaConfig
 from wsnet.storage import Folder, RungJournal, Status, Verdict
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import PlannedTrial, make_plan
@@ -65,13 +65,13 @@ def journal(sweep: Folder) -> list[tuple[str, int, float | None, str]]:
 
 
 def test_the_rungs_are_those_of_ray() -> None:
-    from wsnet.sweep.scheduler import JournaledAsha, rungs_of
+    from wsnet.sweep.scheduler import JournaledAsha
 
     for grace, eta, epochs in [(1, 2, 8), (10, 3, 90), (1, 4, 100), (5, 2, 5), (1, 3, 243)]:
         config = AshaConfig(name="asha", grace=grace, eta=eta)
         asha = JournaledAsha(config, max_t=epochs, journal=RungJournal(Folder("mock://runs")), states=[])
         milestones = sorted(rung for rung, _ in asha._brackets[0]._rungs if rung < epochs)
-        assert list(rungs_of(config, epochs)) == milestones
+        assert config.rungs(epochs) == (tuple(milestones),)
 
 
 def test_a_verdict_is_written_down_and_stands(planned: list[PlannedTrial], sweep: Folder) -> None:

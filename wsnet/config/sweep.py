@@ -7,15 +7,13 @@ from pydantic import BeforeValidator, Field, model_validator
 from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
 from wsnet.config.duration import Duration
 from wsnet.config.published import PublishedConfig
+from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
 
 __all__ = [
-    "AshaConfig",
-    "FifoConfig",
     "GridConfig",
     "RandomConfig",
     "ReportConfig",
     "ResourcesConfig",
-    "SchedulerConfig",
     "SearchConfig",
     "SelectConfig",
     "StagesConfig",
@@ -76,33 +74,6 @@ class RandomConfig(Config):
 
 
 SearchConfig = Annotated[GridConfig | RandomConfig, Field(discriminator="name")]
-
-
-class FifoConfig(Config):
-    """Every trial is trained to its end."""
-
-    name: Literal["fifo"]
-
-
-class AshaConfig(Config):
-    """Asynchronous successive halving (Li et al. 2020): at each rung only the best 1/eta continue.
-
-    A decision, once made, holds after every restart and is never made again. One that was lost to an interruption is
-    made at the next start, from the record of its rung. With one trial at a time, an interrupted sweep stops the same
-    trials as an uninterrupted one. With several, the order of arrival matters, as in the paper, so that even two
-    uninterrupted sweeps may differ. In any case, the records of what was trained are bit-identical.
-    """
-
-    name: Literal["asha"]
-    metric: Literal["validation/top1_error", "validation/top5_error", "validation/loss"] = "validation/top1_error"
-    """Metric that decides, always on the validation split; lower is better."""
-    grace: PositiveInt = 1
-    """First rung, in epochs."""
-    eta: Annotated[int, Field(ge=2)] = 3
-    """Factor between rungs; the best 1/eta of a rung continue."""
-
-
-SchedulerConfig = Annotated[FifoConfig | AshaConfig, Field(discriminator="name")]
 
 
 class ResourcesConfig(Config):
@@ -232,17 +203,24 @@ class SweepConfig(Config):
     """The table that answers the question."""
 
     @model_validator(mode="after")
-    def _asha_has_one_seed(self) -> "SweepConfig":
-        count = len(self.seed_list if self.stages is None else self.stages.tune.seed_list)
-        if isinstance(self.scheduler, AshaConfig) and count > 1:
+    def _mode_has_an_effect(self) -> "SweepConfig":
+        scheduler = self.scheduler
+        if isinstance(scheduler, AshaConfig) and scheduler.mode == "sync" and not self.compares_settings:
             text = (
-                f"scheduler 'asha' stops single seeds of a setting, so it needs seeds: 1, but got {count} "
-                "seeds; use scheduler 'fifo', or search with one seed and confirm the best settings with more"
+                "mode 'sync' needs a comparison of settings, but single trials are compared as they arrive; "
+                "set compare: settings"
             )
-            raise conflict((text, ("seeds", "scheduler")))
+            raise conflict((text, ("scheduler.mode", "scheduler.compare")))
         return self
 
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds, one by one."""
         return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+
+    @property
+    def compares_settings(self) -> bool:
+        """Whether the scheduler compares settings by the median over their seeds, and never stops a single seed."""
+        if isinstance(self.scheduler, AshaConfig) and self.scheduler.compare != "settings":
+            return self.scheduler.compare == "auto" and len(self.seed_list) > 1
+        return isinstance(self.scheduler, RungConfig)

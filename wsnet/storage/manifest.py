@@ -25,6 +25,7 @@ class TrialEntry:
         name: short name for people, unique in the sweep, such as `ws-b32-s0`.
         axes: what varies in the sweep, as dotted key to value; keys that the trial does not have are absent.
         also: the axes of further combinations that are this same trial. A report shows the trial at each of them.
+        epochs: of its whole training; None in manifests of earlier versions.
     """
 
     trial_id: str
@@ -33,6 +34,7 @@ class TrialEntry:
     name: str
     axes: dict[str, AxisValue]
     also: list[dict[str, AxisValue]] = field(default_factory=list)
+    epochs: int | None = None
 
     @property
     def places(self) -> list[dict[str, AxisValue]]:

@@ -24,6 +24,8 @@ class Verdict:
         metric: the metric that it compared, such as `validation/top1_error`.
         value: the metric's value in the record of that epoch; None where it was not finite.
         verdict: whether the trial stops there or continues.
+        setting_id: the trial's setting, if the verdict is about all seeds of a setting together; otherwise None.
+        median: then the median over the setting's seeds that was compared; None where it was not finite.
     """
 
     trial_id: str
@@ -31,6 +33,8 @@ class Verdict:
     metric: str
     value: float | None
     verdict: Literal["stop", "continue"]
+    setting_id: str | None = None
+    median: float | None = None
 
 
 class RungJournal:
@@ -102,4 +106,7 @@ class RungJournal:
 def _line(verdict: Verdict) -> bytes:
     # JSON has no NaN and no infinity.
     assert verdict.value is None or math.isfinite(verdict.value), verdict
-    return (json.dumps(asdict(verdict), allow_nan=False) + "\n").encode()
+    fields = asdict(verdict)
+    if verdict.setting_id is None:
+        del fields["setting_id"], fields["median"]
+    return (json.dumps(fields, allow_nan=False) + "\n").encode()

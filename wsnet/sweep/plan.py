@@ -9,7 +9,7 @@ from wsnet.config.identity import canonical_text
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
 from wsnet.config.scaling import learning_rate_rule
-from wsnet.config.sweep import AshaConfig
+from wsnet.config.schedulers import FifoConfig, HyperbandConfig
 from wsnet.config.trial import describe_statistics
 from wsnet.data import load
 from wsnet.layers import OwnNormError, load_own_norm
@@ -167,6 +167,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 name=f"{name}-s{seed}",
                 axes=axes,
                 also=list(also),
+                epochs=config.train.epochs,
             )
             trials.append(PlannedTrial(config=seeded, entry=entry))
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
@@ -234,7 +235,15 @@ def _split_mistakes(config: TrialConfig, path: str, workers: int) -> list[Mistak
 
 def _rung_mistakes(sweep: Sweep, path: str) -> list[Mistake]:
     scheduler, longest = sweep.config.scheduler, max(setting.config.train.epochs for setting in sweep.settings)
-    if not isinstance(scheduler, AshaConfig) or scheduler.grace <= longest:
+    if isinstance(scheduler, FifoConfig):
         return []
-    rule = f"the first rung must not come after train.epochs, but got grace={scheduler.grace} and epochs={longest}"
-    return [Mistake(path, "scheduler.grace", rule)]
+    if scheduler.grace > longest:
+        rule = f"the first rung must not come after train.epochs, but got grace={scheduler.grace} and epochs={longest}"
+        return [Mistake(path, "scheduler.grace", rule)]
+    if isinstance(scheduler, HyperbandConfig) and not all(scheduler.rungs(longest)[:-1]):
+        rule = (
+            "only the last bracket may be without a rung before train.epochs, but got "
+            f"brackets={scheduler.brackets}, grace={scheduler.grace}, eta={scheduler.eta} and epochs={longest}"
+        )
+        return [Mistake(path, "scheduler.brackets", rule)]
+    return []

@@ -53,7 +53,7 @@ class SettingState:
 
 @dataclass
 class SweepProgress:
-    """How far the trials of a sweep are, kept up to date by `started`, `measured` and `ended`.
+    """How far the trials of a sweep are, kept up to date by `started`, `waits`, `measured` and `ended`.
 
     Attributes:
         trials: every trial of the sweep.
@@ -78,6 +78,10 @@ class SweepProgress:
     def started(self, trial_id: str) -> None:
         """Count a trial as running."""
         self.statuses[trial_id] = "running"
+
+    def waits(self, trial_id: str) -> None:
+        """Count a trial as paused until its setting is decided about."""
+        self.statuses[trial_id] = "waiting"
 
     def measured(self, trial_id: str, record: dict[str, Any]) -> None:
         """Take in the record of an epoch; ignored unless its epoch is later than the last known one."""
@@ -215,7 +219,7 @@ class ProgressDisplay:
 
     def _counts(self) -> str:
         progress = self._progress
-        counts = {word: progress.count(word) for word in ("running", "failed", "diverged", "stopped")}
+        counts = {word: progress.count(word) for word in ("running", "waiting", "failed", "diverged", "stopped")}
         return ", ".join(f"{count} {word}" for word, count in counts.items() if word == "running" or count)
 
     def _times(self) -> str:

@@ -1,14 +1,15 @@
 """The state that a sweep starts from: how far earlier starts got with each trial, and what is still to be trained."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
-from wsnet.storage import DamagedFile, Folder, Status, trial_directory
+from wsnet.storage import DamagedFile, Folder, Status, Stops, trial_directory
+from wsnet.storage.stops import hold_back
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.plan import Plan, PlannedTrial
 from wsnet.sweep.progress import SweepProgress
 
-__all__ = ["TrialState", "progress_so_far", "read_states", "unfinished"]
+__all__ = ["TrialState", "held_back", "progress_so_far", "read_states", "unfinished"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,11 @@ class TrialState:
     def trial_id(self) -> str:
         """The trial's identity."""
         return self.trial.entry.trial_id
+
+    @property
+    def setting_id(self) -> str:
+        """Identity of its setting."""
+        return self.trial.entry.setting_id
 
     @property
     def is_done(self) -> bool:
@@ -71,6 +77,25 @@ def _state(trial: PlannedTrial, folder: Folder, has_started: bool) -> TrialState
     if status is not None and status.lacks_records(records):
         status = Status(status="running", epoch=len(records))
     return TrialState(trial=trial, status=status, records=records)
+
+
+def held_back(states: list[TrialState], folder: Folder) -> list[TrialState]:
+    """The states, with those of trials that the user has stopped as final: this start leaves them alone.
+
+    Args:
+        states: as read.
+        folder: the sweep's folder.
+    """
+    stops = Stops(folder).ids()
+    return [_held_back(state, folder) if stops & {state.trial_id, state.setting_id} else state for state in states]
+
+
+def _held_back(state: TrialState, folder: Folder) -> TrialState:
+    if state.is_done:
+        return state
+    hold_back(trial_directory(folder, state.trial_id))
+    # Not STOPPED_BY_USER: a status with that message is not final, since the user may take the stop back.
+    return replace(state, status=Status(status="stopped", epoch=len(state.records), message="held back"))
 
 
 def progress_so_far(states: list[TrialState]) -> SweepProgress:

@@ -10,21 +10,24 @@ from rich.console import Console
 
 from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
-from wsnet.config.sweep import AshaConfig
-from wsnet.storage import STOPPED_BY_USER, Folder, RungJournal, Status, Stops, trial_directory
-from wsnet.storage.stops import hold_back
+from wsnet.config.schedulers import AshaConfig, RungConfig
+from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, ray_session
 from wsnet.sweep.resources import Allocation, allocate
-from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
+from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
+from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
     from wsnet.sweep.scheduler import JournaledAsha
+
+    Decider = JournaledAsha | SettingDecisions
 
 __all__ = ["SweepOutcome", "run", "source_revision"]
 
@@ -69,13 +72,12 @@ def run(
         ConfigError: not even one trial fits the cluster.
         ConnectionError: there is no cluster at the address.
     """
-    states = read_states(plan, folder)
+    states = _without_held_back(read_states(plan, folder), folder, console)
     chosen = [state for state in states if only is None or state.trial_id in only]
     progress, missing = progress_so_far(chosen), unfinished(chosen)
-    scheduler = _scheduler(plan, states, folder) if missing else None
-    if scheduler is not None:
-        missing = _without_stopped(missing, scheduler, folder, progress, changed)
-    missing = _without_held_back(missing, folder, progress, console)
+    decider = _decider(plan, states, folder) if missing else None
+    if decider is not None:
+        missing = _without_stopped(missing, decider, folder, progress, changed)
     if not missing:
         console.print("Every trial is done already.", highlight=False)
         return SweepOutcome(progress=progress, interrupted=None)
@@ -98,61 +100,74 @@ def run(
             max_failures=plan.sweep.config.resources.max_failures,
             stall_timeout=plan.sweep.config.resources.stall_timeout,
             scratch=scratch,
-            rungs=() if scheduler is None else scheduler.rungs,
+            rungs={} if decider is None else decider.rungs,
+            pauses=isinstance(decider, SettingDecisions),
         )
         interrupted = None
         with interruptible() as interruption, failing_alone(), ProgressDisplay(progress, console, trouble) as display:
             from wsnet.sweep.callback import SweepCallback
 
-            callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
+            callback = SweepCallback(folder, progress, display, changed, has_scheduler=decider is not None)
             try:
-                _tuner(plan, context, allocation, scheduler, callback).fit()
+                _tuner(plan, context, allocation, decider, callback, progress).fit()
             except KeyboardInterrupt:
                 interrupted = interruption.status
+    if decider is not None:
+        console.print(_savings(progress), highlight=False, soft_wrap=True)
     return SweepOutcome(progress=progress, interrupted=interrupted)
 
 
-def _scheduler(plan: Plan, states: list[TrialState], folder: Folder) -> "JournaledAsha | None":
+def _savings(progress: SweepProgress) -> str:
+    return describe_savings(
+        TrialEpochs(
+            setting_id=trial.setting_id,
+            trained=int(progress.latest.get(trial.trial_id, {}).get("epoch", 0)),
+            full=progress.epochs[trial.trial_id],
+            is_stopped=progress.statuses.get(trial.trial_id) == "stopped",
+        )
+        for trial in progress.trials
+    )
+
+
+def _decider(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
+    """What decides which trials stop; None if none does."""
     config = plan.sweep.config.scheduler
+    longest = max(trial.config.train.epochs for trial in plan.trials)
+    if isinstance(config, RungConfig) and plan.sweep.config.compares_settings:
+        return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states)
     if not isinstance(config, AshaConfig):
         return None
     from wsnet.sweep.scheduler import JournaledAsha
 
-    longest = max(trial.config.train.epochs for trial in plan.trials)
     return JournaledAsha(config, max_t=longest, journal=RungJournal(folder), states=states)
 
 
 def _without_stopped(
     missing: list[TrialState],
-    scheduler: "JournaledAsha",
+    decider: "Decider",
     folder: Folder,
     progress: SweepProgress,
     changed: Callable[[str], None],
 ) -> list[TrialState]:
     """Mark as stopped the trials whose stop is in the journal but not yet in their status; return the others."""
-    stopped = scheduler.stopped(missing)
-    for trial_id, rung in stopped.items():
-        status = Status(status="stopped", epoch=rung, message=STOPPED)
+    stopped = decider.stopped(missing)
+    for trial_id, epoch in stopped.items():
+        status = Status(status="stopped", epoch=epoch, message=STOPPED)
         trial_directory(folder, trial_id).write_status(status)
         progress.ended(trial_id, status)
         changed(trial_id)
     return [state for state in missing if state.trial_id not in stopped]
 
 
-def _without_held_back(
-    missing: list[TrialState], folder: Folder, progress: SweepProgress, console: Console
-) -> list[TrialState]:
-    """Leave out the trials that the user has stopped."""
-    stops = Stops(folder).ids()
-    held = [state for state in missing if stops & {state.trial_id, state.trial.entry.setting_id}]
-    for state in held:
-        hold_back(trial_directory(folder, state.trial_id))
-        progress.ended(state.trial_id, Status(status="stopped", epoch=len(state.records), message=STOPPED_BY_USER))
+def _without_held_back(states: list[TrialState], folder: Folder, console: Console) -> list[TrialState]:
+    """Mark as stopped the trials that the user has stopped, and say so."""
+    marked = held_back(states, folder)
+    held = sum(one.status != other.status for one, other in zip(states, marked, strict=True))
     if held:
-        verb = "stays" if len(held) == 1 else "stay"
+        verb = "stays" if held == 1 else "stay"
         how = f"to take that back: python run_sweep.py retry {folder.location} SETTING"
-        console.print(f"{counted(len(held), 'trial')} {verb} stopped by the user; {how}", highlight=False, markup=False)
-    return [state for state in missing if state not in held]
+        console.print(f"{counted(held, 'trial')} {verb} stopped by the user; {how}", highlight=False, markup=False)
+    return marked
 
 
 def _announce(session: Session, allocation: Allocation, plan: Plan, console: Console) -> None:
@@ -169,8 +184,9 @@ def _tuner(
     plan: Plan,
     context: SweepContext,
     allocation: Allocation,
-    scheduler: "JournaledAsha | None",
+    decider: "Decider | None",
     callback: "SweepCallback",
+    progress: SweepProgress,
 ) -> Any:
     from ray import tune
 
@@ -183,9 +199,10 @@ def _tuner(
         tune.with_resources(tune.with_parameters(function, context=context), need),
         param_space={"trial_id": tune.grid_search(list(context.configs))},
         tune_config=tune.TuneConfig(
-            scheduler=scheduler,
+            scheduler=_scheduler(plan, context, allocation, decider, progress),
             reuse_actors=_may_reuse_actors(plan),
-            max_concurrent_trials=allocation.concurrent,
+            # A scheduler that pauses trials counts those that run itself; here Tune would count paused ones too.
+            max_concurrent_trials=None if context.pauses else allocation.concurrent,
         ),
         run_config=tune.RunConfig(
             name=plan.sweep.config.name,
@@ -194,6 +211,23 @@ def _tuner(
             callbacks=[callback],
             verbose=0,
         ),
+    )
+
+
+def _scheduler(
+    plan: Plan, context: SweepContext, allocation: Allocation, decider: "Decider | None", progress: SweepProgress
+) -> Any:
+    """Tune's scheduler; None for its own, first come, first served."""
+    if not isinstance(decider, SettingDecisions):
+        return decider
+    from wsnet.sweep.setting_scheduler import SettingScheduler
+
+    return SettingScheduler(
+        decider,
+        concurrent=allocation.concurrent,
+        directory=context.directory,
+        waits=progress.waits,
+        start_ahead=_may_reuse_actors(plan),
     )
 
 

@@ -1,4 +1,4 @@
-"""Successive halving (ASHA) with a journal of its verdicts, which hold for every later start of the sweep."""
+"""Successive halving (ASHA) of single trials, with a journal of its verdicts, which hold for every later start."""
 
 import math
 from dataclasses import dataclass
@@ -7,25 +7,11 @@ from typing import Any, Literal
 
 from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
-from wsnet.config.sweep import AshaConfig
+from wsnet.config.schedulers import AshaConfig
 from wsnet.storage import RungJournal, Verdict
 from wsnet.sweep.resume import TrialState
 
-__all__ = ["JournaledAsha", "rungs_of"]
-
-
-def rungs_of(config: AshaConfig, max_t: int) -> tuple[int, ...]:
-    """The rungs of a sweep, in epochs: `grace`, `grace * eta`, `grace * eta**2`, ..., while below `max_t`.
-
-    Args:
-        config: first rung, and the factor between rungs.
-        max_t: epochs of the longest trial.
-    """
-    rungs, rung = [], config.grace
-    while rung < max_t:
-        rungs.append(rung)
-        rung *= config.eta
-    return tuple(rungs)
+__all__ = ["JournaledAsha"]
 
 
 _ACTIONS = {"stop": TrialScheduler.STOP, "continue": TrialScheduler.CONTINUE}
@@ -59,7 +45,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
             grace_period=config.grace,
             reduction_factor=config.eta,
         )
-        self._journal, self.rungs = journal, rungs_of(config, max_t)
+        self._journal, (self._rungs,) = journal, config.rungs(max_t)
         self._members = {trial.trial_id: SimpleNamespace(trial_id=trial.trial_id) for trial in states}
         for member in self._members.values():
             super().on_trial_add(None, member)
@@ -68,6 +54,11 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         with journal.held():
             self._catch_up()
             self._settle(states)
+
+    @property
+    def rungs(self) -> dict[str, tuple[int, ...]]:
+        """The rungs of each trial, by trial_id."""
+        return dict.fromkeys(self._members, self._rungs)
 
     def stopped(self, trials: list[TrialState]) -> dict[str, int]:
         """The trials that were stopped at a rung that their records have reached, by trial_id, with that rung."""
@@ -79,7 +70,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
 
     def on_trial_result(self, tune_controller: Any, trial: Any, result: dict[str, Any]) -> str:
         """A trial reports an epoch, or its latest one again after a restart. `fit` ends it after its last epoch."""
-        if result.get("epoch") not in self.rungs or self._metric not in result:
+        if result.get("epoch") not in self._rungs or self._metric not in result:
             return str(TrialScheduler.CONTINUE)
         arrival = _Arrival(str(trial.config["trial_id"]), result["epoch"], result[self._metric])
         with self._journal.held():
@@ -97,7 +88,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         """Pass the journal's verdicts to Ray's ASHA: those of earlier starts, or of another process running now."""
         for verdict in self._journal.verdicts():
             key = (verdict.trial_id, verdict.rung)
-            if key in self._ranked or verdict.trial_id not in self._members or verdict.rung not in self.rungs:
+            if key in self._ranked or verdict.trial_id not in self._members or verdict.rung not in self._rungs:
                 continue
             if verdict.metric == self._metric:
                 self._rank(_Arrival(*key, verdict.value))
@@ -147,7 +138,7 @@ class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
         return [
             _Arrival(trial.trial_id, int(record["epoch"]), record[self._metric])
             for record in trial.records
-            if record["epoch"] in self.rungs and self._metric in record
+            if record["epoch"] in self._rungs and self._metric in record
         ]
 
 

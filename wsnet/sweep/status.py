@@ -6,6 +6,7 @@ from collections import defaultdict
 
 from wsnet.config.errors import counted
 from wsnet.sweep.quantities import duration, readable_size
+from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.trial_states import State, SweepStatus, TrialStatus, read_status
 
 __all__ = ["main"]
@@ -54,6 +55,8 @@ def _lines(found: SweepStatus) -> list[str]:
         by_setting[trial.entry.setting_id].append(trial)
     done = sum(all(t.state in ("finished", "diverged", "stopped") for t in trials) for trials in by_setting.values())
     lines.append(f"{counted(len(by_setting), 'setting')}: {done} with all their seeds done")
+    if any(trial.state == "stopped" for trial in found.trials) and all(t.entry.epochs for t in found.trials):
+        lines.append(describe_savings(map(_epochs, found.trials)))
     if found.seconds_left is not None:
         at_a_time = counted(found.counts()["running"], "trial")
         lines.append(f"about {duration(found.seconds_left)} left, with {at_a_time} at a time")
@@ -68,6 +71,15 @@ def _lines(found: SweepStatus) -> list[str]:
         if len(trials) > _MOST_SHOWN:
             lines.append(f"  ... and {len(trials) - _MOST_SHOWN} more")
     return lines
+
+
+def _epochs(trial: TrialStatus) -> TrialEpochs:
+    from wsnet.storage import STOPPED_BY_USER
+
+    stopped = trial.state == "stopped" and trial.message != STOPPED_BY_USER
+    return TrialEpochs(
+        setting_id=trial.entry.setting_id, trained=trial.epoch, full=trial.entry.epochs or 0, is_stopped=stopped
+    )
 
 
 def _line(trial: TrialStatus) -> str:

@@ -42,7 +42,8 @@ class SweepContext:
         max_failures: how many times a crashed trial is restarted.
         stall_timeout: seconds without a step after which a trial is ended; None: no limit.
         scratch: folder for Ray's own files; removed when the sweep ends.
-        rungs: epochs at which the scheduler decides.
+        rungs: epochs at which the scheduler decides about each trial, by trial_id; empty without a scheduler.
+        pauses: whether the scheduler pauses trials at rungs, which takes their workers away.
         settings: setting_id of each trial, by trial_id: the user may stop a setting.
     """
 
@@ -54,7 +55,8 @@ class SweepContext:
     gpus: float
     max_failures: int
     scratch: str
-    rungs: tuple[int, ...] = ()
+    rungs: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    pauses: bool = False
     stall_timeout: float | None = None
     settings: dict[str, str] = field(default_factory=dict)
 
@@ -125,8 +127,11 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     try:
         trainer.fit()
     except Exception as error:
+        # Tune takes away the workers of a trial that it stops or pauses, whether or not they have ended by then.
         if _is_stopped(context, trial_id):
-            return  # Tune takes away the workers of a trial that it stops, whether or not they have ended by then.
+            return
+        if context.pauses and _is_waiting(context, trial_id):
+            raise  # If the trial has really failed, Tune tries it again.
         # Train has used up its restarts. Raising here would make Tune start over.
         directory = context.directory(trial_id)
         status = directory.status()
@@ -147,7 +152,7 @@ def _worker(config: dict[str, Any]) -> None:
 
     def tell(metrics: dict[str, Any]) -> None:
         ray.train.report(metrics)
-        if metrics["epoch"] in context.rungs:
+        if metrics["epoch"] in context.rungs.get(trial_id, ()):
             _await_verdict(context, trial_id, metrics["epoch"])
 
     with contextlib.suppress(_Stopped):
@@ -237,4 +242,10 @@ def _await_verdict(context: SweepContext, trial_id: str, rung: int) -> None:
 
 def _is_stopped(context: SweepContext, trial_id: str) -> bool:
     rung = context.journal().stops().get(trial_id)
-    return rung in context.rungs and rung <= len(context.directory(trial_id).records())
+    return rung is not None and rung <= len(context.directory(trial_id).records())
+
+
+def _is_waiting(context: SweepContext, trial_id: str) -> bool:
+    """Whether a trial is at a rung without a verdict."""
+    epoch = len(context.directory(trial_id).records())
+    return epoch in context.rungs.get(trial_id, ()) and context.journal().verdict(trial_id, epoch) is None

@@ -12,7 +12,8 @@ from wsnet.config.published import CASE
 from wsnet.config.reading.settings import Setting, Sweep, distinct, varying
 from wsnet.config.reading.yaml_lines import parse_value
 from wsnet.config.scaling import learning_rate_rule
-from wsnet.config.sweep import AshaConfig, RandomConfig, SweepConfig, Tuned
+from wsnet.config.schedulers import FifoConfig, HyperbandConfig, MedianConfig, RungConfig
+from wsnet.config.sweep import RandomConfig, SweepConfig, Tuned
 from wsnet.config.trial import TrainConfig, TrialConfig
 
 __all__ = ["Chosen", "confirmed", "only", "smoke"]
@@ -108,10 +109,10 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
     """Shrink a sweep to a test of whether it runs; its results mean nothing.
 
     Every case is kept, with the first and the last value of each of its axes (in a random search: the first settings
-    drawn). A setting is trained for one epoch (with successive halving: two, with a rung after the first), with at
-    most two seeds, and leaves no checkpoint. Options in epochs are scaled accordingly; a schedule that then reaches no
-    milestone becomes constant. Batches are no larger than the reduced training set. Settings that end up equal are
-    trained once.
+    drawn). A setting is trained for one epoch (with a scheduler that stops trials: two, with a rung after the first),
+    with at most two seeds, and leaves no checkpoint. Options in epochs are scaled accordingly; a schedule that then
+    reaches no milestone becomes constant. Batches are no larger than the reduced training set. Settings that end up
+    equal are trained once.
 
     Args:
         sweep: any sweep.
@@ -121,11 +122,11 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
     Returns:
         The small sweep, named with the suffix `-smoke`. In its `config`, `base`, `cases` and `grid` stay as written.
     """
-    asha = isinstance(sweep.config.scheduler, AshaConfig)
+    has_rungs = not isinstance(sweep.config.scheduler, FifoConfig)
     workers = sweep.config.resources.workers
     small = []
     for setting in _ends(sweep):
-        config = _shrunk(setting.config, epochs=2 if asha else 1, images=images, steps=steps, workers=workers)
+        config = _shrunk(setting.config, epochs=2 if has_rungs else 1, images=images, steps=steps, workers=workers)
         places = [
             {key: _moved(key, value, setting.config, config) for key, value in axes.items()} for axes in setting.places
         ]
@@ -182,9 +183,16 @@ def _sweep_config(config: SweepConfig) -> SweepConfig:
     changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
     if isinstance(config.search, RandomConfig):
         changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})
-    if isinstance(config.scheduler, AshaConfig):
-        changes["scheduler"] = config.scheduler.model_copy(update={"grace": 1, "eta": 2})
+    if not isinstance(config.scheduler, FifoConfig):
+        changes["scheduler"] = config.scheduler.model_copy(update={"grace": 1, **_frequent(config.scheduler)})
     return config.model_copy(update=changes)
+
+
+def _frequent(scheduler: RungConfig) -> dict[str, int]:
+    """Options with which a scheduler has a rung in two epochs."""
+    if isinstance(scheduler, MedianConfig):
+        return {"interval": 1}
+    return {"eta": 2, "brackets": 2} if isinstance(scheduler, HyperbandConfig) else {"eta": 2}
 
 
 def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None, workers: int) -> TrialConfig:

@@ -22,6 +22,7 @@ from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files
+from wsnet.config.reading.scheduler_warnings import warnings_of_scheduler
 from wsnet.config.reading.stages import confirming, mistakes_of_stages, tuning
 from wsnet.config.reading.sweep_file import SweepFile, read_sections
 from wsnet.config.reading.yaml_lines import YamlFile
@@ -129,7 +130,8 @@ def _sweep(file: SweepFile, folder: Path) -> tuple[Sweep, list[Mistake]]:
         mistakes += mistakes_of_cells(file, config, [axes for setting in settings for axes in setting.places])
     if mistakes:
         return Sweep(config=config, settings=settings, axes=[], warnings=[]), mistakes
-    warnings += warnings_of(file, (setting.config for setting in settings))
+    configs = [setting.config for setting in settings]
+    warnings += [*warnings_of(file, configs), *warnings_of_scheduler(file, configs)]
     return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings), []
 
 

@@ -6,7 +6,8 @@ from wsnet.config.errors import Keys, Mistake
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.sweep_file import SweepFile
-from wsnet.config.sweep import FifoConfig, ReportConfig, StagesConfig
+from wsnet.config.schedulers import FifoConfig
+from wsnet.config.sweep import ReportConfig, StagesConfig
 
 __all__ = ["TUNING", "confirming", "mistakes_of_stages", "tuning"]
 
