@@ -299,3 +299,20 @@ def test_the_rungs_of_each_scheduler() -> None:
     assert asha(grace=2).rungs(27) == ((2, 6, 18),)
     assert HyperbandConfig(name="hyperband").rungs(27) == ((1, 3, 9), (3, 9), (9,))
     assert MedianConfig(name="median", grace=5, interval=4).rungs(17) == ((8, 12, 16),)
+
+
+@pytest.mark.parametrize("over", [(), ("optim.lr",)])
+def test_only_the_candidates_for_one_cell_are_compared(tmp_path: Path, over: tuple[str, ...]) -> None:
+    grid = {"train.batch_size": [4, 8], "optim.lr": [0.1, 0.2, 0.3]}
+    path = write(tmp_path, train={"epochs": 3}, grid=grid)
+    trials = make_plan(read_sweep(str(path), []), str(path), root=tmp_path).trials
+    states = [TrialState(trial=trial, status=None, records=[]) for trial in trials]
+    decisions = SettingDecisions(
+        asha(grace=1), epochs=3, journal=RungJournal(Folder(tmp_path)), states=states, over=over
+    )
+    for state in states:  # Batches of 8 are worse at any learning rate.
+        value = state.trial.config.optim.lr + 10 * (state.trial.config.train.batch_size == 8)
+        decisions.reported(state.trial_id, {"epoch": 1.0, "train/loss": 1.0, METRIC: value})
+    kept = [state.trial.config for state in states if not decisions.must_stop(state.trial_id)]
+    found = [(config.train.batch_size, config.optim.lr) for config in kept]
+    assert found == ([(4, 0.1), (8, 0.1)] if over else [(4, 0.1), (4, 0.2)])

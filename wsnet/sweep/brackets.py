@@ -172,19 +172,28 @@ class Bracket:
         return bool(self.living(setting))
 
 
-def brackets_of(config: RungConfig, epochs: int, settings: Mapping[str, Sequence[str]]) -> dict[str, Bracket]:
+def brackets_of(
+    config: RungConfig, epochs: int, settings: Mapping[str, Sequence[str]], cells: Mapping[str, str]
+) -> dict[str, Bracket]:
     """The bracket of each setting.
 
     Args:
         config: rungs and rule.
         epochs: of the longest trial.
         settings: the trials of each setting, in the order of the sweep file.
+        cells: the cell of the table that each setting is a candidate for; only candidates for one cell are compared.
     """
-    rungs, rule, dealt = config.rungs(epochs), _rule(config), [list(settings)]
-    if isinstance(config, HyperbandConfig):
-        dealt = deal(dealt[0], brackets=len(rungs), eta=config.eta)
-    brackets = [Bracket(r, {s: settings[s] for s in part}, rule) for r, part in zip(rungs, dealt, strict=True)]
-    return {setting: bracket for bracket, part in zip(brackets, dealt, strict=True) for setting in part}
+    candidates: dict[str, list[str]] = {}
+    for setting in settings:
+        candidates.setdefault(cells[setting], []).append(setting)
+    found: dict[str, Bracket] = {}
+    for of_cell in candidates.values():
+        rungs, dealt = config.rungs(epochs), [of_cell]
+        if isinstance(config, HyperbandConfig):
+            dealt = deal(of_cell, brackets=len(rungs), eta=config.eta)
+        for own, part in zip(rungs, dealt, strict=True):
+            found |= dict.fromkeys(part, Bracket(own, {setting: settings[setting] for setting in part}, _rule(config)))
+    return found
 
 
 def _rule(config: RungConfig) -> Rule:

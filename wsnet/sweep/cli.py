@@ -164,7 +164,8 @@ def _train(
     with console.status("reading images, building models"):
         from wsnet.storage import Folder
         from wsnet.sweep.plan import make_plan
-        from wsnet.sweep.run import run, source_revision
+        from wsnet.sweep.revision import source_revision
+        from wsnet.sweep.run import run
         from wsnet.tracking import Mirror, check_tracking_uri, default_tracking_uri, without_password
 
         if arguments.tracking_uri is not None:

@@ -1,5 +1,6 @@
 """A sweep's decisions about its settings: made once, written to the journal, and replayed at the next start."""
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,16 +25,26 @@ class SettingDecisions:
         epochs: of the longest trial.
         journal: the sweep's journal.
         states: the plan's trials as earlier starts left them, in the plan's order. Others in the journal are ignored.
+        over: axes that the report chooses over. Settings are compared only if they differ in no other axis.
     """
 
-    def __init__(self, config: RungConfig, *, epochs: int, journal: RungJournal, states: list[TrialState]) -> None:
+    def __init__(
+        self,
+        config: RungConfig,
+        *,
+        epochs: int,
+        journal: RungJournal,
+        states: list[TrialState],
+        over: tuple[str, ...] = (),
+    ) -> None:
         self._metric, self._journal = config.metric, journal
         self._states = {state.trial_id: state for state in states}
         self._setting_of = {state.trial_id: state.trial.entry.setting_id for state in states}
         seeds: dict[str, list[str]] = {}
         for trial_id, setting in self._setting_of.items():
             seeds.setdefault(setting, []).append(trial_id)
-        self._bracket_of = brackets_of(config, epochs, seeds)
+        cells = {state.setting_id: _cell(state, over) for state in states}
+        self._bracket_of = brackets_of(config, epochs, seeds, cells)
         self._epoch = dict.fromkeys(self._states, 0)
         self._over: set[str] = set()
         self._replayed = 0
@@ -223,6 +234,12 @@ class SettingDecisions:
                 decision = Decision(setting_id=setting, rung=rung, median=median, continues=rung != stop)
                 found.append(self._verdict(trial_id, decision))
         return found
+
+
+def _cell(state: TrialState, over: tuple[str, ...]) -> str:
+    """The values of the axes that are not chosen over; one for all settings if nothing is chosen."""
+    axes = state.trial.entry.axes
+    return json.dumps({key: axes[key] for key in sorted(axes) if key not in over}) if over else ""
 
 
 def _ending(state: TrialState, record: Mapping[str, Any]) -> Status | None:

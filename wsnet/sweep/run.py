@@ -1,6 +1,5 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
-import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 
     Decider = JournaledAsha | SettingDecisions
 
-__all__ = ["SweepOutcome", "run", "source_revision"]
+__all__ = ["SweepOutcome", "run"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,7 +133,9 @@ def _decider(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider |
     config = plan.sweep.config.scheduler
     longest = max(trial.config.train.epochs for trial in plan.trials)
     if isinstance(config, RungConfig) and plan.sweep.config.compares_settings:
-        return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states)
+        select = plan.sweep.config.report.select
+        over = () if select is None else select.over
+        return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states, over=over)
     if not isinstance(config, AshaConfig):
         return None
     from wsnet.sweep.scheduler import JournaledAsha
@@ -239,19 +240,3 @@ def _may_reuse_actors(plan: Plan) -> bool:
     """
     has_own_norm = any(isinstance(trial.config.model.norm, OwnNormConfig) for trial in plan.trials)
     return plan.sweep.config.resources.workers == 1 and not has_own_norm
-
-
-def source_revision() -> str | None:
-    """Git revision of this code, followed by `+` if tracked files have changed since; None outside a checkout."""
-    here = Path(__file__).parent
-
-    def git(*arguments: str) -> str:
-        done = subprocess.run(
-            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=True
-        )
-        return done.stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
-    except (OSError, subprocess.SubprocessError):
-        return None
