@@ -15,12 +15,15 @@ if TYPE_CHECKING:
 
 __all__ = ["SweepStatus", "TrialStatus", "main", "read_status"]
 
-_State = Literal["finished", "diverged", "stopped", "running", "interrupted", "failed", "damaged", "not started"]
+_State = Literal[
+    "finished", "diverged", "stopped", "running", "waiting", "interrupted", "failed", "damaged", "not started"
+]
 _ORDER: tuple[_State, ...] = (
     "finished",
     "diverged",
     "stopped",
     "running",
+    "waiting",
     "interrupted",
     "failed",
     "damaged",
@@ -37,8 +40,8 @@ class TrialStatus:
     Attributes:
         name: its short name.
         setting_id: identity of its setting.
-        state: as in its status file; a trial that is said to run is `interrupted` if no process holds its lock, and
-            `damaged` ones are repaired by the next start.
+        state: as in its status file; a trial that is said to run is `interrupted` if no process holds its lock,
+            `waiting` if the scheduler has paused it, and `damaged` ones are repaired by the next start.
         epoch: completed epochs.
         message: why it failed or diverged.
         seconds: median time of an epoch; None before the first.
@@ -147,7 +150,9 @@ def _of(directory: "TrialDirectory") -> tuple[_State, int, str, float | None]:
     state: _State = status.status
     if status.lacks_records(records):
         return "damaged", len(records), f"it has records of {len(records)} of {status.epoch} epochs", seconds
-    if state == "running" and not directory.folder.is_locked():
+    if state == "running" and status.is_paused:
+        state = "waiting"
+    elif state == "running" and not directory.folder.is_locked():
         state = "interrupted"
     return state, len(records), status.message, seconds
 
