@@ -138,8 +138,11 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
 
     def _look_after_gone(self, tune_controller: Any) -> None:
         """Find out from their directories how trials have ended that did not tell."""
-        for trial_id in [i for i in self._gone if self._trials[i].status in (Trial.ERROR, Trial.TERMINATED)]:
+        # Tune gives a trial up without a word when the process that it was to take over is not free in time.
+        unclear = sorted(self._gone | self._running)
+        for trial_id in [i for i in unclear if self._trials[i].status in (Trial.ERROR, Trial.TERMINATED)]:
             self._gone.discard(trial_id)
+            self._running.discard(trial_id)
             directory = self._directory(trial_id)
             try:
                 status, records = directory.status(), directory.records()
