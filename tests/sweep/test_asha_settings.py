@@ -14,6 +14,7 @@ from tests.sweep.tiny import ON_TWO_WORKERS, ROOT, Ran, environment, records, tr
 from wsnet.storage import Folder
 from wsnet.sweep.cli import main
 from wsnet.sweep.ray_session import Session
+from wsnet.sweep.trainable import SweepContext, train_and_log, train_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -40,17 +41,11 @@ sys.exit(main(sys.argv[1:], conclude=conclude))
 """`run_sweep.py`, killed when all 12 trials have been at the first rung, and 3 of 6 are at the second."""
 
 
-def sweep(folder: Path, mode: str) -> Path:
+def sweep(folder: Path, mode: str, **changes: Any) -> Path:
     folder.mkdir(exist_ok=True)
     scheduler = {"name": "asha", "metric": "validation/loss", "eta": 2, "mode": mode}
-    # `base` has momentum and no weight decay: the larger two rates learn, the others hardly move.
-    return write(
-        folder,
-        train={"epochs": EPOCHS, "steps_per_epoch": 6},
-        grid={"optim.lr": LRS},
-        seeds=SEEDS,
-        scheduler=scheduler,
-    )
+    fixed = {"train": {"epochs": EPOCHS, "steps_per_epoch": 6}, "seeds": SEEDS, "scheduler": scheduler}
+    return write(folder, **{"grid": {"optim.lr": LRS}, **fixed, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -88,14 +83,31 @@ def test_all_seeds_of_a_setting_stop_or_continue_together(expected: Ran, capsys:
     assert said in capsys.readouterr().out
 
 
-def test_async_trains_the_same_epochs_and_splits_no_setting(expected: Ran, tmp_path: Path) -> None:
-    ran = train(sweep(tmp_path, "async"), tmp_path)
-    assert all(len(end) == 1 for end in ends(ran))
-    assert {("finished", 4)} in ends(ran)
+def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
+    """A trial whose process is killed before it can tell of its first rung, once: `die` in the sweep's folder."""
+    mark = Path(context.folder) / "die"
+    if mark.exists() and mark.read_text() == config["trial_id"]:
+        mark.unlink()
+        train_and_log(config["trial_id"], context, lambda told: os.kill(os.getpid(), signal.SIGKILL))
+    train_job(config, context=context)
+
+
+def test_async_splits_no_setting_also_when_one_seed_dies_and_another_setting_fails(
+    expected: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "die").write_text(expected.trial_ids[1])
+    cases = [{**ON_TWO_WORKERS["cases"][0], "train.batch_size": 1}, *({"optim.lr": lr} for lr in LRS[:3])]
+    ran = train(sweep(tmp_path, "async", cases=cases, grid={}), tmp_path)
+    assert not (tmp_path / "tiny" / "die").exists()
+    assert ends(ran)[0] == {("failed", 0)}
+    assert {("finished", 4)} in ends(ran) and all(len(end) == 1 for end in ends(ran))
     assert {verdict["verdict"] for verdict in journal(ran)} == {"continue", "stop"}
-    for trial_id in expected.trial_ids:
+    assert not {verdict["trial_id"] for verdict in journal(ran)} & set(ran.trial_ids[:SEEDS])
+    for trial_id in expected.trial_ids[: 3 * SEEDS]:
         both = [records(one.directory(trial_id)) for one in (ran, expected)]
-        assert all(a == b for a, b in zip(*both, strict=False))
+        assert all(both) and all(a == b for a, b in zip(*both, strict=False))
 
 
 def test_a_driver_killed_between_the_seeds_of_a_rung_decides_the_same_at_the_next_start(

@@ -273,6 +273,19 @@ def test_new_settings_and_new_seeds_are_compared_with_what_was_decided(
     assert {setting: got[setting] for setting in ends} == {setting: [end] * SEEDS for setting, end in ends.items()}
 
 
+def test_what_was_decided_before_a_kill_is_carried_out_at_the_next_start(
+    planned: list[PlannedTrial], tmp_path: Path
+) -> None:
+    sweep = Sweep(asha(), planned, tmp_path, drawn(planned, 2))
+    while not sweep.journal():
+        sweep.step()
+    sweep.start()
+    stopped = sweep.decisions.stopped([sweep.state(trial) for trial in planned])
+    stops = {trial_id for trial_id, _, _, verdict, _ in sweep.journal() if verdict == "stop"}
+    assert stopped == dict.fromkeys(stops, 1) and len(stopped) == (SETTINGS - 2) * SEEDS
+    assert not any(sweep.decisions.may_run(trial_id) for trial_id in stopped)
+
+
 def test_two_starts_at_once_obey_the_same_decisions(planned: list[PlannedTrial], tmp_path: Path) -> None:
     one = Sweep(asha(), planned, tmp_path, drawn(planned, 1))
     other = Sweep(asha(), planned, tmp_path, drawn(planned, 1))

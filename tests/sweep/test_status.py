@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from tests.tracking.sweeps import write_sweep
-from wsnet.storage import trial_directory
+from wsnet.storage import Status, trial_directory
+from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.cli import main
 from wsnet.sweep.trial_states import read_status
 
@@ -33,11 +34,13 @@ def test_what_runs_what_failed_and_what_is_damaged_is_named(tmp_path: Path, caps
     places = {entry.name: trial_directory(folder, entry.trial_id) for entry in sweep.trials}
     by_state = {trial.state: trial.name for trial in read_status(folder).trials}
     places[by_state["finished"]].folder.write("status.json", b"{}")
+    records = len(places[by_state["not started"]].records())
+    places[by_state["not started"]].write_status(Status(status="running", epoch=records, message=PAUSED))
     with places[by_state["interrupted"]].folder.lock():
         assert main(["status", folder.location], conclude=conclude) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == sweep.question and lines[1].startswith(f"{len(sweep.trials)} trials: ")
-    assert "1 running" in lines[1] and "1 damaged" in lines[1]
+    assert "1 waiting" in lines[1] and "1 running" in lines[1] and "1 damaged" in lines[1]
     assert lines[lines.index("running:") + 1] == f"  {by_state['interrupted']}: 1 epoch done, 1.5 s per epoch"
     assert lines[lines.index("failed:") + 1].endswith(")") and "for a person" in lines[lines.index("failed:") + 1]
     assert by_state["finished"] in lines[lines.index("damaged:") + 1]

@@ -9,13 +9,16 @@ from typing import Any, Literal
 
 from wsnet.storage.folder import DamagedFile, Folder
 
-__all__ = ["LAYERS", "STOPPED_BY_USER", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
+__all__ = ["LAYERS", "PAUSED", "STOPPED_BY_USER", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
 
 Record = dict[str, float]
 """One epoch's measurements: `epoch` (from 1), `lr`, `train/loss`, `test/top1_error` (percent), `time/...`, ..."""
 
 TIME = "time/"
 """Prefix of the measurements of speed."""
+
+PAUSED = "paused at a rung until its setting is decided about"
+"""The message of a trial that the scheduler has paused."""
 
 LAYERS = "layers/"
 """Prefix of measurements of `train.diagnostics`, `layers/<layer>/<quantity>`: hundreds per epoch, kept only here."""
@@ -39,6 +42,11 @@ class Status:
     status: Literal["running", "finished", "diverged", "stopped", "failed"]
     epoch: int = 0
     message: str = ""
+
+    @property
+    def is_paused(self) -> bool:
+        """Whether the scheduler has paused the trial."""
+        return self.status == "running" and self.message == PAUSED
 
     @property
     def is_final(self) -> bool:

@@ -1,6 +1,7 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,7 @@ from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.schedulers import AshaConfig, RungConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
@@ -227,9 +229,16 @@ def _scheduler(
         decider,
         concurrent=allocation.concurrent,
         directory=context.directory,
-        waits=progress.waits,
+        waits=lambda trial_id, epoch: _waits(trial_id, epoch, context, progress),
         start_ahead=_may_reuse_actors(plan),
     )
+
+
+def _waits(trial_id: str, epoch: int, context: SweepContext, progress: SweepProgress) -> None:
+    """Note that a trial is paused, so that `run_sweep.py status` does not take it for interrupted."""
+    progress.waits(trial_id)
+    with suppress(OSError):  # The disk may be full; the trial itself is saved.
+        context.directory(trial_id).write_status(Status(status="running", epoch=epoch, message=PAUSED))
 
 
 def _may_reuse_actors(plan: Plan) -> bool:

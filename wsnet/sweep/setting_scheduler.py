@@ -24,7 +24,7 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
         decisions: the decisions about settings.
         concurrent: number of trials that run at the same time.
         directory: the directory of a trial.
-        waits: called with the trial_id when a trial is paused.
+        waits: called with the trial_id and the epoch when a trial is paused.
         start_ahead: whether to start the next trial while the last one is still being paused, so that Tune hands its
             process on. Not where a trial's workers need the resources of those before.
     """
@@ -37,13 +37,14 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
         *,
         concurrent: int,
         directory: Callable[[str], TrialDirectory],
-        waits: Callable[[str], None],
+        waits: Callable[[str, int], None],
         start_ahead: bool,
     ) -> None:
         super().__init__()
         self._decisions, self._concurrent, self._directory = decisions, concurrent, directory
         self._waits, self._start_ahead = waits, start_ahead
         self._trials: dict[str, Trial] = {}
+        self._queue: list[str] | None = None  # What may run, in the order in which to start it; None after a change.
         self._running: set[str] = set()
         self._leaving: set[str] = set()  # Paused or at its last epoch, but its process has not been told yet.
         self._gone: set[str] = set()  # Tune has let go of it, and it is not known yet how it ended.
@@ -64,6 +65,7 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
             self._running.add(trial_id)
         else:
             trial.set_status(Trial.PAUSED)
+            self._queue = None
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
         """The trial to start next, or None: those of the settings that are furthest, in the order of the sweep file."""
@@ -74,10 +76,9 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
             return None
         if not busy:
             self._obey_others(tune_controller)
-        ready = [trial_id for trial_id in self._decisions.order if self._is_ready(trial_id)]
-        if not ready:
+        trial_id = self._next_ready()
+        if trial_id is None:
             return None
-        trial_id = max(ready, key=self._decisions.level)
         self._running.add(trial_id)
         return self._trials[trial_id]
 
@@ -96,7 +97,7 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
         if self._decisions.may_run(trial_id):
             return str(TrialScheduler.CONTINUE)
         self._leave(trial_id)
-        self._waits(trial_id)
+        self._waits(trial_id, int(result["epoch"]))
         return str(TrialScheduler.PAUSE)
 
     def on_trial_error(self, tune_controller: Any, trial: Trial) -> None:
@@ -125,14 +126,23 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
         self._running.discard(trial_id)
         self._leaving.add(trial_id)
 
-    def _is_ready(self, trial_id: str) -> bool:
-        trial = self._trials.get(trial_id)
-        return trial is not None and trial.status == Trial.PAUSED and self._decisions.may_run(trial_id)
+    def _next_ready(self) -> str | None:
+        """Take a trial from the queue; one that is still being paused stays there."""
+        if self._queue is None:
+            ready = [i for i in self._decisions.order if i in self._trials and self._decisions.may_run(i)]
+            self._queue = sorted(ready, key=self._decisions.level, reverse=True)
+        for place, trial_id in enumerate(self._queue):
+            if self._trials[trial_id].status == Trial.PAUSED:
+                return self._queue.pop(place)
+        return None
 
     def _look_after_gone(self, tune_controller: Any) -> None:
         """Find out from their directories how trials have ended that did not tell."""
-        for trial_id in [i for i in self._gone if self._trials[i].status in (Trial.ERROR, Trial.TERMINATED)]:
+        # Tune gives a trial up without a word when the process that it was to take over is not free in time.
+        unclear = sorted(self._gone | self._running)
+        for trial_id in [i for i in unclear if self._trials[i].status in (Trial.ERROR, Trial.TERMINATED)]:
             self._gone.discard(trial_id)
+            self._running.discard(trial_id)
             directory = self._directory(trial_id)
             try:
                 status, records = directory.status(), directory.records()
@@ -143,12 +153,14 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
     def _obey_others(self, tune_controller: Any) -> None:
         """Take in what another start of the sweep, running now, has decided."""
         self._decisions.catch_up()
+        self._queue = None
         for trial_id, trial in self._trials.items():
             if trial.status == Trial.PAUSED and self._decisions.must_stop(trial_id):
                 _stop(tune_controller, trial)
 
     def _stop_settings(self, tune_controller: Any, decisions: list[Decision], *, but: str | None = None) -> None:
         """Stop the trials of the settings that were decided to stop; Tune itself stops the one that it asks about."""
+        self._queue = None if decisions else self._queue
         for decision in decisions:
             for trial_id in () if decision.continues else self._decisions.waiting(decision.setting_id):
                 if trial_id != but and trial_id in self._trials:

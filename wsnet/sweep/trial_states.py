@@ -13,12 +13,15 @@ if TYPE_CHECKING:
 
 __all__ = ["State", "SweepStatus", "TrialStatus", "read_status", "read_trials"]
 
-State = Literal["finished", "diverged", "stopped", "running", "interrupted", "failed", "damaged", "not started"]
+State = Literal[
+    "finished", "diverged", "stopped", "running", "waiting", "interrupted", "failed", "damaged", "not started"
+]
 _ORDER: tuple[State, ...] = (
     "finished",
     "diverged",
     "stopped",
     "running",
+    "waiting",
     "interrupted",
     "failed",
     "damaged",
@@ -32,8 +35,8 @@ class TrialStatus:
 
     Attributes:
         entry: its entry in the manifest.
-        state: as in its status file; a trial that is said to run is `interrupted` if no process holds its lock, and
-            `damaged` ones are repaired by the next start.
+        state: as in its status file; a trial that is said to run is `interrupted` if no process holds its lock,
+            `waiting` if the scheduler has paused it, and `damaged` ones are repaired by the next start.
         epoch: completed epochs.
         message: why it failed, diverged or was stopped.
         seconds: median time of an epoch; None before the first.
@@ -122,7 +125,9 @@ def _of(directory: "TrialDirectory") -> tuple[State, int, str, float | None]:
     state: State = status.status
     if status.lacks_records(records):
         return "damaged", len(records), f"it has records of {len(records)} of {status.epoch} epochs", seconds
-    if state == "running" and not directory.folder.is_locked():
+    if state == "running" and status.is_paused:
+        state = "waiting"
+    elif state == "running" and not directory.folder.is_locked():
         state = "interrupted"
     return state, len(records), status.message, seconds
 
