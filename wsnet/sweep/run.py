@@ -13,6 +13,7 @@ from wsnet.config.norm import OwnNormConfig
 from wsnet.config.sweep import AshaConfig
 from wsnet.storage import STOPPED_BY_USER, Folder, RungJournal, Status, Stops, trial_directory
 from wsnet.storage.stops import hold_back
+from wsnet.sweep.context import SweepContext
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
@@ -20,7 +21,7 @@ from wsnet.sweep.ray_session import Session, ray_session
 from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.signals import interruptible, scratch_folder
-from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
+from wsnet.sweep.trainable import train_job, train_on_workers
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
