@@ -22,8 +22,8 @@ class Careless(PowerNorm):
     """Prints without end, and changes how torch computes convolutions from then on, in the whole process."""
 
     def forward(self, x: Tensor) -> Tensor:
-        torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]
-        if self.training and len(x) == 8:
+        if self.training and len(x) == 8:  # Planning a sweep tries it with fewer images, in the driver.
+            torch.backends.mkldnn.set_flags(False)  # type: ignore[no-untyped-call]
             for _ in range(20):
                 print("0123456789" * 5000)
         return super().forward(x)

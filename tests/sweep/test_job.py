@@ -7,7 +7,8 @@ import pytest
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder
-from wsnet.sweep.trainable import SweepContext, _for_tune, train_job
+from wsnet.sweep.context import SweepContext
+from wsnet.sweep.trainable import _for_tune, train_job
 
 
 def test_tune_is_told_neither_of_the_test_set_nor_of_the_layers() -> None:

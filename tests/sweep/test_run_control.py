@@ -158,3 +158,20 @@ def test_a_running_setting_ends_after_its_epoch_and_a_waiting_one_does_not_start
     assert records(directory) == alone(directory, tmp_path)
     mirrored = read_sweep(default_tracking_uri(folder), "tiny").outcomes[continued.trial_id]
     assert (mirrored.status, mirrored.record["epoch"]) == ("finished", 60)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+@pytest.mark.usefixtures("shared_ray")
+def test_all_workers_of_a_stopped_trial_end_after_the_same_epoch(tmp_path: Path) -> None:
+    epochs = 2000
+    path = write(tmp_path, train={"epochs": epochs, "steps_per_epoch": 1}, resources={"workers": 2, "max_failures": 0})
+    folder = Folder(tmp_path / "runs" / "tiny")
+    thread = in_background(
+        lambda: any(done > 3 for done in trained_epochs(folder).values()), ("stop", folder.location, "base")
+    )
+    assert run(path, "--storage", tmp_path / "runs") == 0
+    thread.join()
+    ((name, done),) = trained_epochs(folder).items()
+    assert 3 < done < epochs
+    assert status(folder, name) == Status(status="stopped", epoch=done, message=STOPPED_BY_USER)

@@ -121,7 +121,7 @@ def test_a_trial_that_hangs_on_one_of_several_workers_fails_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    ran = swept(tmp_path, [{"model.norm.how": "holds the lock"}], max_failures=0, workers=2)
+    ran = swept(tmp_path, [{"model.norm.how": "on the second worker"}], max_failures=0, workers=2)
     (status,) = ran.statuses().values()
     assert (status.status, status.message) == ("failed", "no step for 8 s")
     assert "in forward" in (ran.directory(ran.trial_ids[0]).folder.read("error.txt") or b"").decode()

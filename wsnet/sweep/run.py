@@ -13,6 +13,7 @@ from wsnet.config.norm import OwnNormConfig
 from wsnet.config.schedulers import AshaConfig, RungConfig
 from wsnet.storage import Folder, RungJournal, Status, trial_directory
 from wsnet.storage.trial_directory import PAUSED
+from wsnet.sweep.context import SweepContext
 from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
@@ -22,7 +23,7 @@ from wsnet.sweep.resources import Allocation, allocate
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
-from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
+from wsnet.sweep.trainable import train_job, train_on_workers
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback

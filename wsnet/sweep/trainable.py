@@ -5,82 +5,23 @@ import time
 import traceback
 import uuid
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from typing import Any
 
-from wsnet.config import TrialConfig
 from wsnet.distributed import gather_objects
-from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_directory
 from wsnet.storage.stops import hold_back, mark_stopped
 from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.sweep.context import SweepContext, prepare_trial
 from wsnet.sweep.failure import explained, forget_failure, in_one_line, write_failure
-from wsnet.sweep.prepare import prepare_trial
 from wsnet.sweep.stall import StallWatch
 from wsnet.sweep.trial_log import logged
 
-__all__ = ["SweepContext", "train_and_log", "train_job", "train_on_workers"]
+__all__ = ["train_and_log", "train_job", "train_on_workers"]
 
 _FOR_THE_REPORT = ("test/", "test_ema/", LAYERS)
 """Prefixes of metrics withheld from Tune: nothing may be selected on the test set, and layers have too many values."""
 
 _POLL_SECONDS = 0.1
 """Time between two reads of the journal of verdicts."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class SweepContext:
-    """What every actor of a sweep needs to know; sent once, through Ray's object store.
-
-    Attributes:
-        folder: location of the sweep's folder.
-        data_root: folder of the image sets.
-        configs: configuration of each trial as JSON, by trial_id. (Tune's grid search is over the ids only: a grid over
-            configurations would copy all of them for each trial.)
-        workers: number of processes of one trial.
-        cpus: CPUs of one worker.
-        gpus: GPUs of one worker.
-        max_failures: how many times a crashed trial is restarted.
-        stall_timeout: seconds without a step after which a trial is ended; None: no limit.
-        scratch: folder for Ray's own files; removed when the sweep ends.
-        rungs: epochs at which the scheduler decides about each trial, by trial_id; empty without a scheduler.
-        pauses: whether the scheduler pauses trials at rungs, which takes their workers away.
-        settings: setting_id of each trial, by trial_id: the user may stop a setting.
-    """
-
-    folder: str
-    data_root: str
-    configs: dict[str, str]
-    workers: int
-    cpus: float
-    gpus: float
-    max_failures: int
-    scratch: str
-    rungs: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    pauses: bool = False
-    stall_timeout: float | None = None
-    settings: dict[str, str] = field(default_factory=dict)
-
-    def config(self, trial_id: str) -> TrialConfig:
-        """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
-        config = TrialConfig.model_validate_json(self.configs[trial_id])
-        if self.gpus or config.execution.device != "auto":
-            return config
-        # Ray leaves the GPUs visible to an actor that asked for none.
-        return config.model_copy(update={"execution": config.execution.model_copy(update={"device": "cpu"})})
-
-    def directory(self, trial_id: str) -> TrialDirectory:
-        """The trial's directory."""
-        return trial_directory(Folder(self.folder), trial_id)
-
-    def is_stopped_by_user(self, trial_id: str) -> bool:
-        """Whether the user has stopped the trial or its setting."""
-        return Stops(Folder(self.folder)).has_any([self.settings.get(trial_id, trial_id), trial_id])
-
-    def journal(self) -> RungJournal:
-        """The scheduler's verdicts so far."""
-        journal = RungJournal(Folder(self.folder))
-        journal.refresh()
-        return journal
 
 
 # Ray's dashboard shows the names of the two functions that follow.
