@@ -1,9 +1,10 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,12 @@ from rich.console import Console
 from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.sweep import AshaConfig
-from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.storage import Folder, RungJournal, Status, patient, trial_directory
 from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, interruptible, ray_session
-from wsnet.sweep.resources import Allocation, allocate
+from wsnet.sweep.resources import Allocation, allocate, whole_node
 from wsnet.sweep.resume import TrialState, progress_so_far, read_states, unfinished
 from wsnet.sweep.trainable import SweepContext, train_job, train_on_workers
 
@@ -65,6 +66,7 @@ def run(
     Raises:
         ConfigError: not even one trial fits the cluster.
         ConnectionError: there is no cluster at the address.
+        StorageLost: the storage did not come back; what is written remains.
     """
     states = read_states(plan, folder)
     progress, missing = progress_so_far(states), unfinished(states)
@@ -92,17 +94,34 @@ def run(
             max_failures=plan.sweep.config.resources.max_failures,
             scratch=scratch,
             rungs=() if scheduler is None else scheduler.rungs,
+            storage_patience=_storage_patience(),
         )
         interrupted = None
-        with interruptible() as interruption, failing_alone(), ProgressDisplay(progress, console, trouble) as display:
+        with (
+            interruptible() as interruption,
+            failing_alone(),
+            ProgressDisplay(progress, console, trouble) as display,
+            patient(_storage_patience(), display.waiting),
+        ):
             from wsnet.sweep.callback import SweepCallback
 
             callback = SweepCallback(folder, progress, display, changed, has_scheduler=scheduler is not None)
             try:
                 _tuner(plan, context, allocation, scheduler, callback).fit()
+                if again := callback.retry_alone():
+                    alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
+                    scheduler = _scheduler(plan, read_states(plan, folder), folder)
+                    _tuner(plan, alone, whole_node(allocation, session.nodes), scheduler, callback).fit()
             except KeyboardInterrupt:
                 interrupted = interruption.status
+    if callback.lost is not None:
+        raise callback.lost
     return SweepOutcome(progress=progress, interrupted=interrupted)
+
+
+def _storage_patience() -> float:
+    """Seconds that a sweep waits for remote storage that does not answer."""
+    return float(os.environ.get("WSNET_STORAGE_PATIENCE", "180"))
 
 
 def _scheduler(plan: Plan, states: list[TrialState], folder: Folder) -> "JournaledAsha | None":

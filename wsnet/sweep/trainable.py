@@ -11,8 +11,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config import TrialConfig
-from wsnet.storage import Folder, RungJournal, Status, TrialDirectory, trial_directory
+from wsnet.storage import (
+    Folder,
+    LeaseLost,
+    RungJournal,
+    Status,
+    StorageLost,
+    TrialDirectory,
+    patient,
+    trial_directory,
+)
 from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.sweep.out_of_memory import out_of_memory
 
 if TYPE_CHECKING:
     from wsnet.training import Trial
@@ -41,6 +51,7 @@ class SweepContext:
         max_failures: how many times a crashed trial is restarted.
         scratch: folder for Ray's own files; removed when the sweep ends.
         rungs: epochs at which the scheduler decides.
+        storage_patience: seconds that a trial waits for remote storage that does not answer.
     """
 
     folder: str
@@ -52,6 +63,7 @@ class SweepContext:
     max_failures: int
     scratch: str
     rungs: tuple[int, ...] = ()
+    storage_patience: float = 0.0
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
@@ -154,7 +166,7 @@ def train_and_log(
     from wsnet.training import fit
 
     directory = context.directory(trial_id)
-    with _log(directory.folder if leader else None):
+    with patient(context.storage_patience), _log(directory.folder if leader else None):
         try:
             if leader:
                 directory.folder.delete("error.txt")  # From an earlier start.
@@ -165,6 +177,8 @@ def train_and_log(
 
             # The scheduler may have missed the last epoch before a restart: it must decide on it before the next one.
             fit(trial, report=report, checkpoint_dir=directory.folder, on_resume=report if context.rungs else None)
+        except (LeaseLost, StorageLost):
+            raise  # The directory is another process's now, and a retry waits for its end; or nothing can be written.
         except Exception as error:
             if leader:
                 _write_failure(directory, traceback.format_exc(), f"{type(error).__name__}: {error}".splitlines()[0])
@@ -228,6 +242,8 @@ def _message(error: Exception) -> str:
     failures = getattr(error, "worker_failures", {})
     if not failures:
         return f"{type(error).__name__}: {error}".splitlines()[0]
+    if (memory := next(filter(None, (out_of_memory(str(failure)) for failure in failures.values())), None)) is not None:
+        return memory
     last = str(failures[min(failures)]).strip().splitlines()[-1]  # Train gives the traceback of the worker as text.
     kind, colon, text = last.partition(": ")
     return f"{kind.rpartition('.')[2]}{colon}{text}"
