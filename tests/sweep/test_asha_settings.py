@@ -13,8 +13,9 @@ import pytest
 from tests.sweep.tiny import ON_TWO_WORKERS, ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
 from wsnet.sweep.cli import main
+from wsnet.sweep.context import SweepContext
 from wsnet.sweep.ray_session import Session
-from wsnet.sweep.trainable import SweepContext, train_and_log, train_job
+from wsnet.sweep.trainable import train_and_log, train_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 

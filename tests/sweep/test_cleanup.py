@@ -19,10 +19,10 @@ def run(*arguments: str) -> int:
 
 
 def files(folder: Folder) -> dict[str, bytes]:
-    """Every file but the locks, by its path in the sweep's folder."""
+    """Every file but the leases, by its path in the sweep's folder."""
     assert folder.local is not None
     found = {str(p.relative_to(folder.local)): p.read_bytes() for p in folder.local.rglob("*") if p.is_file()}
-    return {name: data for name, data in found.items() if not name.endswith(".lock")}
+    return {name: data for name, data in found.items() if not name.endswith(".lease")}
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -11,10 +12,13 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from mlflow.entities import ViewType
 
 from tests.sweep.tiny import alone, command, environment, kill, processes, records, train, until, write, writers
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
+from wsnet.tracking.client import connect
+from wsnet.tracking.tags import TRIAL_ID
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
 
@@ -152,11 +156,23 @@ def test_a_terminated_sweep_says_how_to_go_on_and_leaves_no_trial_running_on_its
 
 
 def test_two_starts_at_once_share_the_work(tmp_path: Path, cluster: str, undisturbed: Undisturbed) -> None:
+    said = ""
     with started(tmp_path, "--address", cluster) as one, started(tmp_path, "--address", cluster) as other:
         for process in (one, other):
             stdout, stderr = process.communicate(timeout=250)
             assert (process.returncode, stderr) == (0, ""), stdout
+            said += stdout
+        pids = one.pid, other.pid
     assert_whole(tmp_path, undisturbed)
+    (who,) = [line for line in said.splitlines() if "is at this sweep, too" in line]
+    assert who.startswith(tuple(f"process {pid} on {socket.gethostname()} since 20" for pid in pids))
+    client = connect(f"sqlite:///{trials(tmp_path).parent}/mlflow.db")
+    (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
+    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    assert sorted(run.data.tags[TRIAL_ID] for run in runs) == sorted(
+        folder.name for folder in trials(tmp_path).iterdir()
+    )
+    assert {run.info.status for run in runs} == {"FINISHED"}
     for log in trials(tmp_path).glob("*/log.tsv"):
         assert log.read_text().count("\n") == 1 + EPOCHS, "an epoch was trained twice"
 

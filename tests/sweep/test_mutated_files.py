@@ -8,6 +8,7 @@ import copy
 import json
 import os
 import resource
+import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,8 +17,11 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.configuration import set_hypothesis_home_dir
 
 from wsnet.sweep.cli import main
+
+set_hypothesis_home_dir(tempfile.gettempdir() + "/hypothesis")  # Instead of a folder in the checkout.
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(7200)]
 

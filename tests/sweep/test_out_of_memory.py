@@ -11,7 +11,7 @@ import pytest
 from tests.sweep.tiny import ROOT, environment
 
 SCRIPT = """
-import json, os, sys
+import json, os, sys, time
 from pathlib import Path
 
 import wsnet.sweep.run
@@ -23,30 +23,41 @@ from wsnet.sweep.trainable import train_and_log
 def greedy(config, *, context):
     from ray import tune
 
-    if json.loads(context.configs[config["trial_id"]])["optim"]["lr"] == 0.05:
+    folder, rate = Path(context.folder), json.loads(context.configs[config["trial_id"]])["optim"]["lr"]
+    pids = [int(line.split()[0]) for file in folder.glob("tries-*") for line in file.read_text().splitlines()]
+    beside = sum(Path(f"/proc/{pid}").exists() for pid in pids if pid != os.getpid())
+    with (folder / f"tries-{rate}").open("a") as file:
+        file.write(f"{os.getpid()} {beside}\\n")
+    if rate == 0.05:
         kept = []
         while True:
             kept.append(os.urandom(2**20) * 64)
+    first = folder / "tries-0.05"
+    while not first.exists() or Path("/proc", first.read_text().split()[0]).exists():
+        time.sleep(0.1)
     train_and_log(config["trial_id"], context, tune.report)
 
 
 wsnet.sweep.run.train_job = greedy
 folder = Path(sys.argv[1])
 with ray_session(address=None, cpus=2):
-    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources={"max_failures": 1}), folder)
-print(json.dumps({name: [status.status, status.message] for name, status in ran.statuses().items()}))
+    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources={"max_failures": 3}), folder)
+tries = (folder / "tiny" / "tries-0.05").read_text().splitlines()
+ends = {name: [status.status, status.message] for name, status in ran.statuses().items()}
+print(json.dumps([ends, tries, ran.printed]))
 """
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/meminfo").exists(), reason="needs to know how much memory is free")
-def test_a_trial_that_runs_out_of_memory_ends_no_other(tmp_path: Path) -> None:
+def test_a_trial_that_runs_out_of_memory_ends_no_other_and_is_retried_alone(tmp_path: Path) -> None:
     lines = (line.split() for line in Path("/proc/meminfo").read_text().splitlines())
     kilobytes = {line[0]: int(line[1]) for line in lines}
     free, total = kilobytes["MemAvailable:"], kilobytes["MemTotal:"]
     if free < 6e6:
         pytest.skip("needs 6 GB of free memory")
-    threshold = {"RAY_memory_usage_threshold": f"{1 - (free - 4e6) / total:.3f}"}
+    spare = max(4e6, free / 2)  # Other processes may take some of it meanwhile.
+    threshold = {"RAY_memory_usage_threshold": f"{1 - (free - spare) / total:.3f}"}
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT, str(tmp_path)],
         env={**environment(), **threshold},
@@ -56,7 +67,10 @@ def test_a_trial_that_runs_out_of_memory_ends_no_other(tmp_path: Path) -> None:
         timeout=250,
     )
     assert done.returncode == 0, done.stderr
-    ends = json.loads(done.stdout.splitlines()[-1])
+    ends, tries, printed = json.loads(done.stdout.splitlines()[-1])
+    # It was not restarted beside the other, but retried once, alone. (Ray may have killed the other for it, too.)
+    assert len(tries) == 2 and tries[1].endswith(" 0")
+    assert "will be retried alone when the others end" in printed and printed.count("lr0.05-s0 failed: out of m") == 1
     assert ends["lr0.1-s0"] == ["finished", ""]
     status, message = ends["lr0.05-s0"]
     assert status == "failed" and re.fullmatch(r"out of memory: [0-9.]+ GB in one process", message)

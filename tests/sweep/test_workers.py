@@ -7,8 +7,8 @@ import pytest
 from tests.sweep.tiny import ON_TWO_WORKERS, Ran, alone, records, train, write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder, TrialDirectory
+from wsnet.sweep.failure import in_one_line
 from wsnet.sweep.plan import make_plan
-from wsnet.sweep.trainable import _message
 
 FINISHING = {**ON_TWO_WORKERS, "cases": ON_TWO_WORKERS["cases"][1:]}
 
@@ -54,5 +54,5 @@ def test_the_message_is_a_workers_own_where_the_leader_could_not_tell() -> None:
         "Traceback (most recent call last):\n  File ...\nwsnet.training.execution.TrialError: too few: 1\n"
     )
     error = WorkerGroupError("worker 1 ...", {1: worker})
-    assert _message(error) == "TrialError: too few: 1"
-    assert _message(ValueError("one\ntwo")) == "ValueError: one"
+    assert in_one_line(error) == "TrialError: too few: 1"
+    assert in_one_line(ValueError("one\ntwo")) == "ValueError: one"

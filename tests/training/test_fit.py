@@ -77,7 +77,7 @@ def test_the_checkpoints_asked_for_are_kept(tmp_path: Path, keep: str, kept: set
 
 def test_a_finished_trial_returns_at_once(tmp_path: Path) -> None:
     before = trained(trial(), tmp_path)
-    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != ".lock"}
+    stamps = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir() if path.name != ".lease"}
     reported: list[Record] = []
     again = trained(trial(), tmp_path, report=reported.append, watch=lambda *_: pytest.fail("a step was trained"))
     assert again == before and reported == []

@@ -3,14 +3,19 @@
 import os
 import tempfile
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext, suppress
 from pathlib import Path
+from typing import TypeVar
 
-from filelock import FileLock, Timeout
 from pyarrow import fs
 
+from wsnet.storage.lease import Lease
+from wsnet.storage.outage import retried
+
 __all__ = ["DamagedFile", "Folder", "StorageError"]
+
+_T = TypeVar("_T")
 
 _OBJECT_STORES = {"s3", "gcs", "abfs"}
 """Filesystems that show a file only when its upload is complete, and that have no folders to create."""
@@ -42,7 +47,7 @@ class Folder:
             self._fs, self._path = filesystem, self.location
         elif "://" in self.location:
             try:
-                self._fs, self._path = fs.FileSystem.from_uri(self.location)
+                self._fs, self._path = fs.FileSystem.from_uri(_in_one_request(self.location))
             except (ValueError, OSError) as error:
                 rule = "storage must be a path or a URI known to pyarrow"
                 raise StorageError(f"{rule}, but got {location!r}: {error}") from error
@@ -73,7 +78,8 @@ class Folder:
 
     def existing(self, names: list[str]) -> list[bool]:
         """Whether each file is there, in one call to the filesystem."""
-        infos = self._fs.get_file_info([f"{self._path}/{name}" for name in names]) if names else []
+        paths = [f"{self._path}/{name}" for name in names]
+        infos = self._retried(lambda: self._fs.get_file_info(paths)) if names else []
         return [info.type == fs.FileType.File for info in infos]
 
     def size(self, name: str) -> int:
@@ -86,21 +92,18 @@ class Folder:
         Names with a leading dot are left out: locks, and temporary files that a killed writer left behind.
         """
         selector = fs.FileSelector(self._path, allow_not_found=True)
-        names = (info.base_name for info in self._fs.get_file_info(selector))
+        names = (info.base_name for info in self._retried(lambda: self._fs.get_file_info(selector)))
         return sorted(name for name in names if not name.startswith("."))
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None where it is absent."""
-        if not self.exists(name):
-            return None
-        with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
-            return bytes(stream.read())
+        return self._read(name) if self.exists(name) else None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file atomically: readers see the old one or all of the new one, even after a crash."""
         local = self.local
         if local is None:
-            self._write_remote(name, data)
+            self._retried(lambda: self._write_remote(name, data))
             return
         local.mkdir(parents=True, exist_ok=True)
         handle, temporary = tempfile.mkstemp(dir=local, prefix=f".{name}.")
@@ -139,54 +142,49 @@ class Folder:
         if self.local is not None:
             with suppress(FileNotFoundError):
                 os.replace(self.local / name, self.local / new)
-        elif self.exists(name):
-            self.delete(new)
-            self._fs.move(f"{self._path}/{name}", f"{self._path}/{new}")
+        elif (data := self.read(name)) is not None:
+            self.write(new, data)
+            self.delete(name)
 
     def delete(self, name: str) -> None:
         """Delete a file if it is there."""
         if self.exists(name):
-            self._fs.delete_file(f"{self._path}/{name}")
+            self._retried(lambda: self._fs.delete_file(f"{self._path}/{name}"))
+
+    def modified(self, name: str) -> int:
+        """When a file was modified, in ns by the storage's clock; 0 where it is absent."""
+        return self._info(name).mtime_ns or 0
+
+    def lease(self, name: str = ".lease") -> Lease:
+        """The folder's lease: one process at a time has it, and loses it when it dies."""
+        return Lease(self, name)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
-        """Lock the folder; waits while another process holds the lock, which is released when its holder dies.
+        """Hold the folder's lease for a short time; waits while another process holds it.
 
-        Only local folders are locked: object stores have no locks that die with their holder.
+        Only for local folders: in an object store it would take seconds.
         """
-        local = self.local
-        if local is None:
-            yield
-            return
-        local.mkdir(parents=True, exist_ok=True)
-        with FileLock(local / ".lock"):
+        with nullcontext() if self.local is None else self.lease():
             yield
 
     @contextmanager
     def try_lock(self) -> Iterator[bool]:
-        """Like `lock`, but gives False instead of waiting while another process holds the lock."""
-        local = self.local
-        if local is None:
+        """Like `lock`, but gives False instead of waiting while another process holds the lease."""
+        if self.local is None:
             yield True
             return
-        local.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(local / ".lock")
+        lease = self.lease()
+        is_ours = lease.try_acquire()
         try:
-            lock.acquire(timeout=0)
-        except Timeout:
-            yield False
-            return
-        try:
-            yield True
+            yield is_ours
         finally:
-            lock.release()
+            lease.release()
 
     def is_locked(self) -> bool:
-        """Whether a process holds the lock of the folder; False for remote folders, which have none."""
-        if self.local is None or not (self.local / ".lock").exists():
-            return False
-        with self.try_lock() as is_ours:
-            return not is_ours
+        """Whether a process holds the folder's lease; False for remote folders."""
+        holder = None if self.local is None else self.lease().holder()
+        return holder is not None and not holder.is_dead
 
     def _write_remote(self, name: str, data: bytes) -> None:
         if self._fs.type_name in _OBJECT_STORES:
@@ -199,8 +197,25 @@ class Folder:
             stream.write(data)
         self._fs.move(temporary, f"{self._path}/{name}")
 
+    def _read(self, name: str) -> bytes:
+        def read() -> bytes:
+            with self._fs.open_input_stream(f"{self._path}/{name}") as stream:
+                return bytes(stream.read())
+
+        return self._retried(read)
+
     def _info(self, name: str) -> fs.FileInfo:
-        return self._fs.get_file_info(f"{self._path}/{name}")
+        return self._retried(lambda: self._fs.get_file_info(f"{self._path}/{name}"))
+
+    def _retried(self, call: Callable[[], _T]) -> _T:
+        return call() if self.local is not None else retried(call, self.location.partition("?")[0])
+
+
+def _in_one_request(uri: str) -> str:
+    """An S3 URI with the option to write small files by one request instead of three, unless it has it already."""
+    if not uri.startswith("s3://") or "allow_delayed_open=" in uri:
+        return uri
+    return f"{uri}{'&' if '?' in uri else '?'}allow_delayed_open=true"
 
 
 def _sync_folder(folder: Path) -> None:

@@ -1,19 +1,24 @@
 """The driver's Tune callback: updates the progress and the tracking, and records how trials ended."""
 
 import sys
+import time
 import traceback
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any, Literal
 
 from ray.tune.progress_reporter import TrialProgressCallback
 
-from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, trial_directory
+from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, StorageLost, trial_directory
 from wsnet.sweep.failure import explained
-from wsnet.sweep.out_of_memory import out_of_memory
+from wsnet.sweep.out_of_memory import error_of, out_of_memory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 
 __all__ = ["SweepCallback"]
+
+_LOOK_SECONDS = 10.0
+"""Time between two looks whether remote storage answers. (A trial that cannot write waits, and tells nobody.)"""
+
+_UNKNOWN = "The trial crashed, and Ray has no further information.\n"
 
 
 class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
@@ -44,6 +49,17 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._names = {trial.trial_id: trial.name for trial in progress.trials}
         self._settings = {trial.trial_id: trial.setting_id for trial in progress.trials}
         self._errors_shown: set[str] = set()
+        self._is_last_try = False
+        self._looked = time.monotonic()
+        self.lost: StorageLost | None = None
+        """Why the sweep was ended, if the storage did not come back."""
+        self.out_of_memory: list[str] = []
+        """Trials that Ray killed for their memory, to be retried alone."""
+
+    def retry_alone(self) -> list[str]:
+        """Return the trials to be retried alone; if they run out of memory again, they have failed."""
+        self._is_last_try = True
+        return self.out_of_memory
 
     def __getstate__(self) -> dict[str, Any]:
         return {}  # Tune pickles its callbacks with its own state, which is never used.
@@ -51,6 +67,9 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune has completed one iteration of its event loop."""
         self._safely(self._display.refresh)
+        if self._folder.local is None and time.monotonic() - self._looked > _LOOK_SECONDS:
+            self._safely(self._folder.exists, "sweep.json")
+            self._looked = time.monotonic()
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has started."""
@@ -76,7 +95,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         trial_id = _id(trial)
         directory = trial_directory(self._folder, trial_id)
         status, records = directory.status() or Status(status="running"), directory.records()
-        error = _error(trial) if how == "failed" else ""
+        error = (error_of(trial) or _UNKNOWN) if how == "failed" else ""
         was_cut_off = status.status == "running"
         if was_cut_off and not trial.error_file and self._is_stopped_by_user(trial_id):
             # It was not started at all: the trial itself records its end otherwise.
@@ -89,7 +108,12 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         if records:
             self._progress.measured(trial_id, records[-1])
         self._progress.ended(trial_id, status)
-        if status.status == "failed":
+        if status.status == "failed" and out_of_memory(status.message) is not None and not self._is_last_try:
+            self.out_of_memory.append(trial_id)
+            self._display.say(
+                f"{self._names[trial_id]}: {status.message}; it will be retried alone when the others end"
+            )
+        elif status.status == "failed":
             self._display.say(f"{self._names[trial_id]} failed: {status.message}  ({directory.folder.location})")
         if was_cut_off:  # After the progress is updated, since writing fails if the disk is full.
             if error:
@@ -100,10 +124,16 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
     def _is_stopped_by_user(self, trial_id: str) -> bool:
         return Stops(self._folder).has_any([trial_id, self._settings[trial_id]])
 
-    def _safely(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Call without raising, since an exception in a Tune callback ends the sweep. Each error is printed once."""
+    def _safely(self, call: Callable[..., object], *arguments: Any) -> None:
+        """Call without raising, since an exception in a Tune callback ends the sweep. Each error is printed once.
+
+        Where the storage is lost, this ends the sweep as Ctrl-C does.
+        """
         try:
             call(*arguments)
+        except StorageLost as error:
+            self.lost = error
+            raise KeyboardInterrupt from None
         except Exception as error:
             if repr(error) not in self._errors_shown:
                 self._errors_shown.add(repr(error))
@@ -112,12 +142,6 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
 
 def _id(trial: Any) -> str:
     return str(trial.config["trial_id"])
-
-
-def _error(trial: Any) -> str:
-    """What Ray knows about a trial's crash."""
-    text = Path(trial.error_file).read_text(encoding="utf-8", errors="replace") if trial.error_file else ""
-    return text or "The trial crashed, and Ray has no further information.\n"
 
 
 def _last_line(error: str) -> str:

@@ -159,7 +159,7 @@ def _in_trial(folder: "Folder", delete: bool) -> Iterator[Leftover]:
 
 
 def _abandoned(folder: Path, delete: bool) -> Iterator[Leftover]:
-    """Temporary files of `Folder.write`: `.NAME.xxxxxxxx`. Lock files stay, since deleting one breaks its lock."""
+    """Temporary files of `Folder.write`: `.NAME.xxxxxxxx`. Leases stay: their holders delete them."""
     old = time.time() - _ABANDONED_SECONDS
     named = [path for path in folder.glob(".?*.????????") if path.is_file() and path.stat().st_mtime < old]
     yield from _deleted(sorted(named), _TEMPORARY, delete)
@@ -168,7 +168,7 @@ def _abandoned(folder: Path, delete: bool) -> Iterator[Leftover]:
 def _deleted(paths: list[Path], kind: str, delete: bool) -> Iterator[Leftover]:
     """The files that are there, deleted if asked."""
     for path in paths:
-        if path.is_file() and path.name != ".lock":
+        if path.is_file() and path.name != ".lease":
             leftover = Leftover(path=path, kind=kind, size=path.stat().st_size)
             if delete:
                 path.unlink(missing_ok=True)

@@ -99,6 +99,12 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
         if type(error).__name__ not in ("DataError", "StorageError", "TrackingError"):
             raise
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
+    except OSError as error:
+        if type(error).__name__ != "StorageLost":
+            raise
+        again = shlex.join(["python", *command])
+        print(f"{error}; to continue once it answers, run the same command: {again}", file=sys.stderr)
+        return 1
     return 2
 
 
@@ -179,7 +185,10 @@ def _train(
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
         _write(manifest, folder, arguments)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
-    mirror = Mirror(folder, manifest, uri=uri, revision=source_revision())
+    lease = folder.lease(".driver")
+    if not lease.try_acquire() and (other := lease.holder()) is not None:
+        console.print(f"{other} is at this sweep, too: each trial is trained by one of the two", **_PLAIN)
+    mirror = Mirror(folder, manifest, uri=uri, revision=source_revision(), lease=lease)
     ended = False
     try:
         outcome = run(
@@ -195,6 +204,7 @@ def _train(
         ended = outcome.interrupted is None
     finally:
         unmirrored = _upload_rest(mirror, uri, console) if ended else mirror.close(_INTERRUPTED_SECONDS)
+        lease.release()
     if unmirrored:
         verb = "is" if len(unmirrored) == 1 else "are"
         trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {without_password(uri)} yet"

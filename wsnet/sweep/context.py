@@ -31,6 +31,7 @@ class SweepContext:
         rungs: epochs at which the scheduler decides about each trial, by trial_id; empty without a scheduler.
         pauses: whether the scheduler pauses trials at rungs, which takes their workers away.
         settings: setting_id of each trial, by trial_id: the user may stop a setting.
+        storage_patience: seconds that a trial waits for remote storage that does not answer.
     """
 
     folder: str
@@ -45,6 +46,7 @@ class SweepContext:
     pauses: bool = False
     stall_timeout: float | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    storage_patience: float = 0.0
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""

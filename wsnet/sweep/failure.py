@@ -1,6 +1,7 @@
 """How a trial's failure is written down: its traceback in `error.txt`, and one line in its status."""
 
 from wsnet.storage import Status, TrialDirectory
+from wsnet.sweep.out_of_memory import out_of_memory
 from wsnet.sweep.stall import STALLED, stall_reason
 
 __all__ = ["explained", "forget_failure", "in_one_line", "write_failure"]
@@ -40,6 +41,8 @@ def in_one_line(error: Exception) -> str:
     failures = getattr(error, "worker_failures", {})
     if not failures:
         return f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST]
+    if (memory := next(filter(None, (out_of_memory(str(failure)) for failure in failures.values())), None)) is not None:
+        return memory
     last = str(failures[min(failures)]).strip().splitlines()[-1]  # Train gives the traceback of the worker as text.
     kind, colon, text = last.partition(": ")
     return f"{kind.rpartition('.')[2]}{colon}{text}"[:_LONGEST]

@@ -1,43 +1,57 @@
-"""A trial that Ray kills because the machine runs out of memory fails alone: Tune would end the whole sweep."""
+"""A trial that Ray kills because the machine runs out of memory fails alone: Tune would end the whole sweep.
+
+It is not restarted among its neighbours either, where it would run out of memory again: `run` retries it alone.
+"""
 
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
-__all__ = ["failing_alone", "out_of_memory"]
+__all__ = ["error_of", "failing_alone", "out_of_memory"]
 
 _SIGN = "out of memory: "
 
 
 @contextmanager
 def failing_alone() -> Iterator[None]:
-    """Within the context, Tune takes a trial that Ray killed for its memory like any other whose process died.
+    """Within the context, Tune takes a trial that Ray killed for its memory as failed, and does not restart it.
 
     Tune's actor manager knows errors of an actor and errors of a task. Ray's OutOfMemoryError is neither, and Tune
     raises it, which ends the sweep.
     """
     from ray.air.execution._internal.actor_manager import RayActorManager
     from ray.exceptions import OutOfMemoryError, RayActorError
+    from ray.tune.experiment import Trial
 
-    failed = RayActorManager._actor_task_failed
+    failed, should_recover = RayActorManager._actor_task_failed, Trial.should_recover
 
     def as_death(manager: Any, tracked_actor_task: Any, exception: Exception) -> None:
         if isinstance(exception, OutOfMemoryError):
             exception = RayActorError(error_msg=f"{_SIGN}{_used(str(exception))}\n{exception}")
         failed(manager, tracked_actor_task, exception)
 
-    RayActorManager._actor_task_failed = as_death
+    def unless_out_of_memory(trial: Any) -> bool:
+        return bool(should_recover(trial)) and out_of_memory(error_of(trial)) is None
+
+    RayActorManager._actor_task_failed, Trial.should_recover = as_death, unless_out_of_memory
     try:
         yield
     finally:
-        RayActorManager._actor_task_failed = failed
+        RayActorManager._actor_task_failed, Trial.should_recover = failed, should_recover
+
+
+def error_of(trial: Any) -> str:
+    """What Tune knows about a trial's crash; empty if nothing."""
+    return Path(trial.error_file).read_text(encoding="utf-8", errors="replace") if trial.error_file else ""
 
 
 def out_of_memory(error: str) -> str | None:
-    """The line that says so, if a trial's error is that of `failing_alone`; otherwise None."""
-    found = re.search(f"{_SIGN}.*", error)
-    return found[0] if found else None
+    """The line that says so, if a trial's error or message is that of a process killed for its memory; else None."""
+    if found := re.search(f"{_SIGN}.*", error):
+        return found[0]
+    return f"{_SIGN}{_used(error)}" if "running low on memory" in error else None
 
 
 def _used(error: str) -> str:

@@ -158,7 +158,8 @@ class ProgressDisplay:
     def __init__(
         self, progress: SweepProgress, console: Console, trouble: Callable[[], str | None] = lambda: None
     ) -> None:
-        self._progress, self._console, self._trouble = progress, console, trouble
+        self._progress, self._console, self._other_trouble = progress, console, trouble
+        self._waiting: str | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = -math.inf
         self._shown_trouble: str | None = None
@@ -189,9 +190,19 @@ class ProgressDisplay:
             self._print(trouble)
         self._shown_trouble = trouble
 
+    def waiting(self, trouble: str | None) -> None:
+        """Show that the sweep waits, for example for its storage; None when that is over."""
+        if (trouble is None) != (self._waiting is None):
+            self._drawn = -math.inf
+        self._waiting = trouble
+        self.refresh()
+
     def say(self, text: str) -> None:
         """Print a line above what is drawn."""
         self._print(text, style="red")
+
+    def _trouble(self) -> str | None:
+        return self._waiting or self._other_trouble()
 
     def _print(self, text: str, style: str | None = None) -> None:
         self._console.print(text, highlight=False, soft_wrap=True, markup=False, style=style)

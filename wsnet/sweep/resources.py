@@ -7,7 +7,7 @@ from wsnet.config import ConfigError, Mistake
 from wsnet.config.sweep import ResourcesConfig
 from wsnet.sweep.ray_session import Node
 
-__all__ = ["Allocation", "allocate"]
+__all__ = ["Allocation", "allocate", "whole_node"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,6 +55,13 @@ def allocate(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str]
         rule = f"a trial needs {need}, but {there}; ask for less, or add nodes to the cluster"
         raise ConfigError([Mistake(path, "resources", rule)])
     return Allocation(cpus=each_cpu, gpus=each_gpu, concurrent=min(fits, resources.max_concurrent or fits))
+
+
+def whole_node(allocation: Allocation, nodes: list[Node]) -> Allocation:
+    """The largest node as a whole for one trial at a time, so that nothing runs beside it. (A trial on several workers
+    still spreads them over nodes.)"""
+    large = max(nodes, key=lambda node: (node.gpus if allocation.gpus else 0.0, node.cpus))
+    return Allocation(cpus=large.cpus, gpus=large.gpus if allocation.gpus else 0.0, concurrent=1)
 
 
 def _fits(there: float, each: float) -> float:

@@ -1,8 +1,9 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
+import os
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from rich.console import Console
 from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.schedulers import AshaConfig, RungConfig
-from wsnet.storage import Folder, RungJournal, Status, trial_directory
+from wsnet.storage import Folder, RungJournal, Status, patient, trial_directory
 from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.context import SweepContext
 from wsnet.sweep.decisions import SettingDecisions
@@ -19,7 +20,7 @@ from wsnet.sweep.out_of_memory import failing_alone
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, ray_session
-from wsnet.sweep.resources import Allocation, allocate
+from wsnet.sweep.resources import Allocation, allocate, whole_node
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
@@ -73,6 +74,7 @@ def run(
     Raises:
         ConfigError: not even one trial fits the cluster.
         ConnectionError: there is no cluster at the address.
+        StorageLost: the storage did not come back; what is written remains.
     """
     states = _without_held_back(read_states(plan, folder), folder, console)
     chosen = [state for state in states if only is None or state.trial_id in only]
@@ -104,19 +106,36 @@ def run(
             scratch=scratch,
             rungs={} if decider is None else decider.rungs,
             pauses=isinstance(decider, SettingDecisions),
+            storage_patience=_storage_patience(),
         )
         interrupted = None
-        with interruptible() as interruption, failing_alone(), ProgressDisplay(progress, console, trouble) as display:
+        with (
+            interruptible() as interruption,
+            failing_alone(),
+            ProgressDisplay(progress, console, trouble) as display,
+            patient(_storage_patience(), display.waiting),
+        ):
             from wsnet.sweep.callback import SweepCallback
 
             callback = SweepCallback(folder, progress, display, changed, has_scheduler=decider is not None)
             try:
                 _tuner(plan, context, allocation, decider, callback, progress).fit()
+                if again := callback.retry_alone():
+                    alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
+                    decider = _decider(plan, read_states(plan, folder), folder)
+                    _tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
             except KeyboardInterrupt:
                 interrupted = interruption.status
+    if callback.lost is not None:
+        raise callback.lost
     if decider is not None:
         console.print(_savings(progress), highlight=False, soft_wrap=True)
     return SweepOutcome(progress=progress, interrupted=interrupted)
+
+
+def _storage_patience() -> float:
+    """Seconds that a sweep waits for remote storage that does not answer."""
+    return float(os.environ.get("WSNET_STORAGE_PATIENCE", "180"))
 
 
 def _savings(progress: SweepProgress) -> str:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from wsnet.distributed import gather_objects
+from wsnet.storage import LeaseLost, StorageLost, patient
 from wsnet.storage.stops import hold_back, mark_stopped
 from wsnet.storage.trial_directory import LAYERS, Record
 from wsnet.sweep.context import SweepContext, prepare_trial
@@ -118,7 +119,7 @@ def train_and_log(
 
     directory = context.directory(trial_id)
     watch = StallWatch(context.stall_timeout, directory.folder)
-    with logged(directory.folder if leader else None), watch:
+    with patient(context.storage_patience), logged(directory.folder if leader else None), watch:
         try:
             if leader:
                 forget_failure(directory)
@@ -140,6 +141,8 @@ def train_and_log(
                 on_resume=report if context.rungs else None,
                 on_start=watch.start,
             )
+        except (LeaseLost, StorageLost):
+            raise  # The directory is another process's now, and a retry waits for its end; or nothing can be written.
         except Exception as error:
             if leader:
                 write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))

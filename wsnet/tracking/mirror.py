@@ -2,7 +2,7 @@
 
 import threading
 
-from wsnet.storage import Folder, Manifest
+from wsnet.storage import Folder, Lease, Manifest, StorageLost
 from wsnet.tracking.client import connect, fail_fast, reason
 from wsnet.tracking.runs import SweepRuns
 
@@ -21,14 +21,21 @@ class Mirror:
     It compares the directories with MLflow, so a new mirror fills the gaps that earlier ones left, without duplicates.
     It begins with all trials that have a directory.
 
+    Of several starts of a sweep at once only one uploads, the one that holds the driver's lease: two would make each
+    run twice. Another one takes over when that has ended.
+
     Args:
         sweep: the sweep's folder.
         manifest: the sweep's trials.
         uri: tracking URI: `http://...`, `sqlite:///...`, or any other that MLflow accepts.
         revision: source revision, for the tag `wsnet.revision` of new runs.
+        lease: the sweep's lease for drivers, which it gets if it is free; None if there can be no other start.
     """
 
-    def __init__(self, sweep: Folder, manifest: Manifest, *, uri: str, revision: str | None) -> None:
+    def __init__(
+        self, sweep: Folder, manifest: Manifest, *, uri: str, revision: str | None, lease: Lease | None = None
+    ) -> None:
+        self._lease = lease
         self._sweep, self._manifest, self._uri, self._revision = sweep, manifest, uri, revision
         self._known = {entry.trial_id for entry in manifest.trials}
         self._wake = threading.Condition()
@@ -75,6 +82,7 @@ class Mirror:
         """
         with self._wake:
             self._closing = True
+            self._listed &= self._lease is None  # Another start may have trained trials that this one did not.
             self._wake.notify()
         before = self.waiting
         self._thread.join(timeout)
@@ -91,6 +99,11 @@ class Mirror:
             wait = 0.0
             while self._rest(wait):
                 try:
+                    if self._lease is not None and not self._lease.try_acquire():
+                        if self._closing:
+                            self._leave_to_other()
+                        wait = _FIRST_WAIT
+                        continue
                     self._list()
                     if self._dirty or runs is None:
                         runs = runs or self._connect()
@@ -112,6 +125,11 @@ class Mirror:
                 self._wake.wait_for(lambda: self._closing, _PAUSE)
                 self._wake.wait_for(lambda: self._closing or self._dirty)
             return not self._abandoned and (not self._closing or bool(self._dirty) or not self._listed)
+
+    def _leave_to_other(self) -> None:
+        """Regard everything as uploaded: the other start does that, since it runs every trial of this one, too."""
+        with self._wake:
+            self._listed, self._dirty = True, {}
 
     def _list(self) -> None:
         if self._listed:
@@ -147,4 +165,6 @@ class Mirror:
 
     def _describe(self, error: Exception) -> str:
         waiting = self.waiting
+        if isinstance(error, StorageLost):
+            return str(error)
         return f"{reason(self._uri, error)}; {waiting} trial{'s wait' if waiting != 1 else ' waits'}"

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsnet.config.trial import TrainConfig
 from wsnet.distributed import rank_and_world, wait_for_all
-from wsnet.storage import Folder, Status, TrialDirectory
+from wsnet.storage import Folder, Lease, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, CheckpointError
 from wsnet.training.execution import applied
@@ -53,9 +53,9 @@ def fit(
     Args:
         trial: what to train.
         report: called after each epoch trained by this call.
-        checkpoint_dir: the trial's directory, locked during the call. If the trial has already ended, the call returns
-            at once. An unfinished one resumes from its last checkpoint, with the execution options that it was started
-            with.
+        checkpoint_dir: the trial's directory, whose lease this call waits for and holds. If the trial has already
+            ended, the call returns at once. An unfinished one resumes from its last checkpoint, with the execution
+            options that it was started with.
         watch: called after each step.
         start: a checkpoint to start from if the directory holds none.
         on_resume: called with the last completed epoch before a trial resumes.
@@ -68,13 +68,14 @@ def fit(
         TrialError: the trial cannot be trained as configured, or the directory is another trial's.
         CheckpointError: `start` is of another model or optimizer, or leaves no epoch to train.
         ModelError: the model cannot be built.
+        LeaseLost: another process has taken the directory over; it trains the trial from here.
     """
     directory = TrialDirectory(checkpoint_dir)
     leader = rank_and_world()[0] == 0
-    # Every worker waits until the leader has the lock and has set aside what is damaged before it reads the directory;
+    # Every worker waits until the leader has the lease and has set aside what is damaged before it reads the directory;
     # the leader waits until every worker has read it before it writes; and every worker waits until that is written
     # before it reads it.
-    with checkpoint_dir.lock() if leader else nullcontext():
+    with checkpoint_dir.lease() if leader else nullcontext() as lease:
         if leader:
             directory.set_aside_damaged()
         wait_for_all()
@@ -93,18 +94,19 @@ def fit(
         with applied(trial.config):
             training = Training(trial, checkpoint)
             records = list(checkpoint.records) if checkpoint else []
-            return _train(training, records, directory if leader else None, report, watch, on_resume)
+            return _train(training, records, directory if leader else None, lease, report, watch, on_resume)
 
 
 def _train(
     training: Training,
     records: list[Record],
     directory: TrialDirectory | None,
+    lease: Lease | None,
     report: EpochCallback,
     watch: StepCallback | None,
     on_resume: EpochCallback | None,
 ) -> Result:
-    """Epoch by epoch: train, evaluate, save, report. Only the leader has a directory."""
+    """Epoch by epoch: train, evaluate, save, report. Only the leader has a directory, and its lease."""
     status = ending(training.config.train, records)
     with TrialWriter(training, directory, records, status) if directory else nullcontext() as writer:
         if records and status is None and on_resume is not None:
@@ -113,7 +115,8 @@ def _train(
             record = training.train_epoch(watch, writer.write_step if writer is not None else None)
             records.append(record)
             status = ending(training.config.train, records)
-            if writer is not None:
+            if writer is not None and lease is not None:
+                lease.check()
                 writer.write(record, status)
             wait_for_all()
             report(dict(record))
