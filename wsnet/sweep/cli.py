@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.errors import counted
-from wsnet.sweep.arguments import as_written, parser, settings, write_command
+from wsnet.sweep.arguments import as_written, command_line, parser, settings, write_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -120,7 +120,8 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, command: list[str]) 
         show_settings(sweep, arguments.sweep, console)
         show_costs(sweep, arguments.sweep, root=_data_root(arguments), folder=folder, console=console)
         return 0
-    return _train(arguments, whole, sweep, conclude, shlex.join(["python", *command]), console)
+    arguments.command = arguments.command or command_line(command, arguments)
+    return _train(arguments, whole, sweep, conclude, console)
 
 
 def _train(
@@ -128,7 +129,6 @@ def _train(
     whole: "Sweep",
     sweep: "Sweep",
     conclude: Conclude,
-    command: str,
     console: "Console",
 ) -> int:
     """Train the settings of `sweep`: some or all of the settings of `whole`."""
@@ -180,7 +180,7 @@ def _train(
     except OSError as error:  # The disk is full, or no longer there; the trials are complete.
         print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
         return 1
-    return _finish(outcome, command, without_password(uri), mirror.page, folder, console)
+    return _finish(outcome, arguments.command, without_password(uri), mirror.page, folder, console)
 
 
 def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
