@@ -1,5 +1,6 @@
 """`run_sweep.py stop` and `retry`: on folders as sweeps leave them, and on real sweeps that run."""
 
+import os
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -11,6 +12,7 @@ from rich.console import Console
 from tests.sweep.tiny import alone, records, until, write
 from tests.tracking.sweeps import write_sweep
 from wsnet.storage import STOPPED_BY_USER, Folder, Manifest, Status, Stops, trial_directory
+from wsnet.sweep.arguments import command_line, parser, recorded, write_command
 from wsnet.sweep.cli import main
 from wsnet.sweep.trial_states import read_status
 from wsnet.tracking import default_tracking_uri, read_sweep
@@ -76,6 +78,28 @@ def test_what_has_ended_is_neither_stopped_nor_retried(tmp_path: Path, capsys: p
     assert states(folder) == before and not Stops(folder).ids()
 
 
+def test_how_to_continue_is_recorded_and_shown_without_a_password(tmp_path: Path) -> None:
+    uri = "postgresql://user:secret@host/db"
+    words = [
+        "run_sweep.py",
+        "a.yaml",
+        f"--tracking-uri={uri}",
+        "--set",
+        "seeds=2",
+        "--storage",
+        "s3://key:secret@bucket",
+    ]
+    arguments = parser().parse_args(words[1:])
+    arguments.command = command_line(words, arguments)
+    assert arguments.command.startswith("python run_sweep.py a.yaml --tracking-uri=postgresql://host/db --set ")
+    folder = Folder(tmp_path)
+    write_command(arguments, folder)
+    assert "secret" not in (folder.read("command.json") or b"").decode()
+    options = recorded(folder)
+    assert options["lacks_password"] and options["set"] == ["seeds=2"] and options["command"] == arguments.command
+    assert options["directory"] == os.getcwd()
+
+
 @pytest.mark.parametrize("command", ["stop", "retry"])
 def test_an_unknown_name_is_one_line_with_the_nearest_and_status_2(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -124,7 +148,7 @@ def trained_epochs(folder: Folder) -> dict[str, int]:
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("shared_ray")
 def test_a_running_setting_ends_after_its_epoch_and_a_waiting_one_does_not_start(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(
         tmp_path,
@@ -148,7 +172,8 @@ def test_a_running_setting_ends_after_its_epoch_and_a_waiting_one_does_not_start
     assert "2 trials stay stopped by the user" in capsys.readouterr().out
     assert trained_epochs(folder) == epochs
 
-    assert run("retry", folder.location, "lr0.1") == 0
+    monkeypatch.chdir(tmp_path)  # Relative paths start where the sweep was started.
+    assert run("retry", "runs/tiny", "lr0.1") == 0
     assert "lr0.1: retrying 1 trial\n" in capsys.readouterr().out
     assert trained_epochs(folder) == epochs | {"lr0.1-s0": 60}
     assert run("retry", folder.location) == 0

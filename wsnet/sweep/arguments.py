@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from wsnet.config.duration import seconds_of
 if TYPE_CHECKING:
     from wsnet.storage import Folder
 
-__all__ = ["as_written", "parser", "recorded", "settings", "write_command"]
+__all__ = ["as_written", "command_line", "parser", "recorded", "settings", "write_command"]
 
 _COMMAND = "command.json"
 
@@ -31,7 +32,11 @@ Other commands on a sweep's folder, while it runs or not (each has --help; docs/
 
 
 def parser() -> argparse.ArgumentParser:
-    """The parser of the options. `trials` is the set of trial_ids to train, or None for all; only `retry` sets it."""
+    """The parser of the options.
+
+    Only `retry` sets two of them: `trials`, the trial_ids to train (None: all), and `command`, what continues the sweep
+    (None: the command line itself).
+    """
     made = argparse.ArgumentParser(
         prog="run_sweep.py",
         description="Train every combination of a sweep file.",
@@ -77,7 +82,7 @@ def parser() -> argparse.ArgumentParser:
         help="end and retry a trial that makes no step for this long, such as 10min: resources.stall_timeout",
     )
     add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
-    made.set_defaults(trials=None)
+    made.set_defaults(trials=None, command=None)
     return made
 
 
@@ -110,6 +115,16 @@ def as_written(arguments: argparse.Namespace) -> str:
         )
     text = Path(arguments.sweep).read_text(encoding="utf-8")
     return "".join(f"# run with {option}\n" for option in options) + text
+
+
+def command_line(words: list[str], arguments: argparse.Namespace) -> str:
+    """The command as it is shown to the user: without passwords in its URIs."""
+    from wsnet.tracking import without_password
+
+    for uri in (arguments.tracking_uri, arguments.storage):
+        if uri and "://" in uri:
+            words = [word.replace(uri, without_password(uri)) for word in words]
+    return shlex.join(["python", *words])
 
 
 def write_command(arguments: argparse.Namespace, folder: "Folder") -> None:

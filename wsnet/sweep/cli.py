@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.errors import counted
-from wsnet.sweep.arguments import as_written, parser, settings, write_command
+from wsnet.sweep.arguments import as_written, command_line, parser, settings, write_command
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -124,9 +124,10 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
     if arguments.dry_run:
         _show(arguments, sweep, choose, console)
         return 0
+    arguments.command = arguments.command or command_line(command, arguments)
 
     def train(whole: "Sweep", sweep: "Sweep") -> int:
-        return _train(arguments, whole, sweep, conclude, shlex.join(["python", *command]), console)
+        return _train(arguments, whole, sweep, conclude, console)
 
     if sweep.tuning is None:
         return train(whole, sweep)
@@ -158,7 +159,6 @@ def _train(
     whole: "Sweep",
     sweep: "Sweep",
     conclude: Conclude,
-    command: str,
     console: "Console",
 ) -> int:
     """Train the settings of `sweep`: some or all of the settings of `whole`."""
@@ -215,7 +215,7 @@ def _train(
     except OSError as error:  # The disk is full, or no longer there; the trials are complete.
         print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
         return 1
-    return _finish(outcome, command, without_password(uri), mirror.page, folder, console)
+    return _finish(outcome, arguments.command, without_password(uri), mirror.page, folder, console)
 
 
 def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
