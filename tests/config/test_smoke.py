@@ -1,5 +1,7 @@
 """Any sweep made small."""
 
+import pytest
+
 from tests.config.files import sweep
 from wsnet.config.reading.select import smoke
 
@@ -85,6 +87,16 @@ def test_halving_keeps_a_rung_and_one_seed() -> None:
     assert (small.config.scheduler.grace, small.config.scheduler.eta) == (1, 2)
     assert small.config.seed_list == (0,)
     assert {s.config.train.epochs for s in small.settings} == {2}
+
+
+@pytest.mark.parametrize(
+    "scheduler", ["{name: hyperband, grace: 3}", "{name: median, grace: 3, interval: 3}", "{name: asha, grace: 2}"]
+)
+def test_a_scheduler_of_settings_keeps_a_rung_and_two_seeds(scheduler: str) -> None:
+    small = smoke(sweep({"seeds: 2": f"seeds: 3\nscheduler: {scheduler}"}))
+    assert small.config.scheduler.name != "fifo" and small.config.compares_settings
+    assert small.config.scheduler.rungs(2)[0] == (1,)
+    assert small.config.seed_list == (0, 1)
 
 
 def test_a_random_search_keeps_its_first_draws() -> None:
