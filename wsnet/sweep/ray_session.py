@@ -26,6 +26,12 @@ _ENVIRONMENT = {
 }
 """Environment variables that keep Ray quiet, unless the user has set them."""
 
+_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes a Ray that is started here listen on 127.0.0.1 only, as it does by default on Windows and macOS.
+
+Ray reads it at import. It has no other option for this: a node address of 127.0.0.1 is replaced by a reachable one.
+"""
+
 _TOKEN = Path.home() / ".ray" / "auth_token"
 
 _ANSWER_SECONDS = 5.0
@@ -64,7 +70,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     Raises:
         ConnectionError: there is no cluster at the address.
     """
-    for key, value in _ENVIRONMENT.items():
+    for key, value in (_ENVIRONMENT | (_ON_LOOPBACK if address is None else {})).items():
         os.environ.setdefault(key, value)
     import ray
 
@@ -218,7 +224,7 @@ def _deferred() -> Iterator[Callable[[], None]]:
                 handler(number, None)
 
     with _handled(lambda number, _: noted.append(number), signal.SIGINT, signal.SIGTERM):
-        signal.signal = set_other_handler
+        signal.signal = set_other_handler  # type: ignore[assignment]
         try:
             yield deliver
         finally:
