@@ -59,3 +59,12 @@ def test_a_value_of_megabytes_is_cut_in_its_message(tmp_path: Path) -> None:
     assert str(Mistake("a.yaml:1", "key", f"is {long}.")) == (
         f"a.yaml:1: key: is {long[:997]} ... (4,998,004 characters) ... {long[:999]}."
     )
+
+
+def test_settings_without_end_are_counted_and_refused(tmp_path: Path) -> None:
+    rule = "a sweep must have at most 100,000 settings, but this makes"
+    drawn = "search: {name: random, samples: 3000000000}\ngrid: {optim.lr: {uniform: [0, 1]}}\n"
+    assert f"sweep.yaml:9: search: {rule} 3,000,000,000" in message(SWEEP + drawn, tmp_path)
+    values = list(range(1, 101))
+    crossed = "".join(f"  {key}: {values}\n" for key in ("train.epochs", "model.width", "train.batch_size"))
+    assert f"sweep.yaml:9: grid: {rule} 1,000,000" in message(f"{SWEEP}grid:\n{crossed}", tmp_path)

@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 from mlflow.entities import ViewType
 
+from tests.sweep.sockets import LOOPBACK, listening
 from tests.sweep.tiny import alone, command, environment, kill, processes, records, train, until, write, writers
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
@@ -108,10 +109,14 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, undisturbed: Undis
 SAID = "to go. To continue, run the same command: python run_sweep.py "
 
 
-def test_an_interrupted_sweep_says_how_to_go_on_and_leaves_no_process(tmp_path: Path) -> None:
+def test_an_interrupted_sweep_says_how_to_go_on_leaves_no_process_and_nobody_else_could_reach_it(
+    tmp_path: Path,
+) -> None:
     with started(tmp_path) as process:
         under_way(tmp_path, process)
         assert len(processes(tmp_path)) > 3
+        servers = listening(processes(tmp_path))
+        assert len(servers) > 4 and {address for _, address in servers} <= LOOPBACK, servers
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group.
         stdout, stderr = process.communicate(timeout=200)
     assert (process.returncode, stderr) == (130, "")

@@ -30,6 +30,12 @@ _ENVIRONMENT = {
 }
 """Environment variables that keep Ray quiet and patient, unless the user has set them."""
 
+_ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Makes a Ray that is started here listen on 127.0.0.1 only, as it does by default on Windows and macOS.
+
+Ray reads it at import. It has no other option for this: a node address of 127.0.0.1 is replaced by a reachable one.
+"""
+
 _TOKEN = Path.home() / ".ray" / "auth_token"
 
 _ANSWER_SECONDS = 5.0
@@ -68,7 +74,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     Raises:
         ConnectionError: there is no cluster at the address.
     """
-    for key, value in _ENVIRONMENT.items():
+    for key, value in (_ENVIRONMENT | (_ON_LOOPBACK if address is None else {})).items():
         os.environ.setdefault(key, value)
     import ray
 

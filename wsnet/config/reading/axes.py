@@ -15,7 +15,10 @@ from wsnet.config.reading.located import Located, Spot
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.sweep import RandomConfig, SearchConfig
 
-__all__ = ["Case", "draw", "read_cases"]
+__all__ = ["MOST_SETTINGS", "Case", "count", "draw", "read_cases"]
+
+MOST_SETTINGS = 100_000
+"""Of a sweep file: more would take minutes to read, and years to train."""
 
 _RANGES = ("uniform", "log_uniform")
 _RANGE_RULE = "must be {uniform: [low, high]} or {log_uniform: [low, high]} with low < high, and low > 0 on a log scale"
@@ -95,7 +98,7 @@ def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iter
         search: how to draw. The same seed draws the same from a case, whatever the other cases contain.
         fixed: what the command line fixes, so that it no longer varies.
     """
-    free = {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
+    free = _free(case, fixed)
     lists = [axis for axis in free.values() if isinstance(axis, list)]
     combinations: Iterable[Sequence[Located]] = []
     if isinstance(search, RandomConfig):
@@ -104,6 +107,19 @@ def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iter
         combinations = itertools.product(*lists)
     for chosen in combinations:
         yield {**case.constants, **dict(zip(free, chosen, strict=True)), **fixed}
+
+
+def count(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> int:
+    """How many combinations `draw` gives, at most; arguments as there."""
+    axes = _free(case, fixed).values()
+    product = math.prod(len(axis) for axis in axes if isinstance(axis, list))
+    if not isinstance(search, RandomConfig):
+        return product
+    return min(product, search.samples) if all(isinstance(axis, list) for axis in axes) else search.samples
+
+
+def _free(case: Case, fixed: Mapping[str, Located]) -> dict[str, Axis]:
+    return {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
 
 
 def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Iterator[list[Located]]:

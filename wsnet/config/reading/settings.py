@@ -8,7 +8,7 @@ from typing import Any
 from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.identity import canonical_text
 from wsnet.config.published import CASE
-from wsnet.config.reading.axes import Case, draw, read_cases
+from wsnet.config.reading.axes import MOST_SETTINGS, Case, count, draw, read_cases
 from wsnet.config.reading.checks import (
     drop_incomparable_published,
     mistakes_of_cells,
@@ -26,7 +26,7 @@ from wsnet.config.reading.scheduler_warnings import warnings_of_scheduler
 from wsnet.config.reading.stages import confirming, mistakes_of_stages, tuning
 from wsnet.config.reading.sweep_file import SweepFile, read_sections
 from wsnet.config.reading.yaml_lines import YamlFile
-from wsnet.config.sweep import SweepConfig, Tuned
+from wsnet.config.sweep import RandomConfig, SweepConfig, Tuned
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "trial_of", "varying"]
@@ -186,6 +186,12 @@ def _settings(
     settings: list[Setting] = []
     mistakes: list[Mistake] = []
     all_have_validation = True
+    cases = list(cases)
+    asked = sum(count(case, file.config.search, file.fixed) for case in cases)
+    if asked > MOST_SETTINGS:
+        key = "search" if isinstance(file.config.search, RandomConfig) else "grid"
+        text = f"a sweep must have at most {MOST_SETTINGS:,} settings, but this makes {asked:,}"
+        return [], [file.mistake((key,), text)]
     for case in cases if file.has_base else ():
         for combination in draw(case, file.config.search, file.fixed):
             tree = file.base.merged(combination)
