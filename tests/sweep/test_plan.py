@@ -133,7 +133,9 @@ def test_every_worker_has_a_stream_of_online_norm_of_its_own_and_that_counts(tmp
 def test_a_first_rung_beyond_the_last_epoch_is_a_mistake_of_the_file(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="grace=3 and epochs=2"):
         plan(tmp_path, scheduler={"name": "asha", "grace": 3})
-    with pytest.raises(ConfigError, match="only the last bracket may be without a rung .* but got brackets=3, grace=1"):
+    with pytest.raises(
+        ConfigError, match=r"only the last bracket may be without a rung .* but got brackets=3, grace=1"
+    ):
         plan(tmp_path, scheduler={"name": "hyperband"})
 
 

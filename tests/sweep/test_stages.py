@@ -1,11 +1,11 @@
-"""A sweep of two stages, from the command to the table."""
+"""A sweep of two stages, and one with a budget, from the command to the table."""
 
 from pathlib import Path
 
 import pytest
 
 from tests.config.test_stages import STAGES
-from tests.sweep.tiny import write
+from tests.sweep.tiny import alone, records, write
 from wsnet.report import conclude, read_chosen
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.sweep.cli import main
@@ -39,3 +39,19 @@ def test_what_the_first_stage_chose_is_trained_anew_and_alone_in_the_table(
     assert main([*command, "--dry-run"], conclude=conclude, choose=read_chosen) == 0
     said = " ".join(capsys.readouterr().out.split())
     assert said.count("every trial is done already") == 2 and "2 settings x 2 seeds = 4 trials" in said
+
+
+@pytest.mark.slow
+def test_a_budget_ends_a_sweep_that_the_same_command_continues(
+    tmp_path: Path, shared_ray: Session, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, train={"epochs": 4}, seeds=2)
+    command = [str(path), "--storage", str(tmp_path / "runs")]
+    assert main([*command, "--budget", "1s"], conclude=conclude) == 3
+    said = " ".join(capsys.readouterr().out.split())
+    assert "The 1s of --budget are up, with 0 trials done and 2 to go. To continue, run the same command: " in said
+    assert main(command, conclude=conclude) == 0
+    folder = Folder(str(tmp_path / "runs" / "tiny"))
+    for entry in Manifest.read(folder).trials:
+        directory = trial_directory(folder, entry.trial_id)
+        assert records(directory) == alone(directory, tmp_path)

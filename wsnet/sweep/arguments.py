@@ -35,7 +35,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the options.
 
     Only `retry` sets two of them: `trials`, the trial_ids to train (None: all), and `command`, what continues the sweep
-    (None: the command line itself).
+    (None: the command line itself). `deadline` is the end of --budget, by `time.monotonic`; `main` sets it.
     """
     made = argparse.ArgumentParser(
         prog="run_sweep.py",
@@ -81,8 +81,14 @@ def parser() -> argparse.ArgumentParser:
         metavar="TIME",
         help="end and retry a trial that makes no step for this long, such as 10min: resources.stall_timeout",
     )
+    add(
+        "--budget",
+        type=_duration,
+        metavar="TIME",
+        help="end after this long, such as 8h, and report what is done; the same command continues (exit status 3)",
+    )
     add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
-    made.set_defaults(trials=None, command=None)
+    made.set_defaults(trials=None, command=None, deadline=None)
     return made
 
 
@@ -131,7 +137,9 @@ def write_command(arguments: argparse.Namespace, folder: "Folder") -> None:
     """Record the options and the working directory for `retry`, without passwords and without the storage."""
     from wsnet.tracking import without_password
 
-    kept: dict[str, Any] = {key: value for key, value in vars(arguments).items() if key not in ("storage", "trials")}
+    kept: dict[str, Any] = {
+        key: value for key, value in vars(arguments).items() if key not in ("storage", "trials", "deadline")
+    }
     uri = arguments.tracking_uri
     if uri is not None:
         kept["tracking_uri"] = without_password(uri)

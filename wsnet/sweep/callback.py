@@ -32,6 +32,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         display: shows the progress on the terminal.
         changed: called with the trial_id whenever a trial's directory has changed.
         has_scheduler: whether a scheduler may stop trials.
+        deadline: when the sweep ends, by `time.monotonic`, as after Ctrl-C; None: when every trial has ended.
     """
 
     def __init__(
@@ -42,6 +43,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         changed: Callable[[str], None],
         *,
         has_scheduler: bool,
+        deadline: float | None = None,
     ) -> None:
         super().__init__()
         self._has_scheduler = has_scheduler
@@ -51,6 +53,9 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._errors_shown: set[str] = set()
         self._is_last_try = False
         self._looked = time.monotonic()
+        self._deadline = deadline
+        self.is_out_of_time = False
+        """Whether the sweep was ended at its deadline."""
         self.lost: StorageLost | None = None
         """Why the sweep was ended, if the storage did not come back."""
         self.out_of_memory: list[str] = []
@@ -66,6 +71,9 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
 
     def on_step_end(self, iteration: int, trials: list[Any], **info: Any) -> None:
         """Tune has completed one iteration of its event loop."""
+        if self._deadline is not None and time.monotonic() > self._deadline:
+            self.is_out_of_time = True
+            raise KeyboardInterrupt
         self._safely(self._display.refresh)
         if self._folder.local is None and time.monotonic() - self._looked > _LOOK_SECONDS:
             self._safely(self._folder.exists, "sweep.json")

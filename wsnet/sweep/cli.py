@@ -3,10 +3,12 @@
 import argparse
 import shlex
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsnet.config.duration import seconds_of
 from wsnet.config.errors import counted
 from wsnet.sweep.arguments import as_written, command_line, parser, settings, write_command
 
@@ -44,12 +46,15 @@ def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | 
         choose: chooses a setting for each cell of the sweep in a folder; needed for sweeps of two stages.
 
     Returns:
-        exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 130 after Ctrl-C, 143 after SIGTERM.
+        exit status: 0 all trials ended, 1 some failed, 2 the input cannot be used, 3 the time of --budget is up, 130
+        after Ctrl-C, 143 after SIGTERM.
     """
-    given = sys.argv[1:] if argv is None else argv
+    started, given = time.monotonic(), sys.argv[1:] if argv is None else argv
     arguments = _parsed(given)
     if isinstance(arguments, int):
         return arguments
+    if arguments.budget is not None:
+        arguments.deadline = started + seconds_of(arguments.budget)
     from wsnet.sweep.signals import interruptible
 
     with interruptible() as interruption:
@@ -181,6 +186,8 @@ def _train(
         uri = arguments.tracking_uri or default_tracking_uri(folder)
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
         if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
+            if whole.is_stage:
+                return 0  # `retry` is about the other stage.
             rule = "the file has changed and no longer has the trials to retry; run it again instead"
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
         _write(manifest, folder, arguments)
@@ -200,6 +207,7 @@ def _train(
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
             only=arguments.trials,
+            deadline=arguments.deadline,
         )
         ended = outcome.interrupted is None
     finally:
@@ -215,7 +223,7 @@ def _train(
     except OSError as error:  # The disk is full, or no longer there; the trials are complete.
         print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
         return 1
-    return _finish(outcome, arguments.command, without_password(uri), mirror.page, folder, console)
+    return _finish(outcome, arguments, without_password(uri), mirror.page, folder, console)
 
 
 def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
@@ -243,7 +251,12 @@ def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace
 
 
 def _finish(
-    outcome: "SweepOutcome", command: str, uri: str, page: str | None, folder: "Folder", console: "Console"
+    outcome: "SweepOutcome",
+    arguments: argparse.Namespace,
+    uri: str,
+    page: str | None,
+    folder: "Folder",
+    console: "Console",
 ) -> int:
     """Say where everything is and how to continue; returns the exit status."""
 
@@ -256,12 +269,16 @@ def _finish(
     else:
         say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
         say(f"              then open http://127.0.0.1:5000/{page or ''}")
-    progress = outcome.progress
+    progress, command = outcome.progress, arguments.command
     left = len(progress.trials) - progress.done
     if outcome.interrupted is not None:
         where = f"{counted(progress.done, 'trial')} done and {left} to go"
         say(f"Interrupted with {where}. To continue, run the same command: {command}")
         return outcome.interrupted
+    if left and outcome.is_out_of_time:
+        where = f"{counted(progress.done, 'trial')} done and {left} to go"
+        say(f"The {arguments.budget} of --budget are up, with {where}. To continue, run the same command: {command}")
+        return 3
     if left:
         say(
             f"{counted(left, 'trial')} failed: see error.txt and log.txt. To try again, run the same command: {command}"

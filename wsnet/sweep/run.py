@@ -42,10 +42,12 @@ class SweepOutcome:
     Attributes:
         progress: the state of the trials.
         interrupted: the exit status if a signal stopped the sweep (130 for Ctrl-C); otherwise None.
+        is_out_of_time: whether the deadline stopped it.
     """
 
     progress: SweepProgress
     interrupted: int | None
+    is_out_of_time: bool = False
 
 
 def run(
@@ -58,6 +60,7 @@ def run(
     changed: Callable[[str], None],
     trouble: Callable[[], str | None] = lambda: None,
     only: frozenset[str] | None = None,
+    deadline: float | None = None,
 ) -> SweepOutcome:
     """Train every trial of a plan that is not done yet, and that the user has not stopped.
 
@@ -70,6 +73,7 @@ def run(
         changed: called with the trial_id whenever a trial's directory has changed.
         trouble: returns a line to show under the progress, or None.
         only: trial_ids to which training and progress are limited; a scheduler still compares with the others' records.
+        deadline: when to end, by `time.monotonic`; trials that run then resume from their last epoch.
 
     Raises:
         ConfigError: not even one trial fits the cluster.
@@ -117,7 +121,9 @@ def run(
         ):
             from wsnet.sweep.callback import SweepCallback
 
-            callback = SweepCallback(folder, progress, display, changed, has_scheduler=decider is not None)
+            callback = SweepCallback(
+                folder, progress, display, changed, has_scheduler=decider is not None, deadline=deadline
+            )
             try:
                 _tuner(plan, context, allocation, decider, callback, progress).fit()
                 if again := callback.retry_alone():
@@ -125,12 +131,12 @@ def run(
                     decider = _decider(plan, read_states(plan, folder), folder)
                     _tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
             except KeyboardInterrupt:
-                interrupted = interruption.status
+                interrupted = None if callback.is_out_of_time else interruption.status
     if callback.lost is not None:
         raise callback.lost
     if decider is not None:
         console.print(_savings(progress), highlight=False, soft_wrap=True)
-    return SweepOutcome(progress=progress, interrupted=interrupted)
+    return SweepOutcome(progress=progress, interrupted=interrupted, is_out_of_time=callback.is_out_of_time)
 
 
 def _storage_patience() -> float:

@@ -138,6 +138,7 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
         axes=varying(settings),
         warnings=[],
         tuning=None if sweep.tuning is None else smoke(sweep.tuning, images=images, steps=steps),
+        is_stage=sweep.is_stage,
     )
 
 

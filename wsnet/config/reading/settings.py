@@ -72,6 +72,7 @@ class Sweep:
         tuning: with `stages`, the first stage, as a sweep of its own; this one is then the second stage, with the
             settings of every candidate.
         tuned: set for a second stage that holds only the candidates chosen.
+        is_stage: whether it is one of two stages.
     """
 
     config: SweepConfig
@@ -80,6 +81,7 @@ class Sweep:
     warnings: list[str]
     tuning: "Sweep | None" = None
     tuned: Tuned | None = None
+    is_stage: bool = False
 
 
 def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
@@ -107,7 +109,7 @@ def sweep_of(yaml: YamlFile, overrides: list[str] | None = None) -> Sweep:
         raise ConfigError(in_order([*_sweep(file, folder)[1], *wrong]))
     first, mistakes = _sweep(tuning(file, stages), folder)
     second, more = _sweep(confirming(file, stages), folder)
-    return replace(_checked(second, [*mistakes, *more]), tuning=first)
+    return replace(_checked(second, [*mistakes, *more]), tuning=replace(first, is_stage=True), is_stage=True)
 
 
 def _checked(sweep: Sweep, mistakes: list[Mistake]) -> Sweep:
