@@ -154,7 +154,7 @@ def test_one_more_start_uploads_all_that_earlier_ones_left_while_nobody_waits_fo
         mirror = Mirror(folder, sweep, uri=f"http://127.0.0.1:{port}", revision=None)
         assert mirror.waiting == len(sweep.trials), "a sweep goes on before any of them is uploaded"
         began = time.monotonic()
-        assert mirror.close(20.0, while_progress=True) == []
+        assert mirror.close(60.0, while_progress=True) == []
         print(f"{len(sweep.trials)} trials in {time.monotonic() - began:.1f} s")
         with fail_fast():
             client = connect(f"http://127.0.0.1:{port}")
