@@ -1,6 +1,7 @@
 """The sockets on which processes listen, from /proc."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["LOOPBACK", "listening"]
@@ -21,8 +22,11 @@ def listening(pids: list[int]) -> set[tuple[str, str]]:
     for pid in pids:
         try:
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            links = [os.readlink(link) for link in Path(f"/proc/{pid}/fd").iterdir()]
+            links = list(Path(f"/proc/{pid}/fd").iterdir())
         except OSError:
             continue
-        found |= {(command[:100], addresses[link]) for link in links if link in addresses}
+        for link in links:
+            with suppress(OSError):  # Closed meanwhile.
+                if (target := os.readlink(link)) in addresses:
+                    found.add((command[:100], addresses[target]))
     return found

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from tests.tracking.stores import new_store
-from tests.tracking.sweeps import write_sweep
+from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report import read_directory, read_mlflow
 from wsnet.report.write import trials_csv
 from wsnet.storage import Folder, trial_directory
@@ -96,7 +96,7 @@ def test_a_server_that_never_answers_does_not_keep_the_process_from_ending(tmp_p
         code = f"""
 import time
 from pathlib import Path
-from tests.tracking.sweeps import write_sweep
+from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.tracking import Mirror
 folder, sweep = write_sweep(Path({str(tmp_path)!r}))
 mirror = Mirror(folder, sweep, uri="http://127.0.0.1:{listener.getsockname()[1]}", revision=None)
@@ -144,6 +144,24 @@ def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_
                 steps = [point.step for point in client.get_metric_history(run.info.run_id, "train/loss")]
                 assert steps == [record["epoch"] for record in records]
         assert trials_csv(read_mlflow(uri, sweep.name)) == trials_csv(read_directory(folder))
+
+
+def test_one_more_start_uploads_all_that_earlier_ones_left_while_nobody_waits_for_it(tmp_path: Path) -> None:
+    seeds = int(os.environ.get("WSNET_TRIALS", "90")) // 9
+    folder, sweep = write_sweep(tmp_path, manifest(seeds=seeds))
+    port = free_port()
+    with server(tmp_path, port):
+        mirror = Mirror(folder, sweep, uri=f"http://127.0.0.1:{port}", revision=None)
+        assert mirror.waiting == len(sweep.trials), "a sweep goes on before any of them is uploaded"
+        began = time.monotonic()
+        assert mirror.close(60.0, while_progress=True) == []
+        print(f"{len(sweep.trials)} trials in {time.monotonic() - began:.1f} s")
+        with fail_fast():
+            client = connect(f"http://127.0.0.1:{port}")
+            experiment = client.get_experiment_by_name(sweep.name)
+            runs = client.search_runs([experiment.experiment_id], max_results=5000)
+        counts = Counter(run.data.tags["wsnet.trial_id"] for run in runs)
+        assert counts == dict.fromkeys(started(folder), 1) and len(counts) > 0.8 * len(sweep.trials)
 
 
 def wait_for_runs(uri: str, name: str, at_least: int) -> None:
