@@ -37,7 +37,7 @@ class S3Server:
         self.uri = f"s3://key:secret@bucket?region=us-east-1&scheme=http&endpoint_override=127.0.0.1:{self._port}"
         self._listener: socket.socket | None = None
         self._open: set[socket.socket] = set()
-        end = time.monotonic() + 60
+        end = time.monotonic() + 200
         while True:
             try:
                 request = urllib.request.Request(f"http://127.0.0.1:{self._inner}/bucket", method="PUT")

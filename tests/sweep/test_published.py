@@ -106,6 +106,9 @@ def test_the_name_of_a_sweep_is_that_of_its_file_and_its_settings_have_names(fil
 def test_sweeps_over_batch_sizes_say_how_the_learning_rate_follows() -> None:
     rules = {file.stem: learning_rate_rule(read(file).settings, read(file).config.report.select) for file in FILES}
     assert {name: rule for name, rule in rules.items() if rule is not None} == {
-        "cifar_batchsize": "tuned, among rates that follow the batch: linear",
+        **dict.fromkeys(
+            ("cifar_batchsize", "cifar_batchsize_tuned"), "tuned, among rates that follow the batch: linear"
+        ),
+        "cifar_decay_tuned": "linear",
         **dict.fromkeys(("quickstart", "wn_cifar10", "wn_cifar10_adam"), "fixed"),
     }

@@ -125,10 +125,10 @@ def as_written(arguments: argparse.Namespace) -> str:
 
 def command_line(words: list[str], arguments: argparse.Namespace) -> str:
     """The command as it is shown to the user: without passwords in its URIs."""
-    from wsnet.tracking import without_password
-
     for uri in (arguments.tracking_uri, arguments.storage):
         if uri and "://" in uri:
+            from wsnet.tracking import without_password
+
             words = [word.replace(uri, without_password(uri)) for word in words]
     return shlex.join(["python", *words])
 
