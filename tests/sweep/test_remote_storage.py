@@ -10,7 +10,7 @@ from tests.storage.s3 import S3Server, s3_server
 from tests.sweep.tiny import alone, command, environment, records, until, write
 from wsnet.storage import Folder, Manifest, trial_directory
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.slow, pytest.mark.exhaustive, pytest.mark.timeout(900)]
 
 
 @pytest.fixture
