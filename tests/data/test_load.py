@@ -157,6 +157,7 @@ def test_missing_images_are_an_error_that_says_where_and_what_to_do(
         monkeypatch.setenv(variable, "http://127.0.0.1:9")
     for variable in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(variable, raising=False)
+    monkeypatch.setattr("urllib.request._opener", None)  # It keeps the proxies that it was made with.
     root = tmp_path / "empty"
     start = time.perf_counter()
     with pytest.raises(DataError) as caught:

@@ -125,7 +125,7 @@ def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
 def test_an_actor_killed_before_the_verdict_is_judged_at_that_rung(
     expected: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
+    monkeypatch.setattr("wsnet.sweep.tuner.train_job", _dying_job)
     cut_off = next(v for v in verdicts(expected) if (v["rung"], v["verdict"]) == (2, "stop"))
     assert_the_same(killed_once(sweep(tmp_path / "killed"), cut_off["trial_id"], rung=2), expected)
 
@@ -155,7 +155,7 @@ def _on_dying_workers(config: dict[str, Any], *, context: SweepContext) -> None:
 def test_workers_of_one_trial_wait_for_its_verdict_also_when_one_is_killed_before(
     on_two_workers: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsnet.sweep.run.train_on_workers", _on_dying_workers)
+    monkeypatch.setattr("wsnet.sweep.tuner.train_on_workers", _on_dying_workers)
     _, best, worse = on_two_workers.trial_ids
     path = sweep(tmp_path / "killed", cases=ON_TWO_WORKERS["cases"][1:], grid={}, resources={"workers": 2})
     done = on_two_workers.directory(best).folder.local

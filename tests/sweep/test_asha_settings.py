@@ -97,7 +97,7 @@ def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
 def test_async_splits_no_setting_also_when_one_seed_dies_and_another_setting_fails(
     expected: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
+    monkeypatch.setattr("wsnet.sweep.tuner.train_job", _dying_job)
     (tmp_path / "tiny").mkdir()
     (tmp_path / "tiny" / "die").write_text(expected.trial_ids[1])
     cases = [{**ON_TWO_WORKERS["cases"][0], "train.batch_size": 1}, *({"optim.lr": lr} for lr in LRS[:3])]

@@ -183,7 +183,7 @@ def test_a_killed_actor_is_started_again_from_its_checkpoint_as_often_as_it_may(
     max_failures: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = write(tmp_path, train={"epochs": 10, "steps_per_epoch": 2}, resources={"max_failures": max_failures})
-    monkeypatch.setattr("wsnet.sweep.run.train_job", _dying_job)
+    monkeypatch.setattr("wsnet.sweep.tuner.train_job", _dying_job)
     ran = train(path, tmp_path)
     directory = ran.directory(ran.trial_ids[0])
     status = directory.status()

@@ -42,6 +42,7 @@ def manifest(
             seed=seed,
             name=f"{case}-b{batch}{f'-lr{rate}' if number else ''}-s{seed}",
             axes={**axes, "train.batch_size": batch, "optim.lr": rate},
+            epochs=3,
         )
         for index, (case, axes) in enumerate(_CASES.items())
         for batch in batch_sizes

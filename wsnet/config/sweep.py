@@ -34,6 +34,11 @@ def _count_or_distinct(seeds: object) -> object:
 Seeds = Annotated[PositiveInt | Annotated[tuple[NonNegativeInt, ...], as_tuple()], BeforeValidator(_count_or_distinct)]
 
 
+def _listed(seeds: int | tuple[int, ...], *, first: int = 0) -> tuple[int, ...]:
+    """The seeds, one by one; a count begins at `first`."""
+    return tuple(range(first, first + seeds)) if isinstance(seeds, int) else seeds
+
+
 class SelectConfig(Config):
     """For each cell of the table, choose among settings on the validation split."""
 
@@ -124,7 +129,7 @@ class ReportConfig(Config):
     """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
 
 
-FIRST_TUNING_SEED = 1000
+_FIRST_TUNING_SEED = 1000
 """A count of tuning seeds starts here, so that the same count of seeds for the table shares none with it."""
 
 
@@ -139,8 +144,7 @@ class TuneConfig(Config):
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds, one by one."""
-        first = FIRST_TUNING_SEED
-        return tuple(range(first, first + self.seeds)) if isinstance(self.seeds, int) else self.seeds
+        return _listed(self.seeds, first=_FIRST_TUNING_SEED)
 
 
 class ConfirmConfig(Config):
@@ -216,7 +220,7 @@ class SweepConfig(Config):
     @property
     def seed_list(self) -> tuple[int, ...]:
         """The seeds, one by one."""
-        return tuple(range(self.seeds)) if isinstance(self.seeds, int) else self.seeds
+        return _listed(self.seeds)
 
     @property
     def compares_settings(self) -> bool:

@@ -1,6 +1,6 @@
 """What the first of two stages chose: one setting for each cell of its table."""
 
-from wsnet.config.reading.select import Chosen
+from wsnet.config.reading.chosen import Chosen
 from wsnet.report.pivot import pivot
 from wsnet.report.read import read_directory
 from wsnet.storage import Folder

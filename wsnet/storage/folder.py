@@ -89,7 +89,7 @@ class Folder:
     def names(self) -> list[str]:
         """Sorted names of the files and folders in the folder; empty if it is absent.
 
-        Names with a leading dot are left out: locks, and temporary files that a killed writer left behind.
+        Names with a leading dot are left out: leases, and temporary files that a killed writer left behind.
         """
         selector = fs.FileSelector(self._path, allow_not_found=True)
         names = (info.base_name for info in self._retried(lambda: self._fs.get_file_info(selector)))

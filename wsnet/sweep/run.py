@@ -2,18 +2,14 @@
 
 import os
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 
 from wsnet.config.errors import counted
-from wsnet.config.norm import OwnNormConfig
-from wsnet.config.schedulers import AshaConfig, RungConfig
-from wsnet.storage import Folder, RungJournal, Status, patient, trial_directory
-from wsnet.storage.trial_directory import PAUSED
+from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.sweep.context import SweepContext
 from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
@@ -24,13 +20,10 @@ from wsnet.sweep.resources import Allocation, allocate, whole_node
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
-from wsnet.sweep.trainable import train_job, train_on_workers
+from wsnet.sweep.tuner import decider_of, make_tuner
 
 if TYPE_CHECKING:
-    from wsnet.sweep.callback import SweepCallback
-    from wsnet.sweep.scheduler import JournaledAsha
-
-    Decider = JournaledAsha | SettingDecisions
+    from wsnet.sweep.tuner import Decider
 
 __all__ = ["SweepOutcome", "run"]
 
@@ -83,7 +76,7 @@ def run(
     states = _without_held_back(read_states(plan, folder), folder, console)
     chosen = [state for state in states if only is None or state.trial_id in only]
     progress, missing = progress_so_far(chosen), unfinished(chosen)
-    decider = _decider(plan, states, folder) if missing else None
+    decider = decider_of(plan, states, folder) if missing else None
     if decider is not None:
         missing = _without_stopped(missing, decider, folder, progress, changed)
     if not missing:
@@ -125,11 +118,11 @@ def run(
                 folder, progress, display, changed, has_scheduler=decider is not None, deadline=deadline
             )
             try:
-                _tuner(plan, context, allocation, decider, callback, progress).fit()
+                make_tuner(plan, context, allocation, decider, callback, progress).fit()
                 if again := callback.retry_alone():
                     alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
-                    decider = _decider(plan, read_states(plan, folder), folder)
-                    _tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
+                    decider = decider_of(plan, read_states(plan, folder), folder)
+                    make_tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
     if callback.lost is not None:
@@ -154,21 +147,6 @@ def _savings(progress: SweepProgress) -> str:
         )
         for trial in progress.trials
     )
-
-
-def _decider(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
-    """What decides which trials stop; None if none does."""
-    config = plan.sweep.config.scheduler
-    longest = max(trial.config.train.epochs for trial in plan.trials)
-    if isinstance(config, RungConfig) and plan.sweep.config.compares_settings:
-        select = plan.sweep.config.report.select
-        over = () if select is None else select.over
-        return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states, over=over)
-    if not isinstance(config, AshaConfig):
-        return None
-    from wsnet.sweep.scheduler import JournaledAsha
-
-    return JournaledAsha(config, max_t=longest, journal=RungJournal(folder), states=states)
 
 
 def _without_stopped(
@@ -207,71 +185,3 @@ def _announce(session: Session, allocation: Allocation, plan: Plan, console: Con
     console.print(f"Ray: {cpus:g} CPUs, {gpus:g} GPUs; {shares}", highlight=False)
     if session.dashboard:
         console.print(f"Ray dashboard: {session.dashboard}/#/jobs  (its token: ray get-auth-token)", highlight=False)
-
-
-def _tuner(
-    plan: Plan,
-    context: SweepContext,
-    allocation: Allocation,
-    decider: "Decider | None",
-    callback: "SweepCallback",
-    progress: SweepProgress,
-) -> Any:
-    from ray import tune
-
-    if context.workers == 1:
-        function, need = train_job, {"cpu": allocation.cpus, **({"gpu": allocation.gpus} if allocation.gpus else {})}
-    else:
-        # The workers need the CPUs, so ask for one byte of memory, which every cluster always has.
-        function, need = train_on_workers, {"memory": 1}
-    return tune.Tuner(
-        tune.with_resources(tune.with_parameters(function, context=context), need),
-        param_space={"trial_id": tune.grid_search(list(context.configs))},
-        tune_config=tune.TuneConfig(
-            scheduler=_scheduler(plan, context, allocation, decider, progress),
-            reuse_actors=_may_reuse_actors(plan),
-            # A scheduler that pauses trials counts those that run itself; here Tune would count paused ones too.
-            max_concurrent_trials=None if context.pauses else allocation.concurrent,
-        ),
-        run_config=tune.RunConfig(
-            name=plan.sweep.config.name,
-            storage_path=context.scratch,  # Tune's own state; the results are in the sweep's folder.
-            failure_config=tune.FailureConfig(max_failures=context.max_failures),
-            callbacks=[callback],
-            verbose=0,
-        ),
-    )
-
-
-def _scheduler(
-    plan: Plan, context: SweepContext, allocation: Allocation, decider: "Decider | None", progress: SweepProgress
-) -> Any:
-    """Tune's scheduler; None for its own, first come, first served."""
-    if not isinstance(decider, SettingDecisions):
-        return decider
-    from wsnet.sweep.setting_scheduler import SettingScheduler
-
-    return SettingScheduler(
-        decider,
-        concurrent=allocation.concurrent,
-        directory=context.directory,
-        waits=lambda trial_id, epoch: _waits(trial_id, epoch, context, progress),
-        start_ahead=_may_reuse_actors(plan),
-    )
-
-
-def _waits(trial_id: str, epoch: int, context: SweepContext, progress: SweepProgress) -> None:
-    """Note that a trial is paused, so that `run_sweep.py status` does not take it for interrupted."""
-    progress.waits(trial_id)
-    with suppress(OSError):  # The disk may be full; the trial itself is saved.
-        context.directory(trial_id).write_status(Status(status="running", epoch=epoch, message=PAUSED))
-
-
-def _may_reuse_actors(plan: Plan) -> bool:
-    """Whether one process may train one trial after the other.
-
-    With several workers it would keep a stopped trial's workers; and a norm of the user's own may change torch's global
-    settings, which would change the next trial's numbers.
-    """
-    has_own_norm = any(isinstance(trial.config.model.norm, OwnNormConfig) for trial in plan.trials)
-    return plan.sweep.config.resources.workers == 1 and not has_own_norm

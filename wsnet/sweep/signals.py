@@ -125,21 +125,25 @@ def _end_at_once(number: int) -> None:
     for each in (signal.SIGINT, signal.SIGTERM):
         signal.signal(each, signal.SIG_IGN)
     try:
-        _kill_descendants()
+        stopped = _stop_descendants()
         for folder in _scratch:
             shutil.rmtree(folder, ignore_errors=True)
         sys.stdout.flush()
+        # Ray ends this process, with status 1, once its raylet, a child of this process, is gone: children come last.
+        children = {process for process, parent in _parents().items() if parent == os.getpid()}
+        _send(stopped - children, signal.SIGKILL)
+        _send(stopped & children, signal.SIGKILL)
     finally:
         os._exit(128 + number)
 
 
-def _kill_descendants() -> None:
-    """Kill every process that this one has started, and theirs. First they are stopped, so that none starts another."""
+def _stop_descendants() -> set[int]:
+    """Stop every process that this one has started, and theirs, so that none can start another."""
     stopped: set[int] = set()
     while new := _descendants() - stopped:
         _send(new, signal.SIGSTOP)
         stopped |= new
-    _send(stopped, signal.SIGKILL)
+    return stopped
 
 
 def _send(processes: set[int], number: signal.Signals) -> None:

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from wsnet.config import Sweep
 from wsnet.config.errors import counted
-from wsnet.config.reading.select import Chosen, confirmed
+from wsnet.config.reading.chosen import Chosen, confirmed
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder

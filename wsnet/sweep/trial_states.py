@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest, TrialDirectory, TrialEntry
@@ -89,7 +89,7 @@ def read_status(folder: "Folder") -> SweepStatus:
     manifest = Manifest.read(folder)
     trials = read_trials(folder, manifest.trials)
     sizes = None if folder.local is None else _sizes(folder.local)
-    return SweepStatus(manifest=manifest, trials=trials, sizes=sizes, seconds_left=_seconds_left(folder, trials))
+    return SweepStatus(manifest=manifest, trials=trials, sizes=sizes, seconds_left=_seconds_left(trials))
 
 
 def read_trials(folder: "Folder", entries: Iterable["TrialEntry"]) -> list[TrialStatus]:
@@ -136,11 +136,11 @@ def _epoch_seconds(records: "list[Record]") -> float | None:
     return statistics.median(record["time/epoch_seconds"] for record in records) if records else None
 
 
-def _seconds_left(folder: "Folder", trials: list[TrialStatus]) -> float | None:
+def _seconds_left(trials: list[TrialStatus]) -> float | None:
     """As the running sweep itself estimates it, with as many trials at a time as run now."""
     running = [trial for trial in trials if trial.state == "running"]
-    epochs = _epochs(folder, trials) if running else None
-    if epochs is None:
+    epochs = {trial.entry.trial_id: trial.entry.epochs for trial in trials if trial.entry.epochs is not None}
+    if not running or len(epochs) < len(trials):  # A manifest of an earlier version does not have them.
         return None
     from wsnet.storage import Status
     from wsnet.sweep.progress import SweepProgress
@@ -153,37 +153,6 @@ def _seconds_left(folder: "Folder", trials: list[TrialStatus]) -> float | None:
         if trial.state in ("finished", "diverged", "stopped", "failed"):
             progress.ended(trial.entry.trial_id, Status(status=trial.state))  # type: ignore[arg-type]
     return progress.seconds_left()
-
-
-def _epochs(folder: "Folder", trials: list[TrialStatus]) -> dict[str, int] | None:
-    """Epochs of each trial: those of its axes, or else those of a trial that has started; None if that is unknown."""
-    found, shared = {}, None
-    for trial in trials:
-        own = trial.entry.axes.get("train.epochs")
-        if own is None:
-            shared = shared or _shared_epochs(folder, trials)
-            own = shared
-        if own is None:
-            return None
-        found[trial.entry.trial_id] = int(own)
-    return found
-
-
-def _shared_epochs(folder: "Folder", trials: list[TrialStatus]) -> int | None:
-    from ruamel.yaml import YAML
-    from ruamel.yaml.error import YAMLError
-
-    from wsnet.storage import trial_directory
-
-    for trial in trials:
-        if trial.state == "running" and "train.epochs" not in trial.entry.axes:
-            text = trial_directory(folder, trial.entry.trial_id).folder.read("trial.yaml") or b""
-            try:
-                config: Any = YAML(typ="safe").load(text)
-                return int(config["train"]["epochs"])
-            except (YAMLError, TypeError, KeyError, ValueError):  # Damaged; the next trial will do.
-                continue
-    return None
 
 
 def _sizes(folder: Path) -> dict[str, int]:

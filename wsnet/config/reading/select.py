@@ -1,9 +1,8 @@
-"""Parts of a sweep: what `--only` names, what the first of two stages chose, and the reduced sweep of `--smoke`."""
+"""Parts of a sweep: the settings chosen by `--only`, and the reduced sweep of `--smoke`."""
 
 import json
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from wsnet.config.errors import ConfigError, Mistake, did_you_mean
@@ -11,12 +10,11 @@ from wsnet.config.optim import ConstantConfig, MultiStepConfig, OneCycleConfig, 
 from wsnet.config.published import CASE
 from wsnet.config.reading.settings import Setting, Sweep, distinct, varying
 from wsnet.config.reading.yaml_lines import parse_value
-from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig, MedianConfig, RungConfig
-from wsnet.config.sweep import RandomConfig, SweepConfig, Tuned
+from wsnet.config.sweep import RandomConfig, SweepConfig
 from wsnet.config.trial import TrainConfig, TrialConfig
 
-__all__ = ["Chosen", "confirmed", "only", "smoke"]
+__all__ = ["only", "smoke"]
 
 _PLACE = "--only"
 _SAMPLES = 4
@@ -60,49 +58,6 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
         raise ConfigError([Mistake(_PLACE, ", ".join(wanted), "no setting fits all of them")])
     tuning = None if sweep.tuning is None else only(sweep.tuning, pairs)
     return replace(sweep, settings=settings, tuning=tuning)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chosen:
-    """What the first of two stages chose.
-
-    Attributes:
-        places: for each cell with a choice, the chosen setting's axes: dotted key to the value's JSON text, None where
-            it does not have the key.
-        candidates: how many candidates a cell has; the largest number if cells differ.
-        undecided: number of cells in which no candidate has a result.
-    """
-
-    places: list[Mapping[str, str | None]]
-    candidates: int
-    undecided: int
-
-
-def confirmed(sweep: Sweep, chosen: Chosen) -> Sweep:
-    """The second stage, with only the candidates chosen.
-
-    Args:
-        sweep: a sweep with a first stage.
-        chosen: what its first stage chose.
-    """
-    tuning = sweep.tuning
-    assert tuning is not None and tuning.config.report.select is not None
-    axes, select = tuning.axes, tuning.config.report.select
-
-    def fits(place: dict[str, Any]) -> bool:
-        text = {axis: json.dumps(place[axis], ensure_ascii=False) if axis in place else None for axis in axes}
-        return any(text == dict(one) for one in chosen.places)
-
-    tuned = Tuned(
-        by=select.by,
-        over=select.over,
-        candidates=chosen.candidates,
-        seeds=len(tuning.config.seed_list),
-        sweep=tuning.config.name,
-        learning_rate=learning_rate_rule(sweep.settings, select),
-    )
-    settings = [kept for setting in sweep.settings if (kept := setting.where(fits))]
-    return replace(sweep, settings=settings, tuning=None, tuned=tuned)
 
 
 def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:

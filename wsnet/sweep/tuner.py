@@ -1,0 +1,123 @@
+"""The Tuner of a sweep: which function Tune calls for a trial, with what resources, and what decides who stops."""
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any
+
+from wsnet.config.norm import OwnNormConfig
+from wsnet.config.schedulers import AshaConfig, RungConfig
+from wsnet.storage import Folder, RungJournal, Status
+from wsnet.storage.trial_directory import PAUSED
+from wsnet.sweep.context import SweepContext
+from wsnet.sweep.decisions import SettingDecisions
+from wsnet.sweep.plan import Plan
+from wsnet.sweep.progress import SweepProgress
+from wsnet.sweep.resources import Allocation
+from wsnet.sweep.resume import TrialState
+from wsnet.sweep.trainable import train_job, train_on_workers
+
+if TYPE_CHECKING:
+    from wsnet.sweep.callback import SweepCallback
+    from wsnet.sweep.scheduler import JournaledAsha
+
+    Decider = JournaledAsha | SettingDecisions
+
+__all__ = ["decider_of", "make_tuner"]
+
+
+def decider_of(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
+    """What decides which trials stop; None if nothing does.
+
+    Args:
+        plan: the plan.
+        states: its trials as earlier starts left them.
+        folder: the sweep's folder, which holds the journal of decisions.
+    """
+    config = plan.sweep.config.scheduler
+    longest = max(trial.config.train.epochs for trial in plan.trials)
+    if isinstance(config, RungConfig) and plan.sweep.config.compares_settings:
+        select = plan.sweep.config.report.select
+        over = () if select is None else select.over
+        return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states, over=over)
+    if not isinstance(config, AshaConfig):
+        return None
+    from wsnet.sweep.scheduler import JournaledAsha
+
+    return JournaledAsha(config, max_t=longest, journal=RungJournal(folder), states=states)
+
+
+def make_tuner(
+    plan: Plan,
+    context: SweepContext,
+    allocation: Allocation,
+    decider: "Decider | None",
+    callback: "SweepCallback",
+    progress: SweepProgress,
+) -> Any:
+    """The `ray.tune.Tuner` of some trials of a plan.
+
+    Args:
+        plan: the plan.
+        context: what actors know; its `configs` are the trials to run.
+        allocation: what each worker of a trial gets, and how many trials run at the same time.
+        decider: as `decider_of` gave it.
+        callback: told what happens.
+        progress: told which trials wait for a decision.
+    """
+    from ray import tune
+
+    if context.workers == 1:
+        function, need = train_job, {"cpu": allocation.cpus, **({"gpu": allocation.gpus} if allocation.gpus else {})}
+    else:
+        # The workers need the CPUs, so ask for one byte of memory, which every cluster always has.
+        function, need = train_on_workers, {"memory": 1}
+    return tune.Tuner(
+        tune.with_resources(tune.with_parameters(function, context=context), need),
+        param_space={"trial_id": tune.grid_search(list(context.configs))},
+        tune_config=tune.TuneConfig(
+            scheduler=_scheduler(plan, context, allocation, decider, progress),
+            reuse_actors=_may_reuse_actors(plan),
+            # A scheduler that pauses trials counts those that run itself; here Tune would count paused ones too.
+            max_concurrent_trials=None if context.pauses else allocation.concurrent,
+        ),
+        run_config=tune.RunConfig(
+            name=plan.sweep.config.name,
+            storage_path=context.scratch,  # Tune's own state; the results are in the sweep's folder.
+            failure_config=tune.FailureConfig(max_failures=context.max_failures),
+            callbacks=[callback],
+            verbose=0,
+        ),
+    )
+
+
+def _scheduler(
+    plan: Plan, context: SweepContext, allocation: Allocation, decider: "Decider | None", progress: SweepProgress
+) -> Any:
+    """Tune's scheduler; None for its own, first come, first served."""
+    if not isinstance(decider, SettingDecisions):
+        return decider
+    from wsnet.sweep.setting_scheduler import SettingScheduler
+
+    return SettingScheduler(
+        decider,
+        concurrent=allocation.concurrent,
+        directory=context.directory,
+        waits=lambda trial_id, epoch: _waits(trial_id, epoch, context, progress),
+        start_ahead=_may_reuse_actors(plan),
+    )
+
+
+def _waits(trial_id: str, epoch: int, context: SweepContext, progress: SweepProgress) -> None:
+    """Note that a trial is paused, so that `run_sweep.py status` does not take it for interrupted."""
+    progress.waits(trial_id)
+    with suppress(OSError):  # The disk may be full; the trial itself is saved.
+        context.directory(trial_id).write_status(Status(status="running", epoch=epoch, message=PAUSED))
+
+
+def _may_reuse_actors(plan: Plan) -> bool:
+    """Whether one process may train one trial after the other.
+
+    With several workers it would keep a stopped trial's workers; and a norm of the user's own may change torch's global
+    settings, which would change the next trial's numbers.
+    """
+    has_own_norm = any(isinstance(trial.config.model.norm, OwnNormConfig) for trial in plan.trials)
+    return plan.sweep.config.resources.workers == 1 and not has_own_norm
