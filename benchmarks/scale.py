@@ -6,8 +6,8 @@
 
 dry-run  `run_sweep.py FILE --dry-run`: time, CPU time and memory of the process (bars: 10,000 settings in 10 s;
          1,000,000 refused in 10 s and 1 GiB).
-trials   `wsnet.sweep.run.run` on the digits with trials of one epoch that compute nothing: `fit` runs as it is, with its
-         lease, its files and its reports, but `Training` is replaced by a class without model, data or checkpoint.
+trials   `wsnet.sweep.run.run` on the digits with trials of one epoch that compute nothing: `fit` runs as it is, with
+         its lease, its files and its reports, but `Training` is replaced by a class without model, data or checkpoint.
          Printed: time per trial and CPU time of the driver per trial, from the first trial's end to the last one's (two
          or more trials run at a time); the same for the last tenth of them over the first tenth; and the driver's
          memory (bars: 40 ms per trial, at most 1.5 times as much for the largest sweep as for the smallest, 1 GiB).

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
 from wsnet.config.architectures import ModelConfig
-from wsnet.config.norm import NoNormConfig, OnlineNormConfig, OwnNormConfig
+from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
 from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations
@@ -41,7 +41,7 @@ _MOST_PARAMETERS = 10_000_000_000
 
 _FEW = 300_000_000
 """Multiply-accumulates of a forward pass up to which a model is tried with values, on the CPU. The meta device runs
-norms in Python: it takes 5 times as long for a ResNet-20, and first 2 s and 250 MB for the import of torch's compiler."""
+norms in Python: it takes 3 times as long for a ResNet-20, and before that 2 s to import torch's compiler."""
 
 
 def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
@@ -103,12 +103,10 @@ def thop_operations(model: ModelConfig, classes: int, shape: tuple[int, int, int
 def counting_device(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> str:
     """The meta device, which computes shapes only; the CPU for small models.
 
-    Also for a norm from a user's file, which may need values; never for online norm, which would compile its kernel.
+    Also for a norm from a user's file, which may need values.
     """
     if isinstance(model.norm, OwnNormConfig):
         return "cpu"
-    if isinstance(model.norm, OnlineNormConfig):
-        return "meta"
     # No weight is used more often than there are pixels.
     operations = _count_by_shapes(model, classes, shape) * shape[1] * shape[2]
     return "cpu" if operations <= _FEW else "meta"

@@ -20,7 +20,7 @@ _Shape = tuple[int, ...]
 class Operations(TorchDispatchMode):
     """Counts operations within its context, by torch operator, with the formulas of torch's `FlopCounterMode`.
 
-    That class itself also tells modules apart, for which it imports torch's compiler: 3 s and 250 MB.
+    That class itself also tells modules apart, for which it imports torch's compiler: 2 s.
 
     Args:
         formulas: they replace those of torch.

@@ -88,15 +88,19 @@ class _Stopwatch:
     def __init__(self, device: str) -> None:
         self._device = device
         self._spent = 0.0
-        self._lines: dict[object, _Line] = {}
+        self._lines: dict[object, _Line] = {}  # By structure.
+        self._of_models: dict[object, _Line] = {}
         self._timed: dict[object, tuple[_Line, ModelSize]] = {}  # The last one timed of each kind.
 
     def line(self, config: TrialConfig, size: ModelSize) -> _Line:
         """A model's seconds per step and per image."""
-        key = (structure(config.model), config.data.facts)
-        if key not in self._lines:
-            self._lines[key] = self._new_line(config, size, _kind(config.model))
-        return self._lines[key]
+        model, facts = config.model, config.data.facts
+        if (model, facts) not in self._of_models:
+            key = (structure(model), facts)
+            if key not in self._lines:
+                self._lines[key] = self._new_line(config, size, _kind(model))
+            self._of_models[model, facts] = self._lines[key]
+        return self._of_models[model, facts]
 
     def _new_line(self, config: TrialConfig, size: ModelSize, kind: object) -> _Line:
         similar = self._timed.get(kind)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from wsnet.config import TrialConfig
 from wsnet.config.architectures import ModelConfig
+from wsnet.config.datasets import SetFacts
 from wsnet.config.norm import OwnNormConfig
 from wsnet.models import ModelError, activation_bytes, multiply_accumulates, parameter_count, pretrained_hash
 
@@ -31,11 +32,18 @@ class ModelSizes:
     """The sizes of models, each counted when it is first asked for."""
 
     def __init__(self) -> None:
-        self._known: dict[object, ModelSize | ModelError] = {}
+        self._known: dict[object, ModelSize | ModelError] = {}  # By structure.
+        self._of_models: dict[object, ModelSize | ModelError] = {}
 
     def of(self, config: TrialConfig) -> ModelSize | ModelError:
         """The size of a setting's model, or why it cannot be built."""
-        facts, model = config.data.facts, structure(config.model)
+        facts = config.data.facts
+        key = (config.model, facts.classes, facts.shape)
+        if key not in self._of_models:
+            self._of_models[key] = self._counted(structure(config.model), facts)
+        return self._of_models[key]
+
+    def _counted(self, model: ModelConfig, facts: SetFacts) -> ModelSize | ModelError:
         about = (model, facts.classes, facts.shape)
         if about not in self._known:
             try:

@@ -5,6 +5,7 @@ from typing import Literal
 
 from rich.cells import cell_len
 from rich.console import Console
+from rich.segment import Segment, Segments
 from rich.table import Table
 from rich.text import Text
 
@@ -42,8 +43,9 @@ def _print_unfitted(columns: Mapping[str, Side], rows: Sequence[Sequence[str]], 
     def line(cells: Sequence[str]) -> str:
         return "".join(_padded(cell, width, side) for cell, (width, side) in zip(cells, shape, strict=True))
 
-    console.out(line(list(columns)), style="table.header", highlight=False)
-    console.out("\n".join(map(line, rows)), highlight=False)
+    text = "".join(f"{line(row)}\n" for row in rows)
+    lines = Segments([Segment(line(list(columns)), console.get_style("table.header")), Segment.line(), Segment(text)])
+    console.print(lines, crop=False, end="")
 
 
 def _padded(cell: str, width: int, side: Side) -> str:
