@@ -3,9 +3,9 @@
     python benchmarks/wall_time.py [--nodes 1 2 4] [--trials 18] [--epochs 3] [--seconds 0.5]
 
 The nodes are Ray's `ray.cluster_utils.Cluster` on this machine, of one CPU each, so one trial runs at a time on each.
-Their trials sleep instead of training (see benchmarks/no_work.py), since they share the machine's cores. Each sweep runs
-in a process of its own through `wsnet.sweep.run.run`. The prediction takes from the measurement on the first number of
-nodes only what it cannot know: the time until the first trial begins, and each trial's overhead.
+Their trials sleep instead of training (see benchmarks/no_work.py), since they share the machine's cores. Each sweep
+runs in a process of its own through `wsnet.sweep.run.run`. The prediction takes each trial's overhead from the first
+sweep, and nothing from the others.
 """
 
 import argparse
