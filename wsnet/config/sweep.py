@@ -8,13 +8,11 @@ from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, Pos
 from wsnet.config.duration import Duration
 from wsnet.config.published import PublishedConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
+from wsnet.config.search import GridConfig, SearchConfig
 
 __all__ = [
-    "GridConfig",
-    "RandomConfig",
     "ReportConfig",
     "ResourcesConfig",
-    "SearchConfig",
     "SelectConfig",
     "StagesConfig",
     "SweepConfig",
@@ -60,25 +58,6 @@ class SelectConfig(Config):
             text = f"over must name at least one axis, and none twice, but got {list(self.over)}"
             raise conflict((text, ("over",)))
         return self
-
-
-class GridConfig(Config):
-    """Every combination is trained."""
-
-    name: Literal["grid"]
-
-
-class RandomConfig(Config):
-    """Random combinations. An axis may then be a range: `{uniform: [low, high]}` or `{log_uniform: [low, high]}`."""
-
-    name: Literal["random"]
-    samples: PositiveInt
-    """Settings to draw, from each case."""
-    seed: NonNegativeInt = 0
-    """Seed of the draw: the same seed draws the same settings."""
-
-
-SearchConfig = Annotated[GridConfig | RandomConfig, Field(discriminator="name")]
 
 
 class ResourcesConfig(Config):

@@ -29,6 +29,9 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
     console.print(f"[bold]{escape(config.name)}[/bold]: {escape(config.question)}", highlight=False)
     settings, trials = counted(len(sweep.settings), "setting"), counted(len(sweep.settings) * seeds, "trial")
     console.print(f"{settings} x {counted(seeds, 'seed')} = {trials} ({escape(path)})", highlight=False)
+    if later := sum(study.missing for study in sweep.studies):
+        text = f"{counted(later, 'setting')} more to come, suggested by {config.search.name!r} from the results"
+        console.print(text, highlight=False)
     combinations = sum(len(setting.places) for setting in sweep.settings)
     if combinations > len(sweep.settings):
         text = f"{combinations} combinations make {settings}, since some keys have no effect"
@@ -104,6 +107,10 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
         highlight=False,
         soft_wrap=True,
     )
+    if later := sum(study.missing for study in sweep.studies):
+        share = (len(sweep.settings) + later) / len(sweep.settings)
+        text = f"With the settings that are suggested later: about {duration(cost.total * share)}."
+        console.print(text, highlight=False, soft_wrap=True)
     states = [state for state in read_states(plan, folder) if state.status is not None]
     if states:
         left = _seconds_left(plan, states, cost.per_trial) / allocation.concurrent

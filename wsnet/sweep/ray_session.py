@@ -5,14 +5,14 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from wsnet.sweep.signals import deferred, shielded
 
-__all__ = ["Node", "Session", "check_address", "ray_session"]
+__all__ = ["Node", "Session", "check_address", "ray_kept", "ray_session"]
 
 
 _ENVIRONMENT = {
@@ -37,6 +37,9 @@ Ray reads it at import. It has no other option for this: a node address of 127.0
 """
 
 _TOKEN = Path.home() / ".ray" / "auth_token"
+
+_kept: list[ExitStack] = []
+"""What stops Ray at the end of the `ray_kept` contexts that are open."""
 
 _ANSWER_SECONDS = 5.0
 """Seconds within which a cluster must answer. Ray itself retries for more than 3 minutes, printing a line each time."""
@@ -96,8 +99,28 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         deliver()
         yield _session(context)
     finally:
-        with shielded():
-            ray.shutdown()
+        if _kept:
+            _kept[0].callback(_shut_down)
+        else:
+            _shut_down()
+
+
+@contextmanager
+def ray_kept() -> Iterator[None]:
+    """Within the context, what the first `ray_session` has started goes on for the next ones; it is stopped after."""
+    with ExitStack() as stack:
+        _kept.append(stack)
+        try:
+            yield
+        finally:
+            _kept.remove(stack)
+
+
+def _shut_down() -> None:
+    import ray
+
+    with shielded():
+        ray.shutdown()
 
 
 def _session(context: Any) -> Session:

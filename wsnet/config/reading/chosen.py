@@ -52,4 +52,4 @@ def confirmed(sweep: Sweep, chosen: Chosen) -> Sweep:
         learning_rate=learning_rate_rule(sweep.settings, select),
     )
     settings = [kept for setting in sweep.settings if (kept := setting.where(fits))]
-    return replace(sweep, settings=settings, tuning=None, tuned=tuned)
+    return replace(sweep, settings=settings, tuning=None, tuned=tuned, studies=())
