@@ -14,7 +14,7 @@ SCRIPT = """
 import json, os, sys, time
 from pathlib import Path
 
-import wsnet.sweep.run
+import wsnet.sweep.tuner
 from tests.sweep.tiny import train, write
 from wsnet.sweep.ray_session import ray_session
 from wsnet.sweep.trainable import train_and_log
@@ -38,7 +38,7 @@ def greedy(config, *, context):
     train_and_log(config["trial_id"], context, tune.report)
 
 
-wsnet.sweep.run.train_job = greedy
+wsnet.sweep.tuner.train_job = greedy
 folder = Path(sys.argv[1])
 with ray_session(address=None, cpus=2):
     ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources={"max_failures": 3}), folder)
