@@ -39,10 +39,17 @@ class ModelSize:
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
-    """One trial: its configuration and its entry in the manifest."""
+    """One trial.
+
+    Attributes:
+        config: its configuration.
+        entry: its entry in the manifest.
+        identity: what its trial_id depends on besides its options; see `trial_id`.
+    """
 
     config: TrialConfig
     entry: TrialEntry
+    identity: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -169,7 +176,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 also=list(also),
                 epochs=config.train.epochs,
             )
-            trials.append(PlannedTrial(config=seeded, entry=entry))
+            trials.append(PlannedTrial(config=seeded, entry=entry, identity=about))
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
         raise ConfigError(mistakes)
     return Plan(sweep=sweep, path=path, trials=trials, sizes=sizes)

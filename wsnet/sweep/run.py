@@ -19,6 +19,7 @@ from wsnet.sweep.ray_session import Session, ray_session
 from wsnet.sweep.resources import Allocation, allocate, whole_node
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.savings import TrialEpochs, describe_savings
+from wsnet.sweep.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.tuner import decider_of, make_tuner
 
@@ -73,6 +74,8 @@ def run(
         ConnectionError: there is no cluster at the address.
         StorageLost: the storage did not come back; what is written remains.
     """
+    for line in describe_shorter(continue_shorter(shorter_trials(plan, folder), folder), is_planned=False):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     states = _without_held_back(read_states(plan, folder), folder, console)
     chosen = [state for state in states if only is None or state.trial_id in only]
     progress, missing = progress_so_far(chosen), unfinished(chosen)
