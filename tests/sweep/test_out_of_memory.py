@@ -41,7 +41,8 @@ def greedy(config, *, context):
 wsnet.sweep.tuner.train_job = greedy
 folder = Path(sys.argv[1])
 with ray_session(address=None, cpus=2):
-    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources={"max_failures": 3}), folder)
+    resources = {"max_concurrent": 2, "max_failures": 3}
+    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources=resources), folder)
 tries = (folder / "tiny" / "tries-0.05").read_text().splitlines()
 ends = {name: [status.status, status.message] for name, status in ran.statuses().items()}
 print(json.dumps([ends, tries, ran.printed]))
