@@ -61,7 +61,7 @@ ON_TWO_WORKERS: dict[str, Any] = {
 def write(folder: Path, *, train: dict[str, Any] | None = None, **changes: Any) -> Path:
     """Write a tiny sweep file; `train` updates base.train, the other keywords replace keys of the file.
 
-    One trial runs at a time unless `resources` says otherwise: a second process takes longer to start than to train all.
+    One trial runs at a time unless `resources` says otherwise: a second process takes longer to start than all train.
     """
     base = {**_TINY["base"], "train": {**_TINY["base"]["train"], **(train or {})}}
     resources = {"max_concurrent": 1, **changes.pop("resources", {})}

@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
@@ -100,6 +99,8 @@ def _counted(
     model: ModelConfig, classes: int, shape: tuple[int, int, int], rules: dict[Any, Callable[..., int]]
 ) -> dict[Any, int]:
     """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
+    from torch.utils.flop_counter import FlopCounterMode  # It imports triton, which no trial needs.
+
     with torch.device(counting_device(model)), torch.no_grad():
         network, image = build(model, classes=classes, shape=shape).eval(), torch.zeros(1, *shape)
         with FlopCounterMode(display=False, custom_mapping=rules) as counter:
