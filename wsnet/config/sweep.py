@@ -66,9 +66,11 @@ class ResourcesConfig(Config):
     workers: PositiveInt = 1
     """Processes of one trial. Above 1 the trial runs through Ray Train's TorchTrainer with DistributedDataParallel."""
     cpus_per_worker: Positive | Literal["auto"] = "auto"
-    """CPUs of one worker; `auto` is 1 without a GPU, and an equal share of the machine's CPUs with one."""
+    """CPUs of one worker. `auto` is 1 without a GPU, or more where CPUs would be idle and a step, tried once, is faster
+    with them; with a GPU, an equal share of the machine's CPUs."""
     gpus_per_worker: NonNegative | Literal["auto"] = "auto"
-    """GPUs of one worker, a fraction to share one; `auto` is 1 where there are GPUs, else 0."""
+    """GPUs of one worker, a fraction to share one. `auto` is 0 without GPUs, 1 for trials on several workers, else what
+    the memory of the largest trial, tried once, allows: up to 8 trials on a GPU."""
     max_concurrent: PositiveInt | None = None
     """Trials that run at the same time; by default as many as fit."""
     max_failures: NonNegativeInt = 2
