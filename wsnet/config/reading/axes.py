@@ -12,7 +12,7 @@ from wsnet.config.reading.located import Located, Spot
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.search import GridConfig, SuggestedConfig
 
-__all__ = ["Axis", "Case", "Range", "free_axes", "read_cases"]
+__all__ = ["Axis", "Case", "Range", "free_axes", "hashable", "read_cases"]
 
 _RANGES = ("uniform", "log_uniform")
 _RANGE_RULE = "must be {uniform: [low, high]} or {log_uniform: [low, high]} with low < high, and low > 0 on a log scale"
@@ -157,7 +157,7 @@ class _Reader:
             return self._range(values, path)
         elif not isinstance(values, list) or not values:
             self.mistake(path, f"an axis must be a list of at least one value, but got {values!r}")
-        elif any(_same(value, other) for index, value in enumerate(values) for other in values[:index]):
+        elif len({hashable(value) for value in values}) < len(values):
             self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
         else:
             return [self._written((*path, index), key=path) for index in range(len(values))]
@@ -195,5 +195,9 @@ def _spot(item: Located | Axis) -> Spot:
     return (item[0] if isinstance(item, list) else item).spot(())
 
 
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)  # True == 1 in Python, not in YAML
+def hashable(value: Any) -> Any:
+    """A hashable value, equal for two values of an axis if these are the same."""
+    if isinstance(value, dict):
+        return frozenset((key, hashable(inner)) for key, inner in value.items())
+    # The type, since True == 1 in Python, though not in YAML.
+    return tuple(map(hashable, value)) if isinstance(value, list) else (isinstance(value, bool), value)

@@ -8,7 +8,7 @@ from typing import Any
 from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.identity import canonical_text
 from wsnet.config.published import CASE
-from wsnet.config.reading.axes import Case, read_cases
+from wsnet.config.reading.axes import Case, hashable, read_cases
 from wsnet.config.reading.checks import (
     drop_incomparable_published,
     mistakes_of_cells,
@@ -191,13 +191,23 @@ def varying(settings: list[Setting]) -> list[str]:
 def distinct(settings: Iterable[Setting]) -> list[Setting]:
     """Settings of equal identity merged, to be trained once: a range may draw one twice, `--set` may make two equal,
     and an axis may have no effect in some case."""
-    kept: dict[str, Setting] = {}
+    groups: dict[str, list[Setting]] = {}
     for setting in settings:
-        identity = canonical_text(setting.config)
-        first = kept.setdefault(identity, setting)
-        new = tuple(axes for axes in setting.places if axes not in first.places)
-        kept[identity] = replace(first, also=first.also + new)
-    return list(kept.values())
+        groups.setdefault(canonical_text(setting.config), []).append(setting)
+    return [_merged(group) for group in groups.values()]
+
+
+def _merged(equal: list[Setting]) -> Setting:
+    """The first of equal settings, at the places of all of them."""
+    first, *others = equal
+    if not others:
+        return first
+    also, seen = list(first.also), set(map(hashable, first.places))
+    for setting in others:
+        new = {hashable(axes): axes for axes in setting.places}
+        also += [axes for key, axes in new.items() if key not in seen]
+        seen |= new.keys()
+    return replace(first, also=tuple(also))
 
 
 def _count(case: Case, file: SweepFile) -> int:
