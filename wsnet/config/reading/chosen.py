@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wsnet.config.reading.settings import Sweep
+from wsnet.config.reading.sweep import Sweep
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.sweep import Tuned
 
