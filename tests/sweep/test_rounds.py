@@ -64,3 +64,13 @@ def test_a_dry_run_tells_what_is_still_to_be_suggested(tmp_path: Path, capsys: p
     assert "6 settings more to come, suggested by 'tpe' from the results" in said
     assert "With the settings that are suggested later: about " in said
     assert not (tmp_path / "runs").exists()
+
+
+def test_without_optuna_nothing_is_started(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("wsnet.sweep.rounds.find_spec", lambda name: None)
+    path = write(tmp_path, **CHANGES)
+    assert main([str(path), "--storage", str(tmp_path / "runs")], conclude=conclude) == 2
+    assert "needs Optuna, which is not installed" in capsys.readouterr().err
+    assert not (tmp_path / "runs").exists()

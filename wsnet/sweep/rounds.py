@@ -4,12 +4,13 @@ import json
 import math
 import statistics
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from wsnet.config import Sweep
-from wsnet.config.errors import counted
+from wsnet.config.errors import ConfigError, Mistake, counted
 from wsnet.config.reading.studies import Study
 from wsnet.config.search import SuggestedConfig
 from wsnet.storage import DamagedFile, Folder, Manifest, Suggestions, trial_directory
@@ -42,7 +43,13 @@ def train_in_rounds(
 
     Returns:
         the last exit status of `train`.
+
+    Raises:
+        ConfigError: Optuna is not installed.
     """
+    if find_spec("optuna") is None:  # An environment of an earlier version; better said now than after a round.
+        rule = "needs Optuna, which is not installed; run pip install -e . again"
+        raise ConfigError([Mistake("search", "name", rule)])
     kept = Suggestions(folder)
     while True:
         whole, sweep = read()
