@@ -30,7 +30,7 @@ class Operations(TorchDispatchMode):
     """
 
     def __init__(self, formulas: Formulas) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.counts: dict[Any, int] = Counter()
         self._formulas = FlopCounterMode(display=False, custom_mapping=formulas).flop_registry
 

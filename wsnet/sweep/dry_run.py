@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from wsnet.storage import Folder
     from wsnet.sweep.plan import Plan
     from wsnet.sweep.resume import TrialState
+    from wsnet.sweep.shorter import Shorter
 
 __all__ = ["show_costs", "show_settings"]
 
@@ -40,6 +41,9 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
     console.print(f"[bold]{escape(config.name)}[/bold]: {escape(config.question)}", highlight=False)
     settings, trials = counted(len(sweep.settings), "setting"), counted(len(sweep.settings) * seeds, "trial")
     console.print(f"{settings} x {counted(seeds, 'seed')} = {trials} ({escape(path)})", highlight=False)
+    if later := sum(study.missing for study in sweep.studies):
+        text = f"{counted(later, 'setting')} more to come, suggested by {config.search.name!r} from the results"
+        console.print(text, highlight=False)
     combinations = sum(len(setting.places) for setting in sweep.settings)
     if combinations > len(sweep.settings):
         text = f"{combinations} combinations make {settings}, since some keys have no effect"
@@ -73,6 +77,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
     from wsnet.sweep.ray_session import Node
     from wsnet.sweep.resources import allocate
     from wsnet.sweep.resume import read_states
+    from wsnet.sweep.shorter import describe_shorter, shorter_trials
 
     plan = make_plan(sweep, path, root=root)
     execution = sweep.settings[0].config.execution
@@ -91,10 +96,16 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
         highlight=False,
         soft_wrap=True,
     )
+    if later := sum(study.missing for study in sweep.studies):
+        share = (len(sweep.settings) + later) / len(sweep.settings)
+        text = f"With the settings that are suggested later: about {duration(cost.total * share)}."
+        console.print(text, highlight=False, soft_wrap=True)
     states = [state for state in read_states(plan, folder) if state.status is not None]
-    if states:
-        left = _seconds_left(plan, states, cost.per_trial) / allocation.concurrent
-        console.print(_what_is_left(plan, states, left, folder), highlight=False, markup=False, soft_wrap=True)
+    shorter = shorter_trials(plan, folder)
+    if states or shorter:
+        left = _seconds_left(plan, states, shorter, cost.per_trial) / allocation.concurrent
+        lines = [_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)]
+        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
 
 
 def _show_table(plan: "Plan", per_trial: Mapping[str, float], console: Console) -> None:
@@ -135,9 +146,14 @@ def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, fold
     )
 
 
-def _seconds_left(plan: "Plan", states: "list[TrialState]", per_trial: Mapping[str, float]) -> float:
+def _seconds_left(
+    plan: "Plan", states: "list[TrialState]", shorter: "list[Shorter]", per_trial: Mapping[str, float]
+) -> float:
     """Of all trials one after the other."""
     done = {s.trial_id: 1.0 if s.is_done else len(s.records) / s.trial.config.train.epochs for s in states}
+    for one in shorter:
+        if one.is_its_beginning:
+            done[one.trial.entry.trial_id] = one.epochs / one.trial.config.train.epochs
     return sum((1 - done.get(t.entry.trial_id, 0.0)) * per_trial[t.entry.setting_id] for t in plan.trials)
 
 

@@ -26,10 +26,17 @@ __all__ = ["Plan", "PlannedTrial", "make_plan"]
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
-    """One trial: its configuration and its entry in the manifest."""
+    """One trial.
+
+    Attributes:
+        config: its configuration.
+        entry: its entry in the manifest.
+        identity: what its trial_id depends on besides its options; see `trial_id`.
+    """
 
     config: TrialConfig
     entry: TrialEntry
+    identity: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -138,9 +145,8 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             mistakes.append(Mistake(path, ", ".join(f"{k}={v}" for k, v in axes.items()), str(size)))
             continue
         data_hash = hashes[_images(config.data)]
-        setting_id, trial_ids = identities(
-            config, seeds, data_hash=data_hash, workers=workers, warm_start=size.pretrained
-        )
+        beyond: dict[str, Any] = {"data_hash": data_hash, "workers": workers, "warm_start": size.pretrained}
+        setting_id, trial_ids = identities(config, seeds, **beyond)
         if setting_id in sizes:  # Two files with equal images or pretrained weights: one setting at two places.
             for trial in planned[setting_id]:
                 trial.entry.also.extend([axes, *also])
@@ -151,6 +157,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             PlannedTrial(
                 config=config.model_copy(update={"seed": seed}),
                 entry=TrialEntry(trial_id=trial_id, seed=seed, name=f"{name}-s{seed}", also=list(also), **about),
+                identity=beyond,
             )
             for seed, trial_id in zip(seeds, trial_ids, strict=True)
         ]
