@@ -28,7 +28,7 @@ def main() -> None:
     work = {"trials": arguments.trials, "epochs": arguments.epochs, "seconds": arguments.seconds}
     measured: dict[int, dict[str, Any]] = {}
     for nodes in arguments.nodes:
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory(dir="/tmp", prefix="w") as folder:
             measured[nodes] = no_work.child(__file__, nodes=nodes, folder=folder, **work)
     first = measured[arguments.nodes[0]]
     rounds = math.ceil(arguments.trials / arguments.nodes[0])
@@ -62,7 +62,8 @@ def _sweep(nodes: int, trials: int, epochs: int, seconds: float, folder: str) ->
     sweep = Folder(folder) / "scale"
     plan.manifest.write(sweep)
     quiet = Console(file=open(os.devnull, "w"))  # noqa: SIM115
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1})
+    os.environ["RAY_TMPDIR"] = folder  # Ray notes there which cluster is the latest.
+    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
     try:
         for _ in range(nodes - 1):
             cluster.add_node(num_cpus=1)

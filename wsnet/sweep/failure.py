@@ -47,4 +47,4 @@ def in_one_line(error: Exception) -> str:
         return memory
     last = str(failures[min(failures)]).strip().splitlines()[-1]  # Train gives the traceback of the worker as text.
     kind, colon, text = last.partition(": ")
-    return f"{kind.rpartition('.')[2]}{colon}{text}"[:_LONGEST]
+    return (f"{kind.rpartition('.')[2]}{colon}{text}" if colon else last)[:_LONGEST]
