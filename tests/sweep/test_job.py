@@ -8,6 +8,7 @@ from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder
 from wsnet.sweep.context import SweepContext
+from wsnet.sweep.failure import in_one_line
 from wsnet.sweep.trainable import _for_tune, train_job
 
 
@@ -45,3 +46,11 @@ def test_a_failure_that_cannot_be_recorded_is_raised_so_that_it_is_not_taken_for
     with pytest.raises(ValueError, match=r"records\.jsonl is damaged"):
         train_job({"trial_id": "0123"}, context=untrainable)
     assert untrainable.directory("0123").status() is None
+
+
+def test_a_workers_failure_is_told_whole_with_or_without_its_class() -> None:
+    text = "norm 'batch' needs two images, but got train.batch_size=2"
+    for last, told in ((f"wsnet.training.TrialError: {text}", f"TrialError: {text}"), (text, text)):
+        error = Exception()
+        error.worker_failures = {1: f"Traceback\n  ...\n{last}\n"}  # type: ignore[attr-defined]
+        assert in_one_line(error) == told
