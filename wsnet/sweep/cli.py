@@ -88,7 +88,7 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
         print(error, file=sys.stderr)
     except ValueError as error:
         # By name: importing the classes would load torch and pyarrow just to report a typo.
-        if type(error).__name__ not in ("DataError", "StorageError", "TrackingError"):
+        if type(error).__name__ not in ("DataError", "NodeError", "StorageError", "TrackingError"):
             raise
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
     except OSError as error:

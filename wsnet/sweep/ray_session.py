@@ -1,10 +1,11 @@
 """A Ray session that starts quietly and stops cleanly: what Ray prints goes to its own log files."""
 
+import json
 import logging
 import os
 import socket
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any
 
 from wsnet.sweep.signals import deferred, shielded
 
-__all__ = ["Node", "Session", "check_address", "ray_session"]
+__all__ = ["Node", "Session", "check_address", "check_storage", "ray_session"]
 
 
 _ENVIRONMENT = {
@@ -36,6 +37,12 @@ _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 Ray reads it at import. It has no other option for this: a node address of 127.0.0.1 is replaced by a reachable one.
 """
 
+_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
+"""The environment variable in which a driver that `ray job submit` has started finds its job's configuration."""
+
+_PACKAGE = Path(__file__).parents[1]
+"""The folder of wsnet. A cluster that is joined gets it, so that every node runs this very code."""
+
 _TOKEN = Path.home() / ".ray" / "auth_token"
 
 _ANSWER_SECONDS = 5.0
@@ -44,10 +51,21 @@ _ANSWER_SECONDS = 5.0
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One machine of a cluster."""
+    """One machine of a cluster.
+
+    Attributes:
+        cpus: how many it offers to Ray.
+        gpus: how many it offers to Ray.
+        name: its host name and address, for messages.
+        node_id: Ray's name for it.
+        is_here: whether this process runs on it.
+    """
 
     cpus: float
     gpus: float = 0.0
+    name: str = "this machine"
+    node_id: str = ""
+    is_here: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -85,7 +103,12 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         if address is None:
             offered = cpus or len(os.sched_getaffinity(0))
             context = ray.init(
-                address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
+                address="local",
+                num_cpus=offered,
+                log_to_driver=False,
+                logging_level="error",
+                include_dashboard=True,
+                runtime_env=_runtime_env(),
             )
             _protect_token()
         else:
@@ -103,10 +126,49 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
 def _session(context: Any) -> Session:
     import ray
 
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    nodes = [Node(cpus=there.get("CPU", 0.0), gpus=there.get("GPU", 0.0)) for there in resources]
+    here = ray.get_runtime_context().get_node_id()
+    nodes = [
+        Node(
+            cpus=node["Resources"].get("CPU", 0.0),
+            gpus=node["Resources"].get("GPU", 0.0),
+            name=f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+            node_id=node["NodeID"],
+            is_here=node["NodeID"] == here,
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
     url = context.dashboard_url if context is not None else None
     return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)
+
+
+def _runtime_env(**entries: Any) -> dict[str, Any]:
+    """How Ray prepares each process, without what a submitted job sets itself: Ray accepts no key twice."""
+    entries |= {"worker_process_setup_hook": _preparation()}
+    return {key: value for key, value in entries.items() if key not in _submitted_environment()}
+
+
+def _submitted_environment() -> dict[str, Any]:
+    """The `runtime_env` of the job that this process is the driver of, if `ray job submit` has started it."""
+    return json.loads(os.environ.get(_SUBMITTED) or "{}").get("runtime_env") or {}
+
+
+def _preparation() -> Callable[[], None]:
+    """What Ray calls in each process of a session as it starts: it puts the cluster's address into the environment.
+
+    Ray Train asks the cluster whether a trial's controller is alive, to free what the workers of a dead one hold.
+    Without the address, it looks for Ray's processes on the machine, and where there are two clusters, finds none or
+    the wrong one. A nested function, since Ray then sends its code: a process may not have wsnet yet.
+    """
+
+    def tell_the_address() -> None:
+        import os
+
+        import ray
+
+        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+
+    return tell_the_address
 
 
 def _join(address: str) -> Any:
@@ -116,7 +178,12 @@ def _join(address: str) -> Any:
     with tempfile.TemporaryFile() as said:
         try:
             with _stderr_into(said.fileno()):  # Ray prints a line a second; the last one is enough.
-                return ray.init(address=address, log_to_driver=False, logging_level="error")
+                return ray.init(
+                    address=address,
+                    log_to_driver=False,
+                    logging_level="error",
+                    runtime_env=_runtime_env(py_modules=[str(_PACKAGE)]),
+                )
         except Exception as error:  # Ray may raise anything: no cluster, a different version, a wrong token.
             said.seek(0)
             lines = [*str(error).strip().splitlines()[:1], *said.read().decode(errors="replace").splitlines()[-1:]]
@@ -158,6 +225,22 @@ def check_address(address: str) -> None:
         raise ConnectionError(
             f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or give no address"
         ) from None
+
+
+def check_storage(location: str) -> None:
+    """Check that results outlive a job that `ray job submit` has started: its working directory is deleted after it.
+
+    Raises:
+        StorageError: they would be in there.
+    """
+    if "working_dir" not in _submitted_environment() or "://" in location or Path(location).expanduser().is_absolute():
+        return
+    from wsnet.storage import StorageError
+
+    raise StorageError(
+        "in a submitted job, --storage must be an absolute path or a URI, since Ray deletes the job's working "
+        f"directory, but got {location!r}"
+    )
 
 
 def _protect_token() -> None:
