@@ -25,6 +25,9 @@ fi
 head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)
 address="$head:6379"
 export RAY_SYMMETRIC_RUN_CLUSTER_WAIT_TIMEOUT=300  # Seconds for the nodes to come up; 30 by default.
+if [ -e ~/.ray/auth_token ]; then
+    export RAY_AUTH_MODE=token  # By default, the head uses the token and the other nodes do not.
+fi
 
 srun --nodes="$SLURM_JOB_NUM_NODES" --ntasks="$SLURM_JOB_NUM_NODES" --ntasks-per-node=1 \
     ray symmetric-run --address "$address" --min-nodes "$SLURM_JOB_NUM_NODES" \

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,7 +27,8 @@ def raylets(*nodes: dict[str, Any], dashboard: bool = False) -> Iterator[Any]:
     before, folder = os.environ.get("RAY_TMPDIR"), tempfile.mkdtemp(prefix="rays-", dir="/tmp")
     os.environ["RAY_TMPDIR"] = folder
     try:
-        cluster = Cluster(initialize_head=True, head_node_args={**nodes[0], "include_dashboard": dashboard})
+        head = {**nodes[0], "include_dashboard": dashboard, "dashboard_port": _free_port()}
+        cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             for node in nodes[1:]:
                 cluster.add_node(**node)
@@ -38,6 +40,12 @@ def raylets(*nodes: dict[str, Any], dashboard: bool = False) -> Iterator[Any]:
         if before is not None:
             os.environ["RAY_TMPDIR"] = before
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def _free_port() -> int:
+    """A port for the dashboard: the default one may be in use by another Ray."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        return int(server.getsockname()[1])
 
 
 def kill_node(cluster: Any, node: Any) -> None:

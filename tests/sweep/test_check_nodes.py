@@ -12,9 +12,10 @@ from wsnet.config.own_class import read_source
 from wsnet.config.reading.own_files import data_config
 from wsnet.storage import Folder
 from wsnet.sweep.context import SweepContext, prepare_trial
+from wsnet.sweep.joining import check_storage
 from wsnet.sweep.nodes import NodeError, _code, check_nodes, missing_here
 from wsnet.sweep.plan import make_plan
-from wsnet.sweep.ray_session import Node, Session, check_storage
+from wsnet.sweep.ray_session import Node, Session
 
 OWN = Path(__file__).parents[1] / "own_norms.py"
 
@@ -86,18 +87,20 @@ def test_a_node_is_asked_by_a_task_that_runs_on_it_and_refused_by_its_name(share
 
 
 @pytest.mark.slow
-def test_processes_of_a_session_know_their_cluster_also_beside_others(
-    shared_ray: Session, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_processes_of_a_session_know_their_cluster_also_beside_a_later_one(cluster: str, tmp_path: Path) -> None:
     import ray
 
+    (tmp_path / "ray").mkdir()
+    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")  # Where `ray start` leaves its address.
+
     def known() -> str:
-        from ray.dashboard.utils import get_address_for_submission_client
+        from ray._private.services import canonicalize_bootstrap_address_or_die
 
-        return str(get_address_for_submission_client(None))
+        os.environ["RAY_TMPDIR"] = str(tmp_path)
+        return str(canonicalize_bootstrap_address_or_die(None))
 
-    # Ray Train's cleaner runs as such a task does.
-    assert ray.get(ray.remote(num_cpus=0)(known).remote()) == shared_ray.dashboard
+    # Ray Train's cleaner is such a process, and asks in this way.
+    assert ray.get(ray.remote(num_cpus=0, max_calls=1)(known).remote()) == cluster
 
 
 def test_a_norm_of_ones_own_needs_no_file_on_the_node(tmp_path: Path) -> None:

@@ -59,7 +59,7 @@ def launch(
         TrackingError: the tracking URI cannot be right.
     """
     from wsnet.config import ConfigError, Mistake
-    from wsnet.sweep.ray_session import check_address, check_storage
+    from wsnet.sweep.joining import check_address, check_storage
 
     if arguments.address is not None:
         check_address(arguments.address)

@@ -1,19 +1,17 @@
 """A Ray session that starts quietly and stops cleanly: what Ray prints goes to its own log files."""
 
-import json
 import logging
 import os
-import socket
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsnet.sweep.joining import TOKEN, join, submitted_environment
 from wsnet.sweep.signals import deferred, shielded
 
-__all__ = ["Node", "Session", "check_address", "check_storage", "ray_session"]
+__all__ = ["Node", "Session", "ray_session"]
 
 
 _ENVIRONMENT = {
@@ -37,16 +35,8 @@ _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 Ray reads it at import. It has no other option for this: a node address of 127.0.0.1 is replaced by a reachable one.
 """
 
-_SUBMITTED = "RAY_JOB_CONFIG_JSON_ENV_VAR"
-"""The environment variable in which a driver that `ray job submit` has started finds its job's configuration."""
-
 _PACKAGE = Path(__file__).parents[1]
 """The folder of wsnet. A cluster that is joined gets it, so that every node runs this very code."""
-
-_TOKEN = Path.home() / ".ray" / "auth_token"
-
-_ANSWER_SECONDS = 5.0
-"""Seconds within which a cluster must answer. Ray itself retries for more than 3 minutes, printing a line each time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,7 +102,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
             )
             _protect_token()
         else:
-            context = _join(address)
+            context = join(address, _runtime_env(py_modules=[str(_PACKAGE)]))
     # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
@@ -145,12 +135,7 @@ def _session(context: Any) -> Session:
 def _runtime_env(**entries: Any) -> dict[str, Any]:
     """How Ray prepares each process, without what a submitted job sets itself: Ray accepts no key twice."""
     entries |= {"worker_process_setup_hook": _preparation()}
-    return {key: value for key, value in entries.items() if key not in _submitted_environment()}
-
-
-def _submitted_environment() -> dict[str, Any]:
-    """The `runtime_env` of the job that this process is the driver of, if `ray job submit` has started it."""
-    return json.loads(os.environ.get(_SUBMITTED) or "{}").get("runtime_env") or {}
+    return {key: value for key, value in entries.items() if key not in submitted_environment()}
 
 
 def _preparation() -> Callable[[], None]:
@@ -171,85 +156,7 @@ def _preparation() -> Callable[[], None]:
     return tell_the_address
 
 
-def _join(address: str) -> Any:
-    check_address(address)
-    import ray
-
-    with tempfile.TemporaryFile() as said:
-        try:
-            with _stderr_into(said.fileno()):  # Ray prints a line a second; the last one is enough.
-                return ray.init(
-                    address=address,
-                    log_to_driver=False,
-                    logging_level="error",
-                    runtime_env=_runtime_env(py_modules=[str(_PACKAGE)]),
-                )
-        except Exception as error:  # Ray may raise anything: no cluster, a different version, a wrong token.
-            said.seek(0)
-            lines = [*str(error).strip().splitlines()[:1], *said.read().decode(errors="replace").splitlines()[-1:]]
-            hint = "if the cluster needs a token, put it in ~/.ray/auth_token or RAY_AUTH_TOKEN"
-            raise ConnectionError(f"could not join a Ray cluster at {address!r}: {'; '.join(lines)}; {hint}") from None
-
-
-@contextmanager
-def _stderr_into(handle: int) -> Iterator[None]:
-    """Redirect this process's standard error to another file descriptor, including output from C++ code."""
-    before = os.dup(2)
-    os.dup2(handle, 2)
-    try:
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
-
-
-def check_address(address: str) -> None:
-    """Check that something answers at `host:port` before Ray tries. (`auto` has no port; Ray looks it up locally.)
-
-    Call it before ray is imported, since Ray reads the environment at import.
-
-    Raises:
-        ConnectionError: nothing answers there, or it is not an address.
-    """
-    if "RAY_AUTH_MODE" not in os.environ and _has_token():
-        # A cluster from `ray start` demands the token that it found; `ray.init` sends it only in this mode.
-        os.environ["RAY_AUTH_MODE"] = "token"
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        if address != "auto":
-            raise ConnectionError(f"the address of a Ray cluster must be 'auto' or host:port, but got {address!r}")
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise ConnectionError(
-            f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or give no address"
-        ) from None
-
-
-def check_storage(location: str) -> None:
-    """Check that results outlive a job that `ray job submit` has started: its working directory is deleted after it.
-
-    Raises:
-        StorageError: they would be in there.
-    """
-    if "working_dir" not in _submitted_environment() or "://" in location or Path(location).expanduser().is_absolute():
-        return
-    from wsnet.storage import StorageError
-
-    raise StorageError(
-        "in a submitted job, --storage must be an absolute path or a URI, since Ray deletes the job's working "
-        f"directory, but got {location!r}"
-    )
-
-
 def _protect_token() -> None:
     """Let nobody else read the token that Ray has made: with it, others on this machine could run code as this user."""
     with suppress(OSError):
-        _TOKEN.chmod(0o600)
-
-
-def _has_token() -> bool:
-    """Whether there is a token where Ray looks for one."""
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or _TOKEN.exists()
+        TOKEN.chmod(0o600)
