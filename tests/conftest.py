@@ -1,4 +1,4 @@
-"""Two processes run the tests, file by file; one of them runs all files that need Ray, and runs them first."""
+"""Several processes run the tests, file by file; two of them begin with the files that need Ray, which take longest."""
 
 import os
 from functools import cache
@@ -8,16 +8,22 @@ from typing import Any
 import pytest
 from xdist.scheduler import LoadScopeScheduling
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # Two processes on two cores: more threads would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # As many processes as cores: more threads would wait for each other.
 
 # Ray's processes give way to all others by default, and so would be the last to end, alone.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
 
 @cache
-def _needs_ray(file: Path) -> bool:
+def _ray(file: Path) -> str | None:
+    """Which Ray a file's tests share, if any: the second one's start processes of their own, with a Ray of their own.
+
+    So the two take about as long. Trials of several workers are all in the first, where they share a fixture.
+    """
     text = file.read_text(encoding="utf-8")
-    return any(sign in text for sign in ("shared_ray", "on_two_workers", "cluster: str", "ray_session("))
+    if not any(sign in text for sign in ("shared_ray", "on_two_workers", "cluster: str", "ray_session(")):
+        return None
+    return "second ray" if "subprocess" in text and "on_two_workers" not in text else "first ray"
 
 
 class _FilesAndRay(LoadScopeScheduling):
@@ -25,7 +31,7 @@ class _FilesAndRay(LoadScopeScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return "ray" if _needs_ray(self.config.rootpath / file) else file
+        return _ray(self.config.rootpath / file) or file
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesAndRay:
@@ -35,4 +41,4 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesAndRay
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Put the tests that need Ray first: together they take longest."""
-    items.sort(key=lambda item: not _needs_ray(item.path))
+    items.sort(key=lambda item: _ray(item.path) or "without ray")

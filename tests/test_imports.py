@@ -29,8 +29,8 @@ HEAVY = {
     "report": {"torch", "ray"},
     "data": {"ray", "mlflow"},
     "layers": {"ray", "mlflow"},
-    "models": {"ray", "mlflow"},
-    "training": {"ray", "mlflow"},
+    "models": {"ray", "mlflow", "triton"},
+    "training": {"ray", "mlflow", "triton"},
 }
 """What must not be loaded by importing a folder and those above it."""
 SKIPPED = {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"}

@@ -156,6 +156,22 @@ def test_a_cluster_that_is_not_there_is_one_line_and_soon(light: Run, address: s
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.parametrize("name", ["RAY_TMPDIR", "TMPDIR"])
+def test_temporary_folders_too_deep_for_rays_sockets_are_one_line(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    deep = tmp_path / "deep" / ("x" * 60)
+    deep.mkdir(parents=True)
+    monkeypatch.setenv("RAY_TMPDIR", "/tmp")
+    monkeypatch.setenv(name, str(deep))
+    monkeypatch.setattr("tempfile.tempdir", None)
+    monkeypatch.setattr("ray.is_initialized", lambda: False)  # The tests may share a Ray.
+    arguments = [str(write(tmp_path)), "--storage", str(tmp_path / "runs")]
+    assert main(arguments, conclude=lambda folder, console: None) == 2
+    error = capsys.readouterr().err
+    assert "Ray cannot start" in error and "set " + name in error and error.count("\n") == 1
+
+
 @pytest.mark.slow
 def test_a_sweep_joins_a_running_cluster_and_its_results_lie_below_the_folder_it_was_started_in(
     tmp_path: Path, cluster: str

@@ -1,6 +1,7 @@
 """Sweeps that are killed, interrupted, or started twice: processes of their own."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -66,9 +67,8 @@ def test_an_interrupted_sweep_says_how_to_go_on_leaves_no_process_and_nobody_els
 def test_a_second_interruption_ends_it_at_once_and_leaves_nothing(
     tmp_path: Path, undisturbed: Undisturbed, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())  # Ray's sockets need a short path.
+    scratch = Path(tempfile.mkdtemp())  # Ray's sockets need a short path.
+    monkeypatch.setenv("RAY_TMPDIR", tempfile.gettempdir())
     monkeypatch.setenv("TMPDIR", str(scratch))
     with started(tmp_path) as process:
         under_way(tmp_path, process)
@@ -81,6 +81,7 @@ def test_a_second_interruption_ends_it_at_once_and_leaves_nothing(
     assert "Interrupted with " not in stdout
     until(lambda: not processes(tmp_path))
     assert not list(scratch.glob("wsnet-*"))
+    shutil.rmtree(scratch)
     train(sweep_file(tmp_path), tmp_path / "runs")
     assert_whole(tmp_path, undisturbed)
 

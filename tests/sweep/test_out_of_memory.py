@@ -1,4 +1,4 @@
-"""A trial that takes all the memory, on a Ray of its own that kills it early."""
+"""A trial that takes all the memory, on a Ray of its own that kills it early; and one whose GPU has none left."""
 
 import json
 import re
@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from tests.sweep.tiny import ROOT, environment
+from tests.sweep.tiny import ROOT, environment, train, write
 
 SCRIPT = """
 import json, os, sys, time
 from pathlib import Path
 
-import wsnet.sweep.run
+import wsnet.sweep.tuner
 from tests.sweep.tiny import train, write
 from wsnet.sweep.ray_session import ray_session
 from wsnet.sweep.trainable import train_and_log
@@ -38,10 +38,11 @@ def greedy(config, *, context):
     train_and_log(config["trial_id"], context, tune.report)
 
 
-wsnet.sweep.run.train_job = greedy
+wsnet.sweep.tuner.train_job = greedy
 folder = Path(sys.argv[1])
 with ray_session(address=None, cpus=2):
-    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources={"max_failures": 3}), folder)
+    resources = {"max_concurrent": 2, "max_failures": 3}
+    ran = train(write(folder, grid={"optim.lr": [0.05, 0.1]}, resources=resources), folder)
 tries = (folder / "tiny" / "tries-0.05").read_text().splitlines()
 ends = {name: [status.status, status.message] for name, status in ran.statuses().items()}
 print(json.dumps([ends, tries, ran.printed]))
@@ -74,3 +75,17 @@ def test_a_trial_that_runs_out_of_memory_ends_no_other_and_is_retried_alone(tmp_
     assert ends["lr0.1-s0"] == ["finished", ""]
     status, message = ends["lr0.05-s0"]
     assert status == "failed" and re.fullmatch(r"out of memory: [0-9.]+ GB in one process", message)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_ray")
+def test_a_trial_without_memory_on_its_gpu_is_retried_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "greedy.py").write_bytes((Path(__file__).parent / "greedy.py").read_bytes())
+    cases = [{"model.norm.name": "greedy.py:Greedy", **mark} for mark in ({"model.norm.mark": str(tmp_path / "m")}, {})]
+    ran = train(write(tmp_path, cases=cases, resources={"max_failures": 3}), tmp_path)
+    once, always = ran.statuses().values()
+    assert (once.status, always.status) == ("finished", "failed")
+    assert always.message == "out of memory: 2.00 GiB more than the GPU has"
+    assert ran.printed.count("out of memory: 2.00 GiB more than the GPU has; it will be retried alone") == 2
+    assert ran.printed.count("failed: out of memory") == 1

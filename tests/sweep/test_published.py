@@ -8,7 +8,7 @@ import pytest
 
 from wsnet.config import Sweep, read_sweep
 from wsnet.config.published import PublishedRow, published_rows, rows_of
-from wsnet.config.reading.settings import Setting
+from wsnet.config.reading.sweep import Setting
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.models import parameter_count
 from wsnet.sweep.names import setting_names

@@ -24,14 +24,15 @@ from wsnet.sweep.trainable import train_and_log
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 
 CASES = [{"model.norm.name": "batch"}, {"model.norm.name": "group", "model.norm.groups": 2}]
+TWO_AT_ONCE = {"max_concurrent": 2}
 
 
 def grid(folder: Path, batch_sizes: list[int]) -> Ran:
-    return train(write(folder, cases=CASES, grid={"train.batch_size": batch_sizes}), folder)
+    return train(write(folder, cases=CASES, grid={"train.batch_size": batch_sizes}, resources=TWO_AT_ONCE), folder)
 
 
 def dry_run(folder: Path, batch_sizes: list[int]) -> str:
-    path = write(folder, cases=CASES, grid={"train.batch_size": batch_sizes})
+    path = write(folder, cases=CASES, grid={"train.batch_size": batch_sizes}, resources=TWO_AT_ONCE)
     console = Console(file=io.StringIO(), width=200)
     sweep = Folder(folder) / "tiny"
     show_costs(read_sweep(str(path), []), str(path), root=folder, folder=sweep, console=console)

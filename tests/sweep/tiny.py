@@ -59,10 +59,15 @@ ON_TWO_WORKERS: dict[str, Any] = {
 
 
 def write(folder: Path, *, train: dict[str, Any] | None = None, **changes: Any) -> Path:
-    """Write a tiny sweep file; `train` updates base.train, the other keywords replace keys of the file."""
+    """Write a tiny sweep file; `train` updates base.train, the other keywords replace keys of the file.
+
+    One trial runs at a time, on one CPU, unless `resources` says otherwise: a second process takes longer to start than
+    all trials take.
+    """
     base = {**_TINY["base"], "train": {**_TINY["base"]["train"], **(train or {})}}
+    resources = {"max_concurrent": 1, "cpus_per_worker": 1, **changes.pop("resources", {})}
     path = folder / "tiny.yaml"
-    path.write_text(json.dumps({**_TINY, "base": base, **changes}))  # JSON is YAML.
+    path.write_text(json.dumps({**_TINY, "base": base, "resources": resources, **changes}))  # JSON is YAML.
     return path
 
 

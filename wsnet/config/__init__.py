@@ -3,7 +3,8 @@
 from wsnet.config.errors import ConfigError, Mistake
 from wsnet.config.identity import NUMERICS, canonical, setting_id, trial_id
 from wsnet.config.reading.keys import dotted_keys
-from wsnet.config.reading.settings import Setting, Sweep, read_sweep, read_trial
+from wsnet.config.reading.settings import read_sweep, read_trial
+from wsnet.config.reading.sweep import Setting, Sweep
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import ExecutionConfig, TrialConfig
 

@@ -8,13 +8,13 @@ names, paths, worker counts, checkpoints kept, and how the trial is executed (th
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["NUMERICS", "affects_identity", "canonical", "canonical_text", "setting_id", "trial_id"]
+__all__ = ["NUMERICS", "affects_identity", "canonical", "canonical_text", "identities", "setting_id", "trial_id"]
 
 NUMERICS = 1
 """Incremented whenever a change to this code alters the results of all trials."""
@@ -84,7 +84,15 @@ def setting_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_st
 
 def trial_id(config: TrialConfig, *, data_hash: str, workers: int = 1, warm_start: str | None = None) -> str:
     """Identity of a trial: its setting and its seed. See `setting_id`."""
-    return _hash({**_identity(config, data_hash, workers, warm_start), "seed": config.seed})
+    return identities(config, [config.seed], data_hash=data_hash, workers=workers, warm_start=warm_start)[1][0]
+
+
+def identities(
+    config: TrialConfig, seeds: Iterable[int], *, data_hash: str, workers: int = 1, warm_start: str | None = None
+) -> tuple[str, list[str]]:
+    """The setting_id, and the trial_id for each seed; the other arguments are those of `setting_id`."""
+    setting = _identity(config, data_hash, workers, warm_start)
+    return _hash(setting), [_hash({**setting, "seed": seed}) for seed in seeds]
 
 
 def _identity(config: TrialConfig, data_hash: str, workers: int, warm_start: str | None) -> dict[str, Any]:

@@ -8,13 +8,11 @@ from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, Pos
 from wsnet.config.duration import Duration
 from wsnet.config.published import PublishedConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
+from wsnet.config.search import GridConfig, SearchConfig
 
 __all__ = [
-    "GridConfig",
-    "RandomConfig",
     "ReportConfig",
     "ResourcesConfig",
-    "SearchConfig",
     "SelectConfig",
     "StagesConfig",
     "SweepConfig",
@@ -62,34 +60,17 @@ class SelectConfig(Config):
         return self
 
 
-class GridConfig(Config):
-    """Every combination is trained."""
-
-    name: Literal["grid"]
-
-
-class RandomConfig(Config):
-    """Random combinations. An axis may then be a range: `{uniform: [low, high]}` or `{log_uniform: [low, high]}`."""
-
-    name: Literal["random"]
-    samples: PositiveInt
-    """Settings to draw, from each case."""
-    seed: NonNegativeInt = 0
-    """Seed of the draw: the same seed draws the same settings."""
-
-
-SearchConfig = Annotated[GridConfig | RandomConfig, Field(discriminator="name")]
-
-
 class ResourcesConfig(Config):
     """What each trial gets, and how often it may be retried."""
 
     workers: PositiveInt = 1
     """Processes of one trial. Above 1 the trial runs through Ray Train's TorchTrainer with DistributedDataParallel."""
     cpus_per_worker: Positive | Literal["auto"] = "auto"
-    """CPUs of one worker; `auto` is 1 without a GPU, and an equal share of the machine's CPUs with one."""
+    """CPUs of one worker. `auto` is 1 without a GPU, or more where CPUs would be idle and a step, tried once, is faster
+    with them; with a GPU, an equal share of the machine's CPUs."""
     gpus_per_worker: NonNegative | Literal["auto"] = "auto"
-    """GPUs of one worker, a fraction to share one; `auto` is 1 where there are GPUs, else 0."""
+    """GPUs of one worker, a fraction to share one. `auto` is 0 without GPUs, 1 for trials on several workers, else what
+    the memory of the largest trial, tried once, allows: up to 8 trials on a GPU."""
     max_concurrent: PositiveInt | None = None
     """Trials that run at the same time; by default as many as fit."""
     max_failures: NonNegativeInt = 2

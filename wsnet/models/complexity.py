@@ -3,19 +3,21 @@
 The functions take a model's configuration, the number of classes and the shape (channels, height, width) of an image.
 """
 
-from collections.abc import Callable
-from typing import Any
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
-from torch.utils.flop_counter import FlopCounterMode
 
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
+
+if TYPE_CHECKING:
+    from wsnet.models.operations import Formulas
 
 __all__ = [
     "CONVENTION",
@@ -36,11 +38,12 @@ THOP = "multiply-accumulates in thop's convention (also batch norm and average p
 _SIZES = {"depth", "width", "stem_width", "widening", "growth_rate", "cardinality", "group_width", "alpha"}
 """Options that make a model larger."""
 
-_Shape = tuple[int, ...]
-
-
 _MOST_PARAMETERS = 10_000_000_000
 """Of any model: 40 GB in float32, before gradients and the optimizer's state."""
+
+_FEW = 300_000_000
+"""Multiply-accumulates of a forward pass up to which a model is tried with values, on the CPU. The meta device runs
+norms in Python: it takes 3 times as long for a ResNet-20, and before that 2 s to import torch's compiler."""
 
 
 def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
@@ -50,8 +53,14 @@ def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int
         ValueError: as `build`, or the model is too large for any machine. No memory has been allocated for it then.
     """
     if isinstance(model.norm, OwnNormConfig):  # It may need values, so first look at how large the rest is.
-        _count(model.model_copy(update={"norm": NoNormConfig(name="none")}), classes, shape, "meta")
-    return _count(model, classes, shape, counting_device(model))
+        _count_by_shapes(model.model_copy(update={"norm": NoNormConfig(name="none")}), classes, shape)
+        return _count(model, classes, shape, "cpu")
+    return _count_by_shapes(model, classes, shape)
+
+
+@lru_cache(maxsize=4)
+def _count_by_shapes(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
+    return _count(model, classes, shape, "meta")
 
 
 def _count(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> int:
@@ -78,7 +87,8 @@ def multiply_accumulates(model: ModelConfig, classes: int, shape: tuple[int, int
     Raises:
         ValueError: as `build`, or the images are too small.
     """
-    return sum(_counted(model, classes, shape, {}).values()) // 2
+    device = counting_device(model, classes, shape)
+    return sum(_counted(model, classes, shape, {}, device).values()) // 2
 
 
 def thop_operations(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
@@ -87,22 +97,35 @@ def thop_operations(model: ModelConfig, classes: int, shape: tuple[int, int, int
     Raises:
         ValueError: as `build`, or the images are too small.
     """
-    counts = _counted(model, classes, shape, _THOP)
-    return sum(count if op in _THOP else count // 2 for op, count in counts.items())
+    from wsnet.models.operations import THOP_FORMULAS
+
+    device = "cpu" if isinstance(model.norm, OwnNormConfig) else "meta"
+    counts = _counted(model, classes, shape, THOP_FORMULAS, device)
+    return sum(count if op in THOP_FORMULAS else count // 2 for op, count in counts.items())
 
 
-def counting_device(model: ModelConfig) -> str:
-    """The meta device, which computes shapes only; the CPU for a norm from a user's file, which may need values."""
-    return "cpu" if isinstance(model.norm, OwnNormConfig) else "meta"
+def counting_device(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> str:
+    """The meta device, which computes shapes only; the CPU for small models.
+
+    Also for a norm from a user's file, which may need values.
+    """
+    if isinstance(model.norm, OwnNormConfig):
+        return "cpu"
+    # No weight is used more often than there are pixels.
+    operations = _count_by_shapes(model, classes, shape) * shape[1] * shape[2]
+    return "cpu" if operations <= _FEW else "meta"
 
 
 def _counted(
-    model: ModelConfig, classes: int, shape: tuple[int, int, int], rules: dict[Any, Callable[..., int]]
+    model: ModelConfig, classes: int, shape: tuple[int, int, int], formulas: "Formulas", device: str
 ) -> dict[Any, int]:
     """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
-    with torch.device(counting_device(model)), torch.no_grad():
+    from wsnet.models.operations import Operations  # Lazily: it imports triton, which no trial needs.
+
+    with torch.device(device), torch.no_grad():
         network, image = build(model, classes=classes, shape=shape).eval(), torch.zeros(1, *shape)
-        with FlopCounterMode(display=False, custom_mapping=rules) as counter:
+        counter = Operations(formulas)
+        with counter:
             try:
                 network(image)
             except Exception as error:
@@ -114,50 +137,11 @@ def _counted(
                     ) from error
                 if not isinstance(error, RuntimeError):
                     raise
+                if device == "cpu":  # So that the message is the same for all sizes.
+                    return _counted(model, classes, shape, formulas, "meta")
                 text = f"model {model.name!r} cannot take images of {'x'.join(map(str, shape))}: {error}"
                 raise ModelError(text) from error
-    counts: dict[Any, int] = counter.get_flop_counts()["Global"]
-    return counts
-
-
-def _batch_norm(
-    x: _Shape, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *inputs: Any, **options: Any
-) -> int:
-    # In evaluation only instance norm, which calls the same operator, takes statistics of its input.
-    return 0 if training else 2 * _product(x)
-
-
-def _batch_norm_in_evaluation(x: _Shape, *inputs: Any, **options: Any) -> int:
-    return 2 * _product(x)
-
-
-def _pooled(x: _Shape, *inputs: Any, out_shape: _Shape, **options: Any) -> int:
-    """An average over a whole map: one addition per element, and one division per output."""
-    return _product(x) + _product(out_shape)
-
-
-def _average_pool(x: _Shape, kernel: list[int], *inputs: Any, out_shape: _Shape, **options: Any) -> int:
-    return (kernel[0] * kernel[-1] + 1) * _product(out_shape)
-
-
-def _linear(bias: _Shape, x: _Shape, weight: _Shape, *inputs: Any, out_shape: _Shape, **options: Any) -> int:
-    return (2 * x[-1] - 1) * _product(out_shape)
-
-
-def _product(shape: _Shape) -> int:
-    return torch.Size(shape).numel()
-
-
-_aten = torch.ops.aten
-_THOP: dict[Any, Callable[..., int]] = {
-    _aten.native_batch_norm: _batch_norm,
-    _aten._native_batch_norm_legit_no_training: _batch_norm_in_evaluation,
-    _aten.mean: _pooled,
-    _aten._adaptive_avg_pool2d: _pooled,
-    _aten.avg_pool2d: _average_pool,
-    _aten.addmm: _linear,
-}
-"""Operators for which thop's count is not that of multiply-accumulates."""
+    return counter.counts
 
 
 def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
@@ -170,7 +154,7 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     Raises:
         ValueError: as `build`.
     """
-    with torch.device(counting_device(model)):
+    with torch.device(counting_device(model, classes, shape)):
         network = build(model, classes=classes, shape=shape).train()
         two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
     return three - two

@@ -6,6 +6,7 @@ from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
 from wsnet.storage.outage import StorageLost, patient
 from wsnet.storage.rungs import RungJournal, Verdict
 from wsnet.storage.stops import Stops
+from wsnet.storage.suggestions import Suggestions
 from wsnet.storage.trial_directory import STOPPED_BY_USER, Outcome, Status, TrialDirectory
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "Stops",
     "StorageError",
     "StorageLost",
+    "Suggestions",
     "TrialDirectory",
     "TrialEntry",
     "Verdict",

@@ -59,7 +59,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self.lost: StorageLost | None = None
         """Why the sweep was ended, if the storage did not come back."""
         self.out_of_memory: list[str] = []
-        """Trials that Ray killed for their memory, to be retried alone."""
+        """Trials that ran out of memory, to be retried alone."""
 
     def retry_alone(self) -> list[str]:
         """Return the trials to be retried alone; if they run out of memory again, they have failed."""

@@ -7,20 +7,32 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 
 from wsnet.config import Sweep, canonical
 from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
 from wsnet.sweep.quantities import duration, readable_size
+from wsnet.sweep.table import Side, print_table
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder
     from wsnet.sweep.plan import Plan
     from wsnet.sweep.resume import TrialState
+    from wsnet.sweep.shorter import Shorter
 
 __all__ = ["show_costs", "show_settings"]
+
+_COLUMNS: dict[str, Side] = {
+    "setting": "left",
+    "setting_id": "left",
+    "parameters": "right",
+    "MACs/image": "right",
+    "kept/image": "right",
+    "steps/epoch": "right",
+    "per trial": "right",
+}
+_COMPUTED_AS: dict[str, Side] = {"computed as": "left"}
 
 
 def show_settings(sweep: Sweep, path: str, console: Console) -> None:
@@ -29,6 +41,9 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
     console.print(f"[bold]{escape(config.name)}[/bold]: {escape(config.question)}", highlight=False)
     settings, trials = counted(len(sweep.settings), "setting"), counted(len(sweep.settings) * seeds, "trial")
     console.print(f"{settings} x {counted(seeds, 'seed')} = {trials} ({escape(path)})", highlight=False)
+    if later := sum(study.missing for study in sweep.studies):
+        text = f"{counted(later, 'setting')} more to come, suggested by {config.search.name!r} from the results"
+        console.print(text, highlight=False)
     combinations = sum(len(setting.places) for setting in sweep.settings)
     if combinations > len(sweep.settings):
         text = f"{combinations} combinations make {settings}, since some keys have no effect"
@@ -62,7 +77,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
     from wsnet.sweep.ray_session import Node
     from wsnet.sweep.resources import allocate
     from wsnet.sweep.resume import read_states
-    from wsnet.training.micro_batches import plan_micro_batches
+    from wsnet.sweep.shorter import describe_shorter, shorter_trials
 
     plan = make_plan(sweep, path, root=root)
     execution = sweep.settings[0].config.execution
@@ -72,30 +87,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
     device = settled_device(execution, allocation.gpus)
     with console.status("timing a few steps of every model"):
         cost = estimate(plan, threads=max(1, int(allocation.cpus)), device=device, concurrent=allocation.concurrent)
-    table = Table(box=None, padding=(0, 1))
-    has_micro_batches = any(setting.config.train.micro_batch_size for setting in sweep.settings)
-    reasons: dict[str, str] = {}
-    for heading in ("setting", "setting_id", "parameters", "MACs/image", "kept/image", "steps/epoch", "per trial"):
-        table.add_column(heading, justify="left" if heading.startswith("setting") else "right")
-    if has_micro_batches:
-        table.add_column("computed as")
-    for trial in (trial for trial in plan.trials if trial.entry.seed == sweep.config.seed_list[0]):
-        size, entry = plan.sizes[trial.entry.setting_id], trial.entry
-        how = plan_micro_batches(trial.config, workers=sweep.config.resources.workers)
-        reasons[f"{trial.config.model.norm.name}: {how.rule}"] = how.why
-        table.add_row(
-            entry.name.rpartition("-s")[0],
-            entry.setting_id,
-            _short(size.parameters),
-            _short(size.multiply_accumulates),
-            readable_size(size.activation_bytes),
-            f"{trial.config.steps_per_epoch:,}",
-            duration(cost.per_trial[entry.setting_id]),
-            *([how.what] if has_micro_batches else []),
-        )
-    console.print(table)
-    for what, why in reasons.items() if has_micro_batches else ():
-        console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
+    _show_table(plan, cost.per_trial, console)
     concurrent = counted(allocation.concurrent, "trial")
     console.print(
         f"\nAbout {duration(cost.total)} on this machine ({concurrent} at a time on {device}), "
@@ -104,10 +96,43 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
         highlight=False,
         soft_wrap=True,
     )
+    if later := sum(study.missing for study in sweep.studies):
+        share = (len(sweep.settings) + later) / len(sweep.settings)
+        text = f"With the settings that are suggested later: about {duration(cost.total * share)}."
+        console.print(text, highlight=False, soft_wrap=True)
     states = [state for state in read_states(plan, folder) if state.status is not None]
-    if states:
-        left = _seconds_left(plan, states, cost.per_trial) / allocation.concurrent
-        console.print(_what_is_left(plan, states, left, folder), highlight=False, markup=False, soft_wrap=True)
+    shorter = shorter_trials(plan, folder)
+    if states or shorter:
+        left = _seconds_left(plan, states, shorter, cost.per_trial) / allocation.concurrent
+        lines = [_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)]
+        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+
+
+def _show_table(plan: "Plan", per_trial: Mapping[str, float], console: Console) -> None:
+    """Print a line for each setting."""
+    from wsnet.training.micro_batches import plan_micro_batches
+
+    resources, first_seed = plan.sweep.config.resources, plan.sweep.config.seed_list[0]
+    has_micro_batches = any(setting.config.train.micro_batch_size for setting in plan.sweep.settings)
+    rows: list[list[str]] = []
+    reasons: dict[str, str] = {}
+    for trial in (trial for trial in plan.trials if trial.entry.seed == first_seed):
+        size, entry = plan.sizes[trial.entry.setting_id], trial.entry
+        how = plan_micro_batches(trial.config, workers=resources.workers)
+        reasons[f"{trial.config.model.norm.name}: {how.rule}"] = how.why
+        row = [
+            entry.name.rpartition("-s")[0],
+            entry.setting_id,
+            _short(size.parameters),
+            _short(size.multiply_accumulates),
+            readable_size(size.activation_bytes),
+            f"{trial.config.steps_per_epoch:,}",
+            duration(per_trial[entry.setting_id]),
+        ]
+        rows.append([*row, how.what] if has_micro_batches else row)
+    print_table(_COLUMNS | (_COMPUTED_AS if has_micro_batches else {}), rows, console)
+    for what, why in reasons.items() if has_micro_batches else ():
+        console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
 
 
 def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, folder: "Folder") -> str:
@@ -121,9 +146,14 @@ def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, fold
     )
 
 
-def _seconds_left(plan: "Plan", states: "list[TrialState]", per_trial: Mapping[str, float]) -> float:
+def _seconds_left(
+    plan: "Plan", states: "list[TrialState]", shorter: "list[Shorter]", per_trial: Mapping[str, float]
+) -> float:
     """Of all trials one after the other."""
     done = {s.trial_id: 1.0 if s.is_done else len(s.records) / s.trial.config.train.epochs for s in states}
+    for one in shorter:
+        if one.is_its_beginning:
+            done[one.trial.entry.trial_id] = one.epochs / one.trial.config.train.epochs
     return sum((1 - done.get(t.entry.trial_id, 0.0)) * per_trial[t.entry.setting_id] for t in plan.trials)
 
 

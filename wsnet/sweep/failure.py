@@ -40,6 +40,8 @@ def in_one_line(error: Exception) -> str:
     """The error in one line. Train ends the leader as soon as another worker fails, often before it wrote a status."""
     failures = getattr(error, "worker_failures", {})
     if not failures:
+        if (memory := out_of_memory(f"{error}")) is not None:
+            return memory
         return f"{type(error).__name__}: {error}".splitlines()[0][:_LONGEST]
     if (memory := next(filter(None, (out_of_memory(str(failure)) for failure in failures.values())), None)) is not None:
         return memory

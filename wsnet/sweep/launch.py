@@ -36,6 +36,8 @@ def launch(
     sweep: "Sweep",
     conclude: Callable[["Folder", "Console"], None],
     console: "Console",
+    *,
+    is_last: bool = True,
 ) -> int:
     """Train a sweep, mirror it to MLflow, and report on it.
 
@@ -45,6 +47,7 @@ def launch(
         sweep: the settings to train, some or all of those of `whole`.
         conclude: reports on the sweep's folder at the end.
         console: where to print.
+        is_last: whether the sweep is complete with these trials; otherwise there is no report, unless it was cut short.
 
     Returns:
         exit status, as of `main`.
@@ -113,6 +116,8 @@ def launch(
         trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {without_password(uri)} yet"
         rest = "the results in the sweep's folder are complete; the next start will bring MLflow up to date"
         print(f"tracking: {trouble}; {rest}", file=sys.stderr)
+    if not is_last and ended and not outcome.is_out_of_time:
+        return 0 if outcome.progress.done == len(outcome.progress.trials) else 1
     try:
         conclude(folder, console)
     except OSError as error:  # The disk is full, or no longer there; the trials are complete.

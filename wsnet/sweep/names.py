@@ -56,9 +56,11 @@ def setting_names(axes: list[dict[str, Any]]) -> list[str]:
     labelled = all(CASE in setting for setting in axes)
     keys = dict.fromkeys(key for setting in axes for key in setting if key != CASE) if labelled else ()
     for key in (*keys, *_LONG):  # Drop keys not needed to tell names apart, first those a label covers.
+        if not any(key in setting for setting in axes):
+            continue
         shorter = [{k: value for k, value in setting.items() if k != key} for setting in axes]
-        if len(set(_names(shorter))) == len(set(names)):
-            axes, names = shorter, _names(shorter)
+        if len(set(short := _names(shorter))) == len(set(names)):
+            axes, names = shorter, short
     doubles = {name for name, count in Counter(names).items() if count > 1}
     seen: Counter[str] = Counter()
     unique = []

@@ -1,6 +1,7 @@
-"""A trial that Ray kills because the machine runs out of memory fails alone: Tune would end the whole sweep.
+"""A trial that runs out of memory fails alone; where Ray kills it for that, Tune would end the whole sweep.
 
-It is not restarted among its neighbours either, where it would run out of memory again: `run` retries it alone.
+It is not restarted among its neighbours either, where it would run out of memory again, on the machine or on a GPU that
+they share: `run` retries it alone.
 """
 
 import re
@@ -13,10 +14,13 @@ __all__ = ["error_of", "failing_alone", "out_of_memory"]
 
 _SIGN = "out of memory: "
 
+_ON_GPU = r"CUDA out of memory\. Tried to allocate ([0-9.]+ \w+)|CUDA error: out of memory"
+"""What torch says, with the size of the allocation that failed."""
+
 
 @contextmanager
 def failing_alone() -> Iterator[None]:
-    """Within the context, Tune takes a trial that Ray killed for its memory as failed, and does not restart it.
+    """Within the context, Tune takes a trial that ran out of memory as failed, and does not restart it.
 
     Tune's actor manager knows errors of an actor and errors of a task. Ray's OutOfMemoryError is neither, and Tune
     raises it, which ends the sweep.
@@ -48,7 +52,9 @@ def error_of(trial: Any) -> str:
 
 
 def out_of_memory(error: str) -> str | None:
-    """The line that says so, if a trial's error or message is that of a process killed for its memory; else None."""
+    """The line that says so, if a trial's error or message is that of one that ran out of memory; else None."""
+    if found := re.search(_ON_GPU, error):
+        return f"{_SIGN}{found[1]} more than the GPU has" if found[1] else f"{_SIGN}the GPU has none left"
     if found := re.search(f"{_SIGN}.*", error):
         return found[0]
     return f"{_SIGN}{_used(error)}" if "running low on memory" in error else None

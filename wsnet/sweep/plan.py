@@ -1,11 +1,14 @@
 """The plan of a sweep: every trial with its identity, checked as far as it can be without training."""
 
+import itertools
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig, setting_id, trial_id
-from wsnet.config.identity import canonical_text
+from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig
+from wsnet.config.augment import AugmentConfig
+from wsnet.config.data import DataConfig
+from wsnet.config.identity import canonical_text, identities
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
 from wsnet.config.scaling import learning_rate_rule
@@ -13,36 +16,27 @@ from wsnet.config.schedulers import FifoConfig, HyperbandConfig
 from wsnet.config.trial import describe_statistics
 from wsnet.data import load
 from wsnet.layers import OwnNormError, load_own_norm
-from wsnet.models import ModelError, activation_bytes, multiply_accumulates, parameter_count, pretrained_hash
+from wsnet.models import ModelError
 from wsnet.storage import Manifest, TrialEntry
+from wsnet.sweep.model_sizes import ModelSize, ModelSizes
 from wsnet.sweep.names import setting_names
 
-__all__ = ["ModelSize", "Plan", "PlannedTrial", "make_plan"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ModelSize:
-    """How big a setting's model is.
-
-    Attributes:
-        parameters: number of trained values.
-        multiply_accumulates: of one image's forward pass.
-        activation_bytes: bytes kept per image for the backward pass.
-        pretrained: hash of the file of pretrained weights that training starts from, or None.
-    """
-
-    parameters: int
-    multiply_accumulates: int
-    activation_bytes: int
-    pretrained: str | None
+__all__ = ["Plan", "PlannedTrial", "make_plan"]
 
 
 @dataclass(frozen=True, kw_only=True)
 class PlannedTrial:
-    """One trial: its configuration and its entry in the manifest."""
+    """One trial.
+
+    Attributes:
+        config: its configuration.
+        entry: its entry in the manifest.
+        identity: what its trial_id depends on besides its options; see `trial_id`.
+    """
 
     config: TrialConfig
     entry: TrialEntry
+    identity: dict[str, Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +58,9 @@ class Plan:
     def of(self, sweep: Sweep) -> "Plan":
         """This plan restricted to the settings of `sweep`, with the trials unchanged."""
         kept = {canonical_text(setting.config) for setting in sweep.settings}
-        trials = [trial for trial in self.trials if canonical_text(trial.config) in kept]
-        return replace(self, sweep=sweep, trials=trials)
+        seen = {trial.entry.setting_id: trial.config for trial in self.trials}  # Any seed of it: the seed is left out.
+        ids = {identity for identity, config in seen.items() if canonical_text(config) in kept}
+        return replace(self, sweep=sweep, trials=[trial for trial in self.trials if trial.entry.setting_id in ids])
 
     @property
     def manifest(self) -> Manifest:
@@ -134,45 +129,52 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
         ConfigError: a model cannot be built, a batch cannot be split between the workers, or no rung is ever reached.
     """
     _check_own_norms(sweep, path)
-    workers = sweep.config.resources.workers
-    hashes = {data: load(data, root=root).hash for data in {setting.config.data for setting in sweep.settings}}
+    workers, seeds = sweep.config.resources.workers, sweep.config.seed_list
+    hashes = _image_hashes(sweep, root)
     varying = [[_only(axes, sweep.axes) for axes in setting.places] for setting in sweep.settings]
     names = setting_names([_common(places) for places in varying])
-    trials: list[PlannedTrial] = []
     mistakes: list[Mistake] = []
     sizes: dict[str, ModelSize] = {}
-    known: dict[object, ModelSize | ModelError] = {}
+    planned: dict[str, list[PlannedTrial]] = {}
+    models = ModelSizes()
     for setting, (axes, *also), name in zip(sweep.settings, varying, names, strict=True):
         config = setting.config
-        about: dict[str, Any] = {"data_hash": hashes[config.data], "workers": workers}
         mistakes += _split_mistakes(config, path, workers)
-        size = _size(config, known)
+        size = models.of(config)
         if isinstance(size, ModelError):
             mistakes.append(Mistake(path, ", ".join(f"{k}={v}" for k, v in axes.items()), str(size)))
             continue
-        about["warm_start"] = size.pretrained
-        identity = setting_id(config, **about)
-        if identity in sizes:  # Two files with equal images or pretrained weights: one setting at two places.
-            for trial in trials:
-                if trial.entry.setting_id == identity:
-                    trial.entry.also.extend([axes, *also])
+        data_hash = hashes[_images(config.data)]
+        beyond: dict[str, Any] = {"data_hash": data_hash, "workers": workers, "warm_start": size.pretrained}
+        setting_id, trial_ids = identities(config, seeds, **beyond)
+        if setting_id in sizes:  # Two files with equal images or pretrained weights: one setting at two places.
+            for trial in planned[setting_id]:
+                trial.entry.also.extend([axes, *also])
             continue
-        sizes[identity] = size
-        for seed in sweep.config.seed_list:
-            seeded = config.model_copy(update={"seed": seed})
-            entry = TrialEntry(
-                trial_id=trial_id(seeded, **about),
-                setting_id=identity,
-                seed=seed,
-                name=f"{name}-s{seed}",
-                axes=axes,
-                also=list(also),
-                epochs=config.train.epochs,
+        sizes[setting_id] = size
+        about: dict[str, Any] = {"setting_id": setting_id, "axes": axes, "epochs": config.train.epochs}
+        planned[setting_id] = [
+            PlannedTrial(
+                config=config.model_copy(update={"seed": seed}),
+                entry=TrialEntry(trial_id=trial_id, seed=seed, name=f"{name}-s{seed}", also=list(also), **about),
+                identity=beyond,
             )
-            trials.append(PlannedTrial(config=seeded, entry=entry))
+            for seed, trial_id in zip(seeds, trial_ids, strict=True)
+        ]
     if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
         raise ConfigError(mistakes)
-    return Plan(sweep=sweep, path=path, trials=trials, sizes=sizes)
+    return Plan(sweep=sweep, path=path, trials=list(itertools.chain(*planned.values())), sizes=sizes)
+
+
+def _image_hashes(sweep: Sweep, root: Path) -> dict[DataConfig, str]:
+    """The hash of each set of images and its splits, by `_images`."""
+    found = dict.fromkeys(_images(setting.config.data) for setting in sweep.settings)
+    return {data: load(data, root=root).hash for data in found}
+
+
+def _images(data: DataConfig) -> DataConfig:
+    """What determines the images and their splits."""
+    return data.model_copy(update={"augment": AugmentConfig(), "workers": 0})
 
 
 def _check_own_norms(sweep: Sweep, path: str) -> None:
@@ -186,23 +188,6 @@ def _check_own_norms(sweep: Sweep, path: str) -> None:
                 mistakes.append(Mistake(path, f"model.norm.name={norm.name}", str(error)))
     if mistakes:
         raise ConfigError(mistakes)
-
-
-def _size(config: TrialConfig, known: dict[object, ModelSize | ModelError]) -> ModelSize | ModelError:
-    """The size of a setting's model, or why it cannot be built; equal models are built once."""
-    facts = config.data.facts
-    key = (config.model, facts.classes, facts.shape)
-    if key not in known:
-        try:
-            known[key] = ModelSize(
-                parameters=parameter_count(config.model, facts.classes, facts.shape),
-                multiply_accumulates=multiply_accumulates(config.model, facts.classes, facts.shape),
-                activation_bytes=activation_bytes(config.model, facts.classes, facts.shape),
-                pretrained=pretrained_hash(config.model),
-            )
-        except ModelError as error:
-            known[key] = error
-    return known[key]
 
 
 def _only(axes: dict[str, Any], keys: list[str]) -> dict[str, Any]:

@@ -2,8 +2,10 @@
 
 import logging
 import os
+import sys
+import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 from wsnet.sweep.joining import TOKEN, join, submitted_environment
 from wsnet.sweep.signals import deferred, shielded
 
-__all__ = ["Node", "Session", "ray_session"]
+__all__ = ["Node", "Session", "ray_kept", "ray_session"]
 
 
 _ENVIRONMENT = {
@@ -37,6 +39,15 @@ Ray reads it at import. It has no other option for this: a node address of 127.0
 
 _PACKAGE = Path(__file__).parents[1]
 """The folder of wsnet. A cluster that is joined gets it, so that every node runs this very code."""
+
+_kept: list[ExitStack] = []
+"""What stops Ray at the end of the `ray_kept` contexts that are open."""
+
+_SESSION_SOCKET = "/ray/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
+"""Below the temporary folder: the longest path of Ray's sockets."""
+
+_LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
+"""Bytes of the longest path that a socket may have."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,7 +91,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         cpus: CPUs to offer; by default those that this process may use.
 
     Raises:
-        ConnectionError: there is no cluster at the address.
+        ConnectionError: there is no cluster at the address, or the temporary folder's path is too long for Ray.
     """
     for key, value in (_ENVIRONMENT | (_ON_LOOPBACK if address is None else {})).items():
         os.environ.setdefault(key, value)
@@ -89,6 +100,8 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     if ray.is_initialized():
         yield _session(None)
         return
+    if address is None:
+        _check_temporary_folders()
     with deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
         if address is None:
             offered = cpus or len(os.sched_getaffinity(0))
@@ -109,8 +122,43 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         deliver()
         yield _session(context)
     finally:
-        with shielded():
-            ray.shutdown()
+        if _kept:
+            _kept[0].callback(_shut_down)
+        else:
+            _shut_down()
+
+
+@contextmanager
+def ray_kept() -> Iterator[None]:
+    """Within the context, what the first `ray_session` has started goes on for the next ones; it is stopped after."""
+    with ExitStack() as stack:
+        _kept.append(stack)
+        try:
+            yield
+        finally:
+            _kept.remove(stack)
+
+
+def _shut_down() -> None:
+    import ray
+
+    with shielded():
+        ray.shutdown()
+
+
+def _check_temporary_folders() -> None:
+    """Check that the paths of Ray's sockets are short enough: Ray would try for a minute, and then give no reason."""
+    default = os.environ.get("TMPDIR", "/tmp") if sys.platform == "linux" else "/tmp"
+    sockets = {
+        "RAY_TMPDIR or TMPDIR": os.environ.get("RAY_TMPDIR", default) + _SESSION_SOCKET,
+        "TMPDIR": tempfile.gettempdir() + "/pymp-12345678/listener-12345678",  # Of the dashboard's processes.
+    }
+    for name, path in sockets.items():
+        if len(os.fsencode(path)) > _LONGEST_SOCKET:
+            raise ConnectionError(
+                f"Ray cannot start: its sockets would have paths of more than {_LONGEST_SOCKET} bytes, such as "
+                f"{path!r}; set {name} to a shorter folder, such as /tmp"
+            )
 
 
 def _session(context: Any) -> Session:

@@ -16,12 +16,14 @@ from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.sweep.context import SweepContext
 from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
+from wsnet.sweep.packing import packed, tried_on_a_gpu
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, ray_session
-from wsnet.sweep.resources import Allocation, allocate, whole_node
+from wsnet.sweep.resources import Allocation, whole_node
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.savings import TrialEpochs, describe_savings
+from wsnet.sweep.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.task_names import named_tasks
 from wsnet.sweep.tuner import decider_of, make_tuner
@@ -80,6 +82,8 @@ def run(
         NodeError: a node of it lacks the images, or does not see the storage.
         StorageLost: the storage did not come back; what is written remains.
     """
+    for line in describe_shorter(continue_shorter(shorter_trials(plan, folder), folder), is_planned=False):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
     states = _without_held_back(read_states(plan, folder), folder, console)
     chosen = [state for state in states if only is None or state.trial_id in only]
     progress, missing = progress_so_far(chosen), unfinished(chosen)
@@ -93,10 +97,15 @@ def run(
         scratch_folder() as scratch,
         ray_session(address=address) as session,
     ):
-        devices = {state.trial.config.execution.device for state in missing}
-        allocation = allocate(plan.sweep.config.resources, session.nodes, devices=devices, path=plan.path)
+        allocation, why = packed(
+            plan,
+            session.nodes,
+            folder,
+            has_started=any(state.status is not None for state in states),
+            memory=lambda config: tried_on_a_gpu(config, data_root),
+        )
         progress.concurrent = allocation.concurrent
-        _announce(session, allocation, plan, console)
+        _announce(session, allocation, why, plan, console)
         context = SweepContext(
             folder=str(folder.local or folder.location),
             data_root=str(data_root.absolute()),
@@ -213,11 +222,13 @@ def _without_held_back(states: list[TrialState], folder: Folder, console: Consol
     return marked
 
 
-def _announce(session: Session, allocation: Allocation, plan: Plan, console: Console) -> None:
+def _announce(session: Session, allocation: Allocation, why: str | None, plan: Plan, console: Console) -> None:
     workers = plan.sweep.config.resources.workers
     each = f"{allocation.cpus:g} CPU" + (f", {allocation.gpus:g} GPU" if allocation.gpus else "")
     cpus, gpus = sum(node.cpus for node in session.nodes), sum(node.gpus for node in session.nodes)
     shares = f"{counted(allocation.concurrent, 'trial')} at a time, {counted(workers, 'worker')} of {each} each"
     console.print(f"Ray: {cpus:g} CPUs, {gpus:g} GPUs; {shares}", highlight=False)
+    if why is not None:
+        console.print(f"{why} (measured)", highlight=False, soft_wrap=True)
     if session.dashboard:
         console.print(f"Ray dashboard: {session.dashboard}/#/jobs  (its token: ray get-auth-token)", highlight=False)

@@ -17,8 +17,8 @@ __all__ = ["stages_to_show", "tune_then_confirm"]
 
 
 def tune_then_confirm(
-    whole: Sweep,
-    sweep: Sweep,
+    tune: Callable[[], int],
+    read: Callable[[], tuple[Sweep, Sweep]],
     train: Callable[[Sweep, Sweep], int],
     choose: "Callable[[Folder], Chosen]",
     storage: "Folder",
@@ -27,8 +27,8 @@ def tune_then_confirm(
     """Train the first stage, choose, and train the second. Both are resumed, like any sweep.
 
     Args:
-        whole: a sweep of two stages.
-        sweep: the part of it to train.
+        tune: trains the first stage; returns the exit status.
+        read: reads the sweep of two stages; returns all of it, and the part to train.
         train: trains the second argument, a part of the first; returns the exit status.
         choose: chooses among the candidates of the sweep in a folder.
         storage: where results go.
@@ -37,11 +37,12 @@ def tune_then_confirm(
     Returns:
         the first exit status that is not 0; 1 if some cell has no candidate with a result.
     """
-    assert whole.tuning is not None and sweep.tuning is not None
     console.rule("1 of 2: tune", style="default")
-    status = train(whole.tuning, sweep.tuning)
+    status = tune()
     if status not in (0, 1):
         return status
+    whole, sweep = read()  # Once more: the first stage may have added candidates.
+    assert whole.tuning is not None
     chosen = choose(storage / whole.tuning.config.name)
     second = confirmed(sweep, chosen)
     if chosen.undecided:

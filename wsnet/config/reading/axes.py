@@ -1,9 +1,6 @@
-"""The axes of a sweep file: what its cases and grids set and vary, their mistakes, and the combinations drawn."""
+"""The axes of a sweep file: what its cases and grids set and vary, and their mistakes."""
 
-import itertools
-import math
-import random
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -13,19 +10,16 @@ from wsnet.config.published import CASE
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers, dotted_keys
 from wsnet.config.reading.located import Located, Spot
 from wsnet.config.reading.sweep_file import SweepFile
-from wsnet.config.sweep import RandomConfig, SearchConfig
+from wsnet.config.search import GridConfig, SuggestedConfig
 
-__all__ = ["MOST_SETTINGS", "Case", "count", "draw", "read_cases"]
-
-MOST_SETTINGS = 100_000
-"""Of a sweep file: more would take minutes to read, and years to train."""
+__all__ = ["Axis", "Case", "Range", "free_axes", "hashable", "read_cases"]
 
 _RANGES = ("uniform", "log_uniform")
 _RANGE_RULE = "must be {uniform: [low, high]} or {log_uniform: [low, high]} with low < high, and low > 0 on a log scale"
 
 
 @dataclass(frozen=True)
-class _Range:
+class Range:
     """A range of numbers to draw from.
 
     Attributes:
@@ -39,14 +33,21 @@ class _Range:
     log: bool
     spot: Spot
 
-    def at(self, share: float) -> Located:
-        """The value at a fraction (0 to 1) of the range, rounded to six digits for readability."""
+    def at(self, share: float) -> float:
+        """The value at a fraction (0 to 1) of the range, rounded."""
         low, high = self.low, self.high
-        value = low * (high / low) ** share if self.log else low + share * (high - low)
-        return Located(min(max(float(f"{value:.6g}"), low), high), self.spot.place, self.spot.key)
+        return self.rounded(low * (high / low) ** share if self.log else low + share * (high - low))
+
+    def rounded(self, value: float) -> float:
+        """The value with six digits, for readability, and within the range."""
+        return min(max(float(f"{value:.6g}"), self.low), self.high)
+
+    def holds(self, value: object) -> bool:
+        """Whether the range has the value."""
+        return type(value) in (int, float) and self.low <= value <= self.high  # type: ignore[operator]
 
 
-Axis = list[Located] | _Range
+Axis = list[Located] | Range
 
 
 @dataclass(frozen=True)
@@ -90,61 +91,9 @@ def read_cases(file: SweepFile) -> tuple[list[Case], list[Mistake], set[str]]:
     return cases, reader.mistakes, reader.hidden
 
 
-def draw(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> Iterator[dict[str, Located]]:
-    """Every combination of a case's axes, or a random sample: dotted key to value, in the order of application.
-
-    Args:
-        case: the case.
-        search: how to draw. The same seed draws the same from a case, whatever the other cases contain.
-        fixed: what the command line fixes, so that it no longer varies.
-    """
-    free = _free(case, fixed)
-    lists = [axis for axis in free.values() if isinstance(axis, list)]
-    combinations: Iterable[Sequence[Located]] = []
-    if isinstance(search, RandomConfig):
-        combinations = _random(free, search, case.index)
-    elif len(lists) == len(free):  # A range in a grid search is a mistake that was already noted.
-        combinations = itertools.product(*lists)
-    for chosen in combinations:
-        yield {**case.constants, **dict(zip(free, chosen, strict=True)), **fixed}
-
-
-def count(case: Case, search: SearchConfig, fixed: Mapping[str, Located]) -> int:
-    """How many combinations `draw` gives, at most; arguments as there."""
-    axes = _free(case, fixed).values()
-    product = math.prod(len(axis) for axis in axes if isinstance(axis, list))
-    if not isinstance(search, RandomConfig):
-        return product
-    return min(product, search.samples) if all(isinstance(axis, list) for axis in axes) else search.samples
-
-
-def _free(case: Case, fixed: Mapping[str, Located]) -> dict[str, Axis]:
+def free_axes(case: Case, fixed: Mapping[str, Located]) -> dict[str, Axis]:
+    """The axes of a case that the command line has not fixed."""
     return {key: axis for key, axis in case.axes.items() if not any(covers(other, key) for other in fixed)}
-
-
-def _random(axes: Mapping[str, Axis], search: RandomConfig, index: int) -> Iterator[list[Located]]:
-    generator = random.Random(f"{search.seed}/{index}")
-    lists = [axis for axis in axes.values() if isinstance(axis, list)]
-    if len(lists) < len(axes):
-        for _ in range(search.samples):
-            yield [generator.choice(a) if isinstance(a, list) else a.at(generator.random()) for a in axes.values()]
-        return
-    total = math.prod(map(len, lists))
-    numbers: set[int] = set()  # Without replacement: a repeated setting would not be trained again.
-    if total <= search.samples:
-        numbers.update(range(total))
-    while len(numbers) < min(total, search.samples):
-        numbers.add(generator.randrange(total))
-    yield from (_combination(lists, number) for number in sorted(numbers))
-
-
-def _combination(lists: list[list[Located]], number: int) -> list[Located]:
-    """The combination with this number, the last axis varying fastest: the number's digits in mixed radix."""
-    chosen = []
-    for axis in reversed(lists):
-        number, digit = divmod(number, len(axis))
-        chosen.append(axis[digit])
-    return chosen[::-1]
 
 
 class _Reader:
@@ -208,7 +157,7 @@ class _Reader:
             return self._range(values, path)
         elif not isinstance(values, list) or not values:
             self.mistake(path, f"an axis must be a list of at least one value, but got {values!r}")
-        elif any(_same(value, other) for index, value in enumerate(values) for other in values[:index]):
+        elif len({hashable(value) for value in values}) < len(values):
             self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
         else:
             return [self._written((*path, index), key=path) for index in range(len(values))]
@@ -221,11 +170,17 @@ class _Reader:
         low, high = bounds if numbers else (0, 0)
         if len(values) > 1 or not -1e300 < low < high < 1e300 or (log and low <= 0):
             self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
-        elif not isinstance(self.file.config.search, RandomConfig):
+        elif isinstance(search := self.file.config.search, GridConfig):
             self.mistake(path, "a range needs search: {name: random, samples: N}")
+        elif isinstance(search, SuggestedConfig) and not self._is_searched(str(path[-1])):
+            self.mistake(path, f"search {search.name!r} draws only from the ranges that report.select.over names")
         else:
-            return _Range(float(low), float(high), log, self.file.tree.spot(path))
+            return Range(float(low), float(high), log, self.file.tree.spot(path))
         return None
+
+    def _is_searched(self, key: str) -> bool:
+        select = self.file.config.report.select
+        return select is None or key in select.over
 
     def _written(self, path: Keys, key: Keys | None = None) -> Located:
         """The value at a path of the file, to be put elsewhere; it keeps the key that it was written under."""
@@ -235,10 +190,14 @@ class _Reader:
 
 
 def _spot(item: Located | Axis) -> Spot:
-    if isinstance(item, _Range):
+    if isinstance(item, Range):
         return item.spot
     return (item[0] if isinstance(item, list) else item).spot(())
 
 
-def _same(one: Any, other: Any) -> bool:
-    return bool(one == other) and isinstance(one, bool) == isinstance(other, bool)  # True == 1 in Python, not in YAML
+def hashable(value: Any) -> Any:
+    """A hashable value, equal for two values of an axis if these are the same."""
+    if isinstance(value, dict):
+        return frozenset((key, hashable(inner)) for key, inner in value.items())
+    # The type, since True == 1 in Python, though not in YAML.
+    return tuple(map(hashable, value)) if isinstance(value, list) else (isinstance(value, bool), value)

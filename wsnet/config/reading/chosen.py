@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from wsnet.config.reading.settings import Sweep
+from wsnet.config.reading.sweep import Sweep
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.sweep import Tuned
 
@@ -52,4 +52,4 @@ def confirmed(sweep: Sweep, chosen: Chosen) -> Sweep:
         learning_rate=learning_rate_rule(sweep.settings, select),
     )
     settings = [kept for setting in sweep.settings if (kept := setting.where(fits))]
-    return replace(sweep, settings=settings, tuning=None, tuned=tuned)
+    return replace(sweep, settings=settings, tuning=None, tuned=tuned, studies=())

@@ -8,10 +8,11 @@ from typing import Any
 from wsnet.config.errors import ConfigError, Mistake, did_you_mean
 from wsnet.config.optim import ConstantConfig, MultiStepConfig, OneCycleConfig, ScheduleConfig
 from wsnet.config.published import CASE
-from wsnet.config.reading.settings import Setting, Sweep, distinct, varying
+from wsnet.config.reading.sweep import Setting, Sweep, distinct, varying
 from wsnet.config.reading.yaml_lines import parse_value
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig, MedianConfig, RungConfig
-from wsnet.config.sweep import RandomConfig, SweepConfig
+from wsnet.config.search import GridConfig
+from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrainConfig, TrialConfig
 
 __all__ = ["only", "smoke"]
@@ -38,12 +39,16 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     wanted: dict[str, list[Any]] = {}
     mistakes = []
     known = dict.fromkeys(key for setting in sweep.settings for axes in setting.places for key in axes)
+    searched = {key for study in sweep.studies for key in study.space}
     for pair in pairs:
         key, equals, text = (part.strip() for part in pair.partition("="))
         if not key or not equals or not text:
             mistakes.append(Mistake(_PLACE, pair, "must be axis=value, such as train.batch_size=32"))
         elif key not in known:
             mistakes.append(Mistake(_PLACE, key, f"no axis of this sweep{did_you_mean(key, known)}"))
+        elif key in searched:
+            name = sweep.config.search.name
+            mistakes.append(Mistake(_PLACE, key, f"search {name!r} chooses its values; use --set to fix one"))
         else:
             # A label is a string, even if it looks like a number.
             wanted.setdefault(key, []).append(text.strip("'\"") if key == CASE else parse_value(text))
@@ -57,7 +62,8 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     if not settings:
         raise ConfigError([Mistake(_PLACE, ", ".join(wanted), "no setting fits all of them")])
     tuning = None if sweep.tuning is None else only(sweep.tuning, pairs)
-    return replace(sweep, settings=settings, tuning=tuning)
+    studies = tuple(study for study in sweep.studies if _fits(study.cell, wanted))
+    return replace(sweep, settings=settings, tuning=tuning, studies=studies)
 
 
 def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
@@ -98,10 +104,11 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
 
 
 def _fitting(sweep: Sweep, wanted: dict[str, list[Any]]) -> list[Setting]:
-    def fits(axes: dict[str, Any]) -> bool:
-        return all(axes.get(key) in values for key, values in wanted.items())
+    return [kept for setting in sweep.settings if (kept := setting.where(lambda axes: _fits(axes, wanted)))]
 
-    return [kept for setting in sweep.settings if (kept := setting.where(fits))]
+
+def _fits(axes: dict[str, Any], wanted: dict[str, list[Any]]) -> bool:
+    return all(axes.get(key) in values for key, values in wanted.items())
 
 
 def _nothing(sweep: Sweep, key: str, values: list[Any]) -> Mistake:
@@ -116,7 +123,7 @@ def _ends(sweep: Sweep) -> list[Setting]:
     kept: list[Setting] = []
     for case in dict.fromkeys(setting.case for setting in sweep.settings):
         settings = [setting for setting in sweep.settings if setting.case == case]
-        kept += settings[:_SAMPLES] if isinstance(sweep.config.search, RandomConfig) else _ends_of_case(settings)
+        kept += _ends_of_case(settings) if isinstance(sweep.config.search, GridConfig) else settings[:_SAMPLES]
     return kept
 
 
@@ -137,7 +144,7 @@ def _sweep_config(config: SweepConfig) -> SweepConfig:
     changes: dict[str, Any] = {"name": config.name[: 80 - len(_SUFFIX)] + _SUFFIX}
     changes["report"] = config.report.model_copy(update={"published": None})  # Smoke results are not comparable.
     changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
-    if isinstance(config.search, RandomConfig):
+    if not isinstance(config.search, GridConfig):
         changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})
     if not isinstance(config.scheduler, FifoConfig):
         changes["scheduler"] = config.scheduler.model_copy(update={"grace": 1, **_frequent(config.scheduler)})

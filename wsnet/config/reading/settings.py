@@ -1,14 +1,13 @@
 """From a sweep file to its settings: cases x grid, each one a complete, checked configuration."""
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from wsnet.config.errors import ConfigError, Mistake, in_order
-from wsnet.config.identity import canonical_text
 from wsnet.config.published import CASE
-from wsnet.config.reading.axes import MOST_SETTINGS, Case, count, draw, read_cases
+from wsnet.config.reading.axes import Case, read_cases
 from wsnet.config.reading.checks import (
     drop_incomparable_published,
     mistakes_of_cells,
@@ -18,97 +17,54 @@ from wsnet.config.reading.checks import (
     warnings_of,
 )
 from wsnet.config.reading.command_line import read_command_line
+from wsnet.config.reading.draw import count, draw
 from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files
 from wsnet.config.reading.scheduler_warnings import warnings_of_scheduler
 from wsnet.config.reading.stages import confirming, mistakes_of_stages, tuning
+from wsnet.config.reading.studies import Points, Study, count_of, mistakes_of_search, studies_of
+from wsnet.config.reading.sweep import Setting, Sweep, distinct, varying
 from wsnet.config.reading.sweep_file import SweepFile, read_sections
 from wsnet.config.reading.yaml_lines import YamlFile
-from wsnet.config.sweep import RandomConfig, SweepConfig, Tuned
+from wsnet.config.search import GridConfig, SuggestedConfig
 from wsnet.config.trial import TrialConfig
 
-__all__ = ["Setting", "Sweep", "distinct", "read_sweep", "read_trial", "sweep_of", "trial_of", "varying"]
+__all__ = ["read_sweep", "read_trial", "sweep_of", "trial_of"]
+
+_MOST_SETTINGS = 100_000
+"""Of a sweep file: more would take minutes to read, and years to train."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Setting:
-    """One combination: a complete configuration, and what distinguishes it from the others.
-
-    Attributes:
-        config: the checked configuration, with seed 0.
-        axes: dotted key to value, of every key that a case or the grid sets; and its case's label, as `case`.
-        case: position of its case in the file; 0 where the file has no cases.
-        also: the axes of further combinations that are the same setting, such as micro-batch sizes with a norm that
-            uses no batch statistics. The setting is trained once, and shown at all these places.
-    """
-
-    config: TrialConfig
-    axes: dict[str, Any]
-    case: int = 0
-    also: tuple[dict[str, Any], ...] = ()
-
-    @property
-    def places(self) -> tuple[dict[str, Any], ...]:
-        """`axes` and `also`."""
-        return (self.axes, *self.also)
-
-    def where(self, fits: Callable[[dict[str, Any]], bool]) -> "Setting | None":
-        """The setting at only those of its places that fit; None if none does."""
-        places = [axes for axes in self.places if fits(axes)]
-        return replace(self, axes=places[0], also=tuple(places[1:])) if places else None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Sweep:
-    """A sweep file, read and checked.
-
-    Attributes:
-        config: the sweep as written.
-        settings: every setting, in the file's order.
-        axes: dotted keys that vary between the settings, in the file's order.
-        warnings: what is allowed but looks like an oversight, as `file:line: key: text`.
-        tuning: with `stages`, the first stage, as a sweep of its own; this one is then the second stage, with the
-            settings of every candidate.
-        tuned: set for a second stage that holds only the candidates chosen.
-        is_stage: whether it is one of two stages.
-    """
-
-    config: SweepConfig
-    settings: list[Setting]
-    axes: list[str]
-    warnings: list[str]
-    tuning: "Sweep | None" = None
-    tuned: Tuned | None = None
-    is_stage: bool = False
-
-
-def read_sweep(path: str, overrides: list[str] | None = None) -> Sweep:
+def read_sweep(path: str, overrides: list[str] | None = None, suggested: Mapping[str, Points] | None = None) -> Sweep:
     """Read a sweep file.
 
     Args:
         path: the YAML file.
         overrides: `key=value` pairs of `--set`. A trial's key (`train.epochs`) is fixed to that value in every setting,
             even where the file varies it; a key of the sweep (`seeds`, `scheduler.eta`) replaces the file's.
+        suggested: settings of earlier starts, by the name of their study.
 
     Raises:
         ConfigError: with every mistake of the file at once.
     """
-    return sweep_of(YamlFile.read(path), overrides)
+    return sweep_of(YamlFile.read(path), overrides, suggested)
 
 
-def sweep_of(yaml: YamlFile, overrides: list[str] | None = None) -> Sweep:
+def sweep_of(
+    yaml: YamlFile, overrides: list[str] | None = None, suggested: Mapping[str, Points] | None = None
+) -> Sweep:
     """The sweep of a parsed file; see `read_sweep`."""
-    file = read_sections(yaml, overrides or [])
-    folder = Path(yaml.name).parent
+    file, folder = read_sections(yaml, overrides or []), Path(yaml.name).parent
+    suggested = suggested or {}
     stages = file.config.stages
     if stages is None:
-        return _checked(*_sweep(file, folder))
+        return _checked(*_sweep(file, folder, suggested))
     if wrong := mistakes_of_stages(file, stages):
-        raise ConfigError(in_order([*_sweep(file, folder)[1], *wrong]))
-    first, mistakes = _sweep(tuning(file, stages), folder)
-    second, more = _sweep(confirming(file, stages), folder)
+        raise ConfigError(in_order([*_sweep(file, folder, suggested)[1], *wrong]))
+    first, mistakes = _sweep(tuning(file, stages), folder, suggested)
+    second, more = _sweep(confirming(file, stages), folder, suggested)
     return replace(_checked(second, [*mistakes, *more]), tuning=replace(first, is_stage=True), is_stage=True)
 
 
@@ -118,11 +74,18 @@ def _checked(sweep: Sweep, mistakes: list[Mistake]) -> Sweep:
     return sweep
 
 
-def _sweep(file: SweepFile, folder: Path) -> tuple[Sweep, list[Mistake]]:
+def _sweep(file: SweepFile, folder: Path, suggested: Mapping[str, Points]) -> tuple[Sweep, list[Mistake]]:
     """The sweep of a file's sections, and every mistake; the sweep is of use only if there is none."""
     cases, mistakes, hidden = read_cases(file)
-    mistakes += file.mistakes + mistakes_of_report(file)
-    settings, wrong = _settings(file, cases, folder, hidden)
+    mistakes += file.mistakes + mistakes_of_report(file) + mistakes_of_search(file)
+    asked = sum(_count(case, file) for case in cases)
+    if asked > _MOST_SETTINGS:
+        text = f"a sweep must have at most {_MOST_SETTINGS:,} settings, but this makes {asked:,}"
+        key = "grid" if isinstance(file.config.search, GridConfig) else "search"
+        mistakes.append(file.mistake((key,), text))
+        cases = []
+    studies, drawn = _drawn(file, cases if file.has_base else [], suggested)
+    settings, wrong = _settings(file, drawn, folder, hidden)
     mistakes += wrong
     if any(setting.config.train.ema is None for setting in settings):
         mistakes += mistakes_of_missing_averages(file)
@@ -134,7 +97,8 @@ def _sweep(file: SweepFile, folder: Path) -> tuple[Sweep, list[Mistake]]:
         return Sweep(config=config, settings=settings, axes=[], warnings=[]), mistakes
     configs = [setting.config for setting in settings]
     warnings += [*warnings_of(file, configs), *warnings_of_scheduler(file, configs)]
-    return Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings), []
+    sweep = Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings, studies=tuple(studies))
+    return sweep, []
 
 
 def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
@@ -159,53 +123,52 @@ def trial_of(yaml: YamlFile, overrides: list[str] | None = None) -> TrialConfig:
     return config
 
 
-def varying(settings: list[Setting]) -> list[str]:
-    """Keys that differ between settings; a key that all share is not an axis."""
-    places = [axes for setting in settings for axes in setting.places]
-    keys = list(dict.fromkeys(key for axes in places for key in axes))
-    if len(places) == 1:
-        return keys
-    first = places[0]
-    return [k for k in keys if k not in first or any(k not in axes or axes[k] != first[k] for axes in places)]
+def _count(case: Case, file: SweepFile) -> int:
+    """How many settings a case makes, at most."""
+    search = file.config.search
+    if isinstance(search, SuggestedConfig):
+        return count_of(case, search, _over(file), file.fixed)
+    return count(case, search, file.fixed)
 
 
-def distinct(settings: Iterable[Setting]) -> list[Setting]:
-    """Settings of equal identity merged, to be trained once: a range may draw one twice, `--set` may make two equal,
-    and an axis may have no effect in some case."""
-    kept: dict[str, Setting] = {}
-    for setting in settings:
-        identity = canonical_text(setting.config)
-        first = kept.setdefault(identity, setting)
-        new = tuple(axes for axes in setting.places if axes not in first.places)
-        kept[identity] = replace(first, also=first.also + new)
-    return list(kept.values())
+def _drawn(
+    file: SweepFile, cases: Iterable[Case], suggested: Mapping[str, Points]
+) -> tuple[list[Study], list[tuple[Case, dict[str, Located]]]]:
+    """The studies, if the search makes suggestions; and every combination of every case, so far."""
+    search = file.config.search
+    if not isinstance(search, SuggestedConfig):
+        return [], [(case, combination) for case in cases for combination in draw(case, search, file.fixed)]
+    studies, drawn = [], []
+    for case in cases:
+        for study, combinations in studies_of(case, search, _over(file), file.fixed, suggested):
+            studies.append(study)
+            drawn += [(case, combination) for combination in combinations]
+    return studies, drawn
+
+
+def _over(file: SweepFile) -> tuple[str, ...]:
+    select = file.config.report.select
+    return () if select is None else select.over
 
 
 def _settings(
-    file: SweepFile, cases: Iterable[Case], folder: Path, hidden: set[str]
+    file: SweepFile, combinations: Iterable[tuple[Case, dict[str, Located]]], folder: Path, hidden: set[str]
 ) -> tuple[list[Setting], list[Mistake]]:
-    """Every combination of every case, validated; and the mistakes of the invalid ones."""
+    """Every combination, validated; and the mistakes of the invalid ones."""
     settings: list[Setting] = []
     mistakes: list[Mistake] = []
     all_have_validation = True
-    cases = list(cases)
-    asked = sum(count(case, file.config.search, file.fixed) for case in cases)
-    if asked > MOST_SETTINGS:
-        key = "search" if isinstance(file.config.search, RandomConfig) else "grid"
-        text = f"a sweep must have at most {MOST_SETTINGS:,} settings, but this makes {asked:,}"
-        return [], [file.mistake((key,), text)]
-    for case in cases if file.has_base else ():
-        for combination in draw(case, file.config.search, file.fixed):
-            tree = file.base.merged(combination)
-            data = with_files(resolve_paths(tree, folder))
-            config, violations = validated(TrialConfig, data)
-            if config is None:
-                known = [violation for violation in violations if not _hidden(violation, hidden, file.has_axes)]
-                mistakes += [violation.located_in(tree) for violation in known]
-                all_have_validation &= _may_have_validation(data, violations)
-                continue
-            all_have_validation &= config.data.validation > 0
-            settings.append(Setting(config=config, axes=_axes(case, combination, file.fixed), case=case.index))
+    for case, combination in combinations:
+        tree = file.base.merged(combination)
+        data = with_files(resolve_paths(tree, folder))
+        config, violations = validated(TrialConfig, data)
+        if config is None:
+            known = [violation for violation in violations if not _hidden(violation, hidden, file.has_axes)]
+            mistakes += [violation.located_in(tree) for violation in known]
+            all_have_validation &= _may_have_validation(data, violations)
+            continue
+        all_have_validation &= config.data.validation > 0
+        settings.append(Setting(config=config, axes=_axes(case, combination, file.fixed), case=case.index))
     if not all_have_validation:
         mistakes += mistakes_of_missing_validation_split(file)
     return settings, mistakes

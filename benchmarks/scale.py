@@ -1,0 +1,312 @@
+"""What thousands of trials cost, apart from their training: dry runs, each trial's overhead, and the start of a sweep.
+
+    python benchmarks/scale.py dry-run [--settings 100 10000 1000000]
+    python benchmarks/scale.py trials [--trials 100 1000 10000] [--compared 1000] [--rounds 2]
+    python benchmarks/scale.py start [--finished 0 9990]
+
+dry-run  `run_sweep.py FILE --dry-run`: time, CPU time and memory of the process (bars: 10,000 settings in 10 s;
+         1,000,000 refused in 10 s and 1 GiB).
+trials   `wsnet.sweep.run.run` on the digits with trials of one epoch that compute nothing: `fit` runs as it is, with
+         its lease, its files and its reports, but `Training` is replaced by a class without model, data or checkpoint.
+         Printed: time per trial and CPU time of the driver per trial, from the first trial's end to the last one's (two
+         or more trials run at a time); the same for the last tenth of them over the first tenth; and the driver's
+         memory (bars: 40 ms per trial, at most 1.5 times as much for the largest sweep as for the smallest, 1 GiB).
+         Then the same in turns with plain Ray Tune: a function that reports one epoch and writes nothing, with reused
+         actors, in the same environment.
+start    `run_sweep.py FILE` with ten trials to train and thousands that have finished: seconds until the first of the
+         ten has begun (bar: 10 s), with MLflow to be filled from the beginning.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).parents[1]
+GIB = 2**30
+NOTHING = {"train/loss": 1.0, "validation/top1_error": 50.0, "test/top1_error": 50.0, "time/epoch_seconds": 0.001}
+"""What a trial that computes nothing records in its only epoch."""
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a process has used: seconds, seconds of CPU, bytes of memory at most; and the end of what it printed."""
+
+    seconds: float
+    cpu: float
+    memory: int
+    text: str
+
+
+def main() -> None:
+    arguments = _arguments()
+    if arguments.child:
+        print(json.dumps(CHILDREN[arguments.child](**json.loads(arguments.options))))
+        return
+    with tempfile.TemporaryDirectory() as work:
+        for part in arguments.parts:
+            {"dry-run": dry_runs, "trials": trials, "start": starts}[part](arguments, Path(work))
+
+
+def dry_runs(arguments: argparse.Namespace, work: Path) -> None:
+    """Print what dry runs of growing sweeps use."""
+    used = {}
+    for count in arguments.settings:
+        file = write_sweep(work, settings=count)
+        used[count] = usage([sys.executable, str(ROOT / "run_sweep.py"), str(file), "--dry-run"])
+        print(f"dry run of {count:9,} settings  {_shown(used[count])}  {used[count].text[-70:].splitlines()[-1]}")
+    first, *others = used
+    for count in others:
+        print(f"{count:,} settings over {first:,}: {used[count].cpu / used[first].cpu:.2f} times the CPU time")
+
+
+def trials(arguments: argparse.Namespace, work: Path) -> None:
+    """Print the overhead of a trial in sweeps of growing length, and over plain Ray Tune."""
+    found = {count: ours(count, work) for count in arguments.trials}
+    for count, told in found.items():
+        print(_line(f"{count:6,} trials through wsnet", told))
+    first, last = found[min(found)], found[max(found)]
+    for what, key in (("time", "seconds"), ("CPU time of the driver", "cpu")):
+        print(f"{what} per trial, {max(found):,} over {min(found):,} trials: {last[key] / first[key]:.2f} (bar: 1.5)")
+    if not arguments.compared:
+        return
+    pairs = []
+    for _ in range(arguments.rounds):
+        pairs.append((ours(arguments.compared, work), child("plain", count=arguments.compared)))
+        print(_line(f"{arguments.compared:6,} trials through wsnet", pairs[-1][0]))
+        print(_line(f"{arguments.compared:6,} trials, plain Ray Tune", pairs[-1][1]))
+    for what, key in (("time", "seconds"), ("CPU time of the driver", "cpu")):
+        ratio = statistics.median(one[key] / other[key] for one, other in pairs)
+        print(f"{what} per trial, wsnet over plain Ray Tune: {ratio:.2f}")
+
+
+def starts(arguments: argparse.Namespace, work: Path) -> None:
+    """Print the time to the first trial of sweeps of which more and more has been done before."""
+    seconds = {}
+    for finished in arguments.finished:
+        told = child("start", finished=finished, folder=str(work / f"start{finished}"))
+        seconds[finished] = told["seconds"]
+        print(f"{finished:6,} trials finished before, 10 to train: the first one begins after {told['seconds']:.1f} s")
+    first, *others = seconds
+    for finished in others:
+        print(f"{finished:,} over {first:,}: {seconds[finished] / seconds[first]:.2f} times")
+
+
+def ours(count: int, work: Path) -> dict[str, Any]:
+    """Overhead of trials that compute nothing, through wsnet."""
+    with tempfile.TemporaryDirectory(dir=work) as folder:
+        return child("wsnet", count=count, folder=folder)
+
+
+def child(kind: str, **options: Any) -> dict[str, Any]:
+    """Run one of CHILDREN in a process of its own; returns what it returned, with its `memory` in bytes."""
+    command = [sys.executable, __file__, "--child", kind, "--options", json.dumps(options)]
+    used = usage(command)
+    return {**json.loads(used.text.splitlines()[-1]), "memory": used.memory}
+
+
+def usage(command: list[str]) -> Usage:
+    """Run a command in the checkout, and measure it (without the processes that it leaves to Ray)."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    with tempfile.TemporaryFile() as said:
+        began = time.monotonic()
+        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
+        _, status, used = os.wait4(process.pid, 0)
+        seconds = time.monotonic() - began
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read().decode().strip()
+    if process.returncode not in (0, 2):
+        sys.exit(text[-3000:])
+    return Usage(seconds, used.ru_utime + used.ru_stime, 1024 * used.ru_maxrss, text)
+
+
+def write_sweep(folder: Path, *, settings: int) -> Path:
+    """Write a sweep file over norms, batch sizes and learning rates; with fewer than 20 settings, over rates only."""
+    axes: dict[str, Any] = {"optim.lr": [round(0.0001 * (1 + index), 6) for index in range(settings)]}
+    if settings >= 20:
+        norms = [{"name": "batch"}, {"name": "group", "groups": 4}, {"name": "layer"}, {"name": "instance"}]
+        rates = axes["optim.lr"][: min(1000, settings // 20)]
+        decays = [0.0001 * index for index in range(settings // 20 // len(rates))]
+        axes = {"model.norm": [*norms, {"name": "online"}], "train.batch_size": [8, 16, 32, 64]}
+        axes |= {"optim.weight_decay": decays, "optim.lr": rates}
+    base = {
+        "data": {"name": "digits", "validation": 100},
+        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
+        "optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
+        "train": {"epochs": 1, "batch_size": 64, "keep": "none"},
+    }
+    file = folder / f"scale{settings}.yaml"
+    file.write_text(json.dumps({"name": "scale", "base": base, "grid": axes, "seeds": 1}))  # JSON is YAML.
+    return file
+
+
+def no_work(config: dict[str, Any], *, context: Any) -> None:
+    """The Tune function of a trial, in a process in which training computes nothing."""
+    import sys
+
+    import wsnet.training  # noqa: F401
+    from wsnet.sweep.trainable import train_job
+
+    class NoTraining:
+        """In place of `wsnet.training.loop.Training`: an epoch without model and data."""
+
+        def __init__(self, trial: Any, start: Any = None) -> None:
+            self.config, self.epoch = trial.config, 0
+
+        def train_epoch(self, watch: Any = None, save: Any = None) -> dict[str, float]:
+            self.epoch += 1
+            return {"epoch": self.epoch, "lr": 0.1, **nothing}
+
+    nothing = NOTHING
+    sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]
+    train_job(config, context=context)
+
+
+def _through_wsnet(count: int, folder: str) -> dict[str, Any]:
+    from rich.console import Console
+
+    import wsnet.sweep.tuner
+    from wsnet.config import read_sweep
+    from wsnet.data import data_root
+    from wsnet.storage import Folder
+    from wsnet.sweep.plan import make_plan
+    from wsnet.sweep.ray_session import ray_session
+    from wsnet.sweep.run import run
+
+    wsnet.sweep.tuner.train_job = no_work
+    file = write_sweep(Path(folder), settings=count)
+    plan = make_plan(read_sweep(str(file)), file.name, root=data_root())
+    sweep, clock = Folder(folder) / "scale", _Clock()
+    plan.manifest.write(sweep)
+    quiet = Console(file=open(os.devnull, "w"))  # noqa: SIM115
+    with ray_session(address=None):
+        outcome = run(plan, folder=sweep, data_root=data_root(), address=None, console=quiet, changed=clock.changed)
+    assert outcome.progress.count("finished") == count, "a trial has failed"
+    return clock.read()
+
+
+def _plain(count: int) -> dict[str, Any]:
+    from wsnet.sweep.ray_session import ray_session
+
+    with ray_session(address=None) as session:
+        from ray import tune
+
+        nothing, clock = {"epoch": 1, "lr": 0.1, **NOTHING}, _Clock()
+
+        class Callback(tune.Callback):  # type: ignore[misc]
+            def on_trial_result(self, iteration: int, trials: list[Any], trial: Any, result: Any, **info: Any) -> None:
+                clock.changed(trial.trial_id)
+
+            def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+                clock.changed(trial.trial_id)
+
+            def __getstate__(self) -> dict[str, Any]:
+                return {}
+
+        def function(config: dict[str, Any]) -> None:
+            tune.report(nothing)
+
+        slots = int(sum(node.cpus for node in session.nodes))
+        with tempfile.TemporaryDirectory() as scratch:
+            tune.Tuner(
+                tune.with_resources(function, {"cpu": 1}),
+                param_space={"trial_id": tune.grid_search([f"{index:012x}" for index in range(count)])},
+                tune_config=tune.TuneConfig(reuse_actors=True, max_concurrent_trials=slots),
+                run_config=tune.RunConfig(storage_path=scratch, verbose=0, callbacks=[Callback()]),
+            ).fit()
+    return clock.read()
+
+
+class _Clock:
+    """When each trial ended: of the two changes of a trial, its record and its end, the second one."""
+
+    def __init__(self) -> None:
+        self._seen: set[str] = set()
+        self._ends: list[tuple[float, float]] = []
+
+    def changed(self, trial_id: str) -> None:
+        """A trial has changed."""
+        if trial_id in self._seen:
+            self._ends.append((time.perf_counter(), time.process_time()))
+        self._seen.add(trial_id)
+
+    def read(self) -> dict[str, float]:
+        """Seconds and seconds of CPU per trial; and those of the last tenth of the trials over the first tenth."""
+        part = max(2, len(self._ends) // 10)
+        seconds, cpu = self._between(self._ends)
+        first, last = self._between(self._ends[:part]), self._between(self._ends[-part:])
+        return {"seconds": seconds, "cpu": cpu, "growth": last[0] / first[0], "cpu_growth": last[1] / first[1]}
+
+    @staticmethod
+    def _between(ends: list[tuple[float, float]]) -> tuple[float, float]:
+        (began, cpu_before), (ended, cpu) = ends[0], ends[-1]
+        return (ended - began) / (len(ends) - 1), (cpu - cpu_before) / (len(ends) - 1)
+
+
+def _start(finished: int, folder: str) -> dict[str, float]:
+    """Seconds from the command to the first trial's beginning."""
+    from wsnet.config import read_sweep
+    from wsnet.data import data_root
+    from wsnet.storage import Folder, Status, trial_directory
+    from wsnet.sweep.plan import make_plan
+
+    Path(folder).mkdir()
+    file = write_sweep(Path(folder), settings=finished + 10)
+    plan = make_plan(read_sweep(str(file)), file.name, root=data_root())
+    sweep = Folder(folder) / "scale"
+    ids = [trial.entry.trial_id for trial in plan.trials]
+    for trial in plan.trials[10:]:
+        directory = trial_directory(sweep, trial.entry.trial_id)
+        directory.write_records([{"epoch": 1.0, "lr": 0.1, **NOTHING}])
+        directory.write_status(Status(status="finished", epoch=1))
+    began = time.monotonic()
+    command = [sys.executable, str(ROOT / "run_sweep.py"), str(file), "--storage", folder]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    assert sweep.local is not None
+    waited = [sweep.local / "trials" / trial_id / "execution.json" for trial_id in ids[:10]]
+    while not any(path.exists() for path in waited):
+        assert process.poll() is None, "the sweep has ended"
+        time.sleep(0.05)
+    seconds = time.monotonic() - began
+    process.terminate()
+    process.wait()
+    return {"seconds": seconds}
+
+
+CHILDREN = {"wsnet": _through_wsnet, "plain": _plain, "start": _start}
+
+
+def _shown(used: Usage) -> str:
+    return f"{used.seconds:6.1f} s  {used.cpu:6.1f} s of CPU  {used.memory / GIB:.2f} GiB"
+
+
+def _line(what: str, told: dict[str, Any]) -> str:
+    each = f"{1000 * told['seconds']:6.1f} ms each, {1000 * told['cpu']:5.1f} ms of CPU in the driver"
+    grown = f"last tenth over first: {told['growth']:.2f}, CPU {told['cpu_growth']:.2f}"
+    return f"{what}  {each}  ({grown})  {told['memory'] / GIB:.2f} GiB"
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parts = ["dry-run", "trials", "start"]
+    parser.add_argument("parts", nargs="*", choices=parts, default=parts, help="what to measure (default: all)")
+    parser.add_argument("--settings", type=int, nargs="+", default=[100, 10_000, 1_000_000], help="of dry runs")
+    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10_000], help="trials of each sweep")
+    parser.add_argument("--compared", type=int, default=1000, help="trials of the comparison with Ray Tune; 0: none")
+    parser.add_argument("--rounds", type=int, default=2, help="of the comparison with Ray Tune")
+    parser.add_argument("--finished", type=int, nargs="+", default=[0, 9990], help="finished trials at the start")
+    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
+    parser.add_argument("--options", help=argparse.SUPPRESS)
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,86 @@
+"""Counts what a model computes, by torch operator."""
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import FlopCounterMode
+
+__all__ = ["THOP_FORMULAS", "Formulas", "Operations"]
+
+Formulas = dict[Any, Callable[..., int]]
+"""Operator to the function that counts its operations; it takes the shapes of the inputs and, as out_shape, of the
+output, and the other arguments as they are."""
+
+_Shape = tuple[int, ...]
+
+
+class Operations(TorchDispatchMode):
+    """Counts operations within its context, by torch operator, with the formulas of torch's `FlopCounterMode`.
+
+    That class itself also tells modules apart, for which it imports torch's compiler: 2 s.
+
+    Args:
+        formulas: they replace those of torch.
+
+    Attributes:
+        counts: operations by operator; a multiply-accumulate is two.
+    """
+
+    def __init__(self, formulas: Formulas) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.counts: dict[Any, int] = Counter()
+        self._formulas = FlopCounterMode(display=False, custom_mapping=formulas).flop_registry
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # Otherwise torch imports its compiler, to tell it not to compile this class.
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = self._formulas.get(func._overloadpacket)
+        if formula is not None:
+            self.counts[func._overloadpacket] += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def _batch_norm(
+    x: _Shape, weight: Any, bias: Any, mean: Any, var: Any, training: bool, *inputs: Any, **options: Any
+) -> int:
+    # In evaluation only instance norm, which calls the same operator, takes statistics of its input.
+    return 0 if training else 2 * _product(x)
+
+
+def _batch_norm_in_evaluation(x: _Shape, *inputs: Any, **options: Any) -> int:
+    return 2 * _product(x)
+
+
+def _pooled(x: _Shape, *inputs: Any, out_shape: _Shape, **options: Any) -> int:
+    """An average over a whole map: one addition per element, and one division per output."""
+    return _product(x) + _product(out_shape)
+
+
+def _average_pool(x: _Shape, kernel: list[int], *inputs: Any, out_shape: _Shape, **options: Any) -> int:
+    return (kernel[0] * kernel[-1] + 1) * _product(out_shape)
+
+
+def _linear(bias: _Shape, x: _Shape, weight: _Shape, *inputs: Any, out_shape: _Shape, **options: Any) -> int:
+    return (2 * x[-1] - 1) * _product(out_shape)
+
+
+def _product(shape: _Shape) -> int:
+    return torch.Size(shape).numel()
+
+
+_aten = torch.ops.aten
+THOP_FORMULAS: Formulas = {
+    _aten.native_batch_norm: _batch_norm,
+    _aten._native_batch_norm_legit_no_training: _batch_norm_in_evaluation,
+    _aten.mean: _pooled,
+    _aten._adaptive_avg_pool2d: _pooled,
+    _aten.avg_pool2d: _average_pool,
+    _aten.addmm: _linear,
+}
+"""Operators for which thop's count is not that of multiply-accumulates."""
