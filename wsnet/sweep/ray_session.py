@@ -26,6 +26,7 @@ _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Otherwise Train passes on one report every 2 seconds.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # We handle Ctrl-C: resuming does not need Tune's own state.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # The state of all trials, which resuming does not need either.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # A paused trial may take longer than 2 s to let go of its process.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }

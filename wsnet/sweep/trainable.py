@@ -53,7 +53,7 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
         return
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"trial_id": trial_id, "context": context},
+        train_loop_config={"trial_id": trial_id, "context": context.of(trial_id)},
         scaling_config=ScalingConfig(
             num_workers=context.workers,
             use_gpu=context.gpus > 0,
