@@ -20,6 +20,7 @@ start    `run_sweep.py FILE` with ten trials to train and thousands that have fi
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
@@ -184,15 +185,16 @@ def _start(finished: int, folder: str) -> dict[str, float]:
     file = write_sweep(Path(folder), settings=finished + 10)
     plan = make_plan(read_sweep(str(file)), file.name, root=data_root())
     sweep = Folder(folder) / "scale"
+    assert sweep.local is not None
     ids = [trial.entry.trial_id for trial in plan.trials]
-    for trial in plan.trials[10:]:
-        directory = trial_directory(sweep, trial.entry.trial_id)
-        directory.write_records([{"epoch": 1.0, "lr": 0.1, **NOTHING}])
-        directory.write_status(Status(status="finished", epoch=1))
+    directory = trial_directory(sweep, "finished")
+    directory.write_records([{"epoch": 1.0, "lr": 0.1, **NOTHING}])
+    directory.write_status(Status(status="finished", epoch=1))
+    for trial_id in ids[10:]:
+        shutil.copytree(Path(directory.folder.location), sweep.local / "trials" / trial_id)
     began = time.monotonic()
     command = [sys.executable, str(ROOT / "run_sweep.py"), str(file), "--storage", folder]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert sweep.local is not None
     waited = [sweep.local / "trials" / trial_id / "execution.json" for trial_id in ids[:10]]
     while not any(path.exists() for path in waited):
         assert process.poll() is None, "the sweep has ended"
