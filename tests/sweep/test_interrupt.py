@@ -8,93 +8,31 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
-from mlflow.entities import ViewType
 
 from tests.sweep.sockets import LOOPBACK, listening
-from tests.sweep.tiny import alone, command, environment, kill, processes, records, train, until, write, writers
-from wsnet.storage import Folder, TrialDirectory
-from wsnet.storage.trial_directory import Record
-from wsnet.tracking.client import connect
-from wsnet.tracking.tags import TRIAL_ID
+from tests.sweep.started import (
+    EPOCHS,
+    Undisturbed,
+    arguments,
+    assert_each_has_one_run,
+    assert_whole,
+    started,
+    sweep_file,
+    trials,
+    under_way,
+)
+from tests.sweep.tiny import environment, processes, train, until, writers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
-
-EPOCHS = 50
-"""Enough to be caught in the middle."""
-
-
-def sweep_file(tmp_path: Path) -> Path:
-    return write(
-        tmp_path,
-        train={"epochs": EPOCHS, "steps_per_epoch": 2},
-        grid={"optim.lr": [0.1, 0.05]},
-        resources={"max_concurrent": 1},  # A second actor takes seconds to start and would do the same.
-    )
-
-
-def arguments(tmp_path: Path, *options: str) -> list[str]:
-    return command(sweep_file(tmp_path), "--storage", tmp_path / "runs", *options)
-
-
-@contextmanager
-def started(tmp_path: Path, *options: str) -> Iterator[subprocess.Popen[str]]:
-    """A sweep in a process group of its own, as a shell starts it."""
-    process = subprocess.Popen(
-        arguments(tmp_path, *options),
-        env={**environment(), "WSNET_TEST_MARK": str(tmp_path)},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    try:
-        yield process
-    finally:
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-        for left in processes(tmp_path):  # A killed driver leaves its Ray behind, which would slow down other tests.
-            with suppress(ProcessLookupError):
-                kill(left)
-
-
-def trials(tmp_path: Path) -> Path:
-    return tmp_path / "runs" / "tiny" / "trials"
-
-
-def epochs(tmp_path: Path) -> int:
-    return sum(file.read_bytes().count(b"\n") for file in trials(tmp_path).glob("*/records.jsonl"))
-
-
-def under_way(tmp_path: Path, process: subprocess.Popen[str]) -> None:
-    until(lambda: epochs(tmp_path) >= 10, process=process)
-
-
-Undisturbed = dict[str, list[Record]]
 
 
 @pytest.fixture(scope="module")
 def undisturbed() -> Undisturbed:
     """Records of trials trained by `fit` alone, by trial: those of the first test that needs them."""
     return {}
-
-
-def assert_whole(tmp_path: Path, undisturbed: Undisturbed) -> None:
-    """Every trial is finished, with the records of an undisturbed run."""
-    folders = list(trials(tmp_path).iterdir())
-    assert len(folders) == 2
-    for folder in folders:
-        directory = TrialDirectory(Folder(folder))
-        status = directory.status()
-        assert status is not None and (status.status, status.epoch) == ("finished", EPOCHS)
-        if folder.name not in undisturbed:
-            undisturbed[folder.name] = alone(directory, tmp_path)
-        assert records(directory) == undisturbed[folder.name]
 
 
 def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, undisturbed: Undisturbed) -> None:
@@ -172,13 +110,7 @@ def test_two_starts_at_once_share_the_work(tmp_path: Path, cluster: str, undistu
     assert_whole(tmp_path, undisturbed)
     (who,) = [line for line in said.splitlines() if "is at this sweep, too" in line]
     assert who.startswith(tuple(f"process {pid} on {socket.gethostname()} since 20" for pid in pids))
-    client = connect(f"sqlite:///{trials(tmp_path).parent}/mlflow.db")
-    (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
-    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
-    assert sorted(run.data.tags[TRIAL_ID] for run in runs) == sorted(
-        folder.name for folder in trials(tmp_path).iterdir()
-    )
-    assert {run.info.status for run in runs} == {"FINISHED"}
+    assert_each_has_one_run(tmp_path)
     for log in trials(tmp_path).glob("*/log.tsv"):
         assert log.read_text().count("\n") == 1 + EPOCHS, "an epoch was trained twice"
 

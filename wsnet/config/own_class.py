@@ -7,6 +7,7 @@ SHA-256 of its file's bytes; the file's location does not count.
 import hashlib
 import json
 import re
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,7 +15,7 @@ from pydantic import ConfigDict, Field, model_validator
 
 from wsnet.config.base import Config, conflict
 
-__all__ = ["BUILT_IN", "FOUND", "OWN", "OwnClass", "is_own", "read_source"]
+__all__ = ["BUILT_IN", "FOUND", "OWN", "OwnClass", "bring_sources", "is_own", "read_source"]
 
 _PATTERN = r"\.py:[A-Za-z_]\w*$"
 BUILT_IN, OWN = "a class of wsnet's", "a class of one's own"
@@ -71,12 +72,23 @@ def is_own(name: object) -> bool:
     return isinstance(name, str) and name.isprintable() and re.search(_PATTERN, name) is not None
 
 
+_brought: dict[str, bytes] = {}
+"""Content of files that may not exist on this machine, by SHA-256."""
+
+
+def bring_sources(sources: Iterable[bytes]) -> None:
+    """Give `read_source` the content of files, so that it needs no file on this machine."""
+    _brought.update((hashlib.sha256(source).hexdigest(), source) for source in sources)
+
+
 def read_source(own: OwnClass) -> bytes:
-    """The bytes of the file.
+    """The bytes of the file: those that were brought here, else those on disk.
 
     Raises:
         ValueError: it is missing, or has changed since the configuration was read.
     """
+    if own.source_sha256 in _brought:
+        return _brought[own.source_sha256]
     try:
         source = Path(own.source_file).read_bytes()
     except OSError as error:

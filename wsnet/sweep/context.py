@@ -1,10 +1,12 @@
 """What each actor of a sweep knows, and how it prepares a trial from that."""
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config import TrialConfig
+from wsnet.config.own_class import bring_sources
 from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_directory
 
 if TYPE_CHECKING:
@@ -20,6 +22,8 @@ class SweepContext:
     Attributes:
         folder: location of the sweep's folder.
         data_root: folder of the image sets.
+        is_data_root_of_node: whether $WSNET_DATA of the node that a trial runs on comes before `data_root`.
+        sources: content of the files of the user's own norms, which a node may not have.
         configs: configuration of each trial as JSON, by trial_id. (Tune's grid search is over the ids only: a grid over
             configurations would copy all of them for each trial.)
         workers: number of processes of one trial.
@@ -47,6 +51,13 @@ class SweepContext:
     stall_timeout: float | None = None
     settings: dict[str, str] = field(default_factory=dict)
     storage_patience: float = 0.0
+    is_data_root_of_node: bool = False
+    sources: tuple[bytes, ...] = ()
+
+    @property
+    def root(self) -> Path:
+        """Folder of the image sets on this node."""
+        return Path((self.is_data_root_of_node and os.environ.get("WSNET_DATA")) or self.data_root).expanduser()
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
@@ -91,9 +102,10 @@ def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
     from wsnet.training import Trial
     from wsnet.training.execution import TrialError
 
+    bring_sources(context.sources)
     config, cpus = context.config(trial_id), max(1, int(context.cpus))
     for check in (False, True):
-        trial = Trial.prepare(config, root=Path(context.data_root), cpus=cpus, workers=context.workers, check=check)
+        trial = Trial.prepare(config, root=context.root, cpus=cpus, workers=context.workers, check=check)
         if trial.trial_id == trial_id:
             return trial
     raise TrialError(

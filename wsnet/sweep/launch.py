@@ -56,15 +56,17 @@ def launch(
         ConfigError: a setting cannot be run.
         ConnectionError: no Ray cluster answers at --address.
         DataError: images are missing or damaged.
+        NodeError: a node of the cluster lacks the images, or does not see the storage.
         StorageError: the results cannot be written.
         StorageLost: the storage did not come back.
         TrackingError: the tracking URI cannot be right.
     """
     from wsnet.config import ConfigError, Mistake
-    from wsnet.sweep.ray_session import check_address
+    from wsnet.sweep.joining import check_address, check_storage
 
     if arguments.address is not None:
         check_address(arguments.address)
+    check_storage(arguments.storage)
     with console.status("reading images, building models"):
         from wsnet.data import data_root
         from wsnet.storage import Folder
@@ -97,6 +99,7 @@ def launch(
             plan,
             folder=folder,
             data_root=root,
+            is_data_root_of_node=arguments.data_root is None,
             address=arguments.address,
             console=console,
             changed=mirror.changed,

@@ -2,18 +2,18 @@
 
 import logging
 import os
-import socket
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsnet.sweep.joining import TOKEN, join, submitted_environment
 from wsnet.sweep.signals import deferred, shielded
 
-__all__ = ["Node", "Session", "check_address", "ray_kept", "ray_session"]
+__all__ = ["Node", "Session", "ray_kept", "ray_session"]
 
 
 _ENVIRONMENT = {
@@ -38,7 +38,8 @@ _ON_LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 Ray reads it at import. It has no other option for this: a node address of 127.0.0.1 is replaced by a reachable one.
 """
 
-_TOKEN = Path.home() / ".ray" / "auth_token"
+_PACKAGE = Path(__file__).parents[1]
+"""The folder of wsnet. A cluster that is joined gets it, so that every node runs this very code."""
 
 _kept: list[ExitStack] = []
 """What stops Ray at the end of the `ray_kept` contexts that are open."""
@@ -49,16 +50,24 @@ _SESSION_SOCKET = "/ray/session_2000-01-01_00-00-00_000000_4194304/sockets/plasm
 _LONGEST_SOCKET = 103 if sys.platform == "darwin" else 107
 """Bytes of the longest path that a socket may have."""
 
-_ANSWER_SECONDS = 5.0
-"""Seconds within which a cluster must answer. Ray itself retries for more than 3 minutes, printing a line each time."""
-
 
 @dataclass(frozen=True, kw_only=True)
 class Node:
-    """One machine of a cluster."""
+    """One machine of a cluster.
+
+    Attributes:
+        cpus: how many it offers to Ray.
+        gpus: how many it offers to Ray.
+        name: its host name and address, for messages.
+        node_id: Ray's name for it.
+        is_here: whether this process runs on it.
+    """
 
     cpus: float
     gpus: float = 0.0
+    name: str = "this machine"
+    node_id: str = ""
+    is_here: bool = True
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -98,11 +107,16 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         if address is None:
             offered = cpus or len(os.sched_getaffinity(0))
             context = ray.init(
-                address="local", num_cpus=offered, log_to_driver=False, logging_level="error", include_dashboard=True
+                address="local",
+                num_cpus=offered,
+                log_to_driver=False,
+                logging_level="error",
+                include_dashboard=True,
+                runtime_env=_runtime_env(),
             )
             _protect_token()
         else:
-            context = _join(address)
+            context = join(address, _runtime_env(py_modules=[str(_PACKAGE)]))
     # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
@@ -151,70 +165,47 @@ def _check_temporary_folders() -> None:
 def _session(context: Any) -> Session:
     import ray
 
-    resources = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    nodes = [Node(cpus=there.get("CPU", 0.0), gpus=there.get("GPU", 0.0)) for there in resources]
+    here = ray.get_runtime_context().get_node_id()
+    nodes = [
+        Node(
+            cpus=node["Resources"].get("CPU", 0.0),
+            gpus=node["Resources"].get("GPU", 0.0),
+            name=f"{node['NodeManagerHostname']} ({node['NodeManagerAddress']})",
+            node_id=node["NodeID"],
+            is_here=node["NodeID"] == here,
+        )
+        for node in ray.nodes()
+        if node["Alive"]
+    ]
     url = context.dashboard_url if context is not None else None
     return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)
 
 
-def _join(address: str) -> Any:
-    check_address(address)
-    import ray
-
-    with tempfile.TemporaryFile() as said:
-        try:
-            with _stderr_into(said.fileno()):  # Ray prints a line a second; the last one is enough.
-                return ray.init(address=address, log_to_driver=False, logging_level="error")
-        except Exception as error:  # Ray may raise anything: no cluster, a different version, a wrong token.
-            said.seek(0)
-            lines = [*str(error).strip().splitlines()[:1], *said.read().decode(errors="replace").splitlines()[-1:]]
-            hint = "if the cluster needs a token, put it in ~/.ray/auth_token or RAY_AUTH_TOKEN"
-            raise ConnectionError(f"could not join a Ray cluster at {address!r}: {'; '.join(lines)}; {hint}") from None
+def _runtime_env(**entries: Any) -> dict[str, Any]:
+    """How Ray prepares each process, without what a submitted job sets itself: Ray accepts no key twice."""
+    entries |= {"worker_process_setup_hook": _preparation()}
+    return {key: value for key, value in entries.items() if key not in submitted_environment()}
 
 
-@contextmanager
-def _stderr_into(handle: int) -> Iterator[None]:
-    """Redirect this process's standard error to another file descriptor, including output from C++ code."""
-    before = os.dup(2)
-    os.dup2(handle, 2)
-    try:
-        yield
-    finally:
-        os.dup2(before, 2)
-        os.close(before)
+def _preparation() -> Callable[[], None]:
+    """What Ray calls in each process of a session as it starts: it puts the cluster's address into the environment.
 
-
-def check_address(address: str) -> None:
-    """Check that something answers at `host:port` before Ray tries. (`auto` has no port; Ray looks it up locally.)
-
-    Call it before ray is imported, since Ray reads the environment at import.
-
-    Raises:
-        ConnectionError: nothing answers there, or it is not an address.
+    Ray Train asks the cluster whether a trial's controller is alive, to free what the workers of a dead one hold.
+    Without the address, it looks for Ray's processes on the machine, and where there are two clusters, finds none or
+    the wrong one. A nested function, since Ray then sends its code: a process may not have wsnet yet.
     """
-    if "RAY_AUTH_MODE" not in os.environ and _has_token():
-        # A cluster from `ray start` demands the token that it found; `ray.init` sends it only in this mode.
-        os.environ["RAY_AUTH_MODE"] = "token"
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdigit():
-        if address != "auto":
-            raise ConnectionError(f"the address of a Ray cluster must be 'auto' or host:port, but got {address!r}")
-        return
-    try:
-        socket.create_connection((host.strip("[]"), int(port)), timeout=_ANSWER_SECONDS).close()
-    except (OSError, OverflowError) as error:
-        raise ConnectionError(
-            f"no Ray cluster answers at {address!r} ({error}); start one with 'ray start --head', or give no address"
-        ) from None
+
+    def tell_the_address() -> None:
+        import os
+
+        import ray
+
+        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+
+    return tell_the_address
 
 
 def _protect_token() -> None:
     """Let nobody else read the token that Ray has made: with it, others on this machine could run code as this user."""
     with suppress(OSError):
-        _TOKEN.chmod(0o600)
-
-
-def _has_token() -> bool:
-    """Whether there is a token where Ray looks for one."""
-    named = os.environ.get("RAY_AUTH_TOKEN") or os.environ.get("RAY_AUTH_TOKEN_PATH")
-    return bool(named) or _TOKEN.exists()
+        TOKEN.chmod(0o600)

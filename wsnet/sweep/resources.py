@@ -24,6 +24,10 @@ class Allocation:
     gpus: float
     concurrent: int
 
+    def fits(self, node: Node) -> bool:
+        """Whether a worker can run on a node."""
+        return _fits(node.cpus, self.cpus) >= 1 and _fits(node.gpus, self.gpus) >= 1
+
 
 def allocate(resources: ResourcesConfig, nodes: list[Node], *, devices: set[str], path: str) -> Allocation:
     """Divide a cluster between the trials of a sweep.

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from wsnet.config import ConfigError, Mistake
 from wsnet.config.errors import counted
+from wsnet.config.norm import OwnNormConfig
+from wsnet.config.own_class import read_source
 from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.sweep.context import SweepContext
 from wsnet.sweep.decisions import SettingDecisions
@@ -22,6 +25,7 @@ from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_stat
 from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.signals import interruptible, scratch_folder
+from wsnet.sweep.task_names import named_tasks
 from wsnet.sweep.tuner import decider_of, make_tuner
 
 if TYPE_CHECKING:
@@ -50,6 +54,7 @@ def run(
     *,
     folder: Folder,
     data_root: Path,
+    is_data_root_of_node: bool = False,
     address: str | None,
     console: Console,
     changed: Callable[[str], None],
@@ -63,6 +68,7 @@ def run(
         plan: the plan; its manifest is already in the folder.
         folder: the sweep's folder.
         data_root: folder of the image sets.
+        is_data_root_of_node: whether $WSNET_DATA of the node that a trial runs on comes before `data_root`.
         address: Ray cluster to join; None starts Ray here.
         console: where progress is drawn.
         changed: called with the trial_id whenever a trial's directory has changed.
@@ -73,6 +79,7 @@ def run(
     Raises:
         ConfigError: not even one trial fits the cluster.
         ConnectionError: there is no cluster at the address.
+        NodeError: a node of it lacks the images, or does not see the storage.
         StorageLost: the storage did not come back; what is written remains.
     """
     for line in describe_shorter(continue_shorter(shorter_trials(plan, folder), folder), is_planned=False):
@@ -113,11 +120,15 @@ def run(
             rungs={} if decider is None else decider.rungs,
             pauses=isinstance(decider, SettingDecisions),
             storage_patience=_storage_patience(),
+            is_data_root_of_node=is_data_root_of_node,
+            sources=_own_sources(missing, plan),
         )
+        _check_nodes(session, allocation, context, missing, console)
         interrupted = None
         with (
             interruptible() as interruption,
             failing_alone(),
+            named_tasks({trial.trial_id: trial.name for trial in progress.trials}),
             ProgressDisplay(progress, console, trouble) as display,
             patient(_storage_patience(), display.waiting),
         ):
@@ -139,6 +150,31 @@ def run(
     if decider is not None:
         console.print(_savings(progress), highlight=False, soft_wrap=True)
     return SweepOutcome(progress=progress, interrupted=interrupted, is_out_of_time=callback.is_out_of_time)
+
+
+def _own_sources(states: list[TrialState], plan: Plan) -> tuple[bytes, ...]:
+    """Content of the files of the user's own norms.
+
+    Raises:
+        ConfigError: a file has changed since the sweep was planned.
+    """
+    norms = dict.fromkeys(state.trial.config.model.norm for state in states)
+    try:
+        return tuple(dict.fromkeys(read_source(norm) for norm in norms if isinstance(norm, OwnNormConfig)))
+    except ValueError as error:
+        raise ConfigError([Mistake(plan.path, "model.norm.name", str(error))]) from None
+
+
+def _check_nodes(
+    session: Session, allocation: Allocation, context: SweepContext, states: list[TrialState], console: Console
+) -> None:
+    """Check the nodes on which trials can run, other than this one."""
+    others = [node for node in session.nodes if not node.is_here and allocation.fits(node)]
+    if others:
+        from wsnet.sweep.nodes import check_nodes
+
+        with console.status(f"checking the images on {counted(len(others), 'other node')}"):
+            check_nodes(others, context, (state.trial.config for state in states))
 
 
 def _storage_patience() -> float:

@@ -1,0 +1,169 @@
+"""Sweeps on clusters of several nodes."""
+
+import json
+import re
+import shlex
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.shared import SHARED
+from tests.sweep.raylets import kill_node, raylets, workers_on
+from tests.sweep.started import EPOCHS, assert_each_has_one_run, assert_whole, epochs, started, trials
+from tests.sweep.tiny import ROOT, command, environment, kill, records, until, write
+from wsnet.storage import Folder, TrialDirectory
+from wsnet.storage.trial_directory import Record
+
+OWN = ROOT / "tests" / "own_norms.py"
+
+# Another Ray runs beside them: the session's. It also makes Ray's token, which both sides then use.
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
+
+
+# Long enough that the last trial starts before the first one ends, and its process is used again.
+LONG = {"train": {"epochs": EPOCHS, "steps_per_epoch": 20}, "resources": {}}
+
+
+def all_under_way(tmp_path: Path, count: int) -> bool:
+    done = [file.read_bytes().count(b"\n") for file in trials(tmp_path).glob("*/records.jsonl")]
+    return len(done) == count and all(3 <= number < EPOCHS - 5 for number in done)
+
+
+def test_a_node_killed_in_the_middle_of_a_sweep_changes_no_record_and_doubles_no_trial(tmp_path: Path) -> None:
+    with raylets({"num_cpus": 1}, {"num_cpus": 1}) as cluster:
+        (other,) = cluster.worker_nodes
+        with started(tmp_path, "--address", cluster.address, **LONG) as process:
+            until(lambda: all_under_way(tmp_path, 2), process=process)
+            assert workers_on(other, "lr"), "a trial runs there, and the process has its name"
+            kill_node(cluster, other)
+            stdout, stderr = process.communicate(timeout=200)
+        assert (process.returncode, stderr) == (0, "")
+        assert "2 trials at a time" in stdout
+    assert_whole(tmp_path, {})
+    assert_each_has_one_run(tmp_path)
+
+
+@pytest.mark.exhaustive
+def test_a_killed_driver_of_a_cluster_goes_on_where_it_was(tmp_path: Path) -> None:
+    three = {**LONG, "grid": {"optim.lr": [0.1, 0.05, 0.02]}}
+    with raylets(*[{"num_cpus": 1}] * 3) as cluster:
+        with started(tmp_path, "--address", cluster.address, **three) as process:
+            until(lambda: all_under_way(tmp_path, 3), process=process)
+            kill(process.pid)
+            process.wait()
+            before = epochs(tmp_path)
+            # At once: the dead driver's trials may still be there, and hold the CPUs and the leases.
+            with started(tmp_path, "--address", cluster.address, **three) as again:
+                stdout, stderr = again.communicate(timeout=200)
+        assert (again.returncode, stderr) == (0, "")
+        assert "3 trials at a time" in stdout and before < 3 * EPOCHS
+    assert_whole(tmp_path, {}, count=3)
+    assert_each_has_one_run(tmp_path)
+
+
+ON_BOTH = {"train": {"epochs": 30, "steps_per_epoch": 2}, "grid": {}, "resources": {"workers": 2}}
+
+
+def of_the_trial(folder: Path) -> list[Record]:
+    (trial,) = trials(folder).iterdir()
+    directory = TrialDirectory(Folder(trial))
+    status = directory.status()
+    assert status is not None and (status.status, status.epoch) == ("finished", 30)
+    return records(directory)
+
+
+@pytest.mark.exhaustive
+def test_a_worker_killed_on_one_of_two_nodes_changes_no_record(tmp_path: Path) -> None:
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    for folder in (undisturbed, killed):
+        folder.mkdir()
+    with raylets({"num_cpus": 1}, {"num_cpus": 1}, dashboard=True) as cluster:
+        nodes = [cluster.head_node, *cluster.worker_nodes]
+        with started(undisturbed, "--address", cluster.address, **ON_BOTH) as process:
+            _, stderr = process.communicate(timeout=200)
+        assert (process.returncode, stderr) == (0, "")
+        with started(killed, "--address", cluster.address, **ON_BOTH) as process:
+            until(lambda: epochs(killed) >= 5, process=process)
+            on_each = [workers_on(node, "RayTrainWorker") for node in nodes]
+            assert [len(workers) for workers in on_each] == [1, 1]
+            kill(on_each[1][0])
+            _, stderr = process.communicate(timeout=200)
+        assert (process.returncode, stderr) == (0, "")
+    assert of_the_trial(killed) == of_the_trial(undisturbed)
+    assert_each_has_one_run(killed)
+
+
+@pytest.mark.exhaustive
+def test_a_paused_trial_frees_its_workers_beside_another_cluster(tmp_path: Path) -> None:
+    scheduler = {"name": "asha", "grace": 2, "eta": 2}
+    changes = {**ON_BOTH, "train": {"epochs": 4, "steps_per_epoch": 2}, "seeds": 2, "scheduler": scheduler}
+    with (
+        raylets({"num_cpus": 1}, {"num_cpus": 1}, dashboard=True) as cluster,
+        started(tmp_path, "--address", cluster.address, **changes) as process,
+    ):
+        _, stderr = process.communicate(timeout=250)
+    assert (process.returncode, stderr) == (0, "")
+    statuses = [TrialDirectory(Folder(trial)).status() for trial in trials(tmp_path).iterdir()]
+    assert [(status.status, status.epoch) for status in statuses if status] == [("finished", 4)] * 2
+
+
+@pytest.mark.exhaustive
+@pytest.mark.skipif(SHARED is None, reason="needs real images")
+def test_a_node_without_the_images_is_refused_before_anything_is_trained(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSNET_DATA", f"{SHARED}/data")
+    base = {
+        "data": {"name": "mnist", "validation": 100, "limit": 100},
+        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
+        "optim": {"name": "sgd", "lr": 0.05},
+        "train": {"epochs": 1, "batch_size": 8, "steps_per_epoch": 2},
+    }
+    elsewhere = {"num_cpus": 1, "env_vars": {"WSNET_DATA": "/dev/null/images"}}
+    (tmp_path / "tiny.yaml").write_text(json.dumps({"name": "tiny", "base": base, "seeds": 2}))
+    with raylets({"num_cpus": 1}, elsewhere) as cluster:
+        (without,) = cluster.worker_nodes
+        run = subprocess.run(
+            command(tmp_path / "tiny.yaml", "--storage", tmp_path / "runs", "--address", cluster.address),
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=200,
+        )
+        assert run.returncode == 2, run.stdout
+        assert f"node {socket.gethostname()} ({without.node_ip_address}): the images of 'mnist' are not" in run.stderr
+        assert run.stderr.count("\n") == 1 and not trials(tmp_path).exists()
+        kill_node(cluster, without)
+        done = subprocess.run(run.args, env=environment(), capture_output=True, text=True, timeout=200)
+        assert (done.returncode, done.stderr) == (0, ""), "it is left out"
+
+
+@pytest.mark.exhaustive
+def test_a_submitted_job_has_an_entry_with_its_log_and_brings_code_and_own_norms(tmp_path: Path) -> None:
+    from ray.job_submission import JobStatus, JobSubmissionClient
+
+    home = tmp_path / "home"
+    home.mkdir()
+    (home / "mine.py").write_text(OWN.read_text() + "\nimport wsnet\nprint('wsnet is at', wsnet.__file__)\n")
+    write(home, cases=[{"model.norm.name": "mine.py:PowerNorm", "model.norm.power": 0.5}], seeds=2)
+    with raylets({"num_cpus": 0}, {"num_cpus": 1}, {"num_cpus": 1}, dashboard=True) as cluster:
+        client = JobSubmissionClient(f"http://{cluster.webui_url}")
+        storage = tmp_path / "runs"
+        name = client.submit_job(
+            entrypoint=shlex.join(["python", str(ROOT / "run_sweep.py"), "tiny.yaml", "--storage", str(storage)])
+            + " --address auto",
+            runtime_env={"working_dir": str(home)},
+            submission_id="tiny",
+        )
+        ended = (JobStatus.SUCCEEDED, JobStatus.FAILED)
+        until(lambda: client.get_job_status(name) in ended)
+        log = client.get_job_logs(name)
+        assert client.get_job_status(name) == JobStatus.SUCCEEDED, log
+        assert "Does it [run]?  2 trials, results in" in log and "2 trials at a time" in log and "PowerNorm" in log
+        assert client.get_job_info(name).entrypoint.endswith("--address auto")
+    assert_each_has_one_run(tmp_path)
+    logs = [(trial / "log.txt").read_text() for trial in trials(tmp_path).iterdir()]
+    assert len(logs) == 2
+    assert all(re.search(r"wsnet is at /\S+/py_modules_files/\S+/wsnet/__init__\.py", log) for log in logs), logs
