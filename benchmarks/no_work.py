@@ -6,9 +6,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +63,7 @@ def usage(command: list[str]) -> Usage:
     return Usage(seconds, used.ru_utime + used.ru_stime, 1024 * used.ru_maxrss, text)
 
 
-def write_sweep(folder: Path, *, settings: int, epochs: int = 1) -> Path:
+def write_sweep(folder: Path, *, settings: int) -> Path:
     """Write a sweep file over norms, batch sizes and learning rates; with fewer than 20 settings, over rates only."""
     axes: dict[str, Any] = {"optim.lr": [round(0.0001 * (1 + index), 6) for index in range(settings)]}
     if settings >= 20:
@@ -78,7 +76,7 @@ def write_sweep(folder: Path, *, settings: int, epochs: int = 1) -> Path:
         "data": {"name": "digits", "validation": 100},
         "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
         "optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
-        "train": {"epochs": epochs, "batch_size": 64, "keep": "none"},
+        "train": {"epochs": 1, "batch_size": 64, "keep": "none"},
     }
     file = folder / f"scale{settings}.yaml"
     file.write_text(json.dumps({"name": "scale", "base": base, "grid": axes, "seeds": 1}))  # JSON is YAML.
@@ -88,30 +86,19 @@ def write_sweep(folder: Path, *, settings: int, epochs: int = 1) -> Path:
 class NoTraining:
     """In place of `wsnet.training.loop.Training`: an epoch without model and data."""
 
-    def __init__(self, seconds: float, trial: Any, start: Any = None) -> None:
-        self._seconds, self.config, self.epoch = seconds, trial.config, 0
-
-    def checkpoint(self, records: Any) -> Any:
-        """The smallest checkpoint."""
-        from wsnet.training.checkpoint import Checkpoint
-
-        return Checkpoint(trial_id="", epoch=self.epoch, model={}, optimizer={}, records=records)
+    def __init__(self, trial: Any, start: Any = None) -> None:
+        self.config, self.epoch = trial.config, 0
 
     def train_epoch(self, watch: Any = None, save: Any = None) -> dict[str, float]:
         """The record of an epoch."""
-        time.sleep(self._seconds)
         self.epoch += 1
         return {"epoch": self.epoch, "lr": 0.1, **NOTHING}
 
 
-def no_work(seconds: float = 0.0) -> Callable[..., None]:
-    """The Tune function of a trial, in a process in which an epoch computes nothing and takes so many seconds."""
+def no_work(config: dict[str, Any], *, context: Any) -> None:
+    """The Tune function of a trial, in a process in which an epoch computes nothing."""
+    import wsnet.training  # noqa: F401
+    from wsnet.sweep.trainable import train_job
 
-    def train_nothing(config: dict[str, Any], *, context: Any) -> None:
-        import wsnet.training  # noqa: F401
-        from wsnet.sweep.trainable import train_job
-
-        sys.modules["wsnet.training.fit"].Training = partial(NoTraining, seconds)  # type: ignore[attr-defined]
-        train_job(config, context=context)
-
-    return train_nothing
+    sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]
+    train_job(config, context=context)
