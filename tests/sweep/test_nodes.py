@@ -5,6 +5,7 @@ import re
 import shlex
 import socket
 import subprocess
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -151,12 +152,16 @@ def test_a_submitted_job_has_an_entry_with_its_log_and_brings_code_and_own_norms
     with raylets({"num_cpus": 0}, {"num_cpus": 1}, {"num_cpus": 1}, dashboard=True) as cluster:
         client = JobSubmissionClient(f"http://{cluster.webui_url}")
         storage = tmp_path / "runs"
-        name = client.submit_job(
-            entrypoint=shlex.join(["python", str(ROOT / "run_sweep.py"), "tiny.yaml", "--storage", str(storage)])
-            + " --address auto",
-            runtime_env={"working_dir": str(home)},
-            submission_id="tiny",
-        )
+
+        def submitted() -> str:
+            words = ["python", str(ROOT / "run_sweep.py"), "tiny.yaml", "--storage", str(storage), "--address", "auto"]
+            with suppress(RuntimeError):  # The cluster is not ready for jobs yet.
+                return client.submit_job(
+                    entrypoint=shlex.join(words), runtime_env={"working_dir": str(home)}, submission_id="tiny"
+                )
+            return ""
+
+        name = until(submitted)
         ended = (JobStatus.SUCCEEDED, JobStatus.FAILED)
         until(lambda: client.get_job_status(name) in ended)
         log = client.get_job_logs(name)
