@@ -27,7 +27,8 @@ def raylets(*nodes: dict[str, Any], dashboard: bool = False) -> Iterator[Any]:
     before, folder = os.environ.get("RAY_TMPDIR"), tempfile.mkdtemp(prefix="rays-", dir="/tmp")
     os.environ["RAY_TMPDIR"] = folder
     try:
-        head = {**nodes[0], "include_dashboard": dashboard, "dashboard_port": _free_port()}
+        ports = {"dashboard_port": _free_port(), "dashboard_agent_listen_port": _free_port()}
+        head = {**nodes[0], **ports, "include_dashboard": dashboard}
         cluster = Cluster(initialize_head=True, head_node_args=head)
         try:
             for node in nodes[1:]:
@@ -43,7 +44,7 @@ def raylets(*nodes: dict[str, Any], dashboard: bool = False) -> Iterator[Any]:
 
 
 def _free_port() -> int:
-    """A port for the dashboard: the default one may be in use by another Ray."""
+    """A port for the dashboard or its agent: the default one may be in use by another Ray."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         return int(server.getsockname()[1])
 

@@ -5,16 +5,21 @@ import re
 import shlex
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.shared import SHARED
 from tests.sweep.raylets import kill_node, raylets, workers_on
-from tests.sweep.started import EPOCHS, assert_each_has_one_run, assert_whole, epochs, started, trials
+from tests.sweep.started import EPOCHS, assert_each_has_one_run, assert_whole, epochs, started, sweep_file, trials
 from tests.sweep.tiny import ROOT, command, environment, kill, records, until, write
-from wsnet.storage import Folder, TrialDirectory
+from wsnet.config import read_sweep
+from wsnet.storage import Folder, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
+from wsnet.sweep.plan import make_plan
 
 OWN = ROOT / "tests" / "own_norms.py"
 
@@ -22,21 +27,34 @@ OWN = ROOT / "tests" / "own_norms.py"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
 
 
-# Long enough that the last trial starts before the first one ends, and its process is used again.
 LONG = {"train": {"epochs": EPOCHS, "steps_per_epoch": 20}, "resources": {}}
+
+
+@contextmanager
+def started_on_all(tmp_path: Path, cluster: Any, **changes: Any) -> Iterator[subprocess.Popen[str]]:
+    """A sweep of as many trials as there are nodes, each of which has a trial in the middle."""
+    path = sweep_file(tmp_path, **changes)
+    plan = make_plan(read_sweep(str(path), []), str(path), root=tmp_path)
+    folder = Folder(tmp_path / "runs" / "tiny")
+    leases = [trial_directory(folder, trial.entry.trial_id).folder.lease() for trial in plan.trials]
+    assert all(lease.try_acquire() for lease in leases), "no trial begins before all processes are there"
+    with started(tmp_path, "--address", cluster.address, **changes) as process:
+        until(lambda: all(workers_on(node, "lr") for node in cluster.list_all_nodes()), process=process)
+        for lease in leases:
+            lease.release()
+        until(lambda: all_under_way(tmp_path, len(leases)), process=process)
+        yield process
 
 
 def all_under_way(tmp_path: Path, count: int) -> bool:
     done = [file.read_bytes().count(b"\n") for file in trials(tmp_path).glob("*/records.jsonl")]
-    return len(done) == count and all(3 <= number < EPOCHS - 5 for number in done)
+    return len(done) == count and all(3 <= number < EPOCHS for number in done)
 
 
 def test_a_node_killed_in_the_middle_of_a_sweep_changes_no_record_and_doubles_no_trial(tmp_path: Path) -> None:
     with raylets({"num_cpus": 1}, {"num_cpus": 1}) as cluster:
         (other,) = cluster.worker_nodes
-        with started(tmp_path, "--address", cluster.address, **LONG) as process:
-            until(lambda: all_under_way(tmp_path, 2), process=process)
-            assert workers_on(other, "lr"), "a trial runs there, and the process has its name"
+        with started_on_all(tmp_path, cluster, **LONG) as process:
             kill_node(cluster, other)
             stdout, stderr = process.communicate(timeout=200)
         assert (process.returncode, stderr) == (0, "")
@@ -49,8 +67,7 @@ def test_a_node_killed_in_the_middle_of_a_sweep_changes_no_record_and_doubles_no
 def test_a_killed_driver_of_a_cluster_goes_on_where_it_was(tmp_path: Path) -> None:
     three = {**LONG, "grid": {"optim.lr": [0.1, 0.05, 0.02]}}
     with raylets(*[{"num_cpus": 1}] * 3) as cluster:
-        with started(tmp_path, "--address", cluster.address, **three) as process:
-            until(lambda: all_under_way(tmp_path, 3), process=process)
+        with started_on_all(tmp_path, cluster, **three) as process:
             kill(process.pid)
             process.wait()
             before = epochs(tmp_path)
@@ -148,20 +165,25 @@ def test_a_submitted_job_has_an_entry_with_its_log_and_brings_code_and_own_norms
     home.mkdir()
     (home / "mine.py").write_text(OWN.read_text() + "\nimport wsnet\nprint('wsnet is at', wsnet.__file__)\n")
     write(home, cases=[{"model.norm.name": "mine.py:PowerNorm", "model.norm.power": 0.5}], seeds=2)
-    with raylets({"num_cpus": 0}, {"num_cpus": 1}, {"num_cpus": 1}, dashboard=True) as cluster:
+    # Raylets on one machine share the files of a job, and delete them under each other's hands: one is enough.
+    with raylets({"num_cpus": 1}, dashboard=True) as cluster:
         client = JobSubmissionClient(f"http://{cluster.webui_url}")
         storage = tmp_path / "runs"
-        name = client.submit_job(
-            entrypoint=shlex.join(["python", str(ROOT / "run_sweep.py"), "tiny.yaml", "--storage", str(storage)])
-            + " --address auto",
-            runtime_env={"working_dir": str(home)},
-            submission_id="tiny",
-        )
+
+        def submitted() -> str:
+            words = ["python", str(ROOT / "run_sweep.py"), "tiny.yaml", "--storage", str(storage), "--address", "auto"]
+            with suppress(RuntimeError):  # The cluster is not ready for jobs yet.
+                return client.submit_job(
+                    entrypoint=shlex.join(words), runtime_env={"working_dir": str(home)}, submission_id="tiny"
+                )
+            return ""
+
+        name = until(submitted)
         ended = (JobStatus.SUCCEEDED, JobStatus.FAILED)
         until(lambda: client.get_job_status(name) in ended)
         log = client.get_job_logs(name)
         assert client.get_job_status(name) == JobStatus.SUCCEEDED, log
-        assert "Does it [run]?  2 trials, results in" in log and "2 trials at a time" in log and "PowerNorm" in log
+        assert "Does it [run]?  2 trials, results in" in log and "test/top1_error" in log
         assert client.get_job_info(name).entrypoint.endswith("--address auto")
     assert_each_has_one_run(tmp_path)
     logs = [(trial / "log.txt").read_text() for trial in trials(tmp_path).iterdir()]

@@ -1,4 +1,4 @@
-"""Ray's tasks carry the names of their trials: on its dashboard, in `ray list tasks`, in `ps`, `top` and nvidia-smi."""
+"""Ray's tasks carry the names of their trials: on its dashboard, in `ray list tasks`, in `ps` and `top`."""
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
