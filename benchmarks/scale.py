@@ -20,39 +20,27 @@ start    `run_sweep.py FILE` with ten trials to train and thousands that have fi
 import argparse
 import json
 import os
+import shutil
 import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).parents[1]
-GIB = 2**30
-NOTHING = {"train/loss": 1.0, "validation/top1_error": 50.0, "test/top1_error": 50.0, "time/epoch_seconds": 0.001}
-"""What a trial that computes nothing records in its only epoch."""
-
-
-@dataclass(frozen=True)
-class Usage:
-    """What a process has used: seconds, seconds of CPU, bytes of memory at most; and the end of what it printed."""
-
-    seconds: float
-    cpu: float
-    memory: int
-    text: str
+import no_work
+from no_work import GIB, NOTHING, ROOT, Usage, usage, write_sweep
 
 
 def main() -> None:
-    arguments = _arguments()
-    if arguments.child:
-        print(json.dumps(CHILDREN[arguments.child](**json.loads(arguments.options))))
+    if options := no_work.asked_for():
+        print(json.dumps(CHILDREN[options.pop("kind")](**options)))
         return
+    arguments = _arguments()
     with tempfile.TemporaryDirectory() as work:
-        for part in arguments.parts:
-            {"dry-run": dry_runs, "trials": trials, "start": starts}[part](arguments, Path(work))
+        for part in PARTS if arguments.part == "all" else [arguments.part]:
+            PARTS[part](arguments, Path(work))
 
 
 def dry_runs(arguments: argparse.Namespace, work: Path) -> None:
@@ -79,7 +67,7 @@ def trials(arguments: argparse.Namespace, work: Path) -> None:
         return
     pairs = []
     for _ in range(arguments.rounds):
-        pairs.append((ours(arguments.compared, work), child("plain", count=arguments.compared)))
+        pairs.append((ours(arguments.compared, work), no_work.child(__file__, kind="plain", count=arguments.compared)))
         print(_line(f"{arguments.compared:6,} trials through wsnet", pairs[-1][0]))
         print(_line(f"{arguments.compared:6,} trials, plain Ray Tune", pairs[-1][1]))
     for what, key in (("time", "seconds"), ("CPU time of the driver", "cpu")):
@@ -91,7 +79,7 @@ def starts(arguments: argparse.Namespace, work: Path) -> None:
     """Print the time to the first trial of sweeps of which more and more has been done before."""
     seconds = {}
     for finished in arguments.finished:
-        told = child("start", finished=finished, folder=str(work / f"start{finished}"))
+        told = no_work.child(__file__, kind="start", finished=finished, folder=str(work / f"start{finished}"))
         seconds[finished] = told["seconds"]
         print(f"{finished:6,} trials finished before, 10 to train: the first one begins after {told['seconds']:.1f} s")
     first, *others = seconds
@@ -102,72 +90,7 @@ def starts(arguments: argparse.Namespace, work: Path) -> None:
 def ours(count: int, work: Path) -> dict[str, Any]:
     """Overhead of trials that compute nothing, through wsnet."""
     with tempfile.TemporaryDirectory(dir=work) as folder:
-        return child("wsnet", count=count, folder=folder)
-
-
-def child(kind: str, **options: Any) -> dict[str, Any]:
-    """Run one of CHILDREN in a process of its own; returns what it returned, with its `memory` in bytes."""
-    command = [sys.executable, __file__, "--child", kind, "--options", json.dumps(options)]
-    used = usage(command)
-    return {**json.loads(used.text.splitlines()[-1]), "memory": used.memory}
-
-
-def usage(command: list[str]) -> Usage:
-    """Run a command in the checkout, and measure it (without the processes that it leaves to Ray)."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    with tempfile.TemporaryFile() as said:
-        began = time.monotonic()
-        process = subprocess.Popen(command, stdout=said, stderr=subprocess.STDOUT, cwd=ROOT, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.monotonic() - began
-        process.returncode = os.waitstatus_to_exitcode(status)
-        said.seek(0)
-        text = said.read().decode().strip()
-    if process.returncode not in (0, 2):
-        sys.exit(text[-3000:])
-    return Usage(seconds, used.ru_utime + used.ru_stime, 1024 * used.ru_maxrss, text)
-
-
-def write_sweep(folder: Path, *, settings: int) -> Path:
-    """Write a sweep file over norms, batch sizes and learning rates; with fewer than 20 settings, over rates only."""
-    axes: dict[str, Any] = {"optim.lr": [round(0.0001 * (1 + index), 6) for index in range(settings)]}
-    if settings >= 20:
-        norms = [{"name": "batch"}, {"name": "group", "groups": 4}, {"name": "layer"}, {"name": "instance"}]
-        rates = axes["optim.lr"][: min(1000, settings // 20)]
-        decays = [0.0001 * index for index in range(settings // 20 // len(rates))]
-        axes = {"model.norm": [*norms, {"name": "online"}], "train.batch_size": [8, 16, 32, 64]}
-        axes |= {"optim.weight_decay": decays, "optim.lr": rates}
-    base = {
-        "data": {"name": "digits", "validation": 100},
-        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
-        "optim": {"name": "sgd", "lr": 0.1, "momentum": 0.9},
-        "train": {"epochs": 1, "batch_size": 64, "keep": "none"},
-    }
-    file = folder / f"scale{settings}.yaml"
-    file.write_text(json.dumps({"name": "scale", "base": base, "grid": axes, "seeds": 1}))  # JSON is YAML.
-    return file
-
-
-def no_work(config: dict[str, Any], *, context: Any) -> None:
-    """The Tune function of a trial, in a process in which training computes nothing."""
-    import sys
-
-    import wsnet.training  # noqa: F401
-    from wsnet.sweep.trainable import train_job
-
-    class NoTraining:
-        """In place of `wsnet.training.loop.Training`: an epoch without model and data."""
-
-        def __init__(self, trial: Any, start: Any = None) -> None:
-            self.config, self.epoch = trial.config, 0
-
-        def train_epoch(self, watch: Any = None, save: Any = None) -> dict[str, float]:
-            self.epoch += 1
-            return {"epoch": self.epoch, "lr": 0.1, **nothing}
-
-    nothing = NOTHING
-    sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]
-    train_job(config, context=context)
+        return no_work.child(__file__, kind="wsnet", count=count, folder=folder)
 
 
 def _through_wsnet(count: int, folder: str) -> dict[str, Any]:
@@ -181,7 +104,7 @@ def _through_wsnet(count: int, folder: str) -> dict[str, Any]:
     from wsnet.sweep.ray_session import ray_session
     from wsnet.sweep.run import run
 
-    wsnet.sweep.tuner.train_job = no_work
+    wsnet.sweep.tuner.train_job = no_work.no_work()
     file = write_sweep(Path(folder), settings=count)
     plan = make_plan(read_sweep(str(file)), file.name, root=data_root())
     sweep, clock = Folder(folder) / "scale", _Clock()
@@ -262,15 +185,16 @@ def _start(finished: int, folder: str) -> dict[str, float]:
     file = write_sweep(Path(folder), settings=finished + 10)
     plan = make_plan(read_sweep(str(file)), file.name, root=data_root())
     sweep = Folder(folder) / "scale"
+    assert sweep.local is not None
     ids = [trial.entry.trial_id for trial in plan.trials]
-    for trial in plan.trials[10:]:
-        directory = trial_directory(sweep, trial.entry.trial_id)
-        directory.write_records([{"epoch": 1.0, "lr": 0.1, **NOTHING}])
-        directory.write_status(Status(status="finished", epoch=1))
+    directory = trial_directory(sweep, "finished")
+    directory.write_records([{"epoch": 1.0, "lr": 0.1, **NOTHING}])
+    directory.write_status(Status(status="finished", epoch=1))
+    for trial_id in ids[10:]:
+        shutil.copytree(Path(directory.folder.location), sweep.local / "trials" / trial_id)
     began = time.monotonic()
     command = [sys.executable, str(ROOT / "run_sweep.py"), str(file), "--storage", folder]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    assert sweep.local is not None
     waited = [sweep.local / "trials" / trial_id / "execution.json" for trial_id in ids[:10]]
     while not any(path.exists() for path in waited):
         assert process.poll() is None, "the sweep has ended"
@@ -281,6 +205,7 @@ def _start(finished: int, folder: str) -> dict[str, float]:
     return {"seconds": seconds}
 
 
+PARTS = {"dry-run": dry_runs, "trials": trials, "start": starts}
 CHILDREN = {"wsnet": _through_wsnet, "plain": _plain, "start": _start}
 
 
@@ -296,15 +221,12 @@ def _line(what: str, told: dict[str, Any]) -> str:
 
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parts = ["dry-run", "trials", "start"]
-    parser.add_argument("parts", nargs="*", choices=parts, default=parts, help="what to measure (default: all)")
+    parser.add_argument("part", nargs="?", choices=[*PARTS, "all"], default="all", help="what to measure")
     parser.add_argument("--settings", type=int, nargs="+", default=[100, 10_000, 1_000_000], help="of dry runs")
     parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000, 10_000], help="trials of each sweep")
     parser.add_argument("--compared", type=int, default=1000, help="trials of the comparison with Ray Tune; 0: none")
     parser.add_argument("--rounds", type=int, default=2, help="of the comparison with Ray Tune")
     parser.add_argument("--finished", type=int, nargs="+", default=[0, 9990], help="finished trials at the start")
-    parser.add_argument("--child", choices=CHILDREN, help=argparse.SUPPRESS)
-    parser.add_argument("--options", help=argparse.SUPPRESS)
     return parser.parse_args()
 
 

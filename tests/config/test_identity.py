@@ -153,3 +153,11 @@ def test_a_revision_gives_new_ids_to_the_settings_that_it_concerns_alone(
     monkeypatch.setattr(identity, "_REVISIONS", {})
     old = ids(trial(**concerned)), ids(trial(**not_concerned))
     assert new[0] != old[0] and new[1] == old[1]
+
+
+def test_the_ids_of_a_setting_with_its_seeds_are_those_of_each_trial() -> None:
+    config = trial(model__norm={"name": "group", "groups": 8})
+    seeds = [0, 3, 17]
+    alone = [ids(config.model_copy(update={"seed": seed}), workers=2) for seed in seeds]
+    setting, trials = identity.identities(config, seeds, data_hash="d", workers=2)
+    assert [(setting, one) for one in trials] == alone

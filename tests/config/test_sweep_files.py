@@ -4,6 +4,7 @@ import time
 
 from tests.config.files import SWEEP, mistakes_of, sweep
 from wsnet.config import Sweep
+from wsnet.config.reading.axes import hashable
 from wsnet.config.reading.settings import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 
@@ -154,3 +155,15 @@ def test_two_thousand_settings_are_checked_in_well_under_two_seconds() -> None:
     start = time.process_time()  # Of this process: whatever else the machine does meanwhile does not count.
     assert len(sweep_of(source).settings) == 2000
     assert time.process_time() - start < 2
+
+
+def test_values_of_an_axis_are_the_same_if_yaml_says_so() -> None:
+    for value, other, same in (
+        (1, 1.0, True),
+        (1, True, False),
+        ("1", 1, False),
+        ({"a": [1, None]}, {"a": [1.0, None]}, True),
+        ([1, 2], [2, 1], False),
+        ({"a": {"b": 1}}, {"a": {"b": 1, "c": 2}}, False),
+    ):
+        assert (hashable(value) == hashable(other)) is same

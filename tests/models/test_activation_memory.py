@@ -5,7 +5,8 @@ import torch
 from torch import nn
 
 from tests.models.configs import NORMS, config
-from wsnet.models import activation_bytes, saved_bytes
+from wsnet.models import activation_bytes, multiply_accumulates, saved_bytes
+from wsnet.models.complexity import counting_device
 
 
 def test_a_linear_net_keeps_its_inputs_and_the_softmax() -> None:
@@ -37,3 +38,15 @@ def test_every_norm_can_be_counted(norm: str) -> None:
     for weight in ("none", "standardized", "normalized"):
         counted = activation_bytes(config("cifar_resnet", norm, depth=8, weight=weight), 10, (3, 8, 8))
         assert counted > 4 * (3 + 3 * 16) * 64  # The image, and the inputs of the three convolutions after the first.
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("norm", ["batch", "layer", "evonorm_s0", "online"])
+def test_small_models_are_counted_with_values_to_the_same_result(norm: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, shape = config("cifar_resnet", norm, depth=8, width=8), (3, 8, 8)
+    assert counting_device(model, 10, shape) == "cpu" and counting_device(model, 10, (3, 640, 640)) == "meta"
+    counted = []
+    for device in ("cpu", "meta"):
+        monkeypatch.setattr("wsnet.models.complexity.counting_device", lambda *_, device=device: device)
+        counted.append((multiply_accumulates(model, 10, shape), activation_bytes(model, 10, shape)))
+    assert counted[0] == counted[1]

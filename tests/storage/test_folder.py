@@ -176,3 +176,11 @@ def test_renaming_replaces_and_a_missing_file_is_nothing(tmp_path: Path) -> None
     folder.rename("a", "b")
     folder.rename("a", "b")
     assert folder.names() == ["b"] and folder.read("b") == b"1"
+
+
+def test_what_is_not_a_file_reads_as_absent(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")  # Opening it would wait for ever.
+    (tmp_path / "file").write_bytes(b"x")
+    (tmp_path / "folder").mkdir()
+    assert [Folder(tmp_path).read(name) for name in ("pipe", "folder", "absent")] == [None] * 3
+    assert (Folder(tmp_path) / "file").read("below") is None

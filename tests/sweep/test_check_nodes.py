@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 import pytest
+from ray.train.v2._internal.constants import get_env_vars_to_propagate
 
 from tests.sweep.tiny import ROOT, write
 from wsnet.config import read_sweep
@@ -16,6 +17,7 @@ from wsnet.sweep.joining import check_storage
 from wsnet.sweep.nodes import NodeError, _code, check_nodes, missing_here
 from wsnet.sweep.plan import make_plan
 from wsnet.sweep.ray_session import Node, Session
+from wsnet.sweep.trainable import _tell_the_address
 
 OWN = Path(__file__).parents[1] / "own_norms.py"
 
@@ -87,20 +89,23 @@ def test_a_node_is_asked_by_a_task_that_runs_on_it_and_refused_by_its_name(share
 
 
 @pytest.mark.slow
-def test_processes_of_a_session_know_their_cluster_also_beside_a_later_one(cluster: str, tmp_path: Path) -> None:
+def test_processes_of_a_trial_know_their_cluster_also_beside_a_later_one(
+    cluster: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     import ray
 
-    (tmp_path / "ray").mkdir()
-    (tmp_path / "ray" / "ray_current_cluster").write_text("127.0.0.1:1")  # Where `ray start` leaves its address.
+    monkeypatch.setenv("RAY_ADDRESS", "")
+    _tell_the_address()
+    assert get_env_vars_to_propagate()["RAY_ADDRESS"] == cluster
 
     def known() -> str:
         from ray._private.services import canonicalize_bootstrap_address_or_die
 
-        os.environ["RAY_TMPDIR"] = str(tmp_path)
         return str(canonicalize_bootstrap_address_or_die(None))
 
-    # Ray Train's cleaner is such a process, and asks in this way.
-    assert ray.get(ray.remote(num_cpus=0, max_calls=1)(known).remote()) == cluster
+    # Ray Train gives these variables to its controller, whose cleaner has them too, and asks in this way.
+    task = ray.remote(num_cpus=0, max_calls=1, runtime_env={"env_vars": get_env_vars_to_propagate()})(known)
+    assert ray.get(task.remote()) == cluster
 
 
 def test_a_norm_of_ones_own_needs_no_file_on_the_node(tmp_path: Path) -> None:

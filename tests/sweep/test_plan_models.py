@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tests.sweep.tiny import ROOT, write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.models import activation_bytes, build
+from wsnet.models import activation_bytes, build, parameter_count
 from wsnet.storage import Folder
 from wsnet.sweep.dry_run import show_costs
 from wsnet.sweep.estimate import estimate
@@ -102,3 +102,36 @@ def test_a_dry_run_does_not_build_a_model_of_gigabytes(tmp_path: Path, monkeypat
     cost = estimate(made, threads=1, device="cpu", concurrent=1)
     small, large = (trial.entry.setting_id for trial in made.trials)
     assert built == [4] and cost.per_trial[large] > 1000 * cost.per_trial[small]
+
+
+def test_models_that_differ_in_decays_are_counted_and_timed_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted: list[Any] = []
+
+    def count(model: Any, classes: int, shape: tuple[int, int, int]) -> int:
+        counted.append(model)
+        return parameter_count(model, classes, shape)
+
+    monkeypatch.setattr("wsnet.sweep.model_sizes.parameter_count", count)
+    decays = {"model.norm.forward_decay": [0.9, 0.99], "model.norm.backward_decay": [0.9, 0.99, 0.999]}
+    made = plan(tmp_path, cases=[{"model.norm.name": "online"}], grid={**decays, "model.width": [4, 8]})
+    assert [model.width for model in counted] == [4, 8]
+    small = made.trials[0].config.model
+    sizes = {trial.config.model.width: made.sizes[trial.entry.setting_id].parameters for trial in made.trials}
+    assert len(made.sizes) == 12 and sizes[4] == parameter_count(small, 10, (1, 8, 8)) < sizes[8]
+
+
+def test_of_many_models_some_are_timed_and_the_others_estimated_by_their_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(tmp_path, cases=[{"model.norm.name": name} for name in ("batch", "none")], grid={"model.width": [4, 8]})
+    timed: list[Any] = []
+    monkeypatch.setattr("wsnet.sweep.estimate._BUDGET", -1.0)
+    monkeypatch.setattr("wsnet.sweep.estimate._line", lambda config, device: timed.append(config.model) or (0.0, 0.1))
+    cost = estimate(made, threads=1, device="cpu", concurrent=1)
+    assert [(model.norm.name, model.width) for model in timed] == [("batch", 4), ("none", 4)]
+    (seconds, size), (more, larger) = (
+        (cost.per_trial[trial.entry.setting_id], made.sizes[trial.entry.setting_id]) for trial in made.trials[:2]
+    )
+    assert more / seconds == pytest.approx(larger.multiply_accumulates / size.multiply_accumulates)

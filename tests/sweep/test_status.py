@@ -1,9 +1,11 @@
 """`run_sweep.py status`: from the folder alone, whether the sweep runs or not."""
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
+from tests.sweep.tiny import command, environment
 from tests.tracking.sweeps import write_sweep
 from wsnet.storage import Status, trial_directory
 from wsnet.storage.trial_directory import PAUSED
@@ -63,3 +65,14 @@ def test_the_time_left_is_told_while_it_runs(tmp_path: Path, capsys: pytest.Capt
 def test_a_folder_without_a_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)], conclude=conclude) == 2
     assert "it holds no sweep.json" in capsys.readouterr().err
+
+
+def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
+    folder, _ = write_sweep(tmp_path)
+    line = [*command("status", folder.location)]
+    with subprocess.Popen(
+        line, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait()) == ("", 141)

@@ -10,6 +10,8 @@ import torch
 from pyarrow import fs
 
 from tests.training.trials import assert_same_checkpoint, config, last, numbers, trained, trial
+from wsnet.config import read_trial
+from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training import CheckpointError, Trial, TrialError
@@ -38,6 +40,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("done")
     trained(trial(), folder)
     return folder
+
+
+def test_the_configuration_is_written_as_yaml_would_write_it_whole(done: Path) -> None:
+    _, *lines = (done / "trial.yaml").read_text().splitlines(keepends=True)
+    settled = read_trial(str(done / "trial.yaml")).model_dump(mode="json")
+    assert "".join(lines) == dump_yaml(settled) and lines[-1] == "seed: 0\n"
 
 
 def test_two_runs_are_equal_to_the_last_bit_and_a_watch_changes_nothing(done: Path, tmp_path: Path) -> None:

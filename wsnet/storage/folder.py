@@ -1,6 +1,7 @@
 """A folder on any pyarrow filesystem (local, NFS, S3, ...), with atomic writes."""
 
 import os
+import stat
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator
@@ -97,7 +98,14 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None where it is absent."""
-        return self._read(name) if self.exists(name) else None
+        local = self.local
+        if local is None:
+            return self._read(name) if self.exists(name) else None
+        try:
+            is_file = stat.S_ISREG(os.stat(local / name).st_mode)  # A pipe would be waited for for ever.
+            return (local / name).read_bytes() if is_file else None
+        except (FileNotFoundError, NotADirectoryError):
+            return None
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file atomically: readers see the old one or all of the new one, even after a crash."""

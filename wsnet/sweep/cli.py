@@ -1,7 +1,9 @@
 """The command line of `run_sweep.py`. Functions import torch and Ray lazily: help and typos must not wait for them."""
 
 import argparse
+import os
 import shlex
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -38,7 +40,12 @@ def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | 
         after Ctrl-C, 143 after SIGTERM.
     """
     started, given = time.monotonic(), sys.argv[1:] if argv is None else argv
-    arguments = _parsed(given)
+    try:
+        arguments = _parsed(given)
+        sys.stdout.flush()
+    except BrokenPipeError:  # Such as `status FOLDER | head`. Python would say so again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     if isinstance(arguments, int):
         return arguments
     if arguments.budget is not None:

@@ -1,9 +1,9 @@
 """What each actor of a sweep knows, and how it prepares a trial from that."""
 
 import os
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from wsnet.config import TrialConfig
 from wsnet.config.own_class import bring_sources
@@ -66,6 +66,14 @@ class SweepContext:
             return config
         # Ray leaves the GPUs visible to an actor that asked for none.
         return config.model_copy(update={"execution": config.execution.model_copy(update={"device": "cpu"})})
+
+    def of(self, trial_id: str) -> "SweepContext":
+        """The part of the context that a single trial needs."""
+
+        def only(of_trials: dict[str, Any]) -> dict[str, Any]:
+            return {trial_id: of_trials[trial_id]} if trial_id in of_trials else {}
+
+        return replace(self, configs=only(self.configs), rungs=only(self.rungs), settings=only(self.settings))
 
     def directory(self, trial_id: str) -> TrialDirectory:
         """The trial's directory."""

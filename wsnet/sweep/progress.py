@@ -32,6 +32,9 @@ _REDRAW_SECONDS = 0.25
 _LINE_SECONDS = 30.0
 """Minimum time between lines where the output is not a terminal."""
 
+_PAUSES = 20
+"""Time between redraws, as a multiple of the time that one takes: with thousands of trials it is longer."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SettingState:
@@ -162,6 +165,7 @@ class ProgressDisplay:
         self._waiting: str | None = None
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = -math.inf
+        self._pause = 0.0
         self._shown_trouble: str | None = None
 
     def __enter__(self) -> "ProgressDisplay":
@@ -178,11 +182,12 @@ class ProgressDisplay:
     def refresh(self) -> None:
         """Draw again if enough time has passed."""
         now = time.monotonic()
-        if now - self._drawn < (_REDRAW_SECONDS if self._live else _LINE_SECONDS):
+        if now - self._drawn < (max(_REDRAW_SECONDS, self._pause) if self._live else _LINE_SECONDS):
             return
         self._drawn = now
         if self._live is not None:
             self._live.update(self._draw(), refresh=True)
+            self._pause = _PAUSES * (time.monotonic() - now)
             return
         self._print(self._line())
         trouble = self._trouble()

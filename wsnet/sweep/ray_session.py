@@ -4,7 +4,7 @@ import logging
 import os
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ _ENVIRONMENT = {
     "RAY_TRAIN_HEALTH_CHECK_INTERVAL_S": "0.2",  # Otherwise Train passes on one report every 2 seconds.
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_SIGINT_HANDLER": "1",  # We handle Ctrl-C: resuming does not need Tune's own state.
+    "TUNE_GLOBAL_CHECKPOINT_S": "1000000",  # The state of all trials, which resuming does not need either.
     "TUNE_FUNCTION_THREAD_TIMEOUT_S": "60",  # A paused trial may take longer than 2 s to let go of its process.
     "TUNE_WARN_EXCESSIVE_EXPERIMENT_CHECKPOINT_SYNC_THRESHOLD_S": "0",
 }
@@ -111,11 +112,10 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
                 log_to_driver=False,
                 logging_level="error",
                 include_dashboard=True,
-                runtime_env=_runtime_env(),
             )
             _protect_token()
         else:
-            context = join(address, _runtime_env(py_modules=[str(_PACKAGE)]))
+            context = join(address, _runtime_env())
     # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
     logging.getLogger("ray").setLevel(logging.CRITICAL)
     try:
@@ -180,28 +180,9 @@ def _session(context: Any) -> Session:
     return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)
 
 
-def _runtime_env(**entries: Any) -> dict[str, Any]:
-    """How Ray prepares each process, without what a submitted job sets itself: Ray accepts no key twice."""
-    entries |= {"worker_process_setup_hook": _preparation()}
-    return {key: value for key, value in entries.items() if key not in submitted_environment()}
-
-
-def _preparation() -> Callable[[], None]:
-    """What Ray calls in each process of a session as it starts: it puts the cluster's address into the environment.
-
-    Ray Train asks the cluster whether a trial's controller is alive, to free what the workers of a dead one hold.
-    Without the address, it looks for Ray's processes on the machine, and where there are two clusters, finds none or
-    the wrong one. A nested function, since Ray then sends its code: a process may not have wsnet yet.
-    """
-
-    def tell_the_address() -> None:
-        import os
-
-        import ray
-
-        os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
-
-    return tell_the_address
+def _runtime_env() -> dict[str, Any]:
+    """What a cluster's nodes get, unless a submitted job sets it itself: Ray accepts no key twice."""
+    return {} if "py_modules" in submitted_environment() else {"py_modules": [str(_PACKAGE)]}
 
 
 def _protect_token() -> None:

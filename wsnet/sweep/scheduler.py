@@ -9,6 +9,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 
 from wsnet.config.schedulers import AshaConfig
 from wsnet.storage import RungJournal, Verdict
+from wsnet.sweep.in_order import InOrder
 from wsnet.sweep.resume import TrialState
 
 __all__ = ["JournaledAsha"]
@@ -20,7 +21,7 @@ _WORST = 1e300
 """Passed to Ray for a value that is not finite: Ray's percentile ignores NaN, and infinity makes its cutoff NaN."""
 
 
-class JournaledAsha(ASHAScheduler):  # type: ignore[misc]
+class JournaledAsha(InOrder, ASHAScheduler):  # type: ignore[misc]
     """Ray's ASHA (Li et al. 2020) with a journal: each verdict is reached once, and written down before it is acted on.
 
     It starts from the journal. Rungs that a trial's records have reached, but that have no verdict yet, are decided at

@@ -1,6 +1,7 @@
 """A trial as Ray runs it: inside a Tune actor, or on several workers of a TorchTrainer."""
 
 import contextlib
+import os
 import time
 import traceback
 import uuid
@@ -51,9 +52,10 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     trial_id = config["trial_id"]
     if _is_held_back(trial_id, context):
         return
+    _tell_the_address()
     trainer = TorchTrainer(
         _worker,
-        train_loop_config={"trial_id": trial_id, "context": context},
+        train_loop_config={"trial_id": trial_id, "context": context.of(trial_id)},
         scaling_config=ScalingConfig(
             num_workers=context.workers,
             use_gpu=context.gpus > 0,
@@ -79,6 +81,19 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
         status = directory.status()
         if status is None or status.status != "failed":
             write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))
+
+
+def _tell_the_address() -> None:
+    """Have Ray Train pass the cluster's address to its processes, in the environment.
+
+    One of them frees what the workers of a trial hold once its controller is gone. Without the address it looks for
+    Ray's processes on the machine, and where there are two clusters finds none, or the wrong one.
+    """
+    import ray
+    from ray.train.v2._internal.constants import ENV_VARS_TO_PROPAGATE
+
+    os.environ["RAY_ADDRESS"] = ray.get_runtime_context().gcs_address
+    ENV_VARS_TO_PROPAGATE.add("RAY_ADDRESS")
 
 
 def _worker(config: dict[str, Any]) -> None:

@@ -65,15 +65,24 @@ def make_tuner(
     """
     from ray import tune
 
+    from wsnet.sweep.shared_context import sharing
+
     if context.workers == 1:
         function, need = train_job, {"cpu": allocation.cpus, **({"gpu": allocation.gpus} if allocation.gpus else {})}
     else:
         # The workers need the CPUs, so ask for one byte of memory, which every cluster always has.
         function, need = train_on_workers, {"memory": 1}
+    ids = iter(list(context.configs))
+
+    def next_id() -> str:
+        return next(ids)
+
     return tune.Tuner(
-        tune.with_resources(tune.with_parameters(function, context=context), need),
-        param_space={"trial_id": tune.grid_search(list(context.configs))},
+        tune.with_resources(sharing(function, context), need),
+        # In this order. Of a grid over the ids Tune would copy all of them for each trial before the first one starts.
+        param_space={"trial_id": tune.sample_from(next_id)},
         tune_config=tune.TuneConfig(
+            num_samples=len(context.configs),
             scheduler=_scheduler(plan, context, allocation, decider, progress),
             reuse_actors=_may_reuse_actors(plan),
             # A scheduler that pauses trials counts those that run itself; here Tune would count paused ones too.
@@ -92,7 +101,11 @@ def make_tuner(
 def _scheduler(
     plan: Plan, context: SweepContext, allocation: Allocation, decider: "Decider | None", progress: SweepProgress
 ) -> Any:
-    """Tune's scheduler; None for its own, first come, first served."""
+    """Tune's scheduler."""
+    if decider is None:
+        from wsnet.sweep.in_order import InOrder
+
+        return InOrder()
     if not isinstance(decider, SettingDecisions):
         return decider
     from wsnet.sweep.setting_scheduler import SettingScheduler

@@ -8,9 +8,11 @@ records.jsonl    a record for each epoch; log.tsv: a table of them; TensorBoard 
 status.json      running, or how it ended
 """
 
+import json
 import math
 import re
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -68,8 +70,20 @@ def write_start(trial: Trial, directory: TrialDirectory) -> None:
     config = _with_its_source(as_executed_before(trial, directory).config, directory.folder)
     scaled = describe_scaling(config)
     note = f"# optim.scale_with_batch gives {scaled}\n" if scaled else ""
-    text = f"{_OWNER}{trial.trial_id}\n{note}{dump_yaml(config.model_dump(mode='json'))}"
+    text = f"{_OWNER}{trial.trial_id}\n{note}{_as_yaml(config)}"
     directory.folder.write("trial.yaml", text.encode())
+
+
+def _as_yaml(config: TrialConfig) -> str:
+    """`dump_yaml` of a configuration, section by section: it is slow, and trials of a sweep share most sections."""
+    options = config.model_dump(mode="json")
+    seed = options.pop("seed")
+    return "".join(_section(json.dumps({name: section})) for name, section in options.items()) + f"seed: {seed}\n"
+
+
+@lru_cache(maxsize=32)
+def _section(options: str) -> str:
+    return dump_yaml(json.loads(options))
 
 
 def as_executed_before(trial: Trial, directory: TrialDirectory) -> Trial:
