@@ -27,7 +27,7 @@ OWN = ROOT / "tests" / "own_norms.py"
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
 
 
-LONG = {"train": {"epochs": EPOCHS, "steps_per_epoch": 20}, "resources": {}}
+LONG = {"train": {"epochs": EPOCHS, "steps_per_epoch": 20}, "resources": {"max_concurrent": None}}
 
 
 @contextmanager
