@@ -98,6 +98,21 @@ def test_a_failed_write_leaves_the_old_file_and_nothing_else(folder: Folder) -> 
     assert folder.read("a") == b"old"
 
 
+def test_what_was_written_or_appended_survives_a_power_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    synced: list[tuple[int, int]] = []
+
+    def fsync(handle: int) -> None:
+        there = os.fstat(handle)
+        synced.append((there.st_ino, there.st_size))
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    folder = Folder(tmp_path)
+    for change in (folder.write, folder.append):
+        change("a", b"a line")
+        there = (tmp_path / "a").stat()
+        assert (there.st_ino, there.st_size) in synced
+
+
 @pytest.mark.slow
 def test_a_killed_writer_leaves_a_whole_file(tmp_path: Path) -> None:
     code = """
