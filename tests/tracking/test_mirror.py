@@ -268,3 +268,16 @@ def test_processes_that_create_the_database_at_once_all_can_use_it(tmp_path: Pat
     processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
     assert [process.communicate(timeout=240)[1] for process in processes] == [""] * 4
     assert [process.returncode for process in processes] == [0] * 4
+
+
+def test_a_mirror_that_waits_leaves_the_start_of_a_sweep_alone(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    uri = default_tracking_uri(folder)
+    waiting = Mirror(folder, sweep, uri=uri, revision=None, waits=True)
+    time.sleep(1)
+    assert sqlite_file(uri) is not None and not Path(str(sqlite_file(uri))).exists()
+    waiting.begin()
+    end = time.monotonic() + 200
+    while waiting.waiting and time.monotonic() < end:
+        time.sleep(0.2)
+    assert waiting.close(60) == [] and waiting.page is not None

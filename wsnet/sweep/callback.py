@@ -31,6 +31,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         progress: the state of the trials.
         display: shows the progress on the terminal.
         changed: called with the trial_id whenever a trial's directory has changed.
+        started: called whenever a trial has started.
         has_scheduler: whether a scheduler may stop trials.
         deadline: when the sweep ends, by `time.monotonic`, as after Ctrl-C; None: when every trial has ended.
     """
@@ -42,11 +43,12 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         display: ProgressDisplay,
         changed: Callable[[str], None],
         *,
+        started: Callable[[], None] = lambda: None,
         has_scheduler: bool,
         deadline: float | None = None,
     ) -> None:
         super().__init__()
-        self._has_scheduler = has_scheduler
+        self._has_scheduler, self._started = has_scheduler, started
         self._folder, self._progress, self._display, self._changed = folder, progress, display, changed
         self._names = {trial.trial_id: trial.name for trial in progress.trials}
         self._settings = {trial.trial_id: trial.setting_id for trial in progress.trials}
@@ -82,6 +84,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has started."""
         self._safely(self._progress.started, _id(trial))
+        self._safely(self._started)
 
     def on_trial_result(
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any

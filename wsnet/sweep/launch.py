@@ -92,7 +92,7 @@ def launch(
     lease = folder.lease(".driver")
     if not lease.try_acquire() and (other := lease.holder()) is not None:
         console.print(f"{other} is at this sweep, too: each trial is trained by one of the two", **_PLAIN)
-    mirror = Mirror(folder, manifest, uri=uri, revision=source_revision(), lease=lease)
+    mirror = Mirror(folder, manifest, uri=uri, revision=source_revision(), lease=lease, waits=True)
     ended = False
     try:
         outcome = run(
@@ -102,6 +102,7 @@ def launch(
             is_data_root_of_node=arguments.data_root is None,
             address=arguments.address,
             console=console,
+            started=mirror.begin,
             changed=mirror.changed,
             trouble=lambda: mirror.trouble,
             only=arguments.trials,

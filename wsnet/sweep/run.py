@@ -58,6 +58,7 @@ def run(
     address: str | None,
     console: Console,
     changed: Callable[[str], None],
+    started: Callable[[], None] = lambda: None,
     trouble: Callable[[], str | None] = lambda: None,
     only: frozenset[str] | None = None,
     deadline: float | None = None,
@@ -72,6 +73,7 @@ def run(
         address: Ray cluster to join; None starts Ray here.
         console: where progress is drawn.
         changed: called with the trial_id whenever a trial's directory has changed.
+        started: called whenever a trial has started.
         trouble: returns a line to show under the progress, or None.
         only: trial_ids to which training and progress are limited; a scheduler still compares with the others' records.
         deadline: when to end, by `time.monotonic`; trials that run then resume from their last epoch.
@@ -135,7 +137,13 @@ def run(
             from wsnet.sweep.callback import SweepCallback
 
             callback = SweepCallback(
-                folder, progress, display, changed, has_scheduler=decider is not None, deadline=deadline
+                folder,
+                progress,
+                display,
+                changed,
+                started=started,
+                has_scheduler=decider is not None,
+                deadline=deadline,
             )
             try:
                 make_tuner(plan, context, allocation, decider, callback, progress).fit()

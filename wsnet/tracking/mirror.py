@@ -30,11 +30,21 @@ class Mirror:
         uri: tracking URI: `http://...`, `sqlite:///...`, or any other that MLflow accepts.
         revision: source revision, for the tag `wsnet.revision` of new runs.
         lease: the sweep's lease for drivers, which it gets if it is free; None if there can be no other start.
+        waits: whether to upload nothing before `begin`, a change or `close`: bringing thousands of runs up to date
+            would delay the first trial.
     """
 
     def __init__(
-        self, sweep: Folder, manifest: Manifest, *, uri: str, revision: str | None, lease: Lease | None = None
+        self,
+        sweep: Folder,
+        manifest: Manifest,
+        *,
+        uri: str,
+        revision: str | None,
+        lease: Lease | None = None,
+        waits: bool = False,
     ) -> None:
+        self._waits = waits
         self._lease = lease
         self._sweep, self._manifest, self._uri, self._revision = sweep, manifest, uri, revision
         self._known = {entry.trial_id for entry in manifest.trials}
@@ -56,6 +66,12 @@ class Mirror:
     def page(self) -> str | None:
         """The page of the runs, to be appended to the UI's address; None before MLflow has answered."""
         return self._page
+
+    def begin(self) -> None:
+        """Upload from now on. Returns at once."""
+        with self._wake:
+            self._waits = False
+            self._wake.notify()
 
     def changed(self, trial_id: str) -> None:
         """Report that a trial's directory has changed. Returns at once."""
@@ -94,6 +110,8 @@ class Mirror:
             return sorted(self._dirty if self._listed else self._known)
 
     def _run(self) -> None:
+        with self._wake:
+            self._wake.wait_for(lambda: self._closing or self._dirty or not self._waits)
         with fail_fast():
             runs: SweepRuns | None = None
             wait = 0.0
