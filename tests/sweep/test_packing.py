@@ -12,9 +12,10 @@ from tests.sweep.test_plan import plan
 from tests.sweep.tiny import alone, records, train, write
 from wsnet.config import TrialConfig
 from wsnet.storage import Folder
-from wsnet.sweep.packing import GpuMemory, packed, step_seconds
+from wsnet.sweep.packing import packed
 from wsnet.sweep.ray_session import Node, Session
 from wsnet.sweep.resources import Allocation
+from wsnet.sweep.trying import GpuMemory, seconds_with
 
 AUTO = {"max_concurrent": None, "cpus_per_worker": "auto"}
 ON_A_GPU = GpuMemory(needed=10 * 10**9, free=140 * 10**9)
@@ -95,7 +96,7 @@ def test_a_gpu_whose_memory_cannot_be_measured_is_not_shared(tmp_path: Path) -> 
 def test_a_step_is_timed_with_the_threads_asked_for(tmp_path: Path) -> None:
     (config,) = {trial.config for trial in plan(tmp_path).trials}
     before = torch.get_num_threads()
-    assert step_seconds(config, 2) > 0 and torch.get_num_threads() == before
+    assert seconds_with(config, 2) > 0 and torch.get_num_threads() == before
 
 
 @pytest.mark.slow

@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.config.test_search import SEARCH
 from tests.sweep.tiny import alone, records, write
-from wsnet.config import read_sweep
+from wsnet.config import Sweep, read_sweep
 from wsnet.config.search import TpeConfig
 from wsnet.report import conclude, read_chosen
 from wsnet.storage import Folder, Manifest, trial_directory
@@ -64,6 +65,18 @@ def test_a_dry_run_tells_what_is_still_to_be_suggested(tmp_path: Path, capsys: p
     assert "6 settings more to come, suggested by 'tpe' from the results" in said
     assert "With the settings that are suggested later: about " in said
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_file_without_a_search_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    paths: list[str] = []
+
+    def read(path: str, *rest: Any) -> Sweep:
+        paths.append(path)
+        return read_sweep(path, *rest)
+
+    monkeypatch.setattr("wsnet.sweep.asked.read_sweep", read)
+    assert main([str(write(tmp_path)), "--storage", str(tmp_path), "--dry-run"], conclude=conclude) == 0
+    assert len(paths) == 1, "a file of thousands of settings takes seconds to read"
 
 
 def test_without_optuna_nothing_is_started(

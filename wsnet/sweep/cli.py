@@ -6,19 +6,18 @@ import shlex
 import signal
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsnet.config.duration import seconds_of
-from wsnet.sweep.arguments import command_line, parser, settings
+from wsnet.sweep.arguments import command_line, parser
 
 if TYPE_CHECKING:
     from rich.console import Console
 
     from wsnet.config import Sweep
     from wsnet.config.reading.chosen import Chosen
-    from wsnet.config.reading.studies import Points
     from wsnet.storage import Folder
 
 __all__ = ["main"]
@@ -109,14 +108,16 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
 
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
-    _, sweep = _read(arguments)
+    from wsnet.sweep.asked import AskedSweep
+
+    asked = AskedSweep(arguments)
     from rich.console import Console
 
-    console = Console()
+    console, sweep = Console(), asked.part
     for warning in dict.fromkeys([*(sweep.tuning.warnings if sweep.tuning is not None else ()), *sweep.warnings]):
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.dry_run:
-        _show(arguments, _read_again(arguments, sweep)[1], choose, console)
+        _show(arguments, asked.read()[1], choose, console)
         return 0
     arguments.command = arguments.command or command_line(command, arguments)
 
@@ -125,61 +126,24 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
 
         return launch(arguments, whole, sweep, conclude, console, is_last=is_last)
 
-    def read() -> "tuple[Sweep, Sweep]":
-        return _read_again(arguments, sweep)
-
-    def read_tuning() -> "tuple[Sweep, Sweep]":
-        whole, part = read()
-        assert whole.tuning is not None and part.tuning is not None
-        return whole.tuning, part.tuning
-
     def train_first(read: "Callable[[], tuple[Sweep, Sweep]]") -> int:
-        if not (sweep.tuning or sweep).studies or arguments.trials is not None:  # `retry` has nothing new suggested.
+        if not asked.is_searched or arguments.trials is not None:  # `retry` has nothing new suggested.
             return train(*read())
         from wsnet.sweep.rounds import train_in_rounds
 
-        return train_in_rounds(read, train, _folder(arguments, sweep), console)
+        return train_in_rounds(read, train, asked.folder, console)
 
     from wsnet.sweep.ray_session import ray_kept
 
     with ray_kept():
         if sweep.tuning is None:
-            return train_first(read)
+            return train_first(asked.read)
         from wsnet.storage import Folder
         from wsnet.sweep.stages import tune_then_confirm
 
         assert choose is not None
-        return tune_then_confirm(
-            lambda: train_first(read_tuning), read, train, choose, Folder(arguments.storage), console
-        )
-
-
-def _read(arguments: argparse.Namespace, suggested: "Mapping[str, Points] | None" = None) -> "tuple[Sweep, Sweep]":
-    """The whole sweep, and the part to train."""
-    from wsnet.config import read_sweep
-    from wsnet.config.reading.select import only, smoke
-
-    whole = read_sweep(arguments.sweep, settings(arguments), suggested)
-    sweep = only(whole, arguments.only)
-    if arguments.smoke:
-        whole = sweep = smoke(sweep, images=arguments.images or 512, steps=arguments.steps)
-    return whole, sweep
-
-
-def _read_again(arguments: argparse.Namespace, sweep: "Sweep") -> "tuple[Sweep, Sweep]":
-    """The same, with what has been suggested so far."""
-    if not (sweep.tuning or sweep).studies:
-        return _read(arguments)
-    from wsnet.storage import Suggestions
-
-    return _read(arguments, Suggestions(_folder(arguments, sweep)).read())
-
-
-def _folder(arguments: argparse.Namespace, sweep: "Sweep") -> "Folder":
-    """Folder of the sweep, or of its first stage."""
-    from wsnet.storage import Folder
-
-    return Folder(arguments.storage) / (sweep.tuning or sweep).config.name
+        storage = Folder(arguments.storage)
+        return tune_then_confirm(lambda: train_first(asked.read_tuning), asked.read, train, choose, storage, console)
 
 
 def _show(arguments: argparse.Namespace, sweep: "Sweep", choose: Choose | None, console: "Console") -> None:

@@ -12,7 +12,7 @@ from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_dire
 if TYPE_CHECKING:
     from wsnet.training import Trial
 
-__all__ = ["SweepContext", "prepare_trial"]
+__all__ = ["SweepContext", "images_here", "prepare_trial"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +57,7 @@ class SweepContext:
     @property
     def root(self) -> Path:
         """Folder of the image sets on this node."""
-        return Path((self.is_data_root_of_node and os.environ.get("WSNET_DATA")) or self.data_root).expanduser()
+        return images_here(self.data_root, self.is_data_root_of_node)
 
     def config(self, trial_id: str) -> TrialConfig:
         """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
@@ -88,6 +88,11 @@ class SweepContext:
         journal = RungJournal(Folder(self.folder))
         journal.refresh()
         return journal
+
+
+def images_here(data_root: str, is_data_root_of_node: bool) -> Path:
+    """Folder of the image sets on this node: see `SweepContext`."""
+    return Path((is_data_root_of_node and os.environ.get("WSNET_DATA")) or data_root).expanduser()
 
 
 def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":

@@ -17,7 +17,7 @@ from wsnet.sweep.model_sizes import ModelSize, structure
 from wsnet.sweep.plan import Plan
 from wsnet.training.micro_batches import plan_micro_batches
 
-__all__ = ["Estimate", "estimate"]
+__all__ = ["Estimate", "estimate", "settled_device", "step_seconds"]
 
 _SIZES = (2, 16)
 """Batch sizes timed: a step takes a fixed time plus a time per image, and two points determine that line."""
@@ -147,10 +147,10 @@ def _line(config: TrialConfig, device: str) -> _Line:
     """Seconds per step and per image of a model."""
     shape, classes = config.data.facts.shape, config.data.facts.classes
     model = build(config.model, classes=classes, shape=shape).to(device).to(memory_format=torch.channels_last)
-    few = _step_seconds(model, torch.randn(_SIZES[0], *shape, device=device), classes)
+    few = step_seconds(model, torch.randn(_SIZES[0], *shape, device=device), classes)
     if few > _SLOW:
         return 0.0, few / _SIZES[0]
-    many = _step_seconds(model, torch.randn(_SIZES[1], *shape, device=device), classes)
+    many = step_seconds(model, torch.randn(_SIZES[1], *shape, device=device), classes)
     per_image = max(many - few, 0.0) / (_SIZES[1] - _SIZES[0])
     return max(few - _SIZES[0] * per_image, 0.0), per_image
 
@@ -159,12 +159,19 @@ def _computed_line(size: ModelSize, device: str) -> _Line:
     """Seconds per step and per image of a model too large to be tried here, at the speed of one convolution."""
     convolution = torch.nn.Conv2d(64, 64, 3, padding=1, device=device)
     images = torch.randn(_SIZES[1], 64, 16, 16, device=device)
-    seconds = _step_seconds(torch.nn.Sequential(convolution, torch.nn.Flatten()), images, classes=10)
+    seconds = step_seconds(torch.nn.Sequential(convolution, torch.nn.Flatten()), images, classes=10)
     speed = len(images) * 64 * 64 * 9 * 16 * 16 / seconds
     return 0.0, size.multiply_accumulates / speed
 
 
-def _step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) -> float:
+def step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) -> float:
+    """Seconds of a forward and a backward pass: the shorter one of two after a first.
+
+    Args:
+        model: the network, in channels_last.
+        images: shape (batch, channels, height, width).
+        classes: number of classes.
+    """
     images = images.contiguous(memory_format=torch.channels_last)
     labels = torch.arange(len(images), device=images.device) % classes
     times = []

@@ -54,7 +54,7 @@ def error_of(trial: Any) -> str:
 def out_of_memory(error: str) -> str | None:
     """The line that says so, if a trial's error or message is that of one that ran out of memory; else None."""
     if found := re.search(_ON_GPU, error):
-        return f"{_SIGN}{found[1]} more than the GPU has" if found[1] else f"{_SIGN}the GPU has none left"
+        return _SIGN + (f"{found[1]} more than the GPU has" if found[1] else "the GPU has none left")
     if found := re.search(f"{_SIGN}.*", error):
         return found[0]
     return f"{_SIGN}{_used(error)}" if "running low on memory" in error else None

@@ -16,7 +16,7 @@ from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.sweep.context import SweepContext
 from wsnet.sweep.decisions import SettingDecisions
 from wsnet.sweep.out_of_memory import failing_alone
-from wsnet.sweep.packing import packed, tried_on_a_gpu
+from wsnet.sweep.packing import packed
 from wsnet.sweep.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.ray_session import Session, ray_session
@@ -26,6 +26,7 @@ from wsnet.sweep.savings import TrialEpochs, describe_savings
 from wsnet.sweep.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.task_names import named_tasks
+from wsnet.sweep.trying import gpu_memory, seconds_with
 from wsnet.sweep.tuner import decider_of, make_tuner
 
 if TYPE_CHECKING:
@@ -104,7 +105,8 @@ def run(
             session.nodes,
             folder,
             has_started=any(state.status is not None for state in states),
-            memory=lambda config: tried_on_a_gpu(config, data_root),
+            seconds=seconds_with,
+            memory=lambda config: gpu_memory(config, data_root, is_data_root_of_node=is_data_root_of_node),
         )
         progress.concurrent = allocation.concurrent
         _announce(session, allocation, why, plan, console)

@@ -5,7 +5,7 @@ import itertools
 import json
 import warnings
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.reading.axes import Range
@@ -33,7 +33,7 @@ class Result:
     """
 
     median: float | None
-    stopped: dict[int, float] | None = field(default=None)
+    stopped: dict[int, float] | None = None
 
 
 def suggest(study: Study, results: Sequence[Result], search: SuggestedConfig) -> list[dict[str, Any]]:

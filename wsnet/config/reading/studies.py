@@ -5,7 +5,7 @@ import json
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from wsnet.config.errors import Mistake
@@ -124,7 +124,7 @@ def _combination(
 def _located(axis: Axis, value: Any) -> Located:
     if isinstance(axis, Range):
         return Located(value, axis.spot.place, axis.spot.key)
-    return next(replace(one) for one in axis if _equal(one.plain(), value))
+    return next(one for one in axis if _equal(one.plain(), value))
 
 
 def _points(name: str, space: Space, search: SuggestedConfig, target: int, suggested: Points) -> list[dict[str, Any]]:

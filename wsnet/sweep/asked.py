@@ -1,0 +1,69 @@
+"""The sweep that a command line asks for: read once, and again for each round of a search."""
+
+import argparse
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from wsnet.config import Sweep, read_sweep
+from wsnet.config.reading.select import only, smoke
+from wsnet.sweep.arguments import settings
+
+if TYPE_CHECKING:
+    from wsnet.config.reading.studies import Points
+    from wsnet.storage import Folder
+
+__all__ = ["AskedSweep"]
+
+
+class AskedSweep:
+    """A sweep file as its command line changes it: `--set`, `--only`, `--smoke`.
+
+    Args:
+        arguments: the command line's options.
+
+    Raises:
+        ConfigError: with every mistake of the file at once.
+    """
+
+    def __init__(self, arguments: argparse.Namespace) -> None:
+        self._arguments = arguments
+        self._first_read = self._read()
+
+    @property
+    def part(self) -> Sweep:
+        """The settings to train; of a search only the random ones that it begins with."""
+        return self._first_read[1]
+
+    @property
+    def is_searched(self) -> bool:
+        """Whether the sweep, or its first stage, is a search that makes suggestions."""
+        return bool((self.part.tuning or self.part).studies)
+
+    @property
+    def folder(self) -> "Folder":
+        """Folder of the sweep, or of its first stage."""
+        from wsnet.storage import Folder
+
+        return Folder(self._arguments.storage) / (self.part.tuning or self.part).config.name
+
+    def read(self) -> tuple[Sweep, Sweep]:
+        """The whole sweep, and the part of it to train, with all that has been suggested so far."""
+        if not self.is_searched:
+            return self._first_read
+        from wsnet.storage import Suggestions
+
+        return self._read(Suggestions(self.folder).read())
+
+    def read_tuning(self) -> tuple[Sweep, Sweep]:
+        """The same of the first of two stages."""
+        whole, part = self.read()
+        assert whole.tuning is not None and part.tuning is not None
+        return whole.tuning, part.tuning
+
+    def _read(self, suggested: "Mapping[str, Points] | None" = None) -> tuple[Sweep, Sweep]:
+        arguments = self._arguments
+        whole = read_sweep(arguments.sweep, settings(arguments), suggested)
+        part = only(whole, arguments.only)
+        if arguments.smoke:
+            whole = part = smoke(part, images=arguments.images or 512, steps=arguments.steps)
+        return whole, part
