@@ -6,11 +6,12 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["GIB", "NOTHING", "ROOT", "NoTraining", "Usage", "asked_for", "child", "no_work", "usage", "write_sweep"]
+__all__ = ["GIB", "NOTHING", "ROOT", "NoTraining", "Usage", "asked_for", "child", "sleeping", "usage", "write_sweep"]
 
 ROOT = Path(__file__).parents[1]
 GIB = 2**30
@@ -63,8 +64,11 @@ def usage(command: list[str]) -> Usage:
     return Usage(seconds, used.ru_utime + used.ru_stime, 1024 * used.ru_maxrss, text)
 
 
-def write_sweep(folder: Path, *, settings: int) -> Path:
-    """Write a sweep file over norms, batch sizes and learning rates; with fewer than 20 settings, over rates only."""
+def write_sweep(folder: Path, *, settings: int, epochs: Sequence[int] = (1,)) -> Path:
+    """Write a sweep file over norms, batch sizes and learning rates; with fewer than 20 settings, over rates only.
+
+    Each setting is there with each of the numbers of epochs: first all with the first number, then all with the next.
+    """
     axes: dict[str, Any] = {"optim.lr": [round(0.0001 * (1 + index), 6) for index in range(settings)]}
     if settings >= 20:
         norms = [{"name": "batch"}, {"name": "group", "groups": 4}, {"name": "layer"}, {"name": "instance"}]
@@ -72,6 +76,7 @@ def write_sweep(folder: Path, *, settings: int) -> Path:
         decays = [0.0001 * index for index in range(settings // 20 // len(rates))]
         axes = {"model.norm": [*norms, {"name": "online"}], "train.batch_size": [8, 16, 32, 64]}
         axes |= {"optim.weight_decay": decays, "optim.lr": rates}
+    axes = {"train.epochs": list(epochs), **axes}
     base = {
         "data": {"name": "digits", "validation": 100},
         "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
@@ -84,21 +89,36 @@ def write_sweep(folder: Path, *, settings: int) -> Path:
 
 
 class NoTraining:
-    """In place of `wsnet.training.loop.Training`: an epoch without model and data."""
+    """In place of `wsnet.training.loop.Training`: an epoch without model and data, which takes so many seconds."""
+
+    seconds = 0.0
 
     def __init__(self, trial: Any, start: Any = None) -> None:
-        self.config, self.epoch = trial.config, 0
+        self.config, self.epoch, self._began = trial.config, 0, time.time()
+
+    def checkpoint(self, records: Any) -> Any:
+        """The smallest checkpoint."""
+        from wsnet.training.checkpoint import Checkpoint
+
+        return Checkpoint(trial_id="", epoch=self.epoch, model={}, optimizer={}, records=records)
 
     def train_epoch(self, watch: Any = None, save: Any = None) -> dict[str, float]:
         """The record of an epoch."""
+        time.sleep(self.seconds)
         self.epoch += 1
-        return {"epoch": self.epoch, "lr": 0.1, **NOTHING}
+        clock = {"slot": os.getpid(), "began": self._began, "at": time.time(), "cpu": time.process_time()}
+        return {"epoch": self.epoch, "lr": 0.1, **NOTHING, **clock}
 
 
-def no_work(config: dict[str, Any], *, context: Any) -> None:
-    """The Tune function of a trial, in a process in which an epoch computes nothing."""
-    import wsnet.training  # noqa: F401
-    from wsnet.sweep.trainable import train_job
+def sleeping(seconds: float) -> Callable[..., None]:
+    """The Tune function of a trial, in a process in which an epoch computes nothing and takes so many seconds."""
 
-    sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]
-    train_job(config, context=context)
+    def no_work(config: dict[str, Any], *, context: Any) -> None:
+        import wsnet.training  # noqa: F401
+        from wsnet.sweep.trainable import train_job
+
+        NoTraining.seconds = seconds
+        sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]
+        train_job(config, context=context)
+
+    return no_work

@@ -104,7 +104,7 @@ def _through_wsnet(count: int, folder: str) -> dict[str, Any]:
     from wsnet.sweep.ray_session import ray_session
     from wsnet.sweep.run import run
 
-    wsnet.sweep.tuner.train_job = no_work.no_work
+    wsnet.sweep.tuner.train_job = no_work.sleeping(0.0)
     file = write_sweep(Path(folder), settings=count)
     plan = make_plan(read_sweep(str(file)), file.name, root=data_root())
     sweep, clock = Folder(folder) / "scale", _Clock()
