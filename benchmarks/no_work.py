@@ -98,7 +98,7 @@ class NoTraining:
 def no_work(config: dict[str, Any], *, context: Any) -> None:
     """The Tune function of a trial, in a process in which an epoch computes nothing."""
     import wsnet.training  # noqa: F401
-    from wsnet.sweep.trainable import train_job
+    from wsnet.sweep.trials.trainable import train_job
 
     sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]
     train_job(config, context=context)
