@@ -26,7 +26,7 @@ from ray.tune.schedulers import ASHAScheduler
 
 from wsnet.config.schedulers import AshaConfig, HyperbandConfig, MedianConfig, RungConfig
 from wsnet.storage import Folder, Manifest, trial_directory
-from wsnet.sweep.brackets import brackets_of
+from wsnet.sweep.schedulers.brackets import brackets_of
 
 CURVES = Path(__file__).parent / "asha_curves.json"
 METRIC, SEEDS, SLOTS, ETA = "validation/top1_error", 3, 4, 3

@@ -115,7 +115,7 @@ def sleeping(seconds: float) -> Callable[..., None]:
 
     def no_work(config: dict[str, Any], *, context: Any) -> None:
         import wsnet.training  # noqa: F401
-        from wsnet.sweep.trainable import train_job
+        from wsnet.sweep.trials.trainable import train_job
 
         NoTraining.seconds = seconds
         sys.modules["wsnet.training.fit"].Training = NoTraining  # type: ignore[attr-defined]

@@ -100,8 +100,8 @@ def _through_wsnet(count: int, folder: str) -> dict[str, Any]:
     from wsnet.config import read_sweep
     from wsnet.data import data_root
     from wsnet.storage import Folder
-    from wsnet.sweep.plan import make_plan
-    from wsnet.sweep.ray_session import ray_session
+    from wsnet.sweep.cluster.ray_session import ray_session
+    from wsnet.sweep.planning.plan import make_plan
     from wsnet.sweep.run import run
 
     wsnet.sweep.tuner.train_job = no_work.sleeping(0.0)
@@ -117,7 +117,7 @@ def _through_wsnet(count: int, folder: str) -> dict[str, Any]:
 
 
 def _plain(count: int) -> dict[str, Any]:
-    from wsnet.sweep.ray_session import ray_session
+    from wsnet.sweep.cluster.ray_session import ray_session
 
     with ray_session(address=None) as session:
         from ray import tune
@@ -179,7 +179,7 @@ def _start(finished: int, folder: str) -> dict[str, float]:
     from wsnet.config import read_sweep
     from wsnet.data import data_root
     from wsnet.storage import Folder, Status, trial_directory
-    from wsnet.sweep.plan import make_plan
+    from wsnet.sweep.planning.plan import make_plan
 
     Path(folder).mkdir()
     file = write_sweep(Path(folder), settings=finished + 10)

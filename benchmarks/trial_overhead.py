@@ -22,11 +22,11 @@ from rich.console import Console
 from wsnet.config import read_sweep
 from wsnet.data import data_root
 from wsnet.storage import Folder
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.plan import Plan, make_plan
-from wsnet.sweep.ray_session import ray_session
+from wsnet.sweep.cluster.ray_session import ray_session
+from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.sweep.run import run
-from wsnet.sweep.trainable import train_job, train_on_workers
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.trainable import train_job, train_on_workers
 
 Span = tuple[float, float]
 

@@ -209,8 +209,8 @@ def _sweep(address: str, settings: int, epochs: list[int], seconds: float, folde
     from wsnet.config import read_sweep
     from wsnet.data import data_root
     from wsnet.storage import Folder, trial_directory
-    from wsnet.sweep.plan import make_plan
-    from wsnet.sweep.ray_session import ray_session
+    from wsnet.sweep.cluster.ray_session import ray_session
+    from wsnet.sweep.planning.plan import make_plan
     from wsnet.sweep.run import run
 
     wsnet.sweep.tuner.train_job = no_work.sleeping(seconds)

@@ -7,8 +7,8 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.reading.chosen import Chosen, confirmed
 from wsnet.config.reading.select import only, smoke
+from wsnet.config.reading.stages import Chosen, confirmed
 
 STAGES: dict[str, Any] = {
     "grid": {"model.norm.name": ["batch", "none"], "optim.lr": [0.1, 0.01]},

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.sweep.tiny import ON_TWO_WORKERS, Ran, train, write
-from wsnet.sweep.ray_session import Session, ray_session
+from wsnet.sweep.cluster.ray_session import Session, ray_session
 
 
 @pytest.fixture(scope="session")

@@ -10,9 +10,9 @@ from pathlib import Path
 from wsnet.config.schedulers import RungConfig
 from wsnet.storage import Folder, RungJournal, Status
 from wsnet.storage.trial_directory import Record
-from wsnet.sweep.decisions import SettingDecisions
-from wsnet.sweep.plan import PlannedTrial
+from wsnet.sweep.planning.plan import PlannedTrial
 from wsnet.sweep.resume import TrialState
+from wsnet.sweep.schedulers.decisions import SettingDecisions
 
 __all__ = ["EPOCHS", "METRIC", "Journal", "Sweep", "Values", "drawn"]
 

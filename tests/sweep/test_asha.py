@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.sweep.tiny import Ran, train, write
-from wsnet.sweep.ray_session import Session
+from wsnet.sweep.cluster.ray_session import Session
 
 pytestmark = pytest.mark.slow
 

@@ -13,10 +13,10 @@ import pytest
 
 from tests.sweep.tiny import ON_TWO_WORKERS, ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
-from wsnet.sweep import trainable
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.ray_session import Session
-from wsnet.sweep.trainable import train_and_log
+from wsnet.sweep.cluster.ray_session import Session
+from wsnet.sweep.trials import trainable
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.trainable import train_and_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -30,7 +30,7 @@ DYING_DRIVER = """
 import os, signal, sys
 from wsnet.report import conclude
 from wsnet.sweep.cli import main
-from wsnet.sweep.scheduler import JournaledAsha
+from wsnet.sweep.schedulers.asha import JournaledAsha
 
 decide = JournaledAsha._decide
 taken = 0

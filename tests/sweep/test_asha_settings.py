@@ -13,9 +13,9 @@ import pytest
 from tests.sweep.tiny import ON_TWO_WORKERS, ROOT, Ran, environment, records, train, write
 from wsnet.storage import Folder
 from wsnet.sweep.cli import main
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.ray_session import Session
-from wsnet.sweep.trainable import train_and_log, train_job
+from wsnet.sweep.cluster.ray_session import Session
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.trainable import train_and_log, train_job
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -25,7 +25,7 @@ DYING_DRIVER = """
 import os, signal, sys
 from wsnet.report import conclude
 from wsnet.sweep.cli import main
-from wsnet.sweep.decisions import SettingDecisions
+from wsnet.sweep.schedulers.decisions import SettingDecisions
 
 reported, arrivals = SettingDecisions.reported, 0
 

@@ -12,12 +12,12 @@ from wsnet.config.norm import OwnNormConfig
 from wsnet.config.own_class import read_source
 from wsnet.config.reading.own_files import data_config
 from wsnet.storage import Folder
-from wsnet.sweep.context import SweepContext, prepare_trial
-from wsnet.sweep.joining import check_storage
-from wsnet.sweep.nodes import NodeError, _code, check_nodes, missing_here
-from wsnet.sweep.plan import make_plan
-from wsnet.sweep.ray_session import Node, Session
-from wsnet.sweep.trainable import _tell_the_address
+from wsnet.sweep.cluster.joining import check_storage
+from wsnet.sweep.cluster.nodes import NodeError, _code, check_nodes, missing_here
+from wsnet.sweep.cluster.ray_session import Node, Session
+from wsnet.sweep.planning.plan import make_plan
+from wsnet.sweep.trials.context import SweepContext, prepare_trial
+from wsnet.sweep.trials.trainable import _tell_the_address
 
 OWN = Path(__file__).parents[1] / "own_norms.py"
 

@@ -10,8 +10,8 @@ import pytest
 from tests.sweep.tiny import environment
 from tests.tracking.sweeps import write_sweep
 from wsnet.storage import STOPPED_BY_USER, Folder, Manifest, Status, trial_directory
-from wsnet.sweep.cleanup import leftovers
 from wsnet.sweep.cli import main
+from wsnet.sweep.commands.gc import leftovers
 
 
 def run(*arguments: str) -> int:

@@ -18,7 +18,7 @@ from wsnet import report
 from wsnet.config import read_sweep
 from wsnet.storage import Folder, trial_directory
 from wsnet.sweep.cli import main
-from wsnet.sweep.plan import make_plan
+from wsnet.sweep.planning.plan import make_plan
 from wsnet.training import Trial, fit
 
 SCRIPT = """

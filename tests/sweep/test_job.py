@@ -7,9 +7,9 @@ import pytest
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.failure import in_one_line
-from wsnet.sweep.trainable import _for_tune, train_job
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.failure import in_one_line
+from wsnet.sweep.trials.trainable import _for_tune, train_job
 
 
 def test_tune_is_told_neither_of_the_test_set_nor_of_the_layers() -> None:

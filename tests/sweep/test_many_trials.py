@@ -5,11 +5,10 @@ from types import SimpleNamespace
 from typing import Any
 
 from tests.sweep.tiny import train, write
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.in_order import InOrder
-from wsnet.sweep.ray_session import Session
-from wsnet.sweep.scheduler import JournaledAsha
-from wsnet.sweep.shared_context import sharing
+from wsnet.sweep.cluster.ray_session import Session
+from wsnet.sweep.schedulers.asha import JournaledAsha
+from wsnet.sweep.schedulers.in_order import InOrder
+from wsnet.sweep.trials.context import SweepContext, sharing
 
 
 def context(**more: Any) -> SweepContext:

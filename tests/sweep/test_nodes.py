@@ -19,7 +19,7 @@ from tests.sweep.tiny import ROOT, command, environment, kill, records, until, w
 from wsnet.config import read_sweep
 from wsnet.storage import Folder, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
-from wsnet.sweep.plan import make_plan
+from wsnet.sweep.planning.plan import make_plan
 
 OWN = ROOT / "tests" / "own_norms.py"
 

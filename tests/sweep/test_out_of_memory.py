@@ -16,8 +16,8 @@ from pathlib import Path
 
 import wsnet.sweep.tuner
 from tests.sweep.tiny import train, write
-from wsnet.sweep.ray_session import ray_session
-from wsnet.sweep.trainable import train_and_log
+from wsnet.sweep.cluster.ray_session import ray_session
+from wsnet.sweep.trials.trainable import train_and_log
 
 
 def greedy(config, *, context):

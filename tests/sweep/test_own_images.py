@@ -13,8 +13,8 @@ from wsnet.config.reading.select import smoke
 from wsnet.data import file_index
 from wsnet.data.own_images import listed
 from wsnet.sweep import cli
-from wsnet.sweep.context import SweepContext, prepare_trial
-from wsnet.sweep.plan import Plan, make_plan
+from wsnet.sweep.planning.plan import Plan, make_plan
+from wsnet.sweep.trials.context import SweepContext, prepare_trial
 from wsnet.training.execution import TrialError
 
 

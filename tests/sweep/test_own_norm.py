@@ -10,7 +10,7 @@ import pytest
 from tests.sweep.tiny import alone, records, train, write
 from wsnet.config import ConfigError, read_sweep
 from wsnet.sweep.cli import main
-from wsnet.sweep.plan import Plan, make_plan
+from wsnet.sweep.planning.plan import Plan, make_plan
 
 OWN = Path(__file__).parents[1] / "own_norms.py"
 

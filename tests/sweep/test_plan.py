@@ -7,8 +7,8 @@ import pytest
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
 from wsnet.config.reading.select import only
-from wsnet.sweep.names import setting_names
-from wsnet.sweep.plan import Plan, make_plan
+from wsnet.sweep.planning.names import setting_names
+from wsnet.sweep.planning.plan import Plan, make_plan
 
 
 def plan(tmp_path: Path, **changes: Any) -> Plan:

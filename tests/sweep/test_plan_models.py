@@ -13,9 +13,9 @@ from tests.sweep.tiny import ROOT, write
 from wsnet.config import ConfigError, read_sweep
 from wsnet.models import activation_bytes, build, parameter_count
 from wsnet.storage import Folder
-from wsnet.sweep.dry_run import show_costs
-from wsnet.sweep.estimate import estimate
-from wsnet.sweep.plan import Plan, make_plan
+from wsnet.sweep.commands.dry_run import show_costs
+from wsnet.sweep.planning.estimate import estimate
+from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.training import Trial
 
 
@@ -97,7 +97,8 @@ def test_a_dry_run_does_not_build_a_model_of_gigabytes(tmp_path: Path, monkeypat
     made = plan(tmp_path, grid={"model.width": [4, 5000]})
     built: list[int] = []
     monkeypatch.setattr(
-        "wsnet.sweep.estimate.build", lambda model, **options: built.append(model.width) or build(model, **options)
+        "wsnet.sweep.planning.estimate.build",
+        lambda model, **options: built.append(model.width) or build(model, **options),
     )
     cost = estimate(made, threads=1, device="cpu", concurrent=1)
     small, large = (trial.entry.setting_id for trial in made.trials)
@@ -113,7 +114,7 @@ def test_models_that_differ_in_decays_are_counted_and_timed_once(
         counted.append(model)
         return parameter_count(model, classes, shape)
 
-    monkeypatch.setattr("wsnet.sweep.model_sizes.parameter_count", count)
+    monkeypatch.setattr("wsnet.sweep.planning.model_sizes.parameter_count", count)
     decays = {"model.norm.forward_decay": [0.9, 0.99], "model.norm.backward_decay": [0.9, 0.99, 0.999]}
     made = plan(tmp_path, cases=[{"model.norm.name": "online"}], grid={**decays, "model.width": [4, 8]})
     assert [model.width for model in counted] == [4, 8]
@@ -127,8 +128,10 @@ def test_of_many_models_some_are_timed_and_the_others_estimated_by_their_size(
 ) -> None:
     made = plan(tmp_path, cases=[{"model.norm.name": name} for name in ("batch", "none")], grid={"model.width": [4, 8]})
     timed: list[Any] = []
-    monkeypatch.setattr("wsnet.sweep.estimate._BUDGET", -1.0)
-    monkeypatch.setattr("wsnet.sweep.estimate._line", lambda config, device: timed.append(config.model) or (0.0, 0.1))
+    monkeypatch.setattr("wsnet.sweep.planning.estimate._BUDGET", -1.0)
+    monkeypatch.setattr(
+        "wsnet.sweep.planning.estimate._line", lambda config, device: timed.append(config.model) or (0.0, 0.1)
+    )
     cost = estimate(made, threads=1, device="cpu", concurrent=1)
     assert [(model.norm.name, model.width) for model in timed] == [("batch", 4), ("none", 4)]
     (seconds, size), (more, larger) = (

@@ -11,7 +11,7 @@ from wsnet.config.published import PublishedRow, published_rows, rows_of
 from wsnet.config.reading.sweep import Setting
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.models import parameter_count
-from wsnet.sweep.names import setting_names
+from wsnet.sweep.planning.names import setting_names
 
 FILES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 SYSTEMS = {

@@ -13,8 +13,8 @@ from wsnet.config.search import TpeConfig
 from wsnet.report import conclude, read_chosen
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.sweep.cli import main
-from wsnet.sweep.ray_session import Session
-from wsnet.sweep.suggest import Result, suggest
+from wsnet.sweep.cluster.ray_session import Session
+from wsnet.sweep.search.suggest import Result, suggest
 
 CHANGES = {**SEARCH, "search": {"name": "tpe", "samples": 5, "startup": 2, "batch": 2}, "seeds": 2}
 
@@ -82,7 +82,7 @@ def test_a_file_without_a_search_is_read_once(tmp_path: Path, monkeypatch: pytes
 def test_without_optuna_nothing_is_started(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("wsnet.sweep.rounds.find_spec", lambda name: None)
+    monkeypatch.setattr("wsnet.sweep.search.rounds.find_spec", lambda name: None)
     path = write(tmp_path, **CHANGES)
     assert main([str(path), "--storage", str(tmp_path / "runs")], conclude=conclude) == 2
     assert "needs Optuna, which is not installed" in capsys.readouterr().err

@@ -15,11 +15,11 @@ from rich.console import Console
 from tests.sweep.tiny import Ran, alone, records, train, write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.dry_run import show_costs
-from wsnet.sweep.plan import make_plan
-from wsnet.sweep.ray_session import Session
-from wsnet.sweep.trainable import train_and_log
+from wsnet.sweep.cluster.ray_session import Session
+from wsnet.sweep.commands.dry_run import show_costs
+from wsnet.sweep.planning.plan import make_plan
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.trainable import train_and_log
 
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("shared_ray")]
 

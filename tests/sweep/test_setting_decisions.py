@@ -13,10 +13,10 @@ from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.config.schedulers import AshaConfig, HyperbandConfig, MedianConfig, RungConfig
 from wsnet.storage import Folder, RungJournal, Status
-from wsnet.sweep.decisions import SettingDecisions
-from wsnet.sweep.plan import PlannedTrial, make_plan
+from wsnet.sweep.planning.plan import PlannedTrial, make_plan
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.stopping_rules import deal
+from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.stopping_rules import deal
 
 SETTINGS, SEEDS = 8, 3
 

@@ -2,8 +2,8 @@ import pytest
 
 from wsnet.config import ConfigError
 from wsnet.config.sweep import ResourcesConfig
-from wsnet.sweep.ray_session import Node
-from wsnet.sweep.resources import Allocation, allocate
+from wsnet.sweep.cluster.ray_session import Node
+from wsnet.sweep.cluster.resources import Allocation, allocate
 
 
 def share(*nodes: Node, device: str = "auto", **resources: float) -> Allocation:

@@ -9,7 +9,7 @@ from tests.sweep.tiny import alone, records, train, write
 from wsnet.report import conclude
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.sweep.cli import main
-from wsnet.sweep.ray_session import Session
+from wsnet.sweep.cluster.ray_session import Session
 
 CASES: list[dict[str, Any]] = [
     {"optim.schedule": {"name": "constant", "warmup_epochs": 1}},

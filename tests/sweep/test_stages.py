@@ -9,7 +9,7 @@ from tests.sweep.tiny import alone, records, write
 from wsnet.report import conclude, read_chosen
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.sweep.cli import main
-from wsnet.sweep.ray_session import Session
+from wsnet.sweep.cluster.ray_session import Session
 
 
 @pytest.mark.slow

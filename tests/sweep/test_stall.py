@@ -11,13 +11,13 @@ from tests.sweep.tiny import ROOT, Ran, alone, environment, records, train, writ
 from wsnet.config import read_sweep
 from wsnet.storage import Folder
 from wsnet.sweep.arguments import parser, settings
-from wsnet.sweep.stall import stall_reason
+from wsnet.sweep.trials.stall import stall_reason
 
 WATCHED = """
 import ctypes, sys, time
 from pyarrow import fs
 from wsnet.storage import Folder
-from wsnet.sweep.stall import StallWatch
+from wsnet.sweep.trials.stall import StallWatch
 how, folder = sys.argv[1:]
 if how == "on remote storage":
     folder = Folder("trial", filesystem=fs.SubTreeFileSystem(folder, fs.LocalFileSystem()))

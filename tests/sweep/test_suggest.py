@@ -10,7 +10,7 @@ from wsnet.config.reading.axes import Range
 from wsnet.config.reading.located import Spot
 from wsnet.config.reading.studies import Study
 from wsnet.config.search import GaussianProcessConfig, SuggestedConfig, TpeConfig
-from wsnet.sweep.suggest import Result, suggest
+from wsnet.sweep.search.suggest import Result, suggest
 
 LR = Range(1e-4, 10.0, True, Spot("file:1", "grid.optim.lr", False))
 

@@ -7,8 +7,8 @@ import pytest
 from pyarrow import fs
 
 from wsnet.storage import Folder
-from wsnet.sweep import trial_log
-from wsnet.sweep.trial_log import logged
+from wsnet.sweep.trials import trial_log
+from wsnet.sweep.trials.trial_log import logged
 
 FILES = ["log.first.txt", "log.previous.txt", "log.txt"]
 

@@ -7,8 +7,8 @@ import pytest
 from tests.sweep.tiny import ON_TWO_WORKERS, Ran, alone, records, train, write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder, TrialDirectory
-from wsnet.sweep.failure import in_one_line
-from wsnet.sweep.plan import make_plan
+from wsnet.sweep.planning.plan import make_plan
+from wsnet.sweep.trials.failure import in_one_line
 
 FINISHING = {**ON_TWO_WORKERS, "cases": ON_TWO_WORKERS["cases"][1:]}
 

@@ -16,7 +16,7 @@ from rich.console import Console
 from wsnet.config import read_sweep, read_trial
 from wsnet.storage import Folder, Status, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
-from wsnet.sweep.plan import Plan, make_plan
+from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.sweep.run import SweepOutcome, run
 from wsnet.training import Trial, fit
 

@@ -4,8 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from wsnet.report.chosen import read_chosen
-    from wsnet.report.read import read_directory, read_mlflow
+    from wsnet.report.read import read_chosen, read_directory, read_mlflow
     from wsnet.report.results import Header, Results
     from wsnet.report.terminal import print_table
     from wsnet.report.write import conclude, write_report
@@ -32,7 +31,7 @@ _HOMES = {
     "Results": "results",
     "conclude": "write",
     "print_table": "terminal",
-    "read_chosen": "chosen",
+    "read_chosen": "read",
     "read_directory": "read",
     "read_mlflow": "read",
     "write_report": "write",

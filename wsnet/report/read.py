@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 
+from wsnet.config.reading.stages import Chosen
+from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.tracking import read_sweep
 
-__all__ = ["read_directory", "read_mlflow"]
+__all__ = ["read_chosen", "read_directory", "read_mlflow"]
 
 
 def read_directory(folder: Folder) -> Results:
@@ -42,3 +44,22 @@ def read_mlflow(uri: str, experiment: str) -> Results:
         column_values=tuple(map(axis_text, found.column_values)),
     )
     return Results.of(header, found.manifest.trials, found.outcomes)
+
+
+def read_chosen(stage: Folder) -> Chosen:
+    """Choose a setting for each cell of a sweep's table, from its records.
+
+    Args:
+        stage: folder of the first stage.
+
+    Raises:
+        StorageError: it holds no sweep.
+        ReportError: see `Header.of`.
+    """
+    cells = pivot(read_directory(stage)).cells.values()
+    decided = [cell for cell in cells if cell.choice is None or cell.choice.setting_id is not None]
+    return Chosen(
+        places=[cell.axes for cell in decided],
+        candidates=max((cell.choice.among for cell in decided if cell.choice is not None), default=1),
+        undecided=len(cells) - len(decided),
+    )

@@ -9,9 +9,8 @@ from typing import Any, Literal
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, StorageLost, trial_directory
-from wsnet.sweep.failure import explained
-from wsnet.sweep.out_of_memory import error_of, out_of_memory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
+from wsnet.sweep.trials.failure import error_of, explained, out_of_memory
 
 __all__ = ["SweepCallback"]
 

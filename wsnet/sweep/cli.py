@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from wsnet.config import Sweep
-    from wsnet.config.reading.chosen import Chosen
+    from wsnet.config.reading.stages import Chosen
     from wsnet.storage import Folder
 
 __all__ = ["main"]
@@ -63,19 +63,19 @@ def _parsed(given: list[str]) -> argparse.Namespace | int:
     """The options of the sweep to run, or the exit status of a command that runs none."""
     command, rest = given[:1], given[1:]
     if command == ["status"]:
-        from wsnet.sweep.status import main as status
+        from wsnet.sweep.commands.status import main as status
 
         return status(rest)
     if command == ["stop"]:
-        from wsnet.sweep.stop import main as stop
+        from wsnet.sweep.commands.stop import main as stop
 
         return stop(rest)
     if command == ["retry"]:
-        from wsnet.sweep.retry import main as retry
+        from wsnet.sweep.commands.retry import main as retry
 
         return retry(rest)
     if command == ["gc"]:
-        from wsnet.sweep.cleanup import main as gc
+        from wsnet.sweep.commands.gc import main as gc
 
         return gc(rest)
     made = parser()
@@ -129,17 +129,17 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
     def train_first(read: "Callable[[], tuple[Sweep, Sweep]]") -> int:
         if not asked.is_searched or arguments.trials is not None:  # `retry` has nothing new suggested.
             return train(*read())
-        from wsnet.sweep.rounds import train_in_rounds
+        from wsnet.sweep.search.rounds import train_in_rounds
 
         return train_in_rounds(read, train, asked.folder, console)
 
-    from wsnet.sweep.ray_session import ray_kept
+    from wsnet.sweep.cluster.ray_session import ray_kept
 
     with ray_kept():
         if sweep.tuning is None:
             return train_first(asked.read)
         from wsnet.storage import Folder
-        from wsnet.sweep.stages import tune_then_confirm
+        from wsnet.sweep.search.stages import tune_then_confirm
 
         assert choose is not None
         storage = Folder(arguments.storage)
@@ -150,8 +150,8 @@ def _show(arguments: argparse.Namespace, sweep: "Sweep", choose: Choose | None, 
     """`--dry-run`."""
     from wsnet.data import data_root
     from wsnet.storage import Folder
-    from wsnet.sweep.dry_run import show_costs, show_settings
-    from wsnet.sweep.stages import stages_to_show
+    from wsnet.sweep.commands.dry_run import show_costs, show_settings
+    from wsnet.sweep.search.stages import stages_to_show
 
     root, storage, stages = data_root(arguments.data_root), Folder(arguments.storage), [sweep]
     if sweep.tuning is not None:

@@ -16,8 +16,10 @@ if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest
     from wsnet.sweep.run import SweepOutcome
     from wsnet.tracking import Mirror
+import subprocess
+from pathlib import Path
 
-__all__ = ["launch"]
+__all__ = ["launch", "source_revision"]
 
 _INTERRUPTED_SECONDS = 5.0
 """Seconds to wait for MLflow after Ctrl-C."""
@@ -62,7 +64,7 @@ def launch(
         TrackingError: the tracking URI cannot be right.
     """
     from wsnet.config import ConfigError, Mistake
-    from wsnet.sweep.joining import check_address, check_storage
+    from wsnet.sweep.cluster.joining import check_address, check_storage
 
     if arguments.address is not None:
         check_address(arguments.address)
@@ -70,8 +72,7 @@ def launch(
     with console.status("reading images, building models"):
         from wsnet.data import data_root
         from wsnet.storage import Folder
-        from wsnet.sweep.plan import make_plan
-        from wsnet.sweep.revision import source_revision
+        from wsnet.sweep.planning.plan import make_plan
         from wsnet.sweep.run import run
         from wsnet.tracking import Mirror, check_tracking_uri, default_tracking_uri, without_password
 
@@ -186,3 +187,19 @@ def _finish(
         )
         return 1
     return 0
+
+
+def source_revision() -> str | None:
+    """Git revision of this code, followed by `+` if tracked files have changed since; None outside a checkout."""
+    here = Path(__file__).parent
+
+    def git(*arguments: str) -> str:
+        done = subprocess.run(
+            ["git", "-C", str(here), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+        return done.stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None

@@ -6,7 +6,7 @@ from typing import Literal
 from wsnet.storage import DamagedFile, Folder, Status, Stops, trial_directory
 from wsnet.storage.stops import hold_back
 from wsnet.storage.trial_directory import Record
-from wsnet.sweep.plan import Plan, PlannedTrial
+from wsnet.sweep.planning.plan import Plan, PlannedTrial
 from wsnet.sweep.progress import SweepProgress
 
 __all__ = ["TrialState", "held_back", "progress_so_far", "read_states", "unfinished"]

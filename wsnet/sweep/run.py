@@ -13,20 +13,20 @@ from wsnet.config.errors import counted
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.own_class import read_source
 from wsnet.storage import Folder, Status, patient, trial_directory
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.decisions import SettingDecisions
-from wsnet.sweep.out_of_memory import failing_alone
-from wsnet.sweep.packing import packed
-from wsnet.sweep.plan import Plan
+from wsnet.sweep.cluster.packing import packed
+from wsnet.sweep.cluster.ray_session import Session, ray_session
+from wsnet.sweep.cluster.resources import Allocation, whole_node
+from wsnet.sweep.cluster.task_names import named_tasks
+from wsnet.sweep.cluster.trying import gpu_memory, seconds_with
+from wsnet.sweep.planning.plan import Plan
+from wsnet.sweep.planning.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
-from wsnet.sweep.ray_session import Session, ray_session
-from wsnet.sweep.resources import Allocation, whole_node
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
-from wsnet.sweep.savings import TrialEpochs, describe_savings
-from wsnet.sweep.shorter import continue_shorter, describe_shorter, shorter_trials
+from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
-from wsnet.sweep.task_names import named_tasks
-from wsnet.sweep.trying import gpu_memory, seconds_with
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.failure import failing_alone
 from wsnet.sweep.tuner import decider_of, make_tuner
 
 if TYPE_CHECKING:
@@ -181,7 +181,7 @@ def _check_nodes(
     """Check the nodes on which trials can run, other than this one."""
     others = [node for node in session.nodes if not node.is_here and allocation.fits(node)]
     if others:
-        from wsnet.sweep.nodes import check_nodes
+        from wsnet.sweep.cluster.nodes import check_nodes
 
         with console.status(f"checking the images on {counted(len(others), 'other node')}"):
             check_nodes(others, context, (state.trial.config for state in states))

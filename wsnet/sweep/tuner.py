@@ -7,17 +7,17 @@ from wsnet.config.norm import OwnNormConfig
 from wsnet.config.schedulers import AshaConfig, RungConfig
 from wsnet.storage import Folder, RungJournal, Status
 from wsnet.storage.trial_directory import PAUSED
-from wsnet.sweep.context import SweepContext
-from wsnet.sweep.decisions import SettingDecisions
-from wsnet.sweep.plan import Plan
+from wsnet.sweep.cluster.resources import Allocation
+from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import SweepProgress
-from wsnet.sweep.resources import Allocation
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.trainable import train_job, train_on_workers
+from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.trainable import train_job, train_on_workers
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
-    from wsnet.sweep.scheduler import JournaledAsha
+    from wsnet.sweep.schedulers.asha import JournaledAsha
 
     Decider = JournaledAsha | SettingDecisions
 
@@ -40,7 +40,7 @@ def decider_of(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider
         return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states, over=over)
     if not isinstance(config, AshaConfig):
         return None
-    from wsnet.sweep.scheduler import JournaledAsha
+    from wsnet.sweep.schedulers.asha import JournaledAsha
 
     return JournaledAsha(config, max_t=longest, journal=RungJournal(folder), states=states)
 
@@ -65,7 +65,7 @@ def make_tuner(
     """
     from ray import tune
 
-    from wsnet.sweep.shared_context import sharing
+    from wsnet.sweep.trials.context import sharing
 
     if context.workers == 1:
         function, need = train_job, {"cpu": allocation.cpus, **({"gpu": allocation.gpus} if allocation.gpus else {})}
@@ -103,12 +103,12 @@ def _scheduler(
 ) -> Any:
     """Tune's scheduler."""
     if decider is None:
-        from wsnet.sweep.in_order import InOrder
+        from wsnet.sweep.schedulers.in_order import InOrder
 
         return InOrder()
     if not isinstance(decider, SettingDecisions):
         return decider
-    from wsnet.sweep.setting_scheduler import SettingScheduler
+    from wsnet.sweep.schedulers.setting_scheduler import SettingScheduler
 
     return SettingScheduler(
         decider,

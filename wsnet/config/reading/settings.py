@@ -15,6 +15,7 @@ from wsnet.config.reading.checks import (
     mistakes_of_missing_validation_split,
     mistakes_of_report,
     warnings_of,
+    warnings_of_scheduler,
 )
 from wsnet.config.reading.command_line import read_command_line
 from wsnet.config.reading.draw import count, draw
@@ -22,7 +23,6 @@ from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files
-from wsnet.config.reading.scheduler_warnings import warnings_of_scheduler
 from wsnet.config.reading.stages import confirming, mistakes_of_stages, tuning
 from wsnet.config.reading.studies import Points, Study, count_of, mistakes_of_search, studies_of
 from wsnet.config.reading.sweep import Setting, Sweep, distinct, varying

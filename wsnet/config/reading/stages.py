@@ -1,15 +1,20 @@
-"""The two stages of a sweep file: each reads the same cases and grid, with its own overrides and seeds."""
+"""The two stages of a sweep file: the same cases and grid, each with its own overrides and seeds."""
 
-from dataclasses import replace
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
 
 from wsnet.config.errors import Keys, Mistake
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers
 from wsnet.config.reading.located import Located
+from wsnet.config.reading.sweep import Sweep
 from wsnet.config.reading.sweep_file import SweepFile
+from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig
-from wsnet.config.sweep import ReportConfig, StagesConfig
+from wsnet.config.sweep import ReportConfig, StagesConfig, Tuned
 
-__all__ = ["TUNING", "confirming", "mistakes_of_stages", "tuning"]
+__all__ = ["TUNING", "Chosen", "confirmed", "confirming", "mistakes_of_stages", "tuning"]
 
 TUNING = "-tune"
 """Suffix of the first stage's name."""
@@ -79,3 +84,46 @@ def _varied(file: SweepFile) -> list[str]:
         grid = case.get("grid")
         keys |= dict.fromkeys([*case, *(grid if isinstance(grid, dict) else ())])
     return [key for key in keys if isinstance(key, str)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chosen:
+    """What the first of two stages chose.
+
+    Attributes:
+        places: for each cell with a choice, the chosen setting's axes: dotted key to the value's JSON text, None where
+            it does not have the key.
+        candidates: how many candidates a cell has; the largest number if cells differ.
+        undecided: number of cells in which no candidate has a result.
+    """
+
+    places: list[Mapping[str, str | None]]
+    candidates: int
+    undecided: int
+
+
+def confirmed(sweep: Sweep, chosen: Chosen) -> Sweep:
+    """The second stage, with only the candidates chosen.
+
+    Args:
+        sweep: a sweep with a first stage.
+        chosen: what its first stage chose.
+    """
+    tuning = sweep.tuning
+    assert tuning is not None and tuning.config.report.select is not None
+    axes, select = tuning.axes, tuning.config.report.select
+
+    def fits(place: dict[str, Any]) -> bool:
+        text = {axis: json.dumps(place[axis], ensure_ascii=False) if axis in place else None for axis in axes}
+        return any(text == dict(one) for one in chosen.places)
+
+    tuned = Tuned(
+        by=select.by,
+        over=select.over,
+        candidates=chosen.candidates,
+        seeds=len(tuning.config.seed_list),
+        sweep=tuning.config.name,
+        learning_rate=learning_rate_rule(sweep.settings, select),
+    )
+    settings = [kept for setting in sweep.settings if (kept := setting.where(fits))]
+    return replace(sweep, settings=settings, tuning=None, tuned=tuned, studies=())

@@ -1,0 +1,1 @@
+"""Ray, its nodes, and what each trial gets of them."""

@@ -1,0 +1,85 @@
+"""What a trial takes, tried for a few steps: seconds on CPU threads, memory of a GPU."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from wsnet.config import TrialConfig
+from wsnet.models import build
+from wsnet.sweep.planning.estimate import step_seconds
+from wsnet.sweep.trials.context import images_here
+
+__all__ = ["GpuMemory", "gpu_memory", "seconds_with"]
+
+_MOST_IMAGES = 128
+"""Images of a step that is timed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class GpuMemory:
+    """What a trial needs of a GPU.
+
+    Attributes:
+        needed: bytes at the peak, with what the process itself takes.
+        free: bytes that were free before.
+    """
+
+    needed: int
+    free: int
+
+
+def seconds_with(config: TrialConfig, threads: int) -> float:
+    """Seconds of a training step on this machine's CPU, with random images.
+
+    Args:
+        config: the trial.
+        threads: number of CPU threads.
+    """
+    facts, size = config.data.facts, min(config.train.micro_batch_size or config.train.batch_size, _MOST_IMAGES)
+    model = build(config.model, classes=facts.classes, shape=facts.shape).to(memory_format=torch.channels_last)
+    with _threads(threads):
+        return step_seconds(model, torch.randn(size, *facts.shape), facts.classes)
+
+
+def gpu_memory(config: TrialConfig, data_root: Path, *, is_data_root_of_node: bool) -> GpuMemory:
+    """What a trial needs of a GPU: tried on one of the cluster, which nothing else uses meanwhile.
+
+    Args:
+        config: the trial.
+        data_root: folder of the image sets.
+        is_data_root_of_node: whether $WSNET_DATA of the node with the GPU comes before `data_root`.
+    """
+    import ray
+
+    tried = ray.remote(num_gpus=1, num_cpus=0, max_retries=0)(_peak)
+    found: GpuMemory = ray.get(tried.remote(config.model_dump_json(), str(data_root.absolute()), is_data_root_of_node))
+    return found
+
+
+def _peak(config_json: str, data_root: str, is_data_root_of_node: bool) -> GpuMemory:
+    """Train two steps of a trial on this process's GPU, evaluate, and read the peak of its memory."""
+    from wsnet.training import Trial
+    from wsnet.training.loop import Training
+
+    free, _ = torch.cuda.mem_get_info()
+    config = TrialConfig.model_validate_json(config_json)
+    train = config.train.model_copy(update={"steps_per_epoch": 2, "epochs": 1})
+    execution = config.execution.model_copy(update={"device": "cuda"})
+    tried = config.model_copy(update={"train": train, "execution": execution})
+    Training(Trial.prepare(tried, root=images_here(data_root, is_data_root_of_node), check=False)).train_epoch()
+    left, _ = torch.cuda.mem_get_info()
+    own = max(0, free - left - torch.cuda.memory_reserved())  # The process's context, and kernels.
+    return GpuMemory(needed=torch.cuda.max_memory_reserved() + own, free=free)
+
+
+@contextmanager
+def _threads(number: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

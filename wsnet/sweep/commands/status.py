@@ -1,0 +1,89 @@
+"""`python run_sweep.py status FOLDER`: what a sweep has done, is doing and has left."""
+
+import argparse
+import sys
+from collections import defaultdict
+
+from wsnet.config.errors import counted
+from wsnet.sweep.commands.trial_states import State, SweepStatus, TrialStatus, read_status
+from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
+from wsnet.sweep.terminal import duration, readable_size
+
+__all__ = ["main"]
+
+_LISTED: tuple[State, ...] = ("running", "interrupted", "failed", "damaged", "diverged")
+"""States of which each trial is listed."""
+
+_MOST_SHOWN = 20
+"""Maximum number of trials listed."""
+
+
+def main(argv: list[str]) -> int:
+    """Print the status of a sweep.
+
+    Args:
+        argv: the arguments after `status`.
+
+    Returns:
+        exit status: 0, or 2 if there is no sweep.
+    """
+    parser = argparse.ArgumentParser(
+        prog="run_sweep.py status",
+        description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
+    arguments = parser.parse_args(argv)
+    from wsnet.storage import Folder, StorageError
+
+    try:
+        found = read_status(Folder(arguments.folder))
+    except StorageError as error:
+        print(f"run_sweep.py status: {error}", file=sys.stderr)
+        return 2
+    for line in _lines(found):
+        print(line)
+    return 0
+
+
+def _lines(found: SweepStatus) -> list[str]:
+    from wsnet.storage import STOPPED_BY_USER
+
+    counts = ", ".join(f"{count} {state}" for state, count in found.counts().items())
+    lines = [found.manifest.question, f"{counted(len(found.trials), 'trial')}: {counts}"]
+    by_setting: dict[str, list[TrialStatus]] = defaultdict(list)
+    for trial in found.trials:
+        by_setting[trial.entry.setting_id].append(trial)
+    done = sum(all(t.state in ("finished", "diverged", "stopped") for t in trials) for trials in by_setting.values())
+    lines.append(f"{counted(len(by_setting), 'setting')}: {done} with all their seeds done")
+    if any(trial.state == "stopped" for trial in found.trials) and all(t.entry.epochs for t in found.trials):
+        lines.append(describe_savings(map(_epochs, found.trials)))
+    if found.seconds_left is not None:
+        at_a_time = counted(found.counts()["running"], "trial")
+        lines.append(f"about {duration(found.seconds_left)} left, with {at_a_time} at a time")
+    if found.sizes is not None:
+        kinds = ", ".join(f"{kind} {readable_size(size)}" for kind, size in sorted(found.sizes.items()))
+        lines.append(f"on disk: {readable_size(sum(found.sizes.values()))} ({kinds})")
+    by_user = [t for t in found.trials if t.state == "stopped" and t.message == STOPPED_BY_USER]
+    listed = [(state, [t for t in found.trials if t.state == state]) for state in _LISTED]
+    for title, trials in [*listed, (STOPPED_BY_USER, by_user)]:
+        if trials:
+            lines += ["", f"{title}:", *(_line(trial) for trial in trials[:_MOST_SHOWN])]
+        if len(trials) > _MOST_SHOWN:
+            lines.append(f"  ... and {len(trials) - _MOST_SHOWN} more")
+    return lines
+
+
+def _epochs(trial: TrialStatus) -> TrialEpochs:
+    from wsnet.storage import STOPPED_BY_USER
+
+    stopped = trial.state == "stopped" and trial.message != STOPPED_BY_USER
+    return TrialEpochs(
+        setting_id=trial.entry.setting_id, trained=trial.epoch, full=trial.entry.epochs or 0, is_stopped=stopped
+    )
+
+
+def _line(trial: TrialStatus) -> str:
+    if trial.state in ("running", "interrupted", "stopped"):
+        pace = "" if trial.seconds is None else f", {trial.seconds:.3g} s per epoch"
+        return f"  {trial.name}: {counted(trial.epoch, 'epoch')} done{pace}"
+    return f"  {trial.name}: {trial.message}  ({trial.location})"

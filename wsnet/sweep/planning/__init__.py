@@ -1,0 +1,1 @@
+"""From the settings of a sweep file to trials with identities, sizes and estimated times."""

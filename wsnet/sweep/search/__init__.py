@@ -1,0 +1,1 @@
+"""Sweeps in several parts: rounds of suggested settings, and two stages."""
