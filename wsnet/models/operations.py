@@ -1,12 +1,33 @@
 """Counts what a model computes, by torch operator."""
 
+import logging
+import sys
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import FlopCounterMode
+
+
+@contextmanager
+def _without_triton() -> Iterator[None]:
+    """Within the context, triton is not imported: it takes 70 MB, and no model here has its kernels."""
+    is_absent, log = "triton" not in sys.modules, logging.getLogger("torch.utils.flop_counter")
+    was_disabled, log.disabled = log.disabled, True  # A warning that triton is not there.
+    if is_absent:
+        sys.modules["triton"] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        log.disabled = was_disabled
+        if is_absent:
+            del sys.modules["triton"]
+
+
+with _without_triton():
+    from torch.utils.flop_counter import FlopCounterMode
 
 __all__ = ["THOP_FORMULAS", "Formulas", "Operations"]
 

@@ -89,15 +89,18 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self, iteration: int, trials: list[Any], trial: Any, result: dict[str, Any], **info: Any
     ) -> None:
         """A trial has reported an epoch."""
+        self._safely(_forget, trial)
         self._safely(self._progress.measured, _id(trial), result)
         self._safely(self._changed, _id(trial))
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial ended by itself, or the scheduler stopped it."""
+        self._safely(_forget, trial)
         self._safely(self._ended, trial, "stopped" if self._has_scheduler else "failed")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial crashed and has no retries left."""
+        self._safely(_forget, trial)
         self._safely(self._ended, trial, "failed")
 
     def _ended(self, trial: Any, how: Literal["stopped", "failed"]) -> None:
@@ -152,6 +155,13 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
 
 def _id(trial: Any) -> str:
     return str(trial.config["trial_id"])
+
+
+def _forget(trial: Any) -> None:
+    """Drop what Tune keeps of a trial and nothing reads: statistics of its metrics, and a task's result (60 kB)."""
+    trial.metric_analysis.clear()
+    trial.metric_n_steps.clear()
+    trial._default_result_or_future = None
 
 
 def _last_line(error: str) -> str:
