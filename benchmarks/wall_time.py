@@ -6,16 +6,16 @@
 A shape is TRIALSxEPOCHSxSECONDS of an epoch. Without --predict, a Ray cluster grows on this machine, node by node
 (`ray.cluster_utils.Cluster`: each node has a raylet of its own, and slots for two trials). A small sweep on the first
 node gives the model its `Costs`. Then sweeps of each shape run on 1, 2 and 4 nodes, each with a driver of its own
-(`wsnet.sweep.run.run`). Printed: measured and predicted seconds, their ratio, and what limits the sweep. All nodes
-share this machine's cores, so an epoch sleeps instead of training. The rest is as in a real sweep: processes, images,
-leases, reports, the trials' files, and an almost empty checkpoint after each epoch.
+(`wsnet.sweep.run.run`). Printed: measured and predicted seconds and their ratio, for the trials alone and with the
+start. All nodes share this machine's cores, so an epoch sleeps instead of training. The rest is as in a real sweep:
+processes, images, leases, reports, the trials' files, and an almost empty checkpoint after each epoch.
 
 --predict prints the model's answers for numbers of slots, with the costs of docs/scaling.md.
 """
 
 import argparse
 import json
-import math
+import logging
 import os
 import secrets
 import shutil
@@ -25,76 +25,19 @@ import time
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import no_work
+from sweep_model import COSTS, Costs, Prediction, Shape, wall_time
 
 SLOTS = 2
 """Trials that run at the same time on a simulated node."""
 
 CALIBRATION = (40, (1, 11), 0.05)
 """The small sweep: trials of each kind, epochs of the two kinds, seconds of an epoch."""
-
-
-@dataclass(frozen=True)
-class Costs:
-    """What a sweep takes apart from its epochs, in seconds.
-
-    Attributes:
-        start: until the first processes of trials start, and from the last trial's end to the sweep's.
-        process: CPU time of a process until its first trial begins.
-        trial: of its slot, for each trial.
-        epoch: of its slot, for each epoch.
-        driver_trial: of the driver, for each trial.
-        driver_epoch: of the driver, for each epoch.
-    """
-
-    start: float
-    process: float
-    trial: float
-    epoch: float
-    driver_trial: float
-    driver_epoch: float
-
-
-COSTS = Costs(start=4.0, process=6.0, trial=0.06, epoch=0.01, driver_trial=0.01, driver_epoch=0.003)
-"""As measured on two slow cores."""
-
-
-@dataclass(frozen=True)
-class Shape:
-    """A sweep: so many trials of so many epochs of so many seconds."""
-
-    trials: int
-    epochs: int
-    seconds: float
-
-    @classmethod
-    def read(cls, text: str) -> "Shape":
-        """From `945x90x30`."""
-        trials, epochs, seconds = text.split("x")
-        return cls(int(trials), int(epochs), float(seconds))
-
-    def __str__(self) -> str:
-        return f"{self.trials} trials of {self.epochs} x {self.seconds:g} s"
-
-
-def wall_time(shape: Shape, slots: int, costs: Costs, *, starting: float = 1.0) -> tuple[float, str]:
-    """Seconds that a sweep takes, and whether `slots` or the `driver` limits it.
-
-    Args:
-        shape: the sweep.
-        slots: trials that run at the same time, on all nodes.
-        costs: what it takes apart from its epochs.
-        starting: processes that start at the same time for each core of a node; below 1, each has a core of its own.
-    """
-    of_slots = math.ceil(shape.trials / slots) * (costs.trial + shape.epochs * (shape.seconds + costs.epoch))
-    of_driver = shape.trials * (costs.driver_trial + shape.epochs * costs.driver_epoch)
-    start = costs.start + costs.process * max(1.0, starting)
-    return start + max(of_slots, of_driver), "driver" if of_driver > of_slots else "slots"
 
 
 def main() -> None:
@@ -104,8 +47,11 @@ def main() -> None:
     arguments = _arguments()
     for shape in arguments.predict or []:
         for slots in arguments.slots:
-            seconds, limit = wall_time(shape, slots, COSTS)
-            print(f"{shape}, {slots} at a time: {seconds:,.0f} s = {seconds / 3600:.2f} h, limited by the {limit}")
+            found = wall_time(shape, slots, COSTS)
+            seconds = found.start + found.trials
+            print(
+                f"{shape}, {slots} at a time: {seconds:,.0f} s = {seconds / 3600:.2f} h, limited by the {found.limit}"
+            )
     if not arguments.predict:
         measure(arguments.nodes, arguments.shapes)
 
@@ -123,13 +69,17 @@ def measure(numbers_of_nodes: list[int], shapes: list[Shape]) -> None:
             for shape in shapes:
                 told = _told(nodes, folder, settings=shape.trials, epochs=[shape.epochs], seconds=shape.seconds)
                 slots = min(number * SLOTS, shape.trials)
-                predicted, limit = wall_time(shape, slots, costs, starting=_starting(slots))
-                print(
-                    f"{number} nodes, {shape}: measured {told['wall']:6.1f} s, predicted {predicted:6.1f} s, "
-                    f"ratio {told['wall'] / predicted:.2f} (limited by the {limit}; the first trials began after "
-                    f"{_begin(told):.1f} s, the driver used {told['driver']:.1f} s of CPU)",
-                    flush=True,
-                )
+                predicted = wall_time(shape, slots, costs, starting=_starting(slots))
+                print(f"{number} nodes, {shape}:  {_compared(told, predicted)}", flush=True)
+
+
+def _compared(told: dict[str, Any], predicted: Prediction) -> str:
+    """Measured and predicted seconds; the trials alone, and the whole with the start."""
+    trials, whole = told["last"] - _begin(told), predicted.start + predicted.trials
+    return (
+        f"trials {trials:.1f} s, predicted {predicted.trials:.1f} s: {trials / predicted.trials:.2f};  "
+        f"whole {told['wall']:.1f} s, predicted {whole:.1f} s: {told['wall'] / whole:.2f}  (limit: {predicted.limit})"
+    )
 
 
 def costs_of(told: dict[str, Any], seconds: float) -> Costs:
@@ -181,6 +131,7 @@ def cluster() -> Iterator[Any]:
     os.environ.update(RAY_TMPDIR=folder, RAY_AUTH_MODE="token", RAY_AUTH_TOKEN=secrets.token_hex(32))
     from ray.cluster_utils import Cluster
 
+    logging.getLogger("ray").setLevel(logging.CRITICAL)  # Such as that the port of another Ray's dashboard is taken.
     nodes = Cluster()
     try:
         add_node(nodes)

@@ -1,10 +1,14 @@
 """What lets a sweep have thousands of trials, each as quick as the first; benchmarks/scale.py measures it."""
 
+import os
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from tests.sweep.tiny import train, write
+from wsnet.sweep.callback import SweepCallback
 from wsnet.sweep.cluster.ray_session import Session
 from wsnet.sweep.schedulers.asha import JournaledAsha
 from wsnet.sweep.schedulers.in_order import InOrder
@@ -46,7 +50,22 @@ def test_the_next_trial_is_the_first_that_waits_whatever_its_number() -> None:
     assert JournaledAsha.choose_trial_to_run is InOrder.choose_trial_to_run
 
 
-def test_trials_start_in_the_order_of_their_seeds(shared_ray: Session, tmp_path: Path) -> None:
+def test_a_ray_that_is_started_here_keeps_no_metrics_by_the_names_of_tasks(shared_ray: Session) -> None:
+    assert os.environ["RAY_enable_metrics_collection"] == "0"  # noqa: SIM112
+
+
+def test_trials_start_in_the_order_of_their_seeds_and_tune_keeps_little_of_those_that_ended(
+    shared_ray: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ended: list[Any] = []
+
+    def on_trial_complete(self: SweepCallback, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        assert trial.metric_analysis and trial.last_result["epoch"] == 1
+        ended.append(trial)
+        complete(self, iteration, trials, trial, **info)
+
+    complete = SweepCallback.on_trial_complete
+    monkeypatch.setattr(SweepCallback, "on_trial_complete", on_trial_complete)
     path = write(tmp_path, seeds=3, grid={"optim.lr": [0.1, 0.2]}, train={"epochs": 1}, resources={"max_concurrent": 1})
     ran = train(path, tmp_path)
     assert ran.folder.local is not None
@@ -54,3 +73,5 @@ def test_trials_start_in_the_order_of_their_seeds(shared_ray: Session, tmp_path:
     order = sorted(begun, key=lambda name: begun[name].stat().st_mtime_ns)
     assert [name.rpartition("-s")[2] for name in order] == ["0", "0", "1", "1", "2", "2"]
     assert order == sorted(order, key=lambda name: (name.rpartition("-s")[2], name))
+    assert len(ended) == 6
+    assert not any(t.metric_analysis or t.metric_n_steps or t._default_result_or_future for t in ended)

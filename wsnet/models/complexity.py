@@ -4,7 +4,7 @@ The functions take a model's configuration, the number of classes and the shape 
 """
 
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -15,9 +15,7 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
-
-if TYPE_CHECKING:
-    from wsnet.models.operations import Formulas
+from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations
 
 __all__ = [
     "CONVENTION",
@@ -97,8 +95,6 @@ def thop_operations(model: ModelConfig, classes: int, shape: tuple[int, int, int
     Raises:
         ValueError: as `build`, or the images are too small.
     """
-    from wsnet.models.operations import THOP_FORMULAS
-
     device = "cpu" if isinstance(model.norm, OwnNormConfig) else "meta"
     counts = _counted(model, classes, shape, THOP_FORMULAS, device)
     return sum(count if op in THOP_FORMULAS else count // 2 for op, count in counts.items())
@@ -117,11 +113,9 @@ def counting_device(model: ModelConfig, classes: int, shape: tuple[int, int, int
 
 
 def _counted(
-    model: ModelConfig, classes: int, shape: tuple[int, int, int], formulas: "Formulas", device: str
+    model: ModelConfig, classes: int, shape: tuple[int, int, int], formulas: Formulas, device: str
 ) -> dict[Any, int]:
     """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
-    from wsnet.models.operations import Operations  # Lazily: it imports triton, which no trial needs.
-
     with torch.device(device), torch.no_grad():
         network, image = build(model, classes=classes, shape=shape).eval(), torch.zeros(1, *shape)
         counter = Operations(formulas)
