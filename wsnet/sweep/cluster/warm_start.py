@@ -29,11 +29,14 @@ from typing import Any
 
 __all__ = ["WarmServer", "warm_starts"]
 
-_FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit")
+FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit")
 """Modules that the server imports at once."""
 
-_WITH_RAY = ("ray._private.workers.default_worker", "ray.tune", "ray.train.torch", "wsnet.sweep.trials.trainable")
+WITH_RAY = ("ray._private.workers.default_worker", "ray.tune", "ray.train.torch", "wsnet.sweep.trials.trainable")
 """Modules that it imports when Ray runs: Ray reads the job and more from the environment at import, once."""
+
+_SINGLE_THREADED = {"OMP_NUM_THREADS": "1"}
+"""Environment of the server, which must start no threads of numpy's; a trial sets its number of threads itself."""
 
 _CLIENT = Path(__file__).with_name("warm_start_client.py")
 _OFF = ("0", "false", "no")
@@ -79,14 +82,18 @@ def warm_starts(folder: str) -> Iterator[WarmServer]:
         yield WarmServer(None, [])
         return
     address = os.path.join(folder, "warm")
-    code_folder = str(Path(__file__).parents[3])
-    process = subprocess.Popen(
-        [sys.executable, "-P", __file__, address, code_folder],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,  # The terminal's Ctrl-C is for the driver.
-    )
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(128)  # Who asks early waits until the imports are done.
+        process = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(listener.fileno()), str(Path(__file__).parents[3])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+            env={**_SINGLE_THREADED, **os.environ},
+            start_new_session=True,  # The terminal's Ctrl-C is for the driver.
+        )
     try:
         yield WarmServer(process, [sys.executable, "-I", "-S", str(_CLIENT), address])
     finally:
@@ -97,16 +104,14 @@ def warm_starts(folder: str) -> Iterator[WarmServer]:
             process.wait(timeout=5)
 
 
-def _serve(address: str, code_folder: str) -> list[str]:
+def _serve(listening: str, code_folder: str) -> list[str]:
     """Fork for each client; returns, in the forked process, its command line."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # The system then removes ended children.
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen(128)  # Who asks now waits until the imports are done.
-        _preload(code_folder, _FIRST)
+    with socket.socket(fileno=int(listening)) as listener:
+        _preload(code_folder, FIRST)
         os.environ.update(json.loads(sys.stdin.readline() or os._exit(0)))  # Without a line, the driver has ended.
-        _preload(code_folder, _WITH_RAY)
+        _preload(code_folder, WITH_RAY)
         gc.freeze()  # Otherwise each forked process would copy the memory of every object.
         while True:
             ready = select.select([listener.fileno(), 0], [], [])[0]
@@ -115,7 +120,7 @@ def _serve(address: str, code_folder: str) -> list[str]:
             connection, _ = listener.accept()
             try:
                 asked, files = _receive(connection)
-            except (OSError, ValueError):  # The client has ended.
+            except (OSError, ValueError, struct.error):  # The client has ended.
                 connection.close()
                 continue
             if os.fork() == 0:
