@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from tests.sweep.tiny import Ran, alone, records, train, write
+from tests.sweep.tiny import Ran, alone, records, train, until, write
 from wsnet.config import read_sweep
 from wsnet.storage import Folder
 from wsnet.sweep.cluster.ray_session import Session
 from wsnet.sweep.commands.dry_run import show_costs
 from wsnet.sweep.planning.plan import make_plan
+from wsnet.sweep.run import run
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.trainable import train_and_log
 
@@ -198,3 +199,20 @@ def test_a_killed_actor_is_started_again_from_its_checkpoint_as_often_as_it_may(
         again = train(path, tmp_path)
         assert (again.outcome.progress.done, "error.txt" in directory.folder.names()) == (1, False)
         assert records(directory) == alone(directory, tmp_path)
+
+
+def test_an_interrupted_sweep_leaves_no_process_on_a_ray_that_goes_on(tmp_path: Path, shared_ray: Session) -> None:
+    import ray
+
+    path = write(tmp_path, train={"epochs": 1000}, resources=TWO_AT_ONCE, seeds=2)
+    plan = make_plan(read_sweep(str(path), []), str(path), root=tmp_path)
+    folder = Folder(tmp_path) / "tiny"
+    plan.manifest.write(folder)
+
+    def interrupt(trial_id: str) -> None:
+        raise KeyboardInterrupt
+
+    console = Console(file=io.StringIO())
+    ended = run(plan, folder=folder, data_root=tmp_path, address=None, console=console, changed=interrupt)
+    assert ended.interrupted == 130
+    until(lambda: ray.available_resources().get("CPU") == 2)

@@ -27,7 +27,7 @@ from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tuner import decider_of, make_tuner
+from wsnet.sweep.tuner import decider_of, ending_trials, make_tuner
 
 if TYPE_CHECKING:
     from wsnet.sweep.tuner import Decider
@@ -148,11 +148,13 @@ def run(
                 deadline=deadline,
             )
             try:
-                make_tuner(plan, context, allocation, decider, callback, progress).fit()
-                if again := callback.retry_alone():
-                    alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
-                    decider = decider_of(plan, read_states(plan, folder), folder)
-                    make_tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
+                with ending_trials():
+                    make_tuner(plan, context, allocation, decider, callback, progress).fit()
+                    if again := callback.retry_alone():
+                        alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
+                        alone_on = whole_node(allocation, session.nodes)
+                        decider = decider_of(plan, read_states(plan, folder), folder)
+                        make_tuner(plan, alone, alone_on, decider, callback, progress).fit()
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
     if callback.lost is not None:

@@ -1,6 +1,7 @@
 """The Tuner of a sweep: which function Tune calls for a trial, with what resources, and what decides who stops."""
 
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.norm import OwnNormConfig
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     Decider = JournaledAsha | SettingDecisions
 
-__all__ = ["decider_of", "make_tuner"]
+__all__ = ["decider_of", "ending_trials", "make_tuner"]
 
 
 def decider_of(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
@@ -96,6 +97,32 @@ def make_tuner(
             verbose=0,
         ),
     )
+
+
+@contextmanager
+def ending_trials() -> Iterator[None]:
+    """Within the context, an interruption also ends the processes of Tune's trials and frees the CPUs that they hold.
+
+    Tune leaves them to the end of Ray; but Ray may go on, for the next sweep of the same process.
+    """
+    from ray.air.execution._internal.actor_manager import RayActorManager
+
+    initialize, managers = RayActorManager.__init__, []
+
+    def noted(manager: Any, *arguments: Any, **options: Any) -> None:
+        managers.append(manager)
+        initialize(manager, *arguments, **options)
+
+    RayActorManager.__init__ = noted
+    try:
+        yield
+    except KeyboardInterrupt:
+        for manager in [*managers]:
+            with suppress(Exception):  # Ray itself may have ended.
+                manager.cleanup()
+        raise
+    finally:
+        RayActorManager.__init__ = initialize
 
 
 def _scheduler(

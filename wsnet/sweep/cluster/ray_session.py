@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from wsnet.sweep.cluster.joining import TOKEN, join, submitted_environment
-from wsnet.sweep.signals import deferred, shielded
+from wsnet.sweep.cluster.warm_start import warm_starts
+from wsnet.sweep.signals import deferred, scratch_folder, shielded
 
 __all__ = ["Node", "Session", "ray_kept", "ray_session"]
 
@@ -106,29 +107,31 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
         return
     if address is None:
         _check_temporary_folders()
-    with deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
-        if address is None:
-            offered = cpus or len(os.sched_getaffinity(0))
-            context = ray.init(
-                address="local",
-                num_cpus=offered,
-                log_to_driver=False,
-                logging_level="error",
-                include_dashboard=True,
-            )
-            _protect_token()
-        else:
-            context = join(address, _runtime_env())
-    # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
-    logging.getLogger("ray").setLevel(logging.CRITICAL)
-    try:
-        deliver()
-        yield _session(context)
-    finally:
-        if _kept:
-            _kept[0].callback(_shut_down)
-        else:
-            _shut_down()
+    with ExitStack() as closing:
+        with deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
+            if address is None:
+                warm = closing.enter_context(warm_starts(closing.enter_context(scratch_folder())))
+                context = ray.init(
+                    address="local",
+                    num_cpus=cpus or len(os.sched_getaffinity(0)),
+                    log_to_driver=False,
+                    logging_level="error",
+                    include_dashboard=True,
+                    runtime_env=warm.runtime_env,
+                )
+                _protect_token()
+                warm.ray_runs(ray.get_runtime_context().get_job_id(), _raylet())
+            else:
+                context = join(address, _runtime_env())
+        # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
+        logging.getLogger("ray").setLevel(logging.CRITICAL)
+        closing.callback(_shut_down)
+        try:
+            deliver()
+            yield _session(context)
+        finally:
+            if _kept:
+                _kept[0].push(closing.pop_all())
 
 
 @contextmanager
@@ -147,6 +150,14 @@ def _shut_down() -> None:
 
     with shielded():
         ray.shutdown()
+
+
+def _raylet() -> int:
+    """Process id of the raylet that this process has started."""
+    import ray
+
+    node = ray._private.worker._global_node
+    return int(node.all_processes["raylet"][0].process.pid)
 
 
 def _check_temporary_folders() -> None:

@@ -1,0 +1,186 @@
+"""Fast starts of Ray's worker processes: each is forked from one process that has imported what trials need.
+
+A new process takes seconds to import torch and Ray Tune, and a trial of two workers needs three. So a sweep that starts
+its own Ray gives it, as the Python of its workers (`py_executable` of a runtime environment), the command
+`warm_start_client.py`, which asks the server here to fork. Where nobody answers, the command becomes Python.
+
+The server runs nothing but imports and has not touched a GPU, so that forking it is safe. It ends with the driver,
+whose end closes its standard input.
+"""
+
+import gc
+import importlib
+import json
+import os
+import random
+import runpy
+import select
+import shlex
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+__all__ = ["WarmServer", "warm_starts"]
+
+FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit")
+"""Modules that the server imports at once."""
+
+WITH_RAY = ("ray._private.workers.default_worker", "ray.tune", "ray.train.torch", "wsnet.sweep.trials.trainable")
+"""Modules that it imports when Ray runs: Ray reads the job and more from the environment at import, once."""
+
+_SINGLE_THREADED = {"OMP_NUM_THREADS": "1"}
+"""Environment of the server, which must start no threads of numpy's; a trial sets its number of threads itself."""
+
+_CLIENT = Path(__file__).with_name("warm_start_client.py")
+_OFF = ("0", "false", "no")
+
+
+class WarmServer:
+    """A running server.
+
+    Args:
+        process: the server; None if workers start as usual.
+        client: the command that replaces Python.
+    """
+
+    def __init__(self, process: "subprocess.Popen[bytes] | None", client: list[str]) -> None:
+        self._process = process
+        self.runtime_env: dict[str, Any] = {} if process is None else {"py_executable": shlex.join(client)}
+        """What `ray.init` needs to know."""
+
+    def ray_runs(self, job_id: str, raylet: int) -> None:
+        """Tell the server whose workers it forks.
+
+        Args:
+            job_id: Ray's name of this process's job.
+            raylet: process id of the node's raylet.
+        """
+        if self._process is None:
+            return
+        assert self._process.stdin is not None
+        environ = {**os.environ, "RAY_JOB_ID": job_id, "RAY_RAYLET_PID": str(raylet)}
+        with suppress(BrokenPipeError):  # Without the server, workers start as usual.
+            self._process.stdin.write(json.dumps(environ).encode() + b"\n")
+            self._process.stdin.flush()
+
+
+@contextmanager
+def warm_starts(folder: str) -> Iterator[WarmServer]:
+    """Within the context, a server forks workers, if there is a Linux and `WSNET_WARM_START` is not 0.
+
+    Args:
+        folder: a private temporary folder for the server's socket.
+    """
+    if sys.platform != "linux" or os.environ.get("WSNET_WARM_START", "1").lower() in _OFF:
+        yield WarmServer(None, [])
+        return
+    address = os.path.join(folder, "warm")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(address)
+        listener.listen(128)  # Who asks early waits until the imports are done.
+        process = subprocess.Popen(
+            [sys.executable, "-P", __file__, str(listener.fileno()), str(Path(__file__).parents[3])],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            pass_fds=[listener.fileno()],
+            env={**_SINGLE_THREADED, **os.environ},
+            start_new_session=True,  # The terminal's Ctrl-C is for the driver.
+        )
+    try:
+        yield WarmServer(process, [sys.executable, "-I", "-S", str(_CLIENT), address])
+    finally:
+        assert process.stdin is not None
+        with suppress(BrokenPipeError):
+            process.stdin.close()
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=5)
+
+
+def _serve(listening: str, code_folder: str) -> list[str]:
+    """Fork for each client; returns, in the forked process, its command line."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # The system then removes ended children.
+    with socket.socket(fileno=int(listening)) as listener:
+        _preload(code_folder, FIRST)
+        os.environ.update(json.loads(sys.stdin.readline() or os._exit(0)))  # Without a line, the driver has ended.
+        _preload(code_folder, WITH_RAY)
+        gc.freeze()  # Otherwise each forked process would copy the memory of every object.
+        while True:
+            ready = select.select([listener.fileno(), 0], [], [])[0]
+            if 0 in ready:  # The driver has ended.
+                os._exit(0)
+            connection, _ = listener.accept()
+            try:
+                asked, files = _receive(connection)
+            except (OSError, ValueError, struct.error):  # The client has ended.
+                connection.close()
+                continue
+            if os.fork() == 0:
+                break
+            for file in files:
+                os.close(file)
+            connection.close()
+    _become(asked, files, connection)
+    arguments: list[str] = asked["argv"]
+    return arguments
+
+
+def _preload(code_folder: str, modules: tuple[str, ...]) -> None:
+    gc.disable()  # All of it stays: looking for garbage meanwhile takes a tenth of the time.
+    sys.path.insert(0, code_folder)
+    for module in modules:
+        with suppress(Exception):  # The worker will import it, and say what is wrong.
+            importlib.import_module(module)
+    sys.path.remove(code_folder)
+    gc.enable()
+
+
+def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
+    """What a client asks for, with its standard input, output and error."""
+    start, files, _, _ = socket.recv_fds(connection, 8, 3)
+    (size,) = struct.unpack("!Q", start)
+    with connection.makefile("rb", buffering=0) as stream:
+        content = b""
+        while len(content) < size and (more := stream.read(size - len(content))):
+            content += more
+    asked: dict[str, Any] = json.loads(content)
+    return asked, files
+
+
+def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) -> None:
+    """Make this process the one that the client asked for."""
+    os.setpgid(0, 0)  # Ray ends the whole group of a worker.
+    for target, file in enumerate(files):
+        os.dup2(file, target)
+        os.close(file)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir(asked["cwd"])
+    os.environ.clear()
+    os.environ.update(asked["environ"])
+    random.seed()
+    if "numpy" in sys.modules:
+        sys.modules["numpy"].random.seed()
+    connection.sendall(b"1")
+    threading.Thread(target=_end_with_client, args=(connection,), daemon=True).start()
+
+
+def _end_with_client(connection: socket.socket) -> None:
+    """End this process when its client has been killed, which Ray takes for this process."""
+    with suppress(OSError):
+        connection.recv(1)
+    os._exit(1)
+
+
+if __name__ == "__main__":
+    sys.argv = _serve(*sys.argv[1:])
+    sys.path.insert(0, os.path.dirname(sys.argv[0]))
+    runpy.run_path(sys.argv[0], run_name="__main__")
