@@ -1,12 +1,13 @@
 """Waiting for storage on a network that does not answer: a sweep outlives minutes of it, a single look does not."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TypeVar
 
-__all__ = ["StorageLost", "patient", "retried"]
+__all__ = ["StorageLost", "patience", "patient", "retried"]
 
 _T = TypeVar("_T")
 
@@ -21,6 +22,11 @@ _NOT_AN_OUTAGE = (FileNotFoundError, PermissionError, IsADirectoryError, NotADir
 
 class StorageLost(OSError):
     """The storage has not answered for minutes; the message is one sentence for the user."""
+
+
+def patience() -> float:
+    """Seconds that a sweep waits for remote storage that does not answer."""
+    return float(os.environ.get("WSNET_STORAGE_PATIENCE", "180"))
 
 
 class _Patience:

@@ -1,6 +1,5 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
-import os
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -8,11 +7,9 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
-from wsnet.config import ConfigError, Mistake
 from wsnet.config.errors import counted
-from wsnet.config.norm import OwnNormConfig
-from wsnet.config.own_class import read_source
 from wsnet.storage import Folder, Status, patient, trial_directory
+from wsnet.storage.outage import patience
 from wsnet.sweep.cluster.packing import packed
 from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.resources import Allocation, whole_node
@@ -22,14 +19,14 @@ from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.planning.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
-from wsnet.sweep.schedulers.decisions import SettingDecisions
 from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tuner import decider_of, ending_trials, make_tuner
+from wsnet.sweep.tuner import decider_of, ending_trials, make_context, make_tuner
 
 if TYPE_CHECKING:
+    from wsnet.sweep.callback import SweepCallback
     from wsnet.sweep.tuner import Decider
 
 __all__ = ["SweepOutcome", "run"]
@@ -110,23 +107,7 @@ def run(
         )
         progress.concurrent = allocation.concurrent
         _announce(session, allocation, why, plan, console)
-        context = SweepContext(
-            folder=str(folder.local or folder.location),
-            data_root=str(data_root.absolute()),
-            configs={state.trial_id: state.trial.config.model_dump_json() for state in missing},
-            settings={state.trial_id: state.trial.entry.setting_id for state in missing},
-            workers=plan.sweep.config.resources.workers,
-            cpus=allocation.cpus,
-            gpus=allocation.gpus,
-            max_failures=plan.sweep.config.resources.max_failures,
-            stall_timeout=plan.sweep.config.resources.stall_timeout,
-            scratch=scratch,
-            rungs={} if decider is None else decider.rungs,
-            pauses=isinstance(decider, SettingDecisions),
-            storage_patience=_storage_patience(),
-            is_data_root_of_node=is_data_root_of_node,
-            sources=_own_sources(missing, plan),
-        )
+        context = make_context(plan, missing, allocation, decider, folder, scratch, data_root, is_data_root_of_node)
         _check_nodes(session, allocation, context, missing, console)
         interrupted = None
         with (
@@ -134,7 +115,7 @@ def run(
             failing_alone(),
             named_tasks({trial.trial_id: trial.name for trial in progress.trials}),
             ProgressDisplay(progress, console, trouble) as display,
-            patient(_storage_patience(), display.waiting),
+            patient(patience(), display.waiting),
         ):
             from wsnet.sweep.callback import SweepCallback
 
@@ -149,12 +130,7 @@ def run(
             )
             try:
                 with ending_trials():
-                    make_tuner(plan, context, allocation, decider, callback, progress).fit()
-                    if again := callback.retry_alone():
-                        alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
-                        alone_on = whole_node(allocation, session.nodes)
-                        decider = decider_of(plan, read_states(plan, folder), folder)
-                        make_tuner(plan, alone, alone_on, decider, callback, progress).fit()
+                    _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
     if callback.lost is not None:
@@ -164,17 +140,22 @@ def run(
     return SweepOutcome(progress=progress, interrupted=interrupted, is_out_of_time=callback.is_out_of_time)
 
 
-def _own_sources(states: list[TrialState], plan: Plan) -> tuple[bytes, ...]:
-    """Content of the files of the user's own norms.
-
-    Raises:
-        ConfigError: a file has changed since the sweep was planned.
-    """
-    norms = dict.fromkeys(state.trial.config.model.norm for state in states)
-    try:
-        return tuple(dict.fromkeys(read_source(norm) for norm in norms if isinstance(norm, OwnNormConfig)))
-    except ValueError as error:
-        raise ConfigError([Mistake(plan.path, "model.norm.name", str(error))]) from None
+def _fit(
+    plan: Plan,
+    context: SweepContext,
+    allocation: Allocation,
+    session: Session,
+    decider: "Decider | None",
+    callback: "SweepCallback",
+    progress: SweepProgress,
+) -> None:
+    """Train; then those again, alone, that have run out of memory."""
+    make_tuner(plan, context, allocation, decider, callback, progress).fit()
+    if again := callback.retry_alone():
+        alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
+        folder = Folder(context.folder)
+        decider = decider_of(plan, read_states(plan, folder), folder)
+        make_tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
 
 
 def _check_nodes(
@@ -187,11 +168,6 @@ def _check_nodes(
 
         with console.status(f"checking the images on {counted(len(others), 'other node')}"):
             check_nodes(others, context, (state.trial.config for state in states))
-
-
-def _storage_patience() -> float:
-    """Seconds that a sweep waits for remote storage that does not answer."""
-    return float(os.environ.get("WSNET_STORAGE_PATIENCE", "180"))
 
 
 def _savings(progress: SweepProgress) -> str:

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsnet.config import ConfigError, Mistake
 from wsnet.config.norm import OwnNormConfig
+from wsnet.config.own_class import read_source
 from wsnet.config.schedulers import AshaConfig, RungConfig
 from wsnet.storage import Folder, RungJournal, Status
+from wsnet.storage.outage import patience
 from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.cluster.resources import Allocation
 from wsnet.sweep.planning.plan import Plan
@@ -22,7 +26,7 @@ if TYPE_CHECKING:
 
     Decider = JournaledAsha | SettingDecisions
 
-__all__ = ["decider_of", "ending_trials", "make_tuner"]
+__all__ = ["decider_of", "ending_trials", "make_context", "make_tuner"]
 
 
 def decider_of(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
@@ -97,6 +101,60 @@ def make_tuner(
             verbose=0,
         ),
     )
+
+
+def make_context(
+    plan: Plan,
+    missing: list[TrialState],
+    allocation: Allocation,
+    decider: "Decider | None",
+    folder: Folder,
+    scratch: str,
+    data_root: Path,
+    is_data_root_of_node: bool,
+) -> SweepContext:
+    """What the trials of a sweep need to know.
+
+    Args:
+        plan: the plan.
+        missing: the trials to run.
+        allocation: what each gets.
+        decider: what decides which trials stop; None if nothing does.
+        folder: the sweep's folder.
+        scratch: folder for Ray's own files.
+        data_root: folder of the image sets.
+        is_data_root_of_node: whether $WSNET_DATA of the node that a trial runs on comes before `data_root`.
+
+    Raises:
+        ConfigError: the file of a norm of the user's own has changed since the sweep was planned.
+    """
+    resources = plan.sweep.config.resources
+    return SweepContext(
+        folder=str(folder.local or folder.location),
+        data_root=str(data_root.absolute()),
+        configs={state.trial_id: state.trial.config.model_dump_json() for state in missing},
+        settings={state.trial_id: state.trial.entry.setting_id for state in missing},
+        workers=resources.workers,
+        cpus=allocation.cpus,
+        gpus=allocation.gpus,
+        max_failures=resources.max_failures,
+        stall_timeout=resources.stall_timeout,
+        scratch=scratch,
+        rungs={} if decider is None else decider.rungs,
+        pauses=isinstance(decider, SettingDecisions),
+        storage_patience=patience(),
+        is_data_root_of_node=is_data_root_of_node,
+        sources=_own_sources(missing, plan),
+    )
+
+
+def _own_sources(states: list[TrialState], plan: Plan) -> tuple[bytes, ...]:
+    """Content of the files of the user's own norms."""
+    norms = dict.fromkeys(state.trial.config.model.norm for state in states)
+    try:
+        return tuple(dict.fromkeys(read_source(norm) for norm in norms if isinstance(norm, OwnNormConfig)))
+    except ValueError as error:
+        raise ConfigError([Mistake(plan.path, "model.norm.name", str(error))]) from None
 
 
 @contextmanager
