@@ -57,6 +57,8 @@ def test_a_ray_that_is_started_here_keeps_no_metrics_by_the_names_of_tasks(share
 def test_trials_start_in_the_order_of_their_seeds_and_tune_keeps_little_of_those_that_ended(
     shared_ray: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from ray.tune.execution.tune_controller import TuneController
+
     ended: list[Any] = []
 
     def on_trial_complete(self: SweepCallback, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
@@ -64,7 +66,13 @@ def test_trials_start_in_the_order_of_their_seeds_and_tune_keeps_little_of_those
         ended.append(trial)
         complete(self, iteration, trials, trial, **info)
 
-    complete = SweepCallback.on_trial_complete
+    def save_to_dir(self: TuneController) -> None:
+        saved.append(len(ended))
+        save(self)
+
+    saved: list[int] = []
+    complete, save = SweepCallback.on_trial_complete, TuneController.save_to_dir
+    monkeypatch.setattr(TuneController, "save_to_dir", save_to_dir)
     monkeypatch.setattr(SweepCallback, "on_trial_complete", on_trial_complete)
     path = write(tmp_path, seeds=3, grid={"optim.lr": [0.1, 0.2]}, train={"epochs": 1}, resources={"max_concurrent": 1})
     ran = train(path, tmp_path)
@@ -73,5 +81,5 @@ def test_trials_start_in_the_order_of_their_seeds_and_tune_keeps_little_of_those
     order = sorted(begun, key=lambda name: begun[name].stat().st_mtime_ns)
     assert [name.rpartition("-s")[2] for name in order] == ["0", "0", "1", "1", "2", "2"]
     assert order == sorted(order, key=lambda name: (name.rpartition("-s")[2], name))
-    assert len(ended) == 6
+    assert len(ended) == 6 and saved == [0], "Tune writes its state when it starts, and not again"
     assert not any(t.metric_analysis or t.metric_n_steps or t._default_result_or_future for t in ended)

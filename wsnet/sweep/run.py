@@ -23,7 +23,7 @@ from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tuner import decider_of, ending_trials, make_context, make_tuner
+from wsnet.sweep.tuner import decider_of, ending_trials, make_context, make_tuner, without_history
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
@@ -129,7 +129,7 @@ def run(
                 deadline=deadline,
             )
             try:
-                with ending_trials():
+                with ending_trials(), without_history():
                     _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
