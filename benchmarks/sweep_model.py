@@ -64,16 +64,17 @@ class Prediction:
     limit: str
 
 
-def wall_time(shape: Shape, slots: int, costs: Costs, *, starting: float = 1.0) -> Prediction:
+def wall_time(shape: Shape, slots: int, costs: Costs, *, starts: float = 1.0) -> Prediction:
     """The wall time of a sweep.
 
     Args:
         shape: the sweep.
         slots: trials that run at the same time, on all nodes.
         costs: what it takes apart from its epochs.
-        starting: processes that start at the same time for each core of a node; below 1, each has a core of its own.
+        starts: process starts that follow one another: 1 on one node; 2 on several, since a process checks each other
+            node before the trials' start; more where several start on one core.
     """
     of_slots = math.ceil(shape.trials / slots) * (costs.trial + shape.epochs * (shape.seconds + costs.epoch))
     of_driver = shape.trials * (costs.driver_trial + shape.epochs * costs.driver_epoch)
-    start = costs.start + costs.process * max(1.0, starting)
+    start = costs.start + costs.process * starts
     return Prediction(start, max(of_slots, of_driver), "driver" if of_driver > of_slots else "slots")

@@ -47,7 +47,7 @@ def main() -> None:
     arguments = _arguments()
     for shape in arguments.predict or []:
         for slots in arguments.slots:
-            found = wall_time(shape, slots, COSTS)
+            found = wall_time(shape, slots, COSTS, starts=2)
             seconds = found.start + found.trials
             print(
                 f"{shape}, {slots} at a time: {seconds:,.0f} s = {seconds / 3600:.2f} h, limited by the {found.limit}"
@@ -69,7 +69,7 @@ def measure(numbers_of_nodes: list[int], shapes: list[Shape]) -> None:
             for shape in shapes:
                 told = _told(nodes, folder, settings=shape.trials, epochs=[shape.epochs], seconds=shape.seconds)
                 slots = min(number * SLOTS, shape.trials)
-                predicted = wall_time(shape, slots, costs, starting=_starting(slots))
+                predicted = wall_time(shape, slots, costs, starts=_starts(number, slots))
                 print(f"{number} nodes, {shape}:  {_compared(told, predicted)}", flush=True)
 
 
@@ -97,7 +97,7 @@ def costs_of(told: dict[str, Any], seconds: float) -> Costs:
     processes = [of_slot[0][0]["cpu"] for of_slot in _by_slot(told).values()]
     process = statistics.mean(processes)
     return Costs(
-        start=_begin(told) - process * max(1.0, _starting(len(processes))) + told["wall"] - told["last"],
+        start=_begin(told) - process * _starts(1, len(processes)) + told["wall"] - told["last"],
         process=process,
         trial=span[few] - few * epoch,
         epoch=epoch - seconds,
@@ -119,8 +119,10 @@ def _begin(told: dict[str, Any]) -> float:
     return statistics.mean(of_slot[0][0]["began"] for of_slot in _by_slot(told).values()) - told["began"]
 
 
-def _starting(slots: int) -> float:
-    return slots / len(os.sched_getaffinity(0))
+def _starts(nodes: int, slots: int) -> float:
+    """Process starts that follow one another, on nodes that share this machine's cores: see `wall_time`."""
+    cores = len(os.sched_getaffinity(0))
+    return max(1.0, slots / cores) + (max(1.0, (nodes - 1) / cores) if nodes > 1 else 0.0)
 
 
 @contextmanager

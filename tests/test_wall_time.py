@@ -27,8 +27,8 @@ def test_trials_run_in_rounds_until_the_driver_is_the_limit(model: ModuleType) -
     # 10 trials, 4 at a time, are 3 rounds of 0.5 + 2 * (1.5 + 0.25) s.
     assert model.wall_time(shape, 4, costs) == model.Prediction(5 + 6, 3 * 4, "slots")
     assert model.wall_time(shape, 10, costs) == model.Prediction(5 + 6, 4, "slots")
-    # Two processes for each core start together.
-    assert model.wall_time(shape, 4, costs, starting=2.0) == model.Prediction(5 + 2 * 6, 3 * 4, "slots")
+    # One process after the other: those that check the nodes, then those of the trials.
+    assert model.wall_time(shape, 4, costs, starts=2) == model.Prediction(5 + 2 * 6, 3 * 4, "slots")
     # The driver has 80 trials of 0.125 + 2 * 0.0625 s; the slots one round of 4 s.
     assert model.wall_time(model.Shape.read("80x2x1.5"), 80, costs) == model.Prediction(5 + 6, 20, "driver")
 
@@ -51,4 +51,4 @@ def test_costs_are_told_apart_by_trials_of_few_and_many_epochs(model: ModuleType
     assert costs.epoch == pytest.approx(0.2) and costs.trial == pytest.approx(0.2)
     assert costs.driver_epoch == pytest.approx(0.01) and costs.driver_trial == pytest.approx(0.0, abs=1e-9)
     assert costs.process == 6.0
-    assert costs.start == pytest.approx(12 - 6 * max(1.0, model._starting(2)) + 2)
+    assert costs.start == pytest.approx(12 - 6 * model._starts(1, 2) + 2)
