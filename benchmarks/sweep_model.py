@@ -27,7 +27,7 @@ class Costs:
     driver_epoch: float
 
 
-COSTS = Costs(start=6.0, process=7.0, trial=0.05, epoch=0.017, driver_trial=0.008, driver_epoch=0.0018)
+COSTS = Costs(start=6.0, process=7.0, trial=0.05, epoch=0.015, driver_trial=0.008, driver_epoch=0.0018)
 """Measured on two slow cores, beside other work."""
 
 
