@@ -22,8 +22,8 @@ from torch import Tensor, nn
 from wsnet.config import TrialConfig
 from wsnet.config.reading.located import Located
 from wsnet.data import DataError
-from wsnet.data.augment_bytes import CropFlip
 from wsnet.data.cache import data_root
+from wsnet.data.crop_flip import CropFlip
 from wsnet.layers import LayerRandomness
 from wsnet.storage import Folder
 from wsnet.training import Result, Trial, fit

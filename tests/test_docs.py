@@ -9,8 +9,8 @@ import pytest
 
 from tests.shared import SHARED
 from wsnet.config import read_sweep
-from wsnet.config.reading.select import only
-from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.only_and_smoke import only
+from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser

@@ -3,7 +3,7 @@
 import pytest
 
 from wsnet.config import ConfigError, Sweep
-from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 
 __all__ = ["SWEEP", "mistakes_of", "sweep"]

@@ -13,7 +13,7 @@ from tests.data.made_up import image_bytes, write_folder, write_table
 from wsnet.config import ConfigError, TrialConfig, read_sweep, read_trial, setting_id
 from wsnet.config.data import DataConfig
 from wsnet.config.reading.own_files import data_config
-from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile, dump_yaml
 
 SWEEP: dict[str, Any] = {

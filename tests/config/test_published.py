@@ -9,8 +9,8 @@ from tests.shared import SHARED
 from wsnet.config.identity import canonical_text
 from wsnet.config.published import PublishedConfig, published_rows, rows_of
 from wsnet.config.reading.axes import CASE
-from wsnet.config.reading.select import only, smoke
-from wsnet.config.reading.sweep import Sweep
+from wsnet.config.reading.checked_sweep import Sweep
+from wsnet.config.reading.only_and_smoke import only, smoke
 from wsnet.config.scaling import learning_rate_rule
 
 BATCH, GROUP = "{model.norm.name: batch}", "{model.norm.name: group, model.norm.groups: 4}"

@@ -11,8 +11,8 @@ import pytest
 from tests.config.files import SWEEP
 from wsnet.config import ConfigError
 from wsnet.config.reading.located import Located
-from wsnet.config.reading.select import smoke
-from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.only_and_smoke import smoke
+from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 
 RANDOM = "search: {name: random, samples: 7}\ngrid:\n  optim.lr: {log_uniform: [1e-4, 1]}\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from wsnet.config import read_sweep
-from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 
 jsonschema = pytest.importorskip("jsonschema")

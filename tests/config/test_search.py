@@ -7,7 +7,7 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.reading.select import only, smoke
+from wsnet.config.reading.only_and_smoke import only, smoke
 
 SEARCH: dict[str, Any] = {
     "grid": {"model.norm.name": ["batch", "none"], "optim.lr": {"log_uniform": [0.001, 1.0]}},

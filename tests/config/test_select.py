@@ -4,7 +4,7 @@ import pytest
 
 from tests.config.files import mistakes_of, sweep
 from wsnet.config import Sweep
-from wsnet.config.reading.select import smoke
+from wsnet.config.reading.only_and_smoke import smoke
 from wsnet.config.scaling import learning_rate_rule
 
 GRID = "train.batch_size: [8, 32]"

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.config.files import sweep
-from wsnet.config.reading.select import smoke
+from wsnet.config.reading.only_and_smoke import smoke
 
 CIFAR = {"name: digits, validation: 200": "name: cifar10, validation: 5000"}
 

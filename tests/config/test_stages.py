@@ -7,7 +7,7 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.reading.select import only, smoke
+from wsnet.config.reading.only_and_smoke import only, smoke
 from wsnet.config.reading.stages import Chosen, confirmed
 
 STAGES: dict[str, Any] = {

@@ -5,7 +5,7 @@ import time
 from tests.config.files import SWEEP, mistakes_of, sweep
 from wsnet.config import Sweep
 from wsnet.config.reading.axes import hashable
-from wsnet.config.reading.settings import sweep_of
+from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 
 RANDOM = "seeds: 2\nsearch: {name: random, samples: 5, seed: 3}"

@@ -10,8 +10,8 @@ from torchvision.transforms import v2
 
 from wsnet.config.augment import CutoutConfig, RandomErasingConfig, RandomResizedCropConfig
 from wsnet.data.boxes import covered, cutout_boxes, erasing_boxes, square_boxes, uncovered
-from wsnet.data.crop import crop_attempts
 from wsnet.data.random import Draws
+from wsnet.data.resized_crop import crop_attempts
 
 MANY = Draws(0, 1, torch.arange(20_000))
 SIZE = {"height": 32, "width": 40}

@@ -11,7 +11,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 from torchvision.transforms.v2 import functional as theirs
 
-from tests.data.test_augment_bytes import random_images
+from tests.data.test_crop_flip import random_images
 from wsnet.config.augment import ColorJitterConfig
 from wsnet.data import colour
 from wsnet.data.colour import greyscale, jittered

@@ -12,7 +12,7 @@ from wsnet.storage import Folder, RungJournal, Status
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.planning.plan import PlannedTrial
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.decision_journal import SettingDecisions
 
 __all__ = ["EPOCHS", "METRIC", "Journal", "Sweep", "Values", "drawn"]
 

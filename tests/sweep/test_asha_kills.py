@@ -30,7 +30,7 @@ DYING_DRIVER = """
 import os, signal, sys
 from wsnet.report import conclude
 from wsnet.sweep.cli import main
-from wsnet.sweep.schedulers.asha import JournaledAsha
+from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
 
 decide = JournaledAsha._decide
 taken = 0

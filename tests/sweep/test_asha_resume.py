@@ -16,7 +16,7 @@ from wsnet.sweep.planning.plan import PlannedTrial, make_plan
 from wsnet.sweep.resume import TrialState
 
 if TYPE_CHECKING:  # It imports Ray Tune, which takes seconds.
-    from wsnet.sweep.schedulers.asha import JournaledAsha
+    from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
 
 TRIALS = 5
 EPOCHS = 8
@@ -46,7 +46,7 @@ def left(trial: PlannedTrial, *errors: float, status: str | None = "running") ->
 
 
 def scheduler(sweep: Folder, *trials: TrialState, metric: str = "validation/top1_error") -> "JournaledAsha":
-    from wsnet.sweep.schedulers.asha import JournaledAsha
+    from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
 
     config = AshaConfig.model_validate({"name": "asha", "grace": 1, "eta": 2, "metric": metric})
     return JournaledAsha(config, max_t=EPOCHS, journal=RungJournal(sweep), states=list(trials))
@@ -65,7 +65,7 @@ def journal(sweep: Folder) -> list[tuple[str, int, float | None, str]]:
 
 
 def test_the_rungs_are_those_of_ray() -> None:
-    from wsnet.sweep.schedulers.asha import JournaledAsha
+    from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
 
     for grace, eta, epochs in [(1, 2, 8), (10, 3, 90), (1, 4, 100), (5, 2, 5), (1, 3, 243)]:
         config = AshaConfig(name="asha", grace=grace, eta=eta)

@@ -25,7 +25,7 @@ DYING_DRIVER = """
 import os, signal, sys
 from wsnet.report import conclude
 from wsnet.sweep.cli import main
-from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.decision_journal import SettingDecisions
 
 reported, arrivals = SettingDecisions.reported, 0
 

@@ -9,7 +9,7 @@ import pytest
 from tests.data.made_up import image_bytes, write_folder
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
-from wsnet.config.reading.select import smoke
+from wsnet.config.reading.only_and_smoke import smoke
 from wsnet.data import file_index
 from wsnet.data.own_images import listed
 from wsnet.sweep import cli

@@ -6,9 +6,9 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.config.reading.select import only
-from wsnet.sweep.planning.names import setting_names
+from wsnet.config.reading.only_and_smoke import only
 from wsnet.sweep.planning.plan import Plan, make_plan
+from wsnet.sweep.planning.setting_names import setting_names
 
 
 def plan(tmp_path: Path, **changes: Any) -> Plan:

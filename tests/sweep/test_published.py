@@ -8,10 +8,10 @@ import pytest
 
 from wsnet.config import Sweep, read_sweep
 from wsnet.config.published import PublishedRow, published_rows, rows_of
-from wsnet.config.reading.sweep import Setting
+from wsnet.config.reading.checked_sweep import Setting
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.models import parameter_count
-from wsnet.sweep.planning.names import setting_names
+from wsnet.sweep.planning.setting_names import setting_names
 
 FILES = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 SYSTEMS = {

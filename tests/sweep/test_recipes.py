@@ -9,8 +9,8 @@ import pytest
 from PIL import Image
 
 from wsnet.config import ExecutionConfig, TrialConfig, read_sweep
+from wsnet.config.reading.only_and_smoke import smoke
 from wsnet.config.reading.own_files import with_files
-from wsnet.config.reading.select import smoke
 from wsnet.data import ImageSet, ImageSplits
 from wsnet.storage import Folder
 from wsnet.training import Trial, fit

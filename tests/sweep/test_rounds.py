@@ -74,7 +74,7 @@ def test_a_file_without_a_search_is_read_once(tmp_path: Path, monkeypatch: pytes
         paths.append(path)
         return read_sweep(path, *rest)
 
-    monkeypatch.setattr("wsnet.sweep.asked.read_sweep", read)
+    monkeypatch.setattr("wsnet.sweep.requested_sweep.read_sweep", read)
     assert main([str(write(tmp_path)), "--storage", str(tmp_path), "--dry-run"], conclude=conclude) == 0
     assert len(paths) == 1, "a file of thousands of settings takes seconds to read"
 

@@ -14,7 +14,7 @@ from tests.tracking.sweeps import write_sweep
 from wsnet.storage import STOPPED_BY_USER, Folder, Manifest, Status, Stops, trial_directory
 from wsnet.sweep.arguments import command_line, parser, recorded, write_command
 from wsnet.sweep.cli import main
-from wsnet.sweep.commands.trial_states import read_status
+from wsnet.sweep.commands.sweep_status import read_status
 from wsnet.tracking import default_tracking_uri, read_sweep
 
 

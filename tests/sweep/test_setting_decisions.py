@@ -15,7 +15,7 @@ from wsnet.config.schedulers import AshaConfig, HyperbandConfig, MedianConfig, R
 from wsnet.storage import Folder, RungJournal, Status
 from wsnet.sweep.planning.plan import PlannedTrial, make_plan
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.decision_journal import SettingDecisions
 from wsnet.sweep.schedulers.stopping_rules import deal
 
 SETTINGS, SEEDS = 8, 3

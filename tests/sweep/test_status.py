@@ -10,7 +10,7 @@ from tests.tracking.sweeps import write_sweep
 from wsnet.storage import Status, trial_directory
 from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.cli import main
-from wsnet.sweep.commands.trial_states import read_status
+from wsnet.sweep.commands.sweep_status import read_status
 
 
 def conclude(*_: object) -> None:

@@ -8,7 +8,7 @@ import pytest
 
 from wsnet.config.reading.axes import Range
 from wsnet.config.reading.located import Spot
-from wsnet.config.reading.studies import Study
+from wsnet.config.reading.search_cells import Study
 from wsnet.config.search import GaussianProcessConfig, SuggestedConfig, TpeConfig
 from wsnet.sweep.search.suggest import Result, suggest
 

@@ -15,7 +15,7 @@ from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.storage import Folder, Manifest, StorageError, trial_directory
 from wsnet.tracking import Mirror, default_tracking_uri
 from wsnet.tracking.client import artifact_location, connect, fail_fast, reason, sqlite_file
-from wsnet.tracking.runs import SweepRuns
+from wsnet.tracking.upload import SweepRuns
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient

@@ -2,9 +2,9 @@
 
 from wsnet.config.errors import ConfigError, Mistake
 from wsnet.config.identity import NUMERICS, canonical, setting_id, trial_id
+from wsnet.config.reading.checked_sweep import Setting, Sweep
 from wsnet.config.reading.keys import dotted_keys
-from wsnet.config.reading.settings import read_sweep, read_trial
-from wsnet.config.reading.sweep import Setting, Sweep
+from wsnet.config.reading.read import read_sweep, read_trial
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import ExecutionConfig, TrialConfig
 

@@ -1,17 +1,14 @@
 """`model`: the architecture, its normalization and its weight reparametrization. One class per architecture."""
 
-from dataclasses import dataclass
 from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from wsnet.config.base import Config, Fraction, PositiveInt, absolute, as_tuple, conflict
+from wsnet.config.depths import DENSE_DEPTH, RESIDUAL_DEPTH, WIDE_DEPTH, check_depth, depth_conflict
 from wsnet.config.norm import BatchNormConfig, NoNormConfig, NormConfig
 
 __all__ = [
-    "DENSE_DEPTH",
-    "RESIDUAL_DEPTH",
-    "WIDE_DEPTH",
     "AlexNetConfig",
     "CifarDenseNetConfig",
     "CifarResNeXtConfig",
@@ -19,7 +16,6 @@ __all__ = [
     "ClassifierInit",
     "ConvInit",
     "DenseNetConfig",
-    "DepthRule",
     "ModelConfig",
     "NetworkConfig",
     "PreActResNetConfig",
@@ -41,60 +37,6 @@ Depth = Annotated[int, Field(le=2000)]
 """Number of layers. Published networks have up to 1202, and building a million layers would take hours."""
 Channels = Annotated[int, Field(ge=1, le=100_000)]
 """Number of channels or groups, or a factor of it; `wsnet.models` bounds the number of parameters that follows."""
-
-
-@dataclass(frozen=True)
-class DepthRule:
-    """The valid depths, `step * n + others`, of a network for small images with n blocks in each of its three stages.
-
-    Attributes:
-        step: weighted layers added by one more block in each stage.
-        others: weighted layers outside the blocks.
-    """
-
-    step: int
-    others: int
-
-    def __str__(self) -> str:
-        return f"{self.step}n + {self.others}"
-
-    def blocks(self, depth: int) -> int:
-        """n, the number of blocks in each stage.
-
-        Raises:
-            ValueError: no whole number of blocks gives this depth.
-        """
-        n, rest = divmod(depth - self.others, self.step)
-        if n < 1 or rest:
-            raise ValueError(f"depth must be {self} with n >= 1, but got depth={depth}")
-        return n
-
-    def near(self, depth: int) -> int | None:
-        """The nearest valid depth; None if `depth` itself is valid."""
-        n = (depth - self.others + self.step // 2) // self.step
-        near = self.step * max(1, n) + self.others
-        return None if near == depth else near
-
-
-RESIDUAL_DEPTH = {"basic": DepthRule(6, 2), "bottleneck": DepthRule(9, 2)}
-"""Residual networks for small images, by type of block (two or three layers): ResNet, ResNeXt, PyramidNet, ..."""
-WIDE_DEPTH = DepthRule(6, 4)
-"""Wide ResNet, which counts the convolutions of its three shortcuts."""
-DENSE_DEPTH = {True: DepthRule(6, 4), False: DepthRule(3, 4)}
-"""DenseNet for small images, by whether it has bottlenecks."""
-
-
-def _check_depth(depth: int, rule: DepthRule, examples: str, where: str = "") -> int:
-    near = rule.near(depth)
-    if near is not None:
-        raise ValueError(f"depth must be {rule}{where} ({examples}, ...), but got {depth}; near it: {near}")
-    return depth
-
-
-def _depth_conflict(depth: int, rule: DepthRule, where: str, keys: tuple[str, ...]) -> None:
-    near = rule.near(depth)
-    if near is not None:
-        raise conflict((f"depth must be {rule}{where}, but got depth={depth}; near it: {near}", ("depth", *keys)))
 
 
 class NetworkConfig(Config):
@@ -202,8 +144,8 @@ class ThreeStageConfig(ResidualConfig):
     def _whole_blocks(cls, depth: int, info: ValidationInfo) -> int:
         if info.data.get("block") == "bottleneck":
             examples = "11, 20, 29, 56, 110, 164, 1001"
-            return _check_depth(depth, RESIDUAL_DEPTH["bottleneck"], examples, " with bottlenecks")
-        return _check_depth(depth, RESIDUAL_DEPTH["basic"], "8, 14, 20, 32, 44, 56, 110")
+            return check_depth(depth, RESIDUAL_DEPTH["bottleneck"], examples, " with bottlenecks")
+        return check_depth(depth, RESIDUAL_DEPTH["basic"], "8, 14, 20, 32, 44, 56, 110")
 
     @model_validator(mode="after")
     def _first_stage_has_an_effect(self) -> Self:
@@ -260,7 +202,7 @@ class CifarResNeXtConfig(ResidualConfig):
     @field_validator("depth")
     @classmethod
     def _whole_blocks(cls, depth: int) -> int:
-        return _check_depth(depth, RESIDUAL_DEPTH["bottleneck"], "11, 20, 29")
+        return check_depth(depth, RESIDUAL_DEPTH["bottleneck"], "11, 20, 29")
 
 
 class PreActResNetConfig(ThreeStageConfig):
@@ -294,7 +236,7 @@ class WRNConfig(NetworkConfig):
     @field_validator("depth")
     @classmethod
     def _whole_blocks(cls, depth: int) -> int:
-        return _check_depth(depth, WIDE_DEPTH, "10, 16, 22, 28, 40")
+        return check_depth(depth, WIDE_DEPTH, "10, 16, 22, 28, 40")
 
 
 class _DenseNetConfig(NetworkConfig):
@@ -329,7 +271,7 @@ class CifarDenseNetConfig(_DenseNetConfig):
     @model_validator(mode="after")
     def _depth_fills_three_blocks(self) -> Self:
         where = f" {'with' if self.bottleneck else 'without'} bottlenecks"
-        _depth_conflict(self.depth, DENSE_DEPTH[self.bottleneck], where, ("bottleneck",))
+        depth_conflict(self.depth, DENSE_DEPTH[self.bottleneck], where, ("bottleneck",))
         return self
 
 
@@ -359,7 +301,7 @@ class PyramidNetConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _depth_fills_three_stages(self) -> Self:
-        _depth_conflict(self.depth, RESIDUAL_DEPTH[self.block], f" with {self.block} blocks", ("block",))
+        depth_conflict(self.depth, RESIDUAL_DEPTH[self.block], f" with {self.block} blocks", ("block",))
         return self
 
 
@@ -382,7 +324,7 @@ class ShakeShakeConfig(NetworkConfig):
 
     @model_validator(mode="after")
     def _depth_fills_three_stages(self) -> Self:
-        _depth_conflict(self.depth, RESIDUAL_DEPTH["basic"], "", ())
+        depth_conflict(self.depth, RESIDUAL_DEPTH["basic"], "", ())
         return self
 
     @model_validator(mode="after")

@@ -9,7 +9,7 @@ from wsnet.config.sweep import SelectConfig
 from wsnet.config.trial import TrialConfig
 
 if TYPE_CHECKING:
-    from wsnet.config.reading.sweep import Setting
+    from wsnet.config.reading.checked_sweep import Setting
 
 __all__ = ["describe_scaling", "learning_rate_rule", "scaled_optim"]
 

@@ -12,7 +12,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from wsnet.config.augment import AugmentConfig
-from wsnet.data.augment_floats import BatchTransform, Normalize
+from wsnet.data.batch_transform import BatchTransform, Normalize
 from wsnet.data.batches import Batch, ByteBatch, TensorSet, tensors_on
 from wsnet.data.images import DataError, ImageFiles, ImageSet
 from wsnet.data.mix import partners_needed

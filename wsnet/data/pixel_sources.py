@@ -1,7 +1,8 @@
 """The two sources of pixels: images in memory, and image files that are read when a batch asks for them.
 
 Each gives byte images of one size: training images randomly cropped and flipped, evaluation images not augmented (for
-files: the resized centre). `wsnet.data.crop` does the cropping. A batch's contents are a pure function of its indices.
+files: the resized centre). `wsnet.data.resized_crop` does the cropping. A batch's contents are a pure function of its
+indices.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,12 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from wsnet.config.augment import AugmentConfig, RandomResizedCropConfig
-from wsnet.data.augment_bytes import CropFlip
 from wsnet.data.batches import ByteBatch, TensorSet
-from wsnet.data.crop import centre_crop, crop_attempts, file_crop_attempts, resized_crop, resized_crops
+from wsnet.data.crop_flip import CropFlip
 from wsnet.data.decode import decoded_file
 from wsnet.data.images import ImageFiles
 from wsnet.data.random import Draws
+from wsnet.data.resized_crop import centre_crop, crop_attempts, file_crop_attempts, resized_crop, resized_crops
 from wsnet.data.sampler import BatchIndices, BatchSampler
 
 __all__ = ["ArrayPixels", "FilePixels", "evaluation_bytes", "evaluation_images"]

@@ -15,7 +15,7 @@ channels, so that its width is 4.
 from functools import partial
 from typing import Literal
 
-from wsnet.config.architectures import RESIDUAL_DEPTH
+from wsnet.config.depths import RESIDUAL_DEPTH
 from wsnet.layers import Layers
 from wsnet.models.blocks import BasicBlock, Bottleneck, Shortcut
 from wsnet.models.resnet import ResNet, Stage, doubling

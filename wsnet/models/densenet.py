@@ -18,7 +18,7 @@ ReLU, 3x3 to k channels. Between two blocks a transition (norm, ReLU, 1x1, 2x2 a
 import torch
 from torch import Tensor, nn
 
-from wsnet.config.architectures import DENSE_DEPTH
+from wsnet.config.depths import DENSE_DEPTH
 from wsnet.layers import Dropout, Layers, Size
 from wsnet.models.blocks import strided
 

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter
 from wsnet.config import TrialConfig, read_sweep, read_trial
 from wsnet.config.architectures import ModelConfig, NetworkConfig
 from wsnet.config.reading.located import Located
-from wsnet.config.reading.settings import trial_of
+from wsnet.config.reading.read import trial_of
 from wsnet.config.reading.yaml_lines import YamlFile
 
 __all__ = ["Listed", "asked_for", "in_file", "representative"]

@@ -17,7 +17,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsnet.config.architectures import RESIDUAL_DEPTH
+from wsnet.config.depths import RESIDUAL_DEPTH
 from wsnet.layers import Layers, Size
 from wsnet.models.blocks import block_positions, strided
 

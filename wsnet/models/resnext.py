@@ -21,7 +21,7 @@ and for small images (section 5.3), 9n + 2 layers:
 from functools import partial
 from typing import Literal
 
-from wsnet.config.architectures import RESIDUAL_DEPTH
+from wsnet.config.depths import RESIDUAL_DEPTH
 from wsnet.layers import Layers
 from wsnet.models.blocks import Bottleneck
 from wsnet.models.resnet import ResNet, doubling

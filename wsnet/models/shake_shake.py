@@ -16,7 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsnet.config.architectures import RESIDUAL_DEPTH
+from wsnet.config.depths import RESIDUAL_DEPTH
 from wsnet.layers import Layers, ShakeShake, Size
 from wsnet.models.blocks import block_positions, strided
 

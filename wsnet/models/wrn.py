@@ -12,7 +12,7 @@
 
 from functools import partial
 
-from wsnet.config.architectures import WIDE_DEPTH
+from wsnet.config.depths import WIDE_DEPTH
 from wsnet.layers import Layers
 from wsnet.models.preact_resnet import PreActBasicBlock, PreActResNet
 from wsnet.models.resnet import doubling

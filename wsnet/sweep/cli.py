@@ -108,9 +108,9 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
 
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
-    from wsnet.sweep.asked import AskedSweep
+    from wsnet.sweep.requested_sweep import RequestedSweep
 
-    asked = AskedSweep(arguments)
+    asked = RequestedSweep(arguments)
     from rich.console import Console
 
     console, sweep = Console(), asked.part

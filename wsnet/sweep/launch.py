@@ -1,4 +1,4 @@
-"""One sweep, from its settings to its report: planned, trained, mirrored to MLflow, and how to go on is said."""
+"""Runs one sweep from end to end: plan, train, mirror to MLflow, report, and print how to continue."""
 
 import argparse
 import shlex

@@ -10,16 +10,16 @@ from rich.console import Console
 from wsnet.config.errors import counted
 from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.storage.outage import patience
-from wsnet.sweep.cluster.packing import packed
+from wsnet.sweep.cluster.auto_resources import packed
+from wsnet.sweep.cluster.measuring import gpu_memory, seconds_with
 from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.resources import Allocation, whole_node
 from wsnet.sweep.cluster.task_names import named_tasks
-from wsnet.sweep.cluster.trying import gpu_memory, seconds_with
+from wsnet.sweep.planning.extend_epochs import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.planning.plan import Plan
-from wsnet.sweep.planning.shorter import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
-from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
+from wsnet.sweep.schedulers.epochs_saved import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
@@ -164,7 +164,7 @@ def _check_nodes(
     """Check the nodes on which trials can run, other than this one."""
     others = [node for node in session.nodes if not node.is_here and allocation.fits(node)]
     if others:
-        from wsnet.sweep.cluster.nodes import check_nodes
+        from wsnet.sweep.cluster.node_checks import check_nodes
 
         with console.status(f"checking the images on {counted(len(others), 'other node')}"):
             check_nodes(others, context, (state.trial.config for state in states))

@@ -63,7 +63,7 @@ def interruptible() -> Iterator[Interruption]:
 
 @contextmanager
 def shielded() -> Iterator[None]:
-    """Let no first Ctrl-C interrupt Ray's shutdown, which takes a few seconds: that would leave processes."""
+    """Ignore a first Ctrl-C while Ray shuts down, which takes seconds: an interrupted shutdown leaves processes."""
     with _handled(lambda number, _: _end_at_second(number), signal.SIGINT):
         yield
 

@@ -16,13 +16,13 @@ from wsnet.sweep.cluster.resources import Allocation
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import SweepProgress
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.decision_journal import SettingDecisions
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.trainable import train_job, train_on_workers
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback
-    from wsnet.sweep.schedulers.asha import JournaledAsha
+    from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
 
     Decider = JournaledAsha | SettingDecisions
 
@@ -45,7 +45,7 @@ def decider_of(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider
         return SettingDecisions(config, epochs=longest, journal=RungJournal(folder), states=states, over=over)
     if not isinstance(config, AshaConfig):
         return None
-    from wsnet.sweep.schedulers.asha import JournaledAsha
+    from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
 
     return JournaledAsha(config, max_t=longest, journal=RungJournal(folder), states=states)
 
@@ -207,7 +207,7 @@ def _scheduler(
 ) -> Any:
     """Tune's scheduler."""
     if decider is None:
-        from wsnet.sweep.schedulers.in_order import InOrder
+        from wsnet.sweep.schedulers.fifo import InOrder
 
         return InOrder()
     if not isinstance(decider, SettingDecisions):

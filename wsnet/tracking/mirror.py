@@ -4,7 +4,7 @@ import threading
 
 from wsnet.storage import Folder, Lease, Manifest, StorageLost
 from wsnet.tracking.client import connect, fail_fast, reason
-from wsnet.tracking.runs import SweepRuns
+from wsnet.tracking.upload import SweepRuns
 
 __all__ = ["Mirror"]
 

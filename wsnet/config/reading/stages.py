@@ -6,9 +6,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from wsnet.config.errors import Keys, Mistake
+from wsnet.config.reading.checked_sweep import Sweep
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers
 from wsnet.config.reading.located import Located
-from wsnet.config.reading.sweep import Sweep
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig

@@ -1,4 +1,4 @@
-"""Joining a running Ray cluster: its address, its token, and the job as which it may have started this process."""
+"""Joins a running Ray cluster: its address, its token, and the submitted Ray job, if any, that this process is."""
 
 import json
 import os

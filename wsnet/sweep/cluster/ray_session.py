@@ -136,7 +136,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
 
 @contextmanager
 def ray_kept() -> Iterator[None]:
-    """Within the context, what the first `ray_session` has started goes on for the next ones; it is stopped after."""
+    """Within the context, Ray stays up from one `ray_session` to the next; it is shut down at the end."""
     with ExitStack() as stack:
         _kept.append(stack)
         try:

@@ -73,7 +73,7 @@ class WarmServer:
 
 @contextmanager
 def warm_starts(folder: str) -> Iterator[WarmServer]:
-    """Within the context, a server forks workers, if there is a Linux and `WSNET_WARM_START` is not 0.
+    """Within the context, a server forks workers; only on Linux, and unless `WSNET_WARM_START` is 0.
 
     Args:
         folder: a private temporary folder for the server's socket.

@@ -12,12 +12,12 @@ from wsnet.config import Sweep, canonical
 from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
-from wsnet.sweep.terminal import Side, duration, print_table, readable_size
+from wsnet.sweep.formatting import Side, duration, print_table, readable_size
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder
+    from wsnet.sweep.planning.extend_epochs import Shorter
     from wsnet.sweep.planning.plan import Plan
-    from wsnet.sweep.planning.shorter import Shorter
     from wsnet.sweep.resume import TrialState
 
 __all__ = ["show_costs", "show_settings"]
@@ -74,8 +74,8 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
     from wsnet.sweep.cluster.ray_session import Node
     from wsnet.sweep.cluster.resources import allocate
     from wsnet.sweep.planning.estimate import estimate, settled_device
+    from wsnet.sweep.planning.extend_epochs import describe_shorter, shorter_trials
     from wsnet.sweep.planning.plan import make_plan
-    from wsnet.sweep.planning.shorter import describe_shorter, shorter_trials
     from wsnet.sweep.resume import read_states
 
     plan = make_plan(sweep, path, root=root)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsnet.config.errors import counted
-from wsnet.sweep.terminal import readable_size
+from wsnet.sweep.formatting import readable_size
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder

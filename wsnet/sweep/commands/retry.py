@@ -11,7 +11,7 @@ from wsnet.sweep.commands.stop import Choice, UnknownSetting, choose
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest
-    from wsnet.sweep.commands.trial_states import TrialStatus
+    from wsnet.sweep.commands.sweep_status import TrialStatus
 
 __all__ = ["main"]
 
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _release(choices: list[Choice], manifest: "Manifest", folder: "Folder") -> tuple[str, frozenset[str]]:
     """Take back the stops of what was chosen; returns a line that says what happens, and the trials to run now."""
-    from wsnet.sweep.commands.trial_states import read_trials
+    from wsnet.sweep.commands.sweep_status import read_trials
 
     for choice in choices:
         _take_back(choice, folder)

@@ -5,9 +5,9 @@ import sys
 from collections import defaultdict
 
 from wsnet.config.errors import counted
-from wsnet.sweep.commands.trial_states import State, SweepStatus, TrialStatus, read_status
-from wsnet.sweep.schedulers.savings import TrialEpochs, describe_savings
-from wsnet.sweep.terminal import duration, readable_size
+from wsnet.sweep.commands.sweep_status import State, SweepStatus, TrialStatus, read_status
+from wsnet.sweep.formatting import duration, readable_size
+from wsnet.sweep.schedulers.epochs_saved import TrialEpochs, describe_savings
 
 __all__ = ["main"]
 

@@ -1,4 +1,4 @@
-"""`python run_sweep.py stop FOLDER SETTING`: ends some settings of a sweep, whether it runs or not, and no others."""
+"""`python run_sweep.py stop FOLDER SETTING`: stops the named settings of a sweep, whether it runs or not."""
 
 import argparse
 import sys
@@ -96,7 +96,7 @@ def _stop(choice: Choice, folder: "Folder", location: str) -> str:
     """Stop what was chosen; returns the line that says so."""
     from wsnet.storage import Stops, trial_directory
     from wsnet.storage.stops import hold_back
-    from wsnet.sweep.commands.trial_states import read_trials
+    from wsnet.sweep.commands.sweep_status import read_trials
 
     states = Counter(trial.state for trial in read_trials(folder, choice.trials))
     ended = states["finished"] + states["diverged"]

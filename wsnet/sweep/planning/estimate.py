@@ -165,7 +165,7 @@ def _computed_line(size: ModelSize, device: str) -> _Line:
 
 
 def step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) -> float:
-    """Seconds of a forward and a backward pass: the shorter one of two after a first.
+    """Seconds of a forward and a backward pass: the faster of two, after one to warm up.
 
     Args:
         model: the network, in channels_last.

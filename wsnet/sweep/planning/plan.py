@@ -19,7 +19,7 @@ from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError
 from wsnet.storage import Manifest, TrialEntry
 from wsnet.sweep.planning.model_sizes import ModelSize, ModelSizes
-from wsnet.sweep.planning.names import setting_names
+from wsnet.sweep.planning.setting_names import setting_names
 
 __all__ = ["Plan", "PlannedTrial", "make_plan"]
 

@@ -8,7 +8,7 @@ from ray.tune.schedulers import TrialScheduler
 
 from wsnet.storage import DamagedFile, TrialDirectory
 from wsnet.sweep.schedulers.brackets import Decision
-from wsnet.sweep.schedulers.decisions import SettingDecisions
+from wsnet.sweep.schedulers.decision_journal import SettingDecisions
 
 __all__ = ["SettingScheduler"]
 
@@ -68,7 +68,7 @@ class SettingScheduler(TrialScheduler):  # type: ignore[misc]
             self._queue = None
 
     def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
-        """The trial to start next, or None: those of the settings that are furthest, in the order of the sweep file."""
+        """The next trial to start, or None: settings that are furthest along first, in the order of the sweep file."""
         self._look_after_gone(tune_controller)
         self._leaving = {trial_id for trial_id in self._leaving if self._trials[trial_id].status == Trial.RUNNING}
         busy = len(self._running) + (0 if self._start_ahead else len(self._leaving))

@@ -11,7 +11,7 @@ from rich.console import Console
 
 from wsnet.config import Sweep
 from wsnet.config.errors import ConfigError, Mistake, counted
-from wsnet.config.reading.studies import Study
+from wsnet.config.reading.search_cells import Study
 from wsnet.config.search import SuggestedConfig
 from wsnet.storage import DamagedFile, Folder, Manifest, Suggestions, trial_directory
 from wsnet.sweep.search.suggest import Result, suggest

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.reading.axes import Range
-from wsnet.config.reading.studies import Space, Study
+from wsnet.config.reading.search_cells import Space, Study
 from wsnet.config.search import SuggestedConfig, TpeConfig
 
 if TYPE_CHECKING:

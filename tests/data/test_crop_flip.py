@@ -7,7 +7,7 @@ from torch import Tensor
 from torchvision.transforms import v2
 
 from wsnet.config.data import AugmentConfig
-from wsnet.data.augment_bytes import CropFlip
+from wsnet.data.crop_flip import CropFlip
 from wsnet.data.random import Draws
 
 CROP_AND_FLIP = AugmentConfig(crop_padding=4, flip=True)

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torchvision.transforms.v2 import functional as v2
 
-from tests.data.test_augment_bytes import random_images
+from tests.data.test_crop_flip import random_images
 from wsnet.config.augment import RandomResizedCropConfig
-from wsnet.data.crop import crop_attempts, file_crop_attempts, resized_crops
 from wsnet.data.random import Draws
+from wsnet.data.resized_crop import crop_attempts, file_crop_attempts, resized_crops
 
 CROP = RandomResizedCropConfig()
 

@@ -13,7 +13,7 @@ from wsnet.config.own_class import read_source
 from wsnet.config.reading.own_files import data_config
 from wsnet.storage import Folder
 from wsnet.sweep.cluster.joining import check_storage
-from wsnet.sweep.cluster.nodes import NodeError, _code, check_nodes, missing_here
+from wsnet.sweep.cluster.node_checks import NodeError, _code, check_nodes, missing_here
 from wsnet.sweep.cluster.ray_session import Node, Session
 from wsnet.sweep.planning.plan import make_plan
 from wsnet.sweep.trials.context import SweepContext, prepare_trial

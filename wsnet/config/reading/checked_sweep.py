@@ -6,7 +6,7 @@ from typing import Any
 
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.axes import hashable
-from wsnet.config.reading.studies import Study
+from wsnet.config.reading.search_cells import Study
 from wsnet.config.sweep import SweepConfig, Tuned
 from wsnet.config.trial import TrialConfig
 

@@ -5,7 +5,7 @@ import torch
 from torchvision.transforms import v2
 
 from wsnet.config.datasets import IMAGE_SETS
-from wsnet.data.augment_floats import Normalize
+from wsnet.data.batch_transform import Normalize
 
 
 @pytest.mark.parametrize("name", list(IMAGE_SETS))

@@ -8,6 +8,7 @@ from typing import Any
 from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.published import CASE
 from wsnet.config.reading.axes import Case, read_cases
+from wsnet.config.reading.checked_sweep import Setting, Sweep, distinct, varying
 from wsnet.config.reading.checks import (
     drop_incomparable_published,
     mistakes_of_cells,
@@ -17,15 +18,14 @@ from wsnet.config.reading.checks import (
     warnings_of,
     warnings_of_scheduler,
 )
+from wsnet.config.reading.combinations import count, draw
 from wsnet.config.reading.command_line import read_command_line
-from wsnet.config.reading.draw import count, draw
 from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files
+from wsnet.config.reading.search_cells import Points, Study, count_of, mistakes_of_search, studies_of
 from wsnet.config.reading.stages import confirming, mistakes_of_stages, tuning
-from wsnet.config.reading.studies import Points, Study, count_of, mistakes_of_search, studies_of
-from wsnet.config.reading.sweep import Setting, Sweep, distinct, varying
 from wsnet.config.reading.sweep_file import SweepFile, read_sections
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.config.search import GridConfig, SuggestedConfig

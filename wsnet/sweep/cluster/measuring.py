@@ -1,4 +1,4 @@
-"""What a trial takes, tried for a few steps: seconds on CPU threads, memory of a GPU."""
+"""Measures what a trial needs by running a few steps: time of a step on CPU threads, memory of a GPU."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager

@@ -1,21 +1,21 @@
-"""The sweep that a command line asks for: read once, and again for each round of a search."""
+"""The sweep as the command line requests it; of a search, read again before each round."""
 
 import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wsnet.config import Sweep, read_sweep
-from wsnet.config.reading.select import only, smoke
+from wsnet.config.reading.only_and_smoke import only, smoke
 from wsnet.sweep.arguments import settings
 
 if TYPE_CHECKING:
-    from wsnet.config.reading.studies import Points
+    from wsnet.config.reading.search_cells import Points
     from wsnet.storage import Folder
 
-__all__ = ["AskedSweep"]
+__all__ = ["RequestedSweep"]
 
 
-class AskedSweep:
+class RequestedSweep:
     """A sweep file as its command line changes it: `--set`, `--only`, `--smoke`.
 
     Args:
@@ -31,7 +31,7 @@ class AskedSweep:
 
     @property
     def part(self) -> Sweep:
-        """The settings to train; of a search only the random ones that it begins with."""
+        """The settings to train; for a search, only the random ones that it begins with."""
         return self._first_read[1]
 
     @property
@@ -55,7 +55,7 @@ class AskedSweep:
         return self._read(Suggestions(self.folder).read())
 
     def read_tuning(self) -> tuple[Sweep, Sweep]:
-        """The same of the first of two stages."""
+        """Like `read`, for the first of two stages."""
         whole, part = self.read()
         assert whole.tuning is not None and part.tuning is not None
         return whole.tuning, part.tuning

@@ -96,7 +96,7 @@ class SettingDecisions:
         return len(bracket.rungs) if rung is None else bracket.rungs.index(rung)
 
     def waiting(self, setting_id: str) -> list[str]:
-        """The trials of a setting that was stopped that have reached its rung and have not ended."""
+        """Trials of a stopped setting that have reached the rung at which it was stopped, but have not ended."""
         living = self._bracket_of[setting_id].living(setting_id)
         return [trial_id for trial_id in living if trial_id not in self._over and self.must_stop(trial_id)]
 

@@ -10,7 +10,7 @@ from ray.tune.schedulers import ASHAScheduler, TrialScheduler
 from wsnet.config.schedulers import AshaConfig
 from wsnet.storage import RungJournal, Verdict
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.schedulers.in_order import InOrder
+from wsnet.sweep.schedulers.fifo import InOrder
 
 __all__ = ["JournaledAsha"]
 

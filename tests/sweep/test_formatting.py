@@ -2,7 +2,7 @@ from io import StringIO
 
 from rich.console import Console
 
-from wsnet.sweep.terminal import Side, print_table
+from wsnet.sweep.formatting import Side, print_table
 
 COLUMNS: dict[str, Side] = {"setting": "left", "MACs": "right"}
 

@@ -1,4 +1,4 @@
-"""What `auto` gives each trial where a measurement decides: threads where CPUs would be idle, a part of a GPU.
+"""Resolves `auto` by measuring: threads where CPUs would be idle, and how many trials share a GPU.
 
 Measured when the sweep's first trials start and kept in the sweep's folder, so that later starts share alike: the
 number of threads changes the last bits of a result.
@@ -14,9 +14,9 @@ from typing import Any
 from wsnet.config import TrialConfig
 from wsnet.config.errors import counted
 from wsnet.storage import Folder
+from wsnet.sweep.cluster.measuring import GpuMemory
 from wsnet.sweep.cluster.ray_session import Node
 from wsnet.sweep.cluster.resources import Allocation, allocate
-from wsnet.sweep.cluster.trying import GpuMemory
 from wsnet.sweep.planning.plan import Plan, PlannedTrial
 
 __all__ = ["packed"]

@@ -1,4 +1,4 @@
-"""More epochs: a trial continues the finished trial that differs from it only in having fewer epochs."""
+"""More epochs: continues a finished trial where the same trial with more epochs is planned."""
 
 from dataclasses import dataclass, replace
 

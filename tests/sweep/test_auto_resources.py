@@ -12,10 +12,10 @@ from tests.sweep.test_plan import plan
 from tests.sweep.tiny import alone, records, train, write
 from wsnet.config import TrialConfig
 from wsnet.storage import Folder
-from wsnet.sweep.cluster.packing import packed
+from wsnet.sweep.cluster.auto_resources import packed
+from wsnet.sweep.cluster.measuring import GpuMemory, seconds_with
 from wsnet.sweep.cluster.ray_session import Node, Session
 from wsnet.sweep.cluster.resources import Allocation
-from wsnet.sweep.cluster.trying import GpuMemory, seconds_with
 
 AUTO = {"max_concurrent": None, "cpus_per_worker": "auto"}
 ON_A_GPU = GpuMemory(needed=10 * 10**9, free=140 * 10**9)

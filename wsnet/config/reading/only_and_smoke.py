@@ -8,7 +8,7 @@ from typing import Any
 from wsnet.config.errors import ConfigError, Mistake, did_you_mean
 from wsnet.config.optim import ConstantConfig, MultiStepConfig, OneCycleConfig, ScheduleConfig
 from wsnet.config.published import CASE
-from wsnet.config.reading.sweep import Setting, Sweep, distinct, varying
+from wsnet.config.reading.checked_sweep import Setting, Sweep, distinct, varying
 from wsnet.config.reading.yaml_lines import parse_value
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig, MedianConfig, RungConfig
 from wsnet.config.search import GridConfig
