@@ -12,10 +12,12 @@ from tests.sweep.test_plan import plan
 from tests.sweep.tiny import alone, records, train, write
 from wsnet.config import TrialConfig
 from wsnet.storage import Folder
+from wsnet.sweep.cluster import measuring
 from wsnet.sweep.cluster.auto_resources import packed
 from wsnet.sweep.cluster.measuring import GpuMemory, seconds_with
 from wsnet.sweep.cluster.ray_session import Node, Session
 from wsnet.sweep.cluster.resources import Allocation
+from wsnet.training.loop import Training
 
 AUTO = {"max_concurrent": None, "cpus_per_worker": "auto"}
 ON_A_GPU = GpuMemory(needed=10 * 10**9, free=140 * 10**9)
@@ -97,6 +99,23 @@ def test_a_step_is_timed_with_the_threads_asked_for(tmp_path: Path) -> None:
     (config,) = {trial.config for trial in plan(tmp_path).trials}
     before = torch.get_num_threads()
     assert seconds_with(config, 2) > 0 and torch.get_num_threads() == before
+
+
+def test_the_memory_of_a_gpu_is_what_the_trial_and_its_process_take(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = plan(tmp_path, train={"epochs": 4})
+    free = iter([(100, 140), (60, 140)])  # The process takes 40, of which torch keeps 30; it had 35 at the peak.
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: next(free))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 30)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 35)
+    monkeypatch.setattr(measuring, "_GPU", "cpu")
+    steps: list[int] = []
+    train_step = Training.train_step
+    monkeypatch.setattr(Training, "train_step", lambda *a, **k: steps.append(1) or train_step(*a, **k))
+    needed = measuring._peak(made.trials[0].config.model_dump_json(), str(tmp_path), False)
+    assert needed == GpuMemory(needed=45, free=100)
+    assert len(steps) == 2
 
 
 @pytest.mark.slow

@@ -92,3 +92,18 @@ def test_it_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
         server.ray_runs("01000000", 1)
         assert server.runtime_env == {}
         assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="workers are forked on Linux only")
+def test_two_forked_processes_do_not_share_rays_random_ids(tmp_path: Path) -> None:
+    program = tmp_path / "ids.py"
+    program.write_text("from ray._raylet import UniqueID\nprint(UniqueID.from_random().hex())\n")
+    with warm_start.warm_starts(str(tmp_path)) as server:
+        server.ray_runs("01000000", os.getpid())
+        client = server.runtime_env["py_executable"].split()
+        probe = tmp_path / "probe.py"
+        probe.write_text(REPORTER)
+        assert ask(client, probe).stdout.startswith("['ray', 'torch', 'wsnet.training']"), "they are forked"
+        ids = [ask(client, program).stdout for _ in range(2)]
+    assert len(ids[0]) > 40 and ids[0] != ids[1]

@@ -17,6 +17,8 @@ __all__ = ["GpuMemory", "gpu_memory", "seconds_with"]
 _MOST_IMAGES = 128
 """Images of a step that is timed."""
 
+_GPU = "cuda"
+
 
 @dataclass(frozen=True, kw_only=True)
 class GpuMemory:
@@ -67,7 +69,7 @@ def _peak(config_json: str, data_root: str, is_data_root_of_node: bool) -> GpuMe
     free, _ = torch.cuda.mem_get_info()
     config = TrialConfig.model_validate_json(config_json)
     train = config.train.model_copy(update={"steps_per_epoch": 2, "epochs": 1})
-    execution = config.execution.model_copy(update={"device": "cuda"})
+    execution = config.execution.model_copy(update={"device": _GPU})
     tried = config.model_copy(update={"train": train, "execution": execution})
     Training(Trial.prepare(tried, root=images_here(data_root, is_data_root_of_node), check=False)).train_epoch()
     left, _ = torch.cuda.mem_get_info()

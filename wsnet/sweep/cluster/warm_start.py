@@ -111,7 +111,10 @@ def _serve(listening: str, code_folder: str) -> list[str]:
     with socket.socket(fileno=int(listening)) as listener:
         _preload(code_folder, FIRST)
         os.environ.update(json.loads(sys.stdin.readline() or os._exit(0)))  # Without a line, the driver has ended.
-        _preload(code_folder, WITH_RAY)
+        with _own_class_ids():
+            _preload(code_folder, WITH_RAY)
+        if _would_share_ids():  # Then workers start as usual.
+            os._exit(1)
         gc.freeze()  # Otherwise each forked process would copy the memory of every object.
         while True:
             ready = select.select([listener.fileno(), 0], [], [])[0]
@@ -141,6 +144,43 @@ def _preload(code_folder: str, modules: tuple[str, ...]) -> None:
             importlib.import_module(module)
     sys.path.remove(code_folder)
     gc.enable()
+
+
+@contextmanager
+def _own_class_ids() -> Iterator[None]:
+    """Within the context, modules that define actor classes do not touch Ray's generator of random ids.
+
+    Its state would be forked: two workers would give their tasks the same ids, and Ray would mix them up.
+    """
+    import ray.actor
+    from ray._raylet import ActorClassID
+
+    class OwnIds:
+        @staticmethod
+        def from_random() -> Any:
+            return ActorClassID(os.urandom(ActorClassID.size()))
+
+    ray.actor.ActorClassID = OwnIds
+    try:
+        yield
+    finally:
+        ray.actor.ActorClassID = ActorClassID
+
+
+def _would_share_ids() -> bool:
+    """Whether two forked processes get the same random ids."""
+    from ray._raylet import UniqueID
+
+    ids = []
+    for _ in range(2):
+        reader, writer = os.pipe()
+        if os.fork() == 0:
+            os.write(writer, UniqueID.from_random().binary())
+            os._exit(0)
+        ids.append(os.read(reader, 64))
+        os.close(reader)
+        os.close(writer)
+    return ids[0] == ids[1]
 
 
 def _receive(connection: socket.socket) -> tuple[dict[str, Any], list[int]]:
