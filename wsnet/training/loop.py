@@ -35,8 +35,7 @@ __all__ = ["StepCallback", "Training"]
 StepCallback = Callable[[int, int, float, Meter], None]
 """Called after each step with (epoch, step, seconds waited for data, meter of the epoch so far).
 
-Epochs count from 1, steps from 0 within the epoch.
-Reading the meter waits for the device: do it rarely."""
+Epochs count from 1, steps from 0 within the epoch. Reading the meter waits for the device: do it rarely."""
 
 
 class Training:
