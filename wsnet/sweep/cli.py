@@ -110,14 +110,14 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
 def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
     from wsnet.sweep.requested_sweep import RequestedSweep
 
-    asked = RequestedSweep(arguments)
+    requested = RequestedSweep(arguments)
     from rich.console import Console
 
-    console, sweep = Console(), asked.part
+    console, sweep = Console(), requested.part
     for warning in dict.fromkeys([*(sweep.tuning.warnings if sweep.tuning is not None else ()), *sweep.warnings]):
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.dry_run:
-        _show(arguments, asked.read()[1], choose, console)
+        _show(arguments, requested.read()[1], choose, console)
         return 0
     arguments.command = arguments.command or command_line(command, arguments)
 
@@ -127,23 +127,25 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
         return launch(arguments, whole, sweep, conclude, console, is_last=is_last)
 
     def train_first(read: "Callable[[], tuple[Sweep, Sweep]]") -> int:
-        if not asked.is_searched or arguments.trials is not None:  # `retry` has nothing new suggested.
+        if not requested.is_searched or arguments.trials is not None:  # `retry` has nothing new suggested.
             return train(*read())
         from wsnet.sweep.search.rounds import train_in_rounds
 
-        return train_in_rounds(read, train, asked.folder, console)
+        return train_in_rounds(read, train, requested.folder, console)
 
     from wsnet.sweep.cluster.ray_session import ray_kept
 
     with ray_kept():
         if sweep.tuning is None:
-            return train_first(asked.read)
+            return train_first(requested.read)
         from wsnet.storage import Folder
         from wsnet.sweep.search.stages import tune_then_confirm
 
         assert choose is not None
         storage = Folder(arguments.storage)
-        return tune_then_confirm(lambda: train_first(asked.read_tuning), asked.read, train, choose, storage, console)
+        return tune_then_confirm(
+            lambda: train_first(requested.read_tuning), requested.read, train, choose, storage, console
+        )
 
 
 def _show(arguments: argparse.Namespace, sweep: "Sweep", choose: Choose | None, console: "Console") -> None:

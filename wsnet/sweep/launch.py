@@ -2,8 +2,10 @@
 
 import argparse
 import shlex
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.errors import counted
@@ -16,10 +18,8 @@ if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest
     from wsnet.sweep.run import SweepOutcome
     from wsnet.tracking import Mirror
-import subprocess
-from pathlib import Path
 
-__all__ = ["launch", "source_revision"]
+__all__ = ["launch"]
 
 _INTERRUPTED_SECONDS = 5.0
 """Seconds to wait for MLflow after Ctrl-C."""
@@ -93,7 +93,7 @@ def launch(
     lease = folder.lease(".driver")
     if not lease.try_acquire() and (other := lease.holder()) is not None:
         console.print(f"{other} is at this sweep, too: each trial is trained by one of the two", **_PLAIN)
-    mirror = Mirror(folder, manifest, uri=uri, revision=source_revision(), lease=lease, waits=True)
+    mirror = Mirror(folder, manifest, uri=uri, revision=_source_revision(), lease=lease, waits=True)
     ended = False
     try:
         outcome = run(
@@ -189,7 +189,7 @@ def _finish(
     return 0
 
 
-def source_revision() -> str | None:
+def _source_revision() -> str | None:
     """Git revision of this code, followed by `+` if tracked files have changed since; None outside a checkout."""
     here = Path(__file__).parent
 

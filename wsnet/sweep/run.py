@@ -23,7 +23,8 @@ from wsnet.sweep.schedulers.epochs_saved import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tuner import decider_of, ending_trials, make_context, make_tuner, without_history
+from wsnet.sweep.tune_patches import ending_trials, without_history
+from wsnet.sweep.tuner import decider_of, make_context, make_tuner
 
 if TYPE_CHECKING:
     from wsnet.sweep.callback import SweepCallback

@@ -1,7 +1,6 @@
 """The Tuner of a sweep: which function Tune calls for a trial, with what resources, and what decides who stops."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +16,7 @@ from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import SweepProgress
 from wsnet.sweep.resume import TrialState
 from wsnet.sweep.schedulers.decision_journal import SettingDecisions
-from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.context import SweepContext, sharing
 from wsnet.sweep.trials.trainable import train_job, train_on_workers
 
 if TYPE_CHECKING:
@@ -26,7 +25,7 @@ if TYPE_CHECKING:
 
     Decider = JournaledAsha | SettingDecisions
 
-__all__ = ["decider_of", "ending_trials", "make_context", "make_tuner", "without_history"]
+__all__ = ["decider_of", "make_context", "make_tuner"]
 
 
 def decider_of(plan: Plan, states: list[TrialState], folder: Folder) -> "Decider | None":
@@ -69,8 +68,6 @@ def make_tuner(
         progress: told which trials wait for a decision.
     """
     from ray import tune
-
-    from wsnet.sweep.trials.context import sharing
 
     if context.workers == 1:
         function, need = train_job, {"cpu": allocation.cpus, **({"gpu": allocation.gpus} if allocation.gpus else {})}
@@ -155,51 +152,6 @@ def _own_sources(states: list[TrialState], plan: Plan) -> tuple[bytes, ...]:
         return tuple(dict.fromkeys(read_source(norm) for norm in norms if isinstance(norm, OwnNormConfig)))
     except ValueError as error:
         raise ConfigError([Mistake(plan.path, "model.norm.name", str(error))]) from None
-
-
-@contextmanager
-def ending_trials() -> Iterator[None]:
-    """Within the context, an interruption also ends the processes of Tune's trials and frees the CPUs that they hold.
-
-    Tune leaves them to the end of Ray; but Ray may go on, for the next sweep of the same process.
-    """
-    from ray.air.execution._internal.actor_manager import RayActorManager
-
-    initialize, managers = RayActorManager.__init__, []
-
-    def noted(manager: Any, *arguments: Any, **options: Any) -> None:
-        managers.append(manager)
-        initialize(manager, *arguments, **options)
-
-    RayActorManager.__init__ = noted
-    try:
-        yield
-    except KeyboardInterrupt:
-        for manager in [*managers]:
-            with suppress(Exception):  # Ray itself may have ended.
-                manager.cleanup()
-        raise
-    finally:
-        RayActorManager.__init__ = initialize
-
-
-@contextmanager
-def without_history() -> Iterator[None]:
-    """Within the context, Tune ends without a summary of all trials, which nothing reads: 15 MB for 1,000 of them.
-
-    Its own state, which resuming does not need, is written when it starts, and not again at the end; and it does not
-    look for the trials' logs, which are not there.
-    """
-    from ray.tune.analysis import ExperimentAnalysis
-    from ray.tune.execution.tune_controller import TuneController
-
-    checkpoint, fetch = TuneController.checkpoint, ExperimentAnalysis._fetch_trial_dataframes
-    TuneController.checkpoint = lambda controller, force=False, wait=False: checkpoint(controller)
-    ExperimentAnalysis._fetch_trial_dataframes = lambda analysis: {}
-    try:
-        yield
-    finally:
-        TuneController.checkpoint, ExperimentAnalysis._fetch_trial_dataframes = checkpoint, fetch
 
 
 def _scheduler(

@@ -1,7 +1,5 @@
 """Measures what a trial needs by running a few steps: time of a step on CPU threads, memory of a GPU."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,7 +7,7 @@ import torch
 
 from wsnet.config import TrialConfig
 from wsnet.models import build
-from wsnet.sweep.planning.estimate import step_seconds
+from wsnet.sweep.planning.estimate import cpu_threads, step_seconds
 from wsnet.sweep.trials.context import images_here
 
 __all__ = ["GpuMemory", "gpu_memory", "seconds_with"]
@@ -42,7 +40,7 @@ def seconds_with(config: TrialConfig, threads: int) -> float:
     """
     facts, size = config.data.facts, min(config.train.micro_batch_size or config.train.batch_size, _MOST_IMAGES)
     model = build(config.model, classes=facts.classes, shape=facts.shape).to(memory_format=torch.channels_last)
-    with _threads(threads):
+    with cpu_threads(threads):
         return step_seconds(model, torch.randn(size, *facts.shape), facts.classes)
 
 
@@ -75,13 +73,3 @@ def _peak(config_json: str, data_root: str, is_data_root_of_node: bool) -> GpuMe
     left, _ = torch.cuda.mem_get_info()
     own = max(0, free - left - torch.cuda.memory_reserved())  # The process's context, and kernels.
     return GpuMemory(needed=torch.cuda.max_memory_reserved() + own, free=free)
-
-
-@contextmanager
-def _threads(number: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -4,6 +4,8 @@ Separate from `dry_run`, which prints the settings before torch is imported.
 """
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import torch
@@ -17,7 +19,7 @@ from wsnet.sweep.planning.model_sizes import ModelSize, structure
 from wsnet.sweep.planning.plan import Plan
 from wsnet.training.micro_batches import plan_micro_batches
 
-__all__ = ["Estimate", "estimate", "settled_device", "step_seconds"]
+__all__ = ["Estimate", "cpu_threads", "estimate", "settled_device", "step_seconds"]
 
 _SIZES = (2, 16)
 """Batch sizes timed: a step takes a fixed time plus a time per image, and two points determine that line."""
@@ -62,17 +64,13 @@ def estimate(plan: Plan, *, threads: int, device: str, concurrent: int) -> Estim
     stopwatch = _Stopwatch(device)
     per_trial: dict[str, float] = {}
     kept: dict[str, int] = {}
-    before = torch.get_num_threads()
-    torch.set_num_threads(threads)
-    try:
+    with cpu_threads(threads):
         for trial in plan.trials:
             setting_id = trial.entry.setting_id
             if setting_id not in per_trial:
                 size = plan.sizes[setting_id]
                 per_trial[setting_id] = _trial_seconds(trial.config, *stopwatch.line(trial.config, size))
                 kept[setting_id] = _checkpoint_bytes(trial.config, size.parameters)
-    finally:
-        torch.set_num_threads(before)
     total = sum(per_trial[trial.entry.setting_id] for trial in plan.trials) / concurrent
     checkpoint_bytes = sum(kept[trial.entry.setting_id] for trial in plan.trials)
     return Estimate(per_trial=per_trial, total=total, checkpoint_bytes=checkpoint_bytes)
@@ -162,6 +160,17 @@ def _computed_line(size: ModelSize, device: str) -> _Line:
     seconds = step_seconds(torch.nn.Sequential(convolution, torch.nn.Flatten()), images, classes=10)
     speed = len(images) * 64 * 64 * 9 * 16 * 16 / seconds
     return 0.0, size.multiply_accumulates / speed
+
+
+@contextmanager
+def cpu_threads(number: int) -> Iterator[None]:
+    """Within the context, torch computes with a number of CPU threads."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(number)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def step_seconds(model: torch.nn.Module, images: torch.Tensor, classes: int) -> float:

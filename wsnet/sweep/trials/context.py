@@ -16,6 +16,8 @@ from functools import lru_cache
 
 __all__ = ["SweepContext", "images_here", "prepare_trial", "sharing"]
 
+Job = Callable[..., None]
+
 
 @dataclass(frozen=True, kw_only=True)
 class SweepContext:
@@ -121,9 +123,6 @@ def prepare_trial(trial_id: str, context: SweepContext) -> "Trial":
     )
 
 
-Job = Callable[..., None]
-
-
 def sharing(function: Job, context: SweepContext) -> Job:
     """The Tune function `function(config, context=context)`, with the context in Ray's object store.
 
@@ -138,14 +137,14 @@ def sharing(function: Job, context: SweepContext) -> Job:
     reference = ray.put(context)
 
     def job(config: dict[str, Any]) -> None:
-        function(config, context=_read(reference))
+        function(config, context=_context(reference))
 
     job.__name__ = function.__name__  # Ray's dashboard shows it.
     return job
 
 
 @lru_cache(maxsize=1)
-def _read(reference: Any) -> SweepContext:
+def _context(reference: Any) -> SweepContext:
     import ray
 
     context: SweepContext = ray.get(reference)
