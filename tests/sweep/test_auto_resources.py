@@ -13,7 +13,7 @@ from tests.sweep.tiny import alone, records, train, write
 from wsnet.config import TrialConfig
 from wsnet.storage import Folder
 from wsnet.sweep.cluster import measuring
-from wsnet.sweep.cluster.auto_resources import packed
+from wsnet.sweep.cluster.auto_resources import resolve_auto
 from wsnet.sweep.cluster.measuring import GpuMemory, seconds_with
 from wsnet.sweep.cluster.ray_session import Node, Session
 from wsnet.sweep.cluster.resources import Allocation
@@ -30,7 +30,7 @@ def never(*_: Any) -> Any:
 def share(tmp_path: Path, trials: int, node: Node, *, has_started: bool = False, **how: Any) -> Any:
     made = plan(tmp_path, seeds=trials, resources={**AUTO, **how.pop("resources", {})})
     how = {"seconds": never, "memory": never, **how}
-    return packed(made, [node], Folder(tmp_path / "sweep"), has_started=has_started, **how)
+    return resolve_auto(made, [node], Folder(tmp_path / "sweep"), has_started=has_started, **how)
 
 
 def test_cpus_that_would_be_idle_become_threads_while_a_step_gets_faster(

@@ -10,7 +10,7 @@ from rich.console import Console
 from wsnet.config.errors import counted
 from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.storage.outage import patience
-from wsnet.sweep.cluster.auto_resources import packed
+from wsnet.sweep.cluster.auto_resources import resolve_auto
 from wsnet.sweep.cluster.measuring import gpu_memory, seconds_with
 from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.resources import Allocation, whole_node
@@ -98,7 +98,7 @@ def run(
         scratch_folder() as scratch,
         ray_session(address=address) as session,
     ):
-        allocation, why = packed(
+        allocation, why = resolve_auto(
             plan,
             session.nodes,
             folder,

@@ -19,7 +19,7 @@ from wsnet.sweep.cluster.ray_session import Node
 from wsnet.sweep.cluster.resources import Allocation, allocate
 from wsnet.sweep.planning.plan import Plan, PlannedTrial
 
-__all__ = ["packed"]
+__all__ = ["resolve_auto"]
 
 _FILE = "resources.json"
 
@@ -48,7 +48,7 @@ class _Kept:
     why: str | None = None
 
 
-def packed(
+def resolve_auto(
     plan: Plan,
     nodes: list[Node],
     folder: Folder,
