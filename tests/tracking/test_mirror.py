@@ -14,7 +14,7 @@ from tests.tracking.stores import mirror, mirrored_copy, mirrored_sweep, new_sto
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.storage import Folder, Manifest, StorageError, trial_directory
 from wsnet.tracking import Mirror, default_tracking_uri
-from wsnet.tracking.client import artifact_location, connect, fail_fast, reason, sqlite_file
+from wsnet.tracking.client import connect, fail_fast, reason, sqlite_file
 from wsnet.tracking.upload import SweepRuns
 
 if TYPE_CHECKING:
@@ -216,14 +216,6 @@ assert {{k: v for k, v in os.environ.items() if k.startswith("MLFLOW_HTTP")}} ==
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
-def test_the_default_database_lies_in_the_sweeps_folder_whatever_its_name(tmp_path: Path) -> None:
-    for name in ("plain", "with space", "100%20", "a#b", "what?"):
-        uri = default_tracking_uri(tmp_path / name)
-        assert sqlite_file(uri) == tmp_path / name / "mlflow.db"
-        assert artifact_location(uri) == str(tmp_path / name / "mlflow-artifacts")
-    assert artifact_location("http://127.0.0.1:5000") is None
-
-
 def test_a_remote_sweep_needs_a_tracking_uri_of_its_own() -> None:
     from pyarrow import fs
 
@@ -250,24 +242,6 @@ def test_the_run_table_opens_with_the_axes_and_the_reported_metric() -> None:
     there |= {f"metrics.`{key}`" for run in runs.values() for key in run.data.metrics}
     assert f"metrics.`final/{sweep.report['metric'].replace('/', '_')}`" in there.intersection(columns)
     assert {f"params.`{key}`" for key in sweep.axes} <= set(columns)
-
-
-_CREATE = """
-import sys, time
-from wsnet.tracking.client import connect, fail_fast
-time.sleep(max(0.0, float(sys.argv[2]) - time.time()))
-with fail_fast():
-    connect(sys.argv[1], create=True).search_experiments()
-"""
-
-
-def test_processes_that_create_the_database_at_once_all_can_use_it(tmp_path: Path) -> None:
-    uri = default_tracking_uri(tmp_path)
-    at = str(time.time() + 5)
-    commands = [[sys.executable, "-c", _CREATE, uri, at] for _ in range(4)]
-    processes = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
-    assert [process.communicate(timeout=240)[1] for process in processes] == [""] * 4
-    assert [process.returncode for process in processes] == [0] * 4
 
 
 def test_a_mirror_that_waits_leaves_the_start_of_a_sweep_alone(tmp_path: Path) -> None:

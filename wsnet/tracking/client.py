@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -79,8 +80,12 @@ def default_tracking_uri(sweep_folder: Folder | str | os.PathLike[str]) -> str:
             f"tracking needs its own URI if the storage is remote, but got none for {folder.location!r}; "
             "give one, such as http://127.0.0.1:5000 or sqlite:////data/mlflow.db"
         )
-    # SQLAlchemy decodes the path, so a percent sign or a question mark in a folder's name must be encoded.
-    return "sqlite:///" + quote(str(folder.local / "mlflow.db"), safe="/ #:@+,=()[]~&;!$'\\")
+    return f"sqlite:///{_quoted(folder.local / 'mlflow.db')}"
+
+
+def _quoted(file: Path) -> str:
+    """A file's path for a URI: SQLAlchemy decodes it, so a percent sign or a question mark must be encoded."""
+    return quote(str(file), safe="/ #:@+,=()[]~&;!$'\\")
 
 
 def sqlite_file(uri: str) -> Path | None:
@@ -125,10 +130,22 @@ def connect(uri: str, *, create: bool = False) -> "MlflowClient":
         logging.getLogger(name).setLevel(logging.ERROR)
     logging.getLogger("mlflow.store.db.utils").setLevel(logging.CRITICAL)
     with Folder(file.parent).lock() if create and file is not None else nullcontext():
+        if create and file is not None and not file.exists():
+            _create(file)
         client = mlflow.MlflowClient(tracking_uri=uri)
         if create:
             client.search_experiments(max_results=1)  # The first call creates the tables.
     return client
+
+
+def _create(file: Path) -> None:
+    """Create an SQLite database, whole or not at all: MLflow cannot use one whose creation was interrupted."""
+    import mlflow
+
+    with tempfile.TemporaryDirectory(dir=file.parent, prefix=f".{file.name}.", ignore_cleanup_errors=True) as folder:
+        new = Path(folder, file.name)
+        mlflow.MlflowClient(tracking_uri=f"sqlite:///{_quoted(new)}").search_experiments(max_results=1)
+        os.replace(new, file)
 
 
 def reason(uri: str, error: BaseException) -> str:
