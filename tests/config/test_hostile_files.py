@@ -27,6 +27,7 @@ def message(text: str, folder: Path) -> str:
     return str(caught.value)
 
 
+@pytest.mark.slow
 def test_aliases_of_aliases(tmp_path: Path) -> None:
     laughs = "a0: &a0 [1, 1, 1, 1, 1, 1, 1, 1, 1, 1]\n"
     laughs += "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 12))
@@ -51,6 +52,7 @@ def test_a_number_with_thousands_of_digits(number: str, tmp_path: Path) -> None:
     assert "sweep.yaml:8: base.train.epochs: must be a number of at most 64 bits" in text and len(text) < 5000
 
 
+@pytest.mark.slow
 def test_a_value_of_megabytes_is_cut_in_its_message(tmp_path: Path) -> None:
     long = "x" * 5_000_000
     for line, key in ((f"name: {long}", "base.optim"), (f"name: sgd, momentum: {long}", "base.optim.momentum")):

@@ -3,6 +3,8 @@
 The functions take a model's configuration, the number of classes and the shape (channels, height, width) of an image.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -15,7 +17,7 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
-from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations
+from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations, ShapesOfNorms, without_compiler
 
 __all__ = [
     "CONVENTION",
@@ -40,8 +42,8 @@ _MOST_PARAMETERS = 10_000_000_000
 """Of any model: 40 GB in float32, before gradients and the optimizer's state."""
 
 _FEW = 300_000_000
-"""Multiply-accumulates of a forward pass up to which a model is tried with values, on the CPU. The meta device runs
-norms in Python: it takes 3 times as long for a ResNet-20, and before that 2 s to import torch's compiler."""
+"""Multiply-accumulates of a forward pass up to which a model is tried with values, on the CPU. The meta device imports
+sympy, 1 s, and runs some operations in Python."""
 
 
 def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> int:
@@ -54,6 +56,19 @@ def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int
         _count_by_shapes(model.model_copy(update={"norm": NoNormConfig(name="none")}), classes, shape)
         return _count(model, classes, shape, "cpu")
     return _count_by_shapes(model, classes, shape)
+
+
+@contextmanager
+def _shapes_only(device: str) -> Iterator[None]:
+    """Within the context, a forward pass on the meta device is quick; on another one nothing changes.
+
+    Only for forward passes: to build one of torchvision's networks imports torch's compiler.
+    """
+    if device != "meta":
+        yield
+        return
+    with without_compiler(), ShapesOfNorms():  # type: ignore[no-untyped-call]
+        yield
 
 
 @lru_cache(maxsize=4)
@@ -119,7 +134,7 @@ def _counted(
     with torch.device(device), torch.no_grad():
         network, image = build(model, classes=classes, shape=shape).eval(), torch.zeros(1, *shape)
         counter = Operations(formulas)
-        with counter:
+        with _shapes_only(device), counter:
             try:
                 network(image)
             except Exception as error:
@@ -148,9 +163,11 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     Raises:
         ValueError: as `build`.
     """
-    with torch.device(counting_device(model, classes, shape)):
+    device = counting_device(model, classes, shape)
+    with torch.device(device):
         network = build(model, classes=classes, shape=shape).train()
-        two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
+        with _shapes_only(device):
+            two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
     return three - two
 
 

@@ -98,12 +98,14 @@ class Folder:
 
     def read(self, name: str) -> bytes | None:
         """A file's bytes, or None where it is absent."""
-        local = self.local
-        if local is None:
+        if not isinstance(self._fs, fs.LocalFileSystem):
             return self._read(name) if self.exists(name) else None
+        path = f"{self._path}/{name}"  # Not a `Path`: that takes longer than reading, and a sweep reads thousands.
         try:
-            is_file = stat.S_ISREG(os.stat(local / name).st_mode)  # A pipe would be waited for for ever.
-            return (local / name).read_bytes() if is_file else None
+            if not stat.S_ISREG(os.stat(path).st_mode):  # A pipe would be waited for for ever.
+                return None
+            with open(path, "rb", buffering=0) as file:
+                return file.read()
         except (FileNotFoundError, NotADirectoryError):
             return None
 

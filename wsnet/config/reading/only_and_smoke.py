@@ -36,6 +36,8 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     Raises:
         ConfigError: the sweep does not have the axis, or no setting matches.
     """
+    if not pairs:
+        return sweep
     wanted: dict[str, list[Any]] = {}
     mistakes = []
     known = dict.fromkeys(key for setting in sweep.settings for axes in setting.places for key in axes)

@@ -25,7 +25,7 @@ _SIZES = (2, 16)
 """Batch sizes timed: a step takes a fixed time plus a time per image, and two points determine that line."""
 _SLOW = 0.25
 """Seconds of a step after which no more are timed, and no larger ones."""
-_MOST_BYTES = 5e8
+_MOST_BYTES = 3e8
 """Memory of a step that is timed; the time of a larger model is computed from its multiply-accumulates."""
 _BUDGET = 2.0
 """Seconds of timing after which a model is no longer timed if a similar one has been."""

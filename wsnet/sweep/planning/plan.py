@@ -57,6 +57,8 @@ class Plan:
 
     def of(self, sweep: Sweep) -> "Plan":
         """This plan restricted to the settings of `sweep`, with the trials unchanged."""
+        if sweep is self.sweep:
+            return self
         kept = {canonical_text(setting.config) for setting in sweep.settings}
         seen = {trial.entry.setting_id: trial.config for trial in self.trials}  # Any seed of it: the seed is left out.
         ids = {identity for identity, config in seen.items() if canonical_text(config) in kept}
