@@ -13,6 +13,9 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")  # As many processes as cores: mor
 # Ray's processes give way to all others by default, and so would be the last to end, alone.
 os.environ.setdefault("RAY_worker_niceness", "0")
 
+# Its processes take ten seconds of CPU time to start.
+os.environ.setdefault("WSNET_DASHBOARD", "0")
+
 
 @cache
 def _ray(file: Path) -> str | None:

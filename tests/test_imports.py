@@ -104,6 +104,7 @@ print(json.dumps(loaded))
     return dict(json.loads(subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True).stdout))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("folder", HEAVY)
 def test_importing_a_folder_loads_nothing_that_it_does_not_need(folder: str, loaded: dict[str, list[str]]) -> None:
     assert set(loaded[folder]) & HEAVY[folder] == set()

@@ -6,8 +6,6 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from mlflow.entities import ViewType
-
 from tests.sweep.tiny import alone, command, environment, kill, processes, records, until, write
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
@@ -104,6 +102,8 @@ def assert_whole(tmp_path: Path, undisturbed: Undisturbed, count: int = 2) -> No
 
 def assert_each_has_one_run(tmp_path: Path) -> None:
     """Every trial has exactly one run in MLflow, and it is finished."""
+    from mlflow.entities import ViewType  # Takes a second.
+
     client = connect(f"sqlite:///{trials(tmp_path).parent}/mlflow.db")
     (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
     runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)

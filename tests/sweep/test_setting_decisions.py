@@ -41,6 +41,7 @@ CONFIGS: dict[str, RungConfig] = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", list(CONFIGS))
 @pytest.mark.parametrize("draw", range(4))
 def test_sync_decides_the_same_in_whatever_order_trials_arrive_and_wherever_it_is_killed(
@@ -59,6 +60,7 @@ def test_sync_decides_the_same_in_whatever_order_trials_arrive_and_wherever_it_i
         assert json.dumps(other.records) == json.dumps(expected.records)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mode", ["async", "sync"])
 @pytest.mark.parametrize("name", list(CONFIGS))
 def test_no_setting_is_ever_split_over_rungs(name: str, mode: str, planned: list[PlannedTrial], tmp_path: Path) -> None:

@@ -67,6 +67,7 @@ def test_a_folder_without_a_sweep_is_one_line(tmp_path: Path, capsys: pytest.Cap
     assert "it holds no sweep.json" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_reader_that_has_enough_is_no_error(tmp_path: Path) -> None:
     folder, _ = write_sweep(tmp_path)
     line = [*command("status", folder.location)]

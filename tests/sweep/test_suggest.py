@@ -32,6 +32,7 @@ def searched(search: SuggestedConfig, target: int) -> list[float]:
     return [point["optim.lr"] for point in points]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("config", [TpeConfig, GaussianProcessConfig])
 def test_it_finds_the_lowest_error_sooner_than_chance(config: type[SuggestedConfig]) -> None:
     found = searched(config(name="tpe" if config is TpeConfig else "gaussian_process", samples=24, batch=4), 24)
@@ -61,6 +62,7 @@ def test_settings_that_diverged_were_stopped_or_failed_have_their_say() -> None:
         assert len(suggest(study(points), results, config)) == 4
 
 
+@pytest.mark.slow
 def test_lists_are_searched_to_their_end_and_no_further() -> None:
     space = {"optim.lr": [0.01, 0.1, 1.0], "model.norm": [{"name": "batch"}, {"name": "group", "groups": 2}]}
     points: list[dict[str, Any]] = [{"optim.lr": 0.1, "model.norm": {"name": "batch"}}]

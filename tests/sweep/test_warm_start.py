@@ -73,6 +73,7 @@ def test_a_worker_of_ray_is_forked_and_its_end_does_not_end_the_server(shared_ra
     assert facts()[1] == server, "the end of a worker has not ended the server"
 
 
+@pytest.mark.slow
 def test_what_is_imported_before_forking_touches_no_gpu() -> None:
     code = f"""
 import importlib, sys, torch

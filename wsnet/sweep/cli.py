@@ -108,16 +108,19 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
 
 
 def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None, command: list[str]) -> int:
+    from wsnet.sweep.planning.without_gc import without_gc
     from wsnet.sweep.requested_sweep import RequestedSweep
 
-    requested = RequestedSweep(arguments)
+    with without_gc():
+        requested = RequestedSweep(arguments)
     from rich.console import Console
 
     console, sweep = Console(), requested.part
     for warning in dict.fromkeys([*(sweep.tuning.warnings if sweep.tuning is not None else ()), *sweep.warnings]):
         print(f"warning: {warning}", file=sys.stderr)
     if arguments.dry_run:
-        _show(arguments, requested.read()[1], choose, console)
+        with without_gc():
+            _show(arguments, requested.read()[1], choose, console)
         return 0
     arguments.command = arguments.command or command_line(command, arguments)
 
@@ -135,7 +138,7 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
 
     from wsnet.sweep.cluster.ray_session import ray_kept
 
-    with ray_kept():
+    with ray_kept(address=arguments.address):
         if sweep.tuning is None:
             return train_first(requested.read)
         from wsnet.storage import Folder

@@ -65,11 +65,12 @@ def launch(
     """
     from wsnet.config import ConfigError, Mistake
     from wsnet.sweep.cluster.joining import check_address, check_storage
+    from wsnet.sweep.planning.without_gc import without_gc
 
     if arguments.address is not None:
         check_address(arguments.address)
     check_storage(arguments.storage)
-    with console.status("reading images, building models"):
+    with console.status("reading images, building models"), without_gc():
         from wsnet.data import data_root
         from wsnet.storage import Folder
         from wsnet.sweep.planning.plan import make_plan

@@ -15,6 +15,7 @@ from wsnet.sweep.cluster.measuring import gpu_memory, seconds_with
 from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.resources import Allocation, whole_node
 from wsnet.sweep.cluster.task_names import named_tasks
+from wsnet.sweep.cluster.warm_start import is_on
 from wsnet.sweep.planning.extend_epochs import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
@@ -23,7 +24,7 @@ from wsnet.sweep.schedulers.epochs_saved import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tune_patches import ending_trials, without_history
+from wsnet.sweep.tune_patches import ending_trials, without_history, without_telemetry
 from wsnet.sweep.tuner import decider_of, make_context, make_tuner
 
 if TYPE_CHECKING:
@@ -31,6 +32,9 @@ if TYPE_CHECKING:
     from wsnet.sweep.tuner import Decider
 
 __all__ = ["SweepOutcome", "run"]
+
+_DASHBOARD_SECONDS = 3.0
+"""Seconds from the start of the first trial to that of the dashboard, which would take its CPU time."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,6 +114,8 @@ def run(
         _announce(session, allocation, why, plan, console)
         context = make_context(plan, missing, allocation, decider, folder, scratch, data_root, is_data_root_of_node)
         _check_nodes(session, allocation, context, missing, console)
+        if context.workers > 1:
+            _open_dashboard(session, console, waits=True)  # Ray Train asks it about its workers.
         interrupted = None
         with (
             interruptible() as interruption,
@@ -120,17 +126,21 @@ def run(
         ):
             from wsnet.sweep.callback import SweepCallback
 
+            def trial_started() -> None:
+                started()
+                _open_dashboard(session, console)
+
             callback = SweepCallback(
                 folder,
                 progress,
                 display,
                 changed,
-                started=started,
+                started=trial_started,
                 has_scheduler=decider is not None,
                 deadline=deadline,
             )
             try:
-                with ending_trials(), without_history():
+                with ending_trials(), without_history(), without_telemetry():
                     _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
@@ -220,4 +230,18 @@ def _announce(session: Session, allocation: Allocation, why: str | None, plan: P
     if why is not None:
         console.print(f"{why} (measured)", highlight=False, soft_wrap=True)
     if session.dashboard:
-        console.print(f"Ray dashboard: {session.dashboard}/#/jobs  (its token: ray get-auth-token)", highlight=False)
+        _print_dashboard(session.dashboard, console)
+
+
+def _open_dashboard(session: Session, console: Console, *, waits: bool = False) -> None:
+    """Start the dashboard of a Ray that has none yet."""
+    if session.late_dashboard is not None and (waits or is_on("WSNET_DASHBOARD")):
+        after = 0.0 if waits else _DASHBOARD_SECONDS
+        session.late_dashboard.open(lambda url: _print_dashboard(url, console), after=after)
+        if waits:
+            with console.status("starting Ray's dashboard"):
+                session.late_dashboard.wait()
+
+
+def _print_dashboard(url: str, console: Console) -> None:
+    console.print(f"Ray dashboard: {url}/#/jobs  (its token: ray get-auth-token)", highlight=False)

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["ending_trials", "without_history"]
+__all__ = ["ending_trials", "without_history", "without_telemetry"]
 
 
 @contextmanager
@@ -50,3 +50,16 @@ def without_history() -> Iterator[None]:
         yield
     finally:
         TuneController.checkpoint, ExperimentAnalysis._fetch_trial_dataframes = checkpoint, fetch
+
+
+@contextmanager
+def without_telemetry() -> Iterator[None]:
+    """Within the context, Tune does not count which callbacks are used, for which it would import MLflow: 1.5 s."""
+    from ray.air._internal import usage
+
+    tag = usage.tag_callbacks
+    usage.tag_callbacks = lambda callbacks: False
+    try:
+        yield
+    finally:
+        usage.tag_callbacks = tag

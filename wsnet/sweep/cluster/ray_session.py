@@ -10,8 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from wsnet.sweep.cluster.dashboard import LateDashboard, without_dashboard
 from wsnet.sweep.cluster.joining import TOKEN, join, submitted_environment
-from wsnet.sweep.cluster.warm_start import warm_starts
+from wsnet.sweep.cluster.warm_start import WarmServer, warm_starts
 from wsnet.sweep.signals import deferred, scratch_folder, shielded
 
 __all__ = ["Node", "Session", "ray_kept", "ray_session"]
@@ -48,6 +49,12 @@ _PACKAGE = Path(__file__).parents[2]
 _kept: list[ExitStack] = []
 """What stops Ray at the end of the `ray_kept` contexts that are open."""
 
+_warm: list[WarmServer] = []
+"""The server of the `ray_kept` context that is open, until Ray starts."""
+
+_late: list[LateDashboard] = []
+"""The dashboard of the Ray that this process has started."""
+
 _SESSION_SOCKET = "/ray/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """Below the temporary folder: the longest path of Ray's sockets."""
 
@@ -79,12 +86,14 @@ class Session:
     """A running Ray instance.
 
     Attributes:
-        dashboard: address of its dashboard, or None.
+        dashboard: address of its dashboard, if that was running before.
+        late_dashboard: its dashboard otherwise, which is still to be started.
         nodes: the machines of its cluster.
     """
 
     dashboard: str | None
     nodes: list[Node]
+    late_dashboard: LateDashboard | None = None
 
 
 @contextmanager
@@ -110,17 +119,25 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
     with ExitStack() as closing:
         with deferred() as deliver:  # Interrupted while it starts, Ray may hang, and leave processes.
             if address is None:
-                warm = closing.enter_context(warm_starts(closing.enter_context(scratch_folder())))
-                context = ray.init(
-                    address="local",
-                    num_cpus=cpus or len(os.sched_getaffinity(0)),
-                    log_to_driver=False,
-                    logging_level="error",
-                    include_dashboard=True,
-                    runtime_env=warm.runtime_env,
-                )
+                context = None
+                warm = _warm.pop() if _warm else closing.enter_context(_warm_server())
+                if (
+                    warm.runtime_env
+                ):  # Workers that Ray starts ahead, one for each CPU, could not be used: they have none.
+                    os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
+                with without_dashboard():
+                    ray.init(
+                        address="local",
+                        num_cpus=cpus or len(os.sched_getaffinity(0)),
+                        log_to_driver=False,
+                        logging_level="error",
+                        include_dashboard=True,
+                        runtime_env=warm.runtime_env,
+                    )
                 _protect_token()
-                warm.ray_runs(ray.get_runtime_context().get_job_id(), _raylet())
+                node = ray._private.worker._global_node
+                warm.ray_runs(ray.get_runtime_context().get_job_id(), node.all_processes["raylet"][0].process.pid)
+                _late.append(LateDashboard(node))
             else:
                 context = join(address, _runtime_env())
         # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.
@@ -135,29 +152,43 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
 
 
 @contextmanager
-def ray_kept() -> Iterator[None]:
-    """Within the context, Ray stays up from one `ray_session` to the next; it is shut down at the end."""
+def ray_kept(*, address: str | None = None) -> Iterator[None]:
+    """Within the context, Ray stays up from one `ray_session` to the next; it is shut down at the end.
+
+    Args:
+        address: that of these sessions. If it is None, the server of `warm_start` starts now: it has imported torch by
+            the time that the sweep is planned.
+    """
     with ExitStack() as stack:
+        if address is None and not _is_running():
+            _warm.append(stack.enter_context(_warm_server()))
         _kept.append(stack)
         try:
             yield
         finally:
             _kept.remove(stack)
+            _warm.clear()
+
+
+def _is_running() -> bool:
+    """Whether Ray runs in this process; without importing it."""
+    return "ray" in sys.modules and bool(sys.modules["ray"].is_initialized())
+
+
+@contextmanager
+def _warm_server() -> Iterator[WarmServer]:
+    with scratch_folder() as folder, warm_starts(folder) as server:
+        yield server
 
 
 def _shut_down() -> None:
     import ray
 
-    with shielded():
+    with ExitStack() as stack:
+        stack.enter_context(shielded())
+        if _late:
+            stack.enter_context(_late.pop().ending())
         ray.shutdown()
-
-
-def _raylet() -> int:
-    """Process id of the raylet that this process has started."""
-    import ray
-
-    node = ray._private.worker._global_node
-    return int(node.all_processes["raylet"][0].process.pid)
 
 
 def _check_temporary_folders() -> None:
@@ -191,7 +222,11 @@ def _session(context: Any) -> Session:
         if node["Alive"]
     ]
     url = context.dashboard_url if context is not None else None
-    return Session(dashboard=f"http://{url}" if url else None, nodes=nodes)
+    return Session(
+        dashboard=f"http://{url}" if url else None,
+        nodes=nodes,
+        late_dashboard=_late[0] if _late else None,
+    )
 
 
 def _runtime_env() -> dict[str, Any]:

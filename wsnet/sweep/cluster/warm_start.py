@@ -8,6 +8,7 @@ The server runs nothing but imports and has not touched a GPU, so that forking i
 whose end closes its standard input.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -27,10 +28,10 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WarmServer", "warm_starts"]
+__all__ = ["WarmServer", "is_on", "warm_starts"]
 
-FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit")
-"""Modules that the server imports at once."""
+FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit", "torch._dynamo")
+"""Modules that the server imports at once. (torch's optimizers import torch._dynamo in their first step: 2 s.)"""
 
 WITH_RAY = ("ray._private.workers.default_worker", "ray.tune", "ray.train.torch", "wsnet.sweep.trials.trainable")
 """Modules that it imports when Ray runs: Ray reads the job and more from the environment at import, once."""
@@ -39,7 +40,6 @@ _SINGLE_THREADED = {"OMP_NUM_THREADS": "1"}
 """Environment of the server, which must start no threads of numpy's; a trial sets its number of threads itself."""
 
 _CLIENT = Path(__file__).with_name("warm_start_client.py")
-_OFF = ("0", "false", "no")
 
 
 class WarmServer:
@@ -52,6 +52,8 @@ class WarmServer:
 
     def __init__(self, process: "subprocess.Popen[bytes] | None", client: list[str]) -> None:
         self._process = process
+        self.is_in_use = False
+        """Whether Ray's workers are forked from it."""
         self.runtime_env: dict[str, Any] = {} if process is None else {"py_executable": shlex.join(client)}
         """What `ray.init` needs to know."""
 
@@ -64,6 +66,7 @@ class WarmServer:
         """
         if self._process is None:
             return
+        self.is_in_use = True
         assert self._process.stdin is not None
         environ = {**os.environ, "RAY_JOB_ID": job_id, "RAY_RAYLET_PID": str(raylet)}
         with suppress(BrokenPipeError):  # Without the server, workers start as usual.
@@ -71,19 +74,24 @@ class WarmServer:
             self._process.stdin.flush()
 
 
+def is_on(variable: str) -> bool:
+    """Whether an environment variable does not switch something off."""
+    return os.environ.get(variable, "1").lower() not in ("0", "false", "no")
+
+
 @contextmanager
 def warm_starts(folder: str) -> Iterator[WarmServer]:
     """Within the context, a server forks workers; only on Linux, and unless `WSNET_WARM_START` is 0.
 
     Args:
-        folder: a private temporary folder for the server's socket.
+        folder: a private temporary folder for the server's socket. If its path is too long for one, there is no server.
     """
-    if sys.platform != "linux" or os.environ.get("WSNET_WARM_START", "1").lower() in _OFF:
-        yield WarmServer(None, [])
-        return
+    is_wanted = sys.platform == "linux" and is_on("WSNET_WARM_START")
     address = os.path.join(folder, "warm")
     with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
+        if not (is_wanted and _is_bound(listener, address)):
+            yield WarmServer(None, [])
+            return
         listener.listen(128)  # Who asks early waits until the imports are done.
         process = subprocess.Popen(
             [sys.executable, "-P", __file__, str(listener.fileno()), str(Path(__file__).parents[3])],
@@ -94,14 +102,26 @@ def warm_starts(folder: str) -> Iterator[WarmServer]:
             env={**_SINGLE_THREADED, **os.environ},
             start_new_session=True,  # The terminal's Ctrl-C is for the driver.
         )
+    server = WarmServer(process, [sys.executable, "-I", "-S", str(_CLIENT), address])
     try:
-        yield WarmServer(process, [sys.executable, "-I", "-S", str(_CLIENT), address])
+        yield server
     finally:
         assert process.stdin is not None
+        if not server.is_in_use:  # It may be importing, and look at nothing else.
+            process.kill()
         with suppress(BrokenPipeError):
             process.stdin.close()
         with suppress(subprocess.TimeoutExpired):
             process.wait(timeout=5)
+
+
+def _is_bound(listener: socket.socket, address: str) -> bool:
+    """Bind a socket to an address; False if that cannot be, such as to a path that is too long."""
+    try:
+        listener.bind(address)
+    except OSError:
+        return False
+    return True
 
 
 def _serve(listening: str, code_folder: str) -> list[str]:
@@ -209,6 +229,7 @@ def _become(asked: dict[str, Any], files: list[int], connection: socket.socket) 
     random.seed()
     if "numpy" in sys.modules:
         sys.modules["numpy"].random.seed()
+    atexit.register(gc.unfreeze)  # At the end, libraries complain of what was not collected.
     connection.sendall(b"1")
     threading.Thread(target=_end_with_client, args=(connection,), daemon=True).start()
 
