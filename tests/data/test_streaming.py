@@ -60,6 +60,7 @@ def test_an_epoch_has_every_image_once_and_normalized_batches(images: ImageSplit
     assert Counter(torch.cat([batch.labels for batch in epoch]).tolist()) == {0: 15, 1: 15, 2: 15}
 
 
+@pytest.mark.slow
 def test_the_number_of_workers_changes_no_bit(images: ImageSplits) -> None:
     here, one, three = batches(images), batches(images, loader_processes=1), batches(images, loader_processes=3)
     state = torch.get_rng_state()

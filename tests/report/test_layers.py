@@ -64,6 +64,7 @@ def test_a_sweep_gets_a_picture_and_a_table_of_medians(tmp_path: Path, capsys: p
     assert [row["median"] for row in rows[:9] if row["quantity"] == "gradient_norm"] == ["2", "2", "inf"]
 
 
+@pytest.mark.slow
 def test_trials_that_were_trained_alone_are_drawn_by_their_folders_names(tmp_path: Path) -> None:
     for name in ("b", "a", "unmeasured"):
         records: list[Record] = [{"epoch": epoch, "lr": 0.1} for epoch in (1, 2)]

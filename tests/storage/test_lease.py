@@ -28,6 +28,7 @@ for _ in range(25):
 """
 
 
+@pytest.mark.slow
 def test_processes_and_threads_take_turns_and_leave_nothing(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
     processes = [subprocess.Popen([sys.executable, "-c", COUNT, str(tmp_path)]) for _ in range(3)]
@@ -69,6 +70,7 @@ def test_a_process_that_has_ended_or_whose_id_is_reused_holds_nothing(tmp_path: 
             assert lease.is_held and Folder(tmp_path).is_locked()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 def test_another_machines_process_is_waited_for_while_it_renews(tmp_path: Path) -> None:
     folder = Folder(tmp_path)
@@ -86,6 +88,7 @@ def test_another_machines_process_is_waited_for_while_it_renews(tmp_path: Path) 
     assert lease.holder() is None
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"\xff\x00"])
 def test_a_damaged_lease_is_taken_over_after_a_while(data: bytes, tmp_path: Path) -> None:

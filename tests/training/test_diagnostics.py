@@ -96,6 +96,7 @@ def test_any_way_of_training_is_measured(tmp_path: Path, options: dict[str, Any]
     assert_unchanged(tmp_path / "on", tmp_path / "off")
 
 
+@pytest.mark.slow
 def test_each_norm_has_the_quantities_that_apply_to_it(measured: Path) -> None:
     found = {}
     for norm in NORMS:

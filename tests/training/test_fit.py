@@ -257,6 +257,7 @@ def test_its_own_checkpoint_elsewhere_goes_on_and_is_kept(tmp_path: Path) -> Non
         assert_same_checkpoint(last(tmp_path / "a"), last(tmp_path / name))
 
 
+@pytest.mark.slow
 def test_remote_storage_works_but_not_for_tensorboard(tmp_path: Path) -> None:
     (tmp_path / "bucket").mkdir()
     bucket = fs.SubTreeFileSystem(str(tmp_path / "bucket"), fs.LocalFileSystem())

@@ -60,6 +60,7 @@ def test_a_trial_goes_on_from_the_middle_of_an_epoch_to_the_last_bit(
     assert not (tmp_path / "parts" / "step.pt").exists()
 
 
+@pytest.mark.slow
 def test_saving_changes_no_bit_and_no_identity(whole: Path, tmp_path: Path) -> None:
     saved, plain = of("batch"), of("batch", train={**TRAIN, "checkpoint_steps": None})
     assert saved.trial_id == plain.trial_id

@@ -116,6 +116,7 @@ def test_what_images_do_to_each_other_must_be_what_is_said(
     assert denied.verdict == declared and denied.text.startswith(kind)
 
 
+@pytest.mark.slow
 def test_a_graph_break_fails_the_compile_line() -> None:
     found = compiled(subject("BranchesOnValues"), backend="aot_eager")
     assert found.verdict == "fail" and "torch.compile(fullgraph=True) raises" in found.text
