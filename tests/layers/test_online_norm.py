@@ -2,6 +2,7 @@
 
 import copy
 import math
+from ctypes import c_int64
 
 import pytest
 import torch
@@ -104,13 +105,15 @@ def test_the_kernels_give_the_same_bits_however_the_work_is_shared_out(
 ) -> None:
     if implementation == "torch":
         pytest.skip("torch's sums are its own")
+    library = kernel.load_library()
+    assert library is not None
     x, grad = (t.contiguous(memory_format=layout) for t in tensors(shape, 0))
-    monkeypatch.setattr(kernel, "TILE", 400)
+    monkeypatch.setattr(c_int64.in_dll(library, "online_norm_tile"), "value", 400)
     norms, found = [made(shape[1]) for _ in range(4)], []
     before = torch.get_num_threads()
     for norm, (threads, chunk) in zip(norms, ((1, 2**20), (2, 2**20), (3, 4000), (2, 1)), strict=True):
         torch.set_num_threads(threads)
-        monkeypatch.setattr(kernel, "CHUNK", chunk)
+        monkeypatch.setattr(c_int64.in_dll(library, "online_norm_chunk"), "value", chunk)
         found.append([step(norm, x, grad) | state(norm) for _ in range(3)])
     torch.set_num_threads(before)
     for other in found[1:]:

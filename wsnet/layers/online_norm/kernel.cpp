@@ -5,17 +5,34 @@
 // processed in chunks that stay in the cache: the chunk's moments, the recurrences over its samples, then its output.
 // Each sum runs over one sample and channel in a fixed order, so the number of threads does not change a single bit.
 // Elements are float or bfloat16, sums of at most a few thousand elements are float, and all (N, C) values double.
+//
+// The two operators are at the end; kernel.py has their schemas. They use torch's stable ABI.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <omp.h>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <torch/csrc/stable/library.h>
+#include <torch/csrc/stable/ops.h>
+#include <torch/csrc/stable/tensor.h>
 #include <vector>
 
-// Matches `Problem` in kernel.py field for field.
+extern "C" {  // Tests change them.
+// Elements per thread in a chunk of samples, which stays in the caches between its passes. Smaller chunks are no faster,
+// and each chunk costs three barriers.
+int64_t online_norm_chunk = 1 << 20;
+int64_t online_norm_tile = 1 << 13;  // Elements of a tile of pixels (channels_last), which stays in the L1 cache.
+}
+
+namespace {
+
 struct Problem {
     int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels
-    int32_t channels_last, is_bf16, threads, layer_scaling, clamping, frozen;
+    bool channels_last, is_bf16, layer_scaling, clamping, frozen;
+    int threads;
     double forward_decay, backward_decay, eps, layer_scale_eps, clamp;
     const void *x, *grad;                                   // (N, C, D)
     void* out;                                              // (N, C, D): the output, or the gradient of the input
@@ -25,8 +42,6 @@ struct Problem {
     double* zeta;                                           // (N,)
     float *grad_weight, *grad_bias;                         // (C,)
 };
-
-namespace {
 
 // ---- Vectors of n floats. Loops take steps of W, then steps of 1 for the remainder.
 
@@ -463,8 +478,70 @@ template <template <class, bool> class Pass> void run(const Problem& p) {
     else p.clamping ? Pass<float, true>{{p}}.run() : Pass<float, false>{{p}}.run();
 }
 
-}  // namespace
+// ---- The operators.
 
-extern "C" int64_t online_norm_problem_size() { return sizeof(Problem); }
-extern "C" void online_norm_forward(const Problem* p) { run<Forward>(*p); }
-extern "C" void online_norm_backward(const Problem* p) { run<Backward>(*p); }
+using torch::headeronly::MemoryFormat;
+using torch::headeronly::ScalarType;
+using torch::stable::Tensor;
+using Parameter = std::optional<Tensor>;
+using ThreeTensors = std::tuple<Tensor, Tensor, Tensor>;
+
+template <class T> T* data(const Tensor& tensor) { return static_cast<T*>(tensor.mutable_data_ptr()); }
+const float* data(const Parameter& p) { return p ? static_cast<const float*>(p->const_data_ptr()) : nullptr; }
+
+// What forward and backward have in common.
+Problem problem_of(const Tensor& x, const Parameter& weight, const Parameter& bias, double forward_decay,
+                   double backward_decay, double eps, const std::string& error_compensation, double layer_scale_eps,
+                   double clamp) {
+    Problem p{};
+    p.N = x.size(0); p.C = x.size(1); p.D = x.numel() / std::max<int64_t>(p.N * p.C, 1);
+    p.threads = int(torch::stable::get_num_threads());
+    p.chunk = std::max<int64_t>(p.threads * online_norm_chunk / std::max<int64_t>(p.D * p.C, 1), p.threads);
+    p.tile = std::max<int64_t>(online_norm_tile / std::max<int64_t>(p.C, 1), 16);
+    p.channels_last = p.D == 1 || !x.is_contiguous();
+    p.is_bf16 = x.scalar_type() == ScalarType::BFloat16;
+    p.layer_scaling = error_compensation == "ls"; p.clamping = error_compensation == "ac";
+    p.forward_decay = forward_decay; p.backward_decay = backward_decay;
+    p.eps = eps; p.layer_scale_eps = layer_scale_eps; p.clamp = clamp;
+    p.x = x.const_data_ptr(); p.weight = data(weight); p.bias = data(bias);
+    return p;
+}
+
+ThreeTensors forward(Tensor x, Parameter weight, Parameter bias, Tensor running_mean, Tensor running_var,
+                     double forward_decay, double backward_decay, double eps, std::string error_compensation,
+                     double layer_scale_eps, double clamp, bool frozen) {
+    Problem p = problem_of(x, weight, bias, forward_decay, backward_decay, eps, error_compensation, layer_scale_eps,
+                           clamp);
+    Tensor out = torch::stable::empty_like(x);
+    Tensor stats = torch::stable::new_empty(x, {4, p.N, p.C}, ScalarType::Double);
+    Tensor zeta = torch::stable::new_empty(x, {p.N, 1}, ScalarType::Double);
+    p.frozen = frozen;
+    p.out = data<void>(out); p.stats = data<double>(stats); p.zeta = data<double>(zeta);
+    p.running_mean = data<float>(running_mean); p.running_var = data<float>(running_var);
+    run<Forward>(p);
+    return {out, stats, zeta};
+}
+
+ThreeTensors backward(Tensor grad, Tensor x, Parameter weight, Parameter bias, Tensor stats, Tensor zeta, Tensor u,
+                      Tensor v, double forward_decay, double backward_decay, double eps, std::string error_compensation,
+                      double layer_scale_eps, double clamp) {
+    Problem p = problem_of(x, weight, bias, forward_decay, backward_decay, eps, error_compensation, layer_scale_eps,
+                           clamp);
+    grad = torch::stable::contiguous(grad, x.is_contiguous() ? MemoryFormat::Contiguous : MemoryFormat::ChannelsLast);
+    Tensor grad_x = torch::stable::empty_like(x);
+    Tensor grad_weight = torch::stable::new_empty(x, {p.C}, ScalarType::Float);
+    Tensor grad_bias = torch::stable::new_empty(x, {p.C}, ScalarType::Float);
+    p.chunk = std::max<int64_t>(p.chunk / 2, 1);
+    p.grad = grad.const_data_ptr(); p.stats = data<double>(stats); p.zeta = data<double>(zeta);
+    p.u = data<float>(u); p.v = data<float>(v);
+    p.out = data<void>(grad_x); p.grad_weight = data<float>(grad_weight); p.grad_bias = data<float>(grad_bias);
+    run<Backward>(p);
+    return {grad_x, grad_weight, grad_bias};
+}
+
+STABLE_TORCH_LIBRARY_IMPL(wsnet, CPU, library) {
+    library.impl("online_norm_forward", TORCH_BOX(&forward));
+    library.impl("online_norm_backward", TORCH_BOX(&backward));
+}
+
+}  // namespace

@@ -125,7 +125,7 @@ class _OnlineNormalize(torch.autograd.Function):
         v: Tensor,
         *options: Any,
     ) -> Tensor:
-        if kernel.operator_takes(x):
+        if kernel.has_kernels_for(x, weight, running_mean):
             out, stats, zeta = kernel.forward_operator(x, weight, bias, running_mean, running_var, *options)
         else:  # The compiler sees the torch operations themselves, and fuses them.
             out, stats, zeta = formulas.forward(x, weight, bias, running_mean, running_var, Options(*options))
@@ -139,7 +139,7 @@ class _OnlineNormalize(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
         (x, weight, bias, stats, zeta), (u, v) = ctx.saved_tensors, ctx.state
-        if kernel.operator_takes(x):
+        if kernel.has_kernels_for(x, weight, u):
             gradients = kernel.backward_operator(grad, x, weight, bias, stats, zeta, u, v, *ctx.options)
         else:
             gradients = formulas.backward(grad, x, weight, bias, stats, zeta, u, v, Options(*ctx.options))
@@ -165,6 +165,7 @@ def _evaluate(
     x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
 ) -> Tensor:
     wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
-    has_kernel = not wants_gradient and not is_compiling() and kernel.has_kernel_for(x, weight, running_mean)
-    run = kernel.evaluate if has_kernel else formulas.evaluate
-    return run(x, weight, bias, running_mean, running_var, options)
+    if wants_gradient or is_compiling() or not kernel.has_kernels_for(x, weight, running_mean):
+        return formulas.evaluate(x, weight, bias, running_mean, running_var, options)
+    out: Tensor = kernel.forward_operator(x, weight, bias, running_mean, running_var, *options, True)[0]
+    return out
