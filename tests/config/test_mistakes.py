@@ -87,7 +87,7 @@ EPOCHS = "epochs: 3"
             LR,
             "lr: 0.1, schedule: {name: one_cycle, warmup_epochs: 1}",
             "s.yaml:5: base.optim.schedule.warmup_epochs: has no effect with 'one_cycle'; "
-            "only 'constant' and 'multistep' and 'cosine' and 'polynomial' take it",
+            "only 'constant', 'multistep', 'cosine' and 'polynomial' take it",
         ),
         (
             EPOCHS,
@@ -181,7 +181,7 @@ EPOCHS = "epochs: 3"
             "model.norm.groups: 4",
             "model.norm.momentum: 0.1",
             "s.yaml:9: cases[1].model.norm.momentum: has no effect with 'group'; "
-            "only 'batch' and 'sync_batch' and 'ghost_batch' and 'batch_renorm' take it",
+            "only 'batch', 'sync_batch', 'ghost_batch' and 'batch_renorm' take it",
         ),
         (
             "{model.norm.name: batch}",

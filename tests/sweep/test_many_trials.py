@@ -10,8 +10,7 @@ import pytest
 from tests.sweep.tiny import train, write
 from wsnet.sweep.callback import SweepCallback
 from wsnet.sweep.cluster.ray_session import Session
-from wsnet.sweep.schedulers.fifo import InOrder
-from wsnet.sweep.schedulers.trial_scheduler import JournaledAsha
+from wsnet.sweep.schedulers.trial_scheduler import InOrder, JournaledAsha
 from wsnet.sweep.trials.context import SweepContext, sharing
 
 

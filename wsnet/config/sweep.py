@@ -4,8 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from wsnet.config.base import Config, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
-from wsnet.config.duration import Duration
+from wsnet.config.base import Config, Duration, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
 from wsnet.config.published import PublishedConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
 from wsnet.config.search import GridConfig, SearchConfig

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from wsnet.config.duration import seconds_of
+from wsnet.config.base import seconds_of
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from wsnet.config.duration import seconds_of
+from wsnet.config.base import seconds_of
 from wsnet.sweep.arguments import command_line, parser
 
 if TYPE_CHECKING:

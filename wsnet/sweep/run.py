@@ -16,11 +16,11 @@ from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.resources import Allocation, whole_node
 from wsnet.sweep.cluster.task_names import named_tasks
 from wsnet.sweep.cluster.warm_start import is_on
+from wsnet.sweep.formatting import TrialEpochs, describe_savings
 from wsnet.sweep.planning.extend_epochs import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
-from wsnet.sweep.schedulers.epochs_saved import TrialEpochs, describe_savings
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone

@@ -159,7 +159,7 @@ def _scheduler(
 ) -> Any:
     """Tune's scheduler."""
     if decider is None:
-        from wsnet.sweep.schedulers.fifo import InOrder
+        from wsnet.sweep.schedulers.trial_scheduler import InOrder
 
         return InOrder()
     if not isinstance(decider, SettingDecisions):

@@ -177,7 +177,8 @@ def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> str:
     chosen = _chosen(here, section.get("name"))
     takers = [variant_name(cls) for cls in here if key in cls.model_fields] if len(here) > 1 else []
     if takers:
-        only = f"only {' and '.join(map(repr, takers))} take{'s' if len(takers) == 1 else ''} it"
+        *first, last = map(repr, takers)
+        only = f"only {', '.join(first)} and {last} take it" if first else f"only {last} takes it"
         return f"has no effect with {section.get('name')!r}; {only}"
     return f"unknown key{did_you_mean(key, dict.fromkeys(name for cls in chosen for name in cls.model_fields))}"
 

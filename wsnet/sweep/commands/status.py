@@ -6,8 +6,7 @@ from collections import defaultdict
 
 from wsnet.config.errors import counted
 from wsnet.sweep.commands.sweep_status import State, SweepStatus, TrialStatus, read_status
-from wsnet.sweep.formatting import duration, readable_size
-from wsnet.sweep.schedulers.epochs_saved import TrialEpochs, describe_savings
+from wsnet.sweep.formatting import TrialEpochs, describe_savings, duration, readable_size
 
 __all__ = ["main"]
 

@@ -1,24 +1,43 @@
-"""Successive halving (ASHA) of single trials, with a journal of its verdicts, which hold for every later start."""
+"""Schedulers of single trials: in order, and successive halving (ASHA) with a journal of its verdicts."""
 
 import math
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any, Literal
 
-from ray.tune.schedulers import ASHAScheduler, TrialScheduler
+from ray.tune.experiment import Trial
+from ray.tune.schedulers import ASHAScheduler, FIFOScheduler, TrialScheduler
 
 from wsnet.config.schedulers import AshaConfig
 from wsnet.storage import RungJournal, Verdict
 from wsnet.sweep.resume import TrialState
-from wsnet.sweep.schedulers.fifo import InOrder
 
-__all__ = ["JournaledAsha"]
-
+__all__ = ["InOrder", "JournaledAsha"]
 
 _ACTIONS = {"stop": TrialScheduler.STOP, "continue": TrialScheduler.CONTINUE}
 
 _WORST = 1e300
 """Passed to Ray for a value that is not finite: Ray's percentile ignores NaN, and infinity makes its cutoff NaN."""
+
+
+class InOrder(FIFOScheduler):  # type: ignore[misc]
+    """Runs trials in the order in which they were added.
+
+    Tune's own class looks at all trials several times for each trial, also at those that have ended.
+    """
+
+    def choose_trial_to_run(self, tune_controller: Any) -> Trial | None:
+        """The first trial that is pending; if there is none, the first one that is paused."""
+        living = tune_controller.get_live_trials()
+        for status in (Trial.PENDING, Trial.PAUSED):
+            waiting = [trial for trial in living if trial.status == status]
+            if waiting:
+                return min(waiting, key=_order)
+        return None
+
+
+def _order(trial: Trial) -> tuple[int, str]:
+    return len(trial.trial_id), trial.trial_id  # Tune numbers them: abcde_00000, abcde_00001, ..., abcde_100000.
 
 
 class JournaledAsha(InOrder, ASHAScheduler):  # type: ignore[misc]
