@@ -76,13 +76,26 @@ def _count_by_shapes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     return _count(model, classes, shape, "meta")
 
 
+def _built(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> nn.Module:
+    """A model on a device; one that has shapes only is built once for all that is counted of it."""
+    if device == "meta":
+        return _built_by_shapes(model, classes, shape)
+    with torch.device(device):
+        return build(model, classes=classes, shape=shape)
+
+
+@lru_cache(maxsize=1)
+def _built_by_shapes(model: ModelConfig, classes: int, shape: tuple[int, int, int]) -> nn.Module:
+    with torch.device("meta"):
+        return build(model, classes=classes, shape=shape)
+
+
 def _count(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> int:
     rule = f"model {model.name!r} must have at most {_MOST_PARAMETERS:,} parameters, but has "
     sizes = {**model.model_dump(include=_SIZES), "classes": classes, "images": "x".join(map(str, shape))}
     asked = f"with {', '.join(f'{key}={value}' for key, value in sizes.items() if value is not None)}"
     try:
-        with torch.device(device):
-            count = sum(parameter.numel() for parameter in build(model, classes=classes, shape=shape).parameters())
+        count = sum(parameter.numel() for parameter in _built(model, classes, shape, device).parameters())
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
@@ -131,8 +144,9 @@ def _counted(
     model: ModelConfig, classes: int, shape: tuple[int, int, int], formulas: Formulas, device: str
 ) -> dict[Any, int]:
     """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
+    network = _built(model, classes, shape, device).eval()
     with torch.device(device), torch.no_grad():
-        network, image = build(model, classes=classes, shape=shape).eval(), torch.zeros(1, *shape)
+        image = torch.zeros(1, *shape)
         counter = Operations(formulas)
         with _shapes_only(device), counter:
             try:
@@ -164,10 +178,9 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
         ValueError: as `build`.
     """
     device = counting_device(model, classes, shape)
-    with torch.device(device):
-        network = build(model, classes=classes, shape=shape).train()
-        with _shapes_only(device):
-            two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
+    network = _built(model, classes, shape, device).train()
+    with torch.device(device), _shapes_only(device):
+        two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
     return three - two
 
 
