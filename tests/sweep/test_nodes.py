@@ -51,7 +51,6 @@ def all_under_way(tmp_path: Path, count: int) -> bool:
     return len(done) == count and all(3 <= number < EPOCHS for number in done)
 
 
-@pytest.mark.exhaustive
 def test_a_node_killed_in_the_middle_of_a_sweep_changes_no_record_and_doubles_no_trial(tmp_path: Path) -> None:
     with raylets({"num_cpus": 1}, {"num_cpus": 1}) as cluster:
         (other,) = cluster.worker_nodes
