@@ -134,6 +134,24 @@ def test_published_numbers_are_left_out_where_set_fixes_what_tells_them_apart() 
     assert "--set fixes model.norm" in fixed.warnings[0]
 
 
+@pytest.mark.parametrize(
+    ("override", "departure"),
+    [
+        ("train.epochs=1", "train.epochs is 1, not 3"),
+        ("train.batch_size=4", "train.batch_size is 4 throughout"),
+        ("data.limit=256", "data.limit is 256 (not set in the file)"),
+        ("train.epochs=3", None),
+        ("seeds=5", None),
+    ],
+)
+def test_a_table_knows_where_set_departs_from_the_published_recipe(override: str, departure: str | None) -> None:
+    changes = {**LABELS, "train.batch_size: [8, 32]": "train.batch_size: [8]", "seeds: 2": REPORT}
+    found = sweep(changes, overrides=[override])
+    assert found.departures == (() if departure is None else (departure,))
+    assert [departure in warning for warning in found.warnings if "recipe" in warning] == [True] * bool(departure)
+    assert only(found, ["case=group"]).departures == found.departures
+
+
 def test_a_smoke_run_is_not_compared() -> None:
     assert smoke(linked()).config.report.published is None
 

@@ -39,6 +39,18 @@ def test_a_sweeps_folder_gets_its_report(
     assert "14.80 [14.14, 15.13]" in output
 
 
+def test_another_metric_leaves_the_sweeps_own_report_alone(tmp_path: Path) -> None:
+    folder, _ = write_sweep(tmp_path)
+    assert main([folder.location]) == 0
+    before = {name: folder.read(name) for name in FILES}
+    assert main([folder.location, "--metric", "validation/top1_error"]) == 0
+    assert {name: folder.read(name) for name in FILES} == before
+    assert b"validation/top1_error at the last epoch" in (folder.read("table-validation-top1_error.md") or b"")
+    own = {f"table{end}" for end in (".md", ".csv")} | {"figure.png", "trials.csv"}
+    assert main([folder.location, "--metric", "validation/top1_error", "--out", str(tmp_path / "there")]) == 0
+    assert set(os.listdir(tmp_path / "there")) == own
+
+
 @pytest.mark.slow
 def test_a_narrower_terminal_shows_the_range_below_the_median(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
@@ -75,9 +87,9 @@ def test_mlflow_gives_the_same_files(
     folder, sweep = write_sweep(tmp_path, manifest(seeds=1))
     uri = mirror(folder, sweep)
     assert main(["--tracking-uri", uri, "--experiment", "batches", "--metric", "train/loss"]) == 0
-    assert "wrote batches-report/table.md\n" in capsys.readouterr().out
+    assert "wrote batches-report/table-train-loss.md\n" in capsys.readouterr().out
     assert main([folder.location, "--metric", "train/loss"]) == 0
-    for name in FILES[:3]:
+    for name in ("table-train-loss.md", "table-train-loss.csv", "trials.csv"):
         assert Path("batches-report", name).read_bytes() == (folder.read(name) or b"")
     error = refusal(capsys, "--tracking-uri", uri, "--experiment", "btches")
     assert "no experiment 'btches'" in error

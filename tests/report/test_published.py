@@ -52,6 +52,18 @@ def test_a_cell_shows_the_published_number_whose_it_is_and_the_difference(tmp_pa
     assert "(README 6.83, " in out.getvalue() and "100 - accuracy" in out.getvalue()
 
 
+def test_numbers_of_another_recipe_have_no_difference_and_the_table_says_what_differs(tmp_path: Path) -> None:
+    found = results(tmp_path, departures=["train.epochs is 1, not 250", "data.limit is 256 (not set in the file)"])
+    markdown = table_markdown(found, pivot(found))
+    assert "(README 6.83)" in markdown and "README 6.83," not in markdown
+    assert (
+        "Its recipe differs, so no difference is shown: train.epochs is 1, not 250; data.limit is 256 (not set in the "
+        "file)." in markdown
+    )
+    rows = _rows(found)
+    assert {row["difference"] for row in rows} == {""} and "6.83" in {row["published"] for row in rows}
+
+
 def test_the_cells_file_has_the_published_numbers_at_its_end(tmp_path: Path) -> None:
     found = results(tmp_path)
     rows = {(r["model.norm.name"], r["train.batch_size"]): r for r in _rows(found)}

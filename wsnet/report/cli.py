@@ -42,7 +42,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
     parser.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
     parser.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
-    parser.add_argument("--metric", metavar="M", help="what the cells show; default: what the sweep file says")
+    parser.add_argument(
+        "--metric",
+        metavar="M",
+        help="what the cells show; default: what the sweep file says. Without --out, the files of another metric are "
+        "named after it, such as table-validation-loss.md, beside those of the sweep's own",
+    )
     parser.add_argument(
         "--layers",
         action="store_true",
@@ -56,14 +61,17 @@ def _analyze(arguments: argparse.Namespace) -> int:
     if arguments.layers and _is_of_trials(arguments):
         return _write_layers(arguments.runs, arguments.out or arguments.runs)
     results, place = _read(arguments)
+    suffix = ""
     if arguments.metric is not None:
+        if arguments.out is None and arguments.metric != results.header.metric:  # The sweep's own report stays.
+            suffix = "-" + arguments.metric.replace("/", "-")
         results = results.with_metric(arguments.metric)
     from rich.console import Console
 
     from wsnet.report.terminal import print_table
     from wsnet.report.write import write_report
 
-    paths = write_report(results, arguments.out or place)
+    paths = write_report(results, arguments.out or place, suffix=suffix)
     print_table(results, Console())
     for path in paths:
         print(f"wrote {path}")

@@ -1,7 +1,7 @@
 """The published numbers beside a cell: their source, their statistic over how many runs, the cell's difference."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wsnet.config.published import PublishedConfig, rows_of
@@ -88,7 +88,12 @@ def published_numbers(link: PublishedConfig | None, axes: Axes, metric: str) -> 
 
 
 def published_text(published: Iterable[PublishedNumber], summary: Summary | None) -> str:
-    """What follows a cell's own value, such as ` (README 6.52 median of 3, -0.21)`; usually empty."""
+    """What follows a cell's own value, such as ` (README 6.52 median of 3, -0.21)`; usually empty.
+
+    Args:
+        published: of the cell.
+        summary: of the cell; None leaves out the difference, which means nothing between two recipes.
+    """
     parts = []
     for each in published:
         words = " ".join(filter(None, (each.source, each.text, each.of_runs)))
@@ -97,7 +102,9 @@ def published_text(published: Iterable[PublishedNumber], summary: Summary | None
     return "".join(parts)
 
 
-def published_caption(link: PublishedConfig | None, published: Iterable[PublishedNumber], metric: str) -> list[str]:
+def published_caption(
+    link: PublishedConfig | None, published: Iterable[PublishedNumber], metric: str, departures: Sequence[str]
+) -> list[str]:
     """Sentences that explain the parentheses in the cells."""
     found = list(published)
     if link is None:
@@ -110,7 +117,11 @@ def published_caption(link: PublishedConfig | None, published: Iterable[Publishe
         "repository": "repository: from the authors' repository",
     }
     named = "; ".join(sources[source] for source in sources if any(each.source == source for each in found))
-    lines = [f"In parentheses: the published number ({named}) and the median's difference from it."]
+    if departures:
+        of_both = f"Its recipe differs, so no difference is shown: {'; '.join(departures)}."
+        lines = [f"In parentheses: the published number ({named}). {of_both}"]
+    else:
+        lines = [f"In parentheses: the published number ({named}) and the median's difference from it."]
     if any(each.is_converted for each in found):
         lines.append("Published accuracies are shown as errors: 100 - accuracy.")
     if any(each.statistic == "peak_of_median_curve" for each in found):

@@ -39,6 +39,7 @@ class Header:
             None if there are no such norms.
         learning_rate: how the learning rate follows the batch size; None if the batch size does not vary.
         published: which published numbers stand beside which cells, or None.
+        departures: where the command line departed from the recipe of these numbers, in words.
         select: what is chosen for each cell, or None.
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
@@ -56,6 +57,7 @@ class Header:
     learning_rate: str | None = None
     evaluation_statistics: str | None = None
     published: PublishedConfig | None = None
+    departures: tuple[str, ...] = ()
     select: SelectConfig | None = None
     settings: int | None = None
     tuned: Tuned | None = None
@@ -91,6 +93,7 @@ class Header:
             learning_rate=report.get("learning_rate"),
             evaluation_statistics=report.get("evaluation_statistics"),
             published=_published(manifest.name, report.get("published")),
+            departures=tuple(report.get("departures", ())),
             select=select,
             settings=settings,
             tuned=tuned,

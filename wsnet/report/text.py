@@ -70,7 +70,8 @@ def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") ->
         return MISSING
     choice = _choice_text(cell, header)
     at = f"{before_choice}at {choice}" if choice else ""
-    return _measured(cell, header.metric, header.seeds) + at + published_text(cell.published, cell.summary)
+    compared = None if header.departures else cell.summary
+    return _measured(cell, header.metric, header.seeds) + at + published_text(cell.published, compared)
 
 
 def _choice_text(cell: Cell, header: Header) -> str:
@@ -105,7 +106,7 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
         lines.append(_tuned(header.tuned))
     elif is_of_test(header.metric):
         lines += _not_selected(header, pivot)
-    lines += published_caption(header.published, pivot.published, header.metric)
+    lines += published_caption(header.published, pivot.published, header.metric, header.departures)
     if pivot.added:
         lines.append(f"Rows are also split by {', '.join(pivot.added)}; otherwise a cell would mix several settings.")
     if pivot.missing:

@@ -35,8 +35,13 @@ def conclude(sweep: Folder, console: "Console") -> None:
     console.print(f"Report: {', '.join(written)}", highlight=False, soft_wrap=True)
 
 
-def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list[str]:
+def write_report(results: Results, out: Folder | str | os.PathLike[str], *, suffix: str = "") -> list[str]:
     """Write `table.md`, `table.csv`, `trials.csv` and `figure.png`.
+
+    Args:
+        results: of the sweep.
+        out: the folder.
+        suffix: goes into the names of all but `trials.csv`, which has every metric: `table-validation-loss.md`.
 
     Returns:
         the location of each file.
@@ -47,10 +52,10 @@ def write_report(results: Results, out: Folder | str | os.PathLike[str]) -> list
     folder = out if isinstance(out, Folder) else Folder(out)
     cells = pivot(results)
     files: dict[str, Callable[[], bytes]] = {
-        "table.md": lambda: table_markdown(results, cells).encode(),
-        "table.csv": lambda: table_csv(results, cells).encode(),
+        f"table{suffix}.md": lambda: table_markdown(results, cells).encode(),
+        f"table{suffix}.csv": lambda: table_csv(results, cells).encode(),
         "trials.csv": lambda: trials_csv(results).encode(),
-        "figure.png": lambda: figure_png(results, cells),  # Last: if it cannot be drawn, the tables are there.
+        f"figure{suffix}.png": lambda: figure_png(results, cells),  # Last: if it cannot be drawn, the tables are there.
     }
     for name, content in files.items():
         folder.write(name, content())
@@ -101,7 +106,8 @@ def table_csv(results: Results, pivot: Pivot) -> str:
             cell = pivot.cells.get((row, column))
             if cell is not None:
                 own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)[: len(chosen)]]
-                rows.append([*own, *(csv_fields(cell.published, cell.summary) if is_linked else ())])
+                compared = None if header.departures else cell.summary
+                rows.append([*own, *(csv_fields(cell.published, compared) if is_linked else ())])
     return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
 
 

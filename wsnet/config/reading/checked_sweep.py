@@ -55,6 +55,7 @@ class Sweep:
         tuned: set for a second stage that holds only the candidates chosen.
         is_stage: whether it is one of two stages.
         studies: with a search that makes suggestions, its cells; `settings` has only those drawn and suggested so far.
+        departures: with published numbers, where the command line departs from their recipe, in words.
     """
 
     config: SweepConfig
@@ -65,6 +66,7 @@ class Sweep:
     tuned: Tuned | None = None
     is_stage: bool = False
     studies: tuple[Study, ...] = ()
+    departures: tuple[str, ...] = ()
 
 
 def varying(settings: list[Setting]) -> list[str]:

@@ -1,5 +1,6 @@
 """Checks across sections: whether the report fits the axes and the trials, and what looks like an oversight."""
 
+import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -78,21 +79,44 @@ def mistakes_of_cells(file: SweepFile, config: SweepConfig, cells: Sequence[Mapp
     return []
 
 
-def drop_incomparable_published(file: SweepFile) -> tuple[SweepConfig, list[str]]:
-    """The sweep, without its published numbers if the command line fixes a key that selects them; and any warnings."""
+def drop_incomparable_published(file: SweepFile) -> tuple[SweepConfig, list[str], tuple[str, ...]]:
+    """The sweep, without its published numbers if the command line fixes a key that selects them.
+
+    Returns:
+        the sweep, any warnings, and otherwise where the command line departs from the recipe of these numbers, such as
+        `train.epochs is 1, not 250`.
+    """
     config, fixed = file.config, file.fixed
     link = config.report.published
     if link is None:
-        return config, []
+        return config, [], ()
+    departures: tuple[str, ...] = ()
     compared = {*_COMPARED, *link.match.values()}
     if selecting := [key for key in fixed if any(covers(key, other) or covers(other, key) for other in compared)]:
         config = config.model_copy(update={"report": config.report.model_copy(update={"published": None})})
         text = f"published numbers are left out, since --set fixes {', '.join(selecting)}"
-    elif options := [key for key in fixed if affects_identity(key) and not key.startswith("seed")]:
-        text = f"published numbers are of another recipe, since --set fixes {', '.join(options)}"
+    elif departures := _departures(file):
+        text = f"the published numbers are of another recipe: with --set {', '.join(departures)}"
     else:
-        return config, []
-    return config, [str(file.mistake(_PUBLISHED, text))]
+        return config, [], ()
+    return config, [str(file.mistake(_PUBLISHED, text))], departures
+
+
+def _departures(file: SweepFile) -> tuple[str, ...]:
+    """What the command line fixes in every trial, where that is not what the file says."""
+    found = []
+    for key, value in file.fixed.items():
+        before, now = file.base.at(tuple(key.split("."))), value.plain()
+        varies = any(key in axes for axes in (file.config.grid, *file.config.cases))
+        if not affects_identity(key) or key.startswith("seed") or (before and before.plain() == now and not varies):
+            continue
+        instead = " throughout" if varies else f", not {_shown(before.plain())}" if before else " (not set in the file)"
+        found.append(f"{key} is {_shown(now)}{instead}")
+    return tuple(found)
+
+
+def _shown(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
 
 
 def warnings_of(file: SweepFile, configs: Iterable[TrialConfig]) -> list[str]:

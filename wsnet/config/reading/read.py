@@ -90,15 +90,21 @@ def _sweep(file: SweepFile, folder: Path, suggested: Mapping[str, Points]) -> tu
     if any(setting.config.train.ema is None for setting in settings):
         mistakes += mistakes_of_missing_averages(file)
     settings = distinct(settings)
-    config, warnings = drop_incomparable_published(file)
+    config, warnings, departures = drop_incomparable_published(file)
     if not mistakes:
         mistakes += mistakes_of_cells(file, config, [axes for setting in settings for axes in setting.places])
     if mistakes:
         return Sweep(config=config, settings=settings, axes=[], warnings=[]), mistakes
     configs = [setting.config for setting in settings]
     warnings += [*warnings_of(file, configs), *warnings_of_scheduler(file, configs)]
-    sweep = Sweep(config=config, settings=settings, axes=varying(settings), warnings=warnings, studies=tuple(studies))
-    return sweep, []
+    return Sweep(
+        config=config,
+        settings=settings,
+        axes=varying(settings),
+        warnings=warnings,
+        studies=tuple(studies),
+        departures=departures,
+    ), []
 
 
 def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:

@@ -104,6 +104,8 @@ class Plan:
             first = self.sweep.settings[0].axes
             shared = {key: value for key, value in first.items() if key not in self.sweep.axes}
             found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
+            if self.sweep.departures:
+                found["departures"] = list(self.sweep.departures)
         if tuned is not None:
             found["tuned"] = {**tuned.model_dump(mode="json"), "over": self._chosen}
         elif select is not None and self._chosen:
