@@ -1,6 +1,7 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -24,7 +25,7 @@ from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_stat
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tune_patches import ending_trials, without_history, without_telemetry
+from wsnet.sweep.tune_patches import ending_trials, without_history, without_lost_resources, without_telemetry
 from wsnet.sweep.tuner import decider_of, make_context, make_tuner
 
 if TYPE_CHECKING:
@@ -140,7 +141,8 @@ def run(
                 deadline=deadline,
             )
             try:
-                with ending_trials(), without_history(), without_telemetry():
+                reserving = without_lost_resources() if context.pauses else nullcontext()
+                with ending_trials(), without_history(), without_telemetry(), reserving:
                     _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
