@@ -30,11 +30,8 @@ OPTIONS_SCHEMA = (
     "float forward_decay, float backward_decay, float eps, str error_compensation, float layer_scale_eps, float clamp"
 )
 """The options, in the syntax of an operator's schema."""
+FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17", "-fno-math-errno", "-Wno-psabi")
 TORCH = Path(torch.__file__).parent
-FLAGS = (
-    *("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17", "-fno-math-errno", "-Wno-psabi"),
-    *(f"-I{TORCH / 'include'}", f"-L{TORCH / 'lib'}", "-ltorch_cpu"),
-)
 
 
 def has_kernels_for(x: Tensor, weight: Tensor | None, state: Tensor) -> bool:
@@ -104,7 +101,8 @@ def _compiled(compiler: str) -> Path:
         # Other processes may be compiling it too. No lock: a rename is atomic, and the last one wins.
         with tempfile.TemporaryDirectory(dir=folder) as scratch:
             made = Path(scratch) / path.name
-            command = [compiler, str(SOURCE), *FLAGS, "-o", str(made)]
+            of_torch = (f"-I{TORCH / 'include'}", f"-L{TORCH / 'lib'}", "-ltorch_cpu")
+            command = [compiler, *FLAGS, str(SOURCE), *of_torch, "-o", str(made)]
             subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
             made.replace(path)
     return path
