@@ -121,9 +121,7 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
             if address is None:
                 context = None
                 warm = _warm.pop() if _warm else closing.enter_context(_warm_server())
-                if (
-                    warm.runtime_env
-                ):  # Workers that Ray starts ahead, one for each CPU, could not be used: they have none.
+                if warm.runtime_env:  # Workers that Ray starts ahead are without it, and could not be used.
                     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
                 with without_dashboard():
                     ray.init(
