@@ -96,7 +96,7 @@ def drop_incomparable_published(file: SweepFile) -> tuple[SweepConfig, list[str]
         config = config.model_copy(update={"report": config.report.model_copy(update={"published": None})})
         text = f"published numbers are left out, since --set fixes {', '.join(selecting)}"
     elif departures := _departures(file):
-        text = f"the published numbers are of another recipe, since --set changes it: {', '.join(departures)}"
+        text = f"the published numbers are of another recipe, since --set changes it: {'; '.join(departures)}"
     else:
         return config, [], ()
     return config, [str(file.mistake(_PUBLISHED, text))], departures
