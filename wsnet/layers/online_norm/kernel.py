@@ -103,7 +103,7 @@ def _compiled(compiler: str) -> Path:
             made = Path(scratch) / path.name
             of_torch = (f"-I{TORCH / 'include'}", f"-L{TORCH / 'lib'}", "-ltorch_cpu")
             command = [compiler, *FLAGS, str(SOURCE), *of_torch, "-o", str(made)]
-            subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+            subprocess.run(command, check=True, capture_output=True, text=True, timeout=300)
             made.replace(path)
     return path
 
