@@ -94,7 +94,7 @@ def test_no_cpu_is_lost_when_processes_are_handed_from_trial_to_trial(shared_ray
     # Without `without_lost_resources`, four of five such sweeps lost the CPU that they did not use.
     before = free_cpus()
     train(sweep(tmp_path, "sync"), tmp_path)
-    until(lambda: free_cpus() == before, seconds=20)
+    assert until(lambda: free_cpus() == before, seconds=20)
 
 
 def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:

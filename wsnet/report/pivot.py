@@ -51,6 +51,7 @@ class Cell:
         validation: for a test metric for which no trial counts, a summary of the stopped trials' validation metric.
         stopped: distinct epochs at which trials were stopped.
         published: the published numbers of this metric for this cell.
+        compared: the summary that they are compared with; None where it is of another recipe.
         choice: how this setting was chosen; None if the sweep does not choose.
     """
 
@@ -60,6 +61,7 @@ class Cell:
     validation: Summary | None
     stopped: tuple[int, ...]
     published: tuple[PublishedNumber, ...] = ()
+    compared: Summary | None = None
     choice: Choice | None = None
 
 
@@ -167,6 +169,7 @@ def _cell(candidates: list[PlacedTrial], header: Header) -> Cell:
         validation=validation,
         stopped=tuple(sorted({trial.epoch for trial in stopped})),
         published=published_numbers(header.published, axes, metric),
+        compared=None if header.departures else summary,
         choice=choice,
     )
 

@@ -70,8 +70,7 @@ def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") ->
         return MISSING
     choice = _choice_text(cell, header)
     at = f"{before_choice}at {choice}" if choice else ""
-    compared = None if header.departures else cell.summary
-    return _measured(cell, header.metric, header.seeds) + at + published_text(cell.published, compared)
+    return _measured(cell, header.metric, header.seeds) + at + published_text(cell.published, cell.compared)
 
 
 def _choice_text(cell: Cell, header: Header) -> str:

@@ -106,8 +106,7 @@ def table_csv(results: Results, pivot: Pivot) -> str:
             cell = pivot.cells.get((row, column))
             if cell is not None:
                 own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)[: len(chosen)]]
-                compared = None if header.departures else cell.summary
-                rows.append([*own, *(csv_fields(cell.published, compared) if is_linked else ())])
+                rows.append([*own, *(csv_fields(cell.published, cell.compared) if is_linked else ())])
     return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
 
 
