@@ -16,6 +16,7 @@ from wsnet.sweep.cli import main
 from wsnet.sweep.cluster.ray_session import Session
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.trainable import train_and_log, train_job
+from wsnet.sweep.tune_patches import without_lost_resources
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]
 
@@ -91,10 +92,32 @@ def free_cpus() -> float:
 
 
 def test_no_cpu_is_lost_when_processes_are_handed_from_trial_to_trial(shared_ray: Session, tmp_path: Path) -> None:
-    # Without `without_lost_resources`, four of five such sweeps lost the CPU that they did not use.
     before = free_cpus()
     train(sweep(tmp_path, "sync"), tmp_path)
     assert until(lambda: free_cpus() == before, seconds=20)
+
+
+def test_a_reservation_is_cancelled_only_once_ray_has_made_it(
+    shared_ray: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import ray
+    from ray.air.execution.resources.placement_group import PlacementGroupResourceManager
+    from ray.air.execution.resources.request import ResourceRequest
+
+    remove, states = ray.util.remove_placement_group, []
+
+    def removed(group: Any) -> None:
+        states.append(ray.util.placement_group_table(group)["state"])
+        remove(group)
+
+    monkeypatch.setattr(ray.util, "remove_placement_group", removed)
+    monkeypatch.setattr("wsnet.sweep.tune_patches._RESERVED_WITHIN", 60.0)  # On a busy machine Ray takes longer.
+    manager, request = PlacementGroupResourceManager(), ResourceRequest([{"CPU": 1}])
+    with without_lost_resources():
+        for _ in range(20):
+            manager.request_resources(resource_request=request)
+            manager.cancel_resource_request(resource_request=request)
+    assert states == ["CREATED"] * 20, "without the context nearly all are pending"
 
 
 def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:

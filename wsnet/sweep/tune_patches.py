@@ -40,7 +40,7 @@ def ending_trials() -> Iterator[None]:
 def without_lost_resources() -> Iterator[None]:
     """Within the context, a reservation that Tune no longer needs is not cancelled while Ray makes it.
 
-    Ray would lose the CPUs and GPUs of about one in twenty such reservations for as long as it runs
+    Now and then Ray would lose its CPUs and GPUs for as long as it runs
     (https://github.com/ray-project/ray/issues/64693). Tune makes one whenever a trial is started before the process
     that it takes over is free, and cancels it milliseconds later.
     """
