@@ -28,5 +28,5 @@ def listening(pids: list[int]) -> set[tuple[str, str]]:
         for link in links:
             with suppress(OSError):  # Closed meanwhile.
                 if (target := os.readlink(link)) in addresses:
-                    found.add((command[:100], addresses[target]))
+                    found.add((command, addresses[target]))
     return found

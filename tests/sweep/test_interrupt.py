@@ -53,7 +53,7 @@ def test_an_interrupted_sweep_says_how_to_go_on_leaves_no_process_and_nobody_els
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def has_dashboard() -> bool:
-        return any("dashboard" in command for command, _ in listening(processes(tmp_path)))
+        return any("dashboard/dashboard.py" in command for command, _ in listening(processes(tmp_path)))
 
     monkeypatch.setenv("WSNET_DASHBOARD", "1")
     until_interrupted = {"epochs": 100_000, "steps_per_epoch": 2}  # The dashboard takes seconds to start.
