@@ -129,7 +129,6 @@ def _dying_job(config: dict[str, Any], *, context: SweepContext) -> None:
     train_job(config, context=context)
 
 
-@pytest.mark.exhaustive
 def test_async_splits_no_setting_also_when_one_seed_dies_and_another_setting_fails(
     expected: Ran, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -164,7 +163,6 @@ def test_a_driver_killed_between_the_seeds_of_a_rung_decides_the_same_at_the_nex
         assert records(ran.directory(trial_id)) == records(expected.directory(trial_id))
 
 
-@pytest.mark.exhaustive
 def test_the_workers_of_a_paused_trial_make_room_for_its_siblings(on_two_workers: Ran, tmp_path: Path) -> None:
     scheduler = {"name": "asha", "grace": 2, "eta": 2}
     changes = {**ON_TWO_WORKERS, "cases": ON_TWO_WORKERS["cases"][1:2], "seeds": 2, "scheduler": scheduler}

@@ -188,7 +188,6 @@ def test_a_running_setting_ends_after_its_epoch_and_a_waiting_one_does_not_start
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 @pytest.mark.usefixtures("shared_ray")
-@pytest.mark.exhaustive
 def test_all_workers_of_a_stopped_trial_end_after_the_same_epoch(tmp_path: Path) -> None:
     epochs = 2000
     path = write(tmp_path, train={"epochs": epochs, "steps_per_epoch": 1}, resources={"workers": 2, "max_failures": 0})

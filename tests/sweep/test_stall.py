@@ -117,7 +117,6 @@ def test_a_trial_that_hangs_is_retried_and_then_fails_with_its_reason(
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_ray")
-@pytest.mark.exhaustive
 def test_a_trial_that_hangs_on_one_of_several_workers_fails_with_its_reason(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -146,7 +146,6 @@ def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_
         assert trials_csv(read_mlflow(uri, sweep.name)) == trials_csv(read_directory(folder))
 
 
-@pytest.mark.exhaustive
 def test_one_more_start_uploads_all_that_earlier_ones_left_while_nobody_waits_for_it(tmp_path: Path) -> None:
     seeds = int(os.environ.get("WSNET_TRIALS", "90")) // 9
     folder, sweep = write_sweep(tmp_path, manifest(seeds=seeds))
