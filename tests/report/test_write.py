@@ -26,9 +26,9 @@ def test_the_table_says_what_is_asked_and_how_each_cell_came_about(tmp_path: Pat
     assert lines[0] == r"**Which norm \| holds when the batch gets small?**"
     assert "median [lowest, highest] over n = 3 seeds" in lines[2]
     assert "4 crashed, 1 unfinished, 3 stopped early" in lines[2]
-    assert lines[4] == "| model.norm.name | 32 | 2 | 4 |"
-    assert lines[6] == "| batch | 14.80 [14.14, 15.13] | diverged [14.61, diverged] | 15.35 [14.36, diverged] |"
-    assert lines[7] == "| group | 17.13 n=1 | stopped at 1 (validation 38.49 [37.83, 38.82]) | – |"  # noqa: RUF001
+    assert lines[4] == "| model.norm.name | 2 | 4 | 32 |"
+    assert lines[6] == "| batch | diverged [14.61, diverged] | 15.35 [14.36, diverged] | 14.80 [14.14, 15.13] |"
+    assert lines[7] == "| group | stopped at 1 (validation 38.49 [37.83, 38.82]) | – (3 crashed) | 17.13 n=1 of 3 |"  # noqa: RUF001
     assert "2/2^3 = 0.25" in lines[-1]
 
 

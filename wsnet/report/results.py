@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -31,7 +31,8 @@ class Header:
         rows: dotted keys whose values make the rows.
         columns: dotted key whose values make the columns, or None.
         metric: what the cells show, such as `test/top1_error`.
-        statistic: `median`.
+        statistic: `median`, or `mean` (with the standard deviation).
+        fixed: what no axis varies, as dotted key to value; empty for sweeps of earlier versions.
         axes: dotted keys that vary, in the order of the sweep file.
         seeds: number of seeds of a setting.
         column_values: JSON text of every value on the column axis, in the order of the sweep file.
@@ -61,6 +62,7 @@ class Header:
     select: SelectConfig | None = None
     settings: int | None = None
     tuned: Tuned | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -97,6 +99,7 @@ class Header:
             select=select,
             settings=settings,
             tuned=tuned,
+            fixed=report.get("fixed", {}),
         )
 
 
@@ -111,7 +114,11 @@ class PlacedTrial:
         status: as in `wsnet.storage.Status`.
         epoch: last complete epoch; 0 if there is none.
         axes: every axis of the sweep, at this place.
+        defaults: values of axes that its case leaves at their defaults.
         metrics: of the last epoch; NaN where not finite, absent where not measured.
+        parameters: trained values of its model; None if unknown.
+        multiply_accumulates: of one image's forward pass; None if unknown.
+        seconds: sum of its epochs' durations; None while it runs.
     """
 
     trial_id: str
@@ -121,6 +128,22 @@ class PlacedTrial:
     epoch: int
     axes: Axes
     metrics: Mapping[str, float]
+    defaults: Axes = field(default_factory=dict)
+    parameters: int | None = None
+    multiply_accumulates: int | None = None
+    seconds: float | None = None
+
+    def shown(self, axis: str) -> str | None:
+        """Its value on an axis, as JSON text, or the default that holds there; None where the axis does not apply."""
+        value = self.axes.get(axis)
+        return self.defaults.get(axis) if value is None else value
+
+    def measured(self, metric: str) -> float | None:
+        """A metric of the last epoch; an accuracy is 100 - the error. None where it was not measured."""
+        if metric.endswith("accuracy") and metric not in self.metrics:
+            error = self.metrics.get(metric.replace("accuracy", "error"))
+            return None if error is None else 100 - error
+        return self.metrics.get(metric)
 
 
 @dataclass(frozen=True)
@@ -166,6 +189,7 @@ class Results:
             ReportError: no trial has the metric.
         """
         known = [name for name in self.metrics if "/" in name]
+        known += [name.replace("error", "accuracy") for name in known if name.endswith("error")]
         if metric not in known:
             hint = did_you_mean(metric, known, otherwise="")
             there = ", ".join(known) if known else "none, since no trial has finished an epoch"
@@ -192,6 +216,10 @@ def _placed(entry: TrialEntry, axes: Axes, outcome: Outcome) -> PlacedTrial:
         epoch=int(outcome.record.get("epoch", 0)),
         axes=axes,
         metrics=_metrics(outcome.record),
+        defaults={axis: axis_text(value) for axis, value in entry.defaults.items() if axes.get(axis) is None},
+        parameters=entry.parameters,
+        multiply_accumulates=entry.multiply_accumulates,
+        seconds=outcome.seconds,
     )
 
 

@@ -111,7 +111,7 @@ def table_csv(results: Results, pivot: Pivot) -> str:
 
 
 def _axis(cell: Cell, axis: str) -> str:
-    return cell.setting_id if axis == SETTING else _plain(cell.axes[axis])
+    return cell.setting_id if axis == SETTING else _plain(cell.shown[axis])
 
 
 def _summary(cell: Cell) -> list[str]:
@@ -137,7 +137,7 @@ def trials_csv(results: Results) -> str:
     rows = [
         [
             *(trial.trial_id, trial.setting_id, str(trial.seed), trial.status, str(trial.epoch)),
-            *(_plain(trial.axes[axis]) for axis in axes),
+            *(_plain(trial.shown(axis)) for axis in axes),
             *(repr(trial.metrics[name]) if name in trial.metrics else "" for name in metrics),
         ]
         for trial in sorted(results.trials, key=lambda trial: trial.trial_id)

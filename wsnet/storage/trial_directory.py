@@ -9,13 +9,27 @@ from typing import Any, Literal
 
 from wsnet.storage.folder import DamagedFile, Folder
 
-__all__ = ["LAYERS", "PAUSED", "STOPPED_BY_USER", "TIME", "Outcome", "Record", "Status", "TrialDirectory"]
+__all__ = [
+    "EPOCH_SECONDS",
+    "LAYERS",
+    "PAUSED",
+    "STOPPED_BY_USER",
+    "TIME",
+    "Outcome",
+    "Record",
+    "Status",
+    "TrialDirectory",
+    "duration_of",
+]
 
 Record = dict[str, float]
 """One epoch's measurements: `epoch` (from 1), `lr`, `train/loss`, `test/top1_error` (percent), `time/...`, ..."""
 
 TIME = "time/"
 """Prefix of the measurements of speed."""
+
+EPOCH_SECONDS = f"{TIME}epoch_seconds"
+"""The measurement of how long an epoch took."""
 
 PAUSED = "paused at a rung until its setting is decided about"
 """The message of a trial that the scheduler has paused."""
@@ -70,10 +84,12 @@ class Outcome:
     Attributes:
         status: as in `Status`.
         record: of the last whole epoch; empty before the first.
+        seconds: sum of all epochs' durations, in whole milliseconds; None while the trial runs.
     """
 
     status: str
     record: Record
+    seconds: float | None = None
 
 
 class TrialDirectory:
@@ -142,7 +158,8 @@ class TrialDirectory:
             return Outcome(status="damaged", record={})
         if status.lacks_records(records):
             return Outcome(status="damaged", record={})
-        return Outcome(status=status.status, record=records[-1] if records else {})
+        seconds = None if status.status == "running" else duration_of(records)
+        return Outcome(status=status.status, record=records[-1] if records else {}, seconds=seconds)
 
     def execution(self) -> dict[str, Any] | None:
         """The execution record; None before the first step.
@@ -192,6 +209,11 @@ class TrialDirectory:
 
     def _damaged(self, name: str) -> DamagedFile:
         return DamagedFile(f"{self.folder.location}/{name} is damaged")
+
+
+def duration_of(records: list[Record]) -> float:
+    """Seconds that the epochs took, cut off to milliseconds, as MLflow keeps it."""
+    return int(1000 * sum(record.get(EPOCH_SECONDS, 0.0) for record in records)) / 1000
 
 
 def _checksum(content: dict[str, Any]) -> int:

@@ -89,7 +89,9 @@ def launch(
                 return 0  # `retry` is about the other stage.
             rule = "the file has changed and no longer has the trials to retry; run it again instead"
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
-        _write(manifest, folder, arguments)
+        earlier = _write(manifest, folder, arguments)
+    if earlier is not None:
+        console.print(earlier, **_PLAIN)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
     lease = folder.lease(".driver")
     if not lease.try_acquire() and (other := lease.holder()) is not None:
@@ -139,15 +141,18 @@ def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
         return mirror.close(0)
 
 
-def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> None:
-    """Write the manifest and the sweep file to the sweep's folder."""
+def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> str | None:
+    """Write the manifest and the sweep file to the sweep's folder; returns where the report of another recipe went."""
     from wsnet.storage import StorageError
+    from wsnet.storage.recipes import set_aside_report
 
     try:
+        earlier = set_aside_report(folder, manifest)
         folder.write("sweep.yaml", as_written(arguments).encode())
         if arguments.trials is None:
             write_command(arguments, folder)
         manifest.write(folder)
+        return earlier
     except OSError as error:
         rule = "--storage must be writable"
         raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None

@@ -19,6 +19,7 @@ from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError
 from wsnet.storage import Manifest, TrialEntry
 from wsnet.sweep.planning.model_sizes import ModelSize, ModelSizes
+from wsnet.sweep.planning.recipe import defaults_of, fixed_options
 from wsnet.sweep.planning.setting_names import setting_names
 
 __all__ = ["Plan", "PlannedTrial", "make_plan"]
@@ -77,6 +78,7 @@ class Plan:
             "columns": columns,
             "metric": config.report.metric,
             "statistic": config.report.statistic,
+            "fixed": fixed_options(config.base, axes),
             **self._caption,
         }
         return Manifest(
@@ -156,7 +158,14 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 trial.entry.also.extend([axes, *also])
             continue
         sizes[setting_id] = size
-        about: dict[str, Any] = {"setting_id": setting_id, "axes": axes, "epochs": config.train.epochs}
+        about: dict[str, Any] = {
+            "setting_id": setting_id,
+            "axes": axes,
+            "epochs": config.train.epochs,
+            "defaults": defaults_of(config, [axis for axis in sweep.axes if axis not in axes]),
+            "parameters": size.parameters,
+            "multiply_accumulates": size.multiply_accumulates,
+        }
         planned[setting_id] = [
             PlannedTrial(
                 config=config.model_copy(update={"seed": seed}),
