@@ -12,17 +12,20 @@ import pytest
 from pyarrow import fs
 from rich.console import Console
 
+from tests.report.test_cli import FILES
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.report import print_table, read_directory, write_report
+from wsnet.report.csv_files import table_csv, trials_csv
 from wsnet.report.figure import figure_png
+from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
-from wsnet.report.write import table_csv, table_markdown, trials_csv
+from wsnet.report.table import tabulate
 from wsnet.storage import Folder, trial_directory
 
 
 def test_the_table_says_what_is_asked_and_how_each_cell_came_about(tmp_path: Path) -> None:
     results = read_directory(write_sweep(tmp_path)[0])
-    lines = table_markdown(results, pivot(results)).splitlines()
+    lines = markdown(tabulate(results)[0]).splitlines()
     assert lines[0] == r"**Which norm \| holds when the batch gets small?**"
     assert "median [lowest, highest] over n = 3 seeds" in lines[2]
     assert "4 crashed, 1 unfinished, 3 stopped early" in lines[2]
@@ -65,7 +68,7 @@ def test_a_report_is_written_into_any_folder(tmp_path: Path) -> None:
     remote = Folder("out", filesystem=fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()))
     (tmp_path / "out").mkdir()
     paths = write_report(results, remote)
-    assert paths == ["out/table.md", "out/table.csv", "out/trials.csv", "out/figure.png"]
+    assert paths == [f"out/{name}" for name in FILES]
     assert (tmp_path / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -95,7 +98,7 @@ def test_one_seed_is_a_plain_value(tmp_path: Path) -> None:
     sweep.write(folder)
     train(folder, sweep.trials[0])
     results = read_directory(folder)
-    assert "| batch | 14.14 |" in table_markdown(results, pivot(results))
+    assert "| batch | 14.14 |" in markdown(tabulate(results)[0])
 
 
 @pytest.mark.slow
@@ -123,7 +126,7 @@ def test_tables_are_written_even_if_the_figure_can_not_be_drawn(
     results = read_directory(write_sweep(tmp_path)[0])
     with pytest.raises(RuntimeError):
         write_report(results, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "table.csv", "trials.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "table.csv", "table.tex", "trials.csv"}
 
 
 def test_a_trial_with_damaged_files_is_counted_and_no_value(tmp_path: Path) -> None:
@@ -136,4 +139,4 @@ def test_a_trial_with_damaged_files_is_counted_and_no_value(tmp_path: Path) -> N
     records = finished.folder.read("records.jsonl") or b""
     finished.folder.write("records.jsonl", records[: records.rstrip().rfind(b"\n") + 1])
     results = read_directory(folder)
-    assert "1 damaged" in table_markdown(results, pivot(results))
+    assert "1 damaged" in markdown(tabulate(results)[0])

@@ -157,7 +157,9 @@ def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str,
     candidates = _by_position(trials, (*asked, *added, *over), header.columns).values()
     if any(len({trial.setting_id for trial in candidate}) > 1 for candidate in candidates):
         added.append(SETTING)
-    return (*asked, *added) or known, tuple(added)
+    if not asked and set(added) <= {SETTING}:
+        asked = known
+    return (*asked, *added), tuple(added)
 
 
 def _by_position(

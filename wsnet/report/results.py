@@ -44,6 +44,8 @@ class Header:
         select: what is chosen for each cell, or None.
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
+        revision: source revision that the sweep was last started with; None if unknown.
+        where: conditions that the trials fulfil, in words, where only some are shown.
     """
 
     name: str
@@ -63,6 +65,8 @@ class Header:
     settings: int | None = None
     tuned: Tuned | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    revision: str | None = None
+    where: tuple[str, ...] = ()
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -100,6 +104,7 @@ class Header:
             settings=settings,
             tuned=tuned,
             fixed=report.get("fixed", {}),
+            revision=report.get("revision"),
         )
 
 

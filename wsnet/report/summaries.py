@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from wsnet.report.results import PlacedTrial
 from wsnet.report.statistics import Summary, summarize, value_of
 
-__all__ = ["once", "summary_of", "uncounted", "value_in"]
+__all__ = ["fact_of", "once", "summary_of", "uncounted", "value_in"]
 
 
 def summary_of(trials: Iterable[PlacedTrial], metric: str) -> Summary | None:
@@ -28,3 +28,13 @@ def uncounted(trials: Iterable[PlacedTrial], metric: str) -> dict[str, int]:
     """Trials that do not count, by status."""
     statuses = [trial.status for trial in once(trials) if value_in(trial, metric) is None]
     return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+
+def fact_of(trial: PlacedTrial, fact: str) -> float | None:
+    """One of `arrange.FACTS`: a number of parameters or multiply-accumulates, or seconds; None if unknown."""
+    found = {
+        "parameters": trial.parameters,
+        "multiply_accumulates": trial.multiply_accumulates,
+        "training_time": trial.seconds,
+    }
+    return found[fact]

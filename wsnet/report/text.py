@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 from wsnet.config.errors import counted
 from wsnet.config.sweep import SelectConfig, Tuned
@@ -16,9 +17,12 @@ __all__ = [
     "STATUS",
     "caption",
     "cell_text",
+    "duration_text",
     "footnote",
     "label_text",
     "number",
+    "plain_text",
+    "recipe",
     "value_of_key",
     "value_text",
 ]
@@ -34,10 +38,14 @@ def value_text(value: str | None) -> str:
     """A value on an axis, from its JSON text; a dash where the axis does not apply."""
     if value is None:
         return MISSING
-    plain = json.loads(value)
-    if plain is None:
+    return plain_text(json.loads(value))
+
+
+def plain_text(value: Any) -> str:
+    """A configuration's value: text as it is, nothing as `none`, anything else as JSON."""
+    if value is None:
         return "none"
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def value_of_key(value: str | None, key: str) -> str:
@@ -61,6 +69,14 @@ def number(value: float, metric: str) -> str:
     if not math.isfinite(value):
         return DIVERGED
     return f"{value:.2f}" if metric.endswith(("error", "accuracy")) else f"{value:.4g}"
+
+
+def duration_text(seconds: float) -> str:
+    """A duration, such as `12.3 s`, `4:05 min` or `2:10 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
 
 
 def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") -> str:
@@ -106,6 +122,8 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
         lines.append(f"Settings are ranked by their median {pivot.ranked_by}.")
     elif header.columns is not None:
         lines.append(f"Columns: {header.columns}.")
+    if header.where:
+        lines.append(f"Only trials with {' and '.join(header.where)}.")
     if header.evaluation_statistics is not None:
         lines.append(f"Norms that keep a running mean and variance are evaluated with {header.evaluation_statistics}.")
     if header.learning_rate is not None:
@@ -178,6 +196,13 @@ def _not_selected(header: Header, pivot: Pivot) -> list[str]:
         return []
     best = f"Taking the best of the {' or of the '.join(ways)} would be selecting on the test set"
     return [f"{best}; report.select chooses on the validation split."]
+
+
+def recipe(header: Header) -> str | None:
+    """What no axis varies, in one sentence; None for sweeps of earlier versions, which do not say."""
+    if not header.fixed:
+        return None
+    return f"Fixed: {', '.join(f'{key} {plain_text(value)}' for key, value in header.fixed.items())}."
 
 
 def footnote(pivot: Pivot) -> str | None:

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,7 +84,9 @@ def launch(
         plan = make_plan(whole, arguments.sweep, root=root)
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
+        revision = _source_revision()
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
+        manifest = replace(manifest, report={**manifest.report, "revision": revision})
         if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
             if whole.is_stage:
                 return 0  # `retry` is about the other stage.
@@ -96,7 +99,7 @@ def launch(
     lease = folder.lease(".driver")
     if not lease.try_acquire() and (other := lease.holder()) is not None:
         console.print(f"{other} is at this sweep, too: each trial is trained by one of the two", **_PLAIN)
-    mirror = Mirror(folder, manifest, uri=uri, revision=_source_revision(), lease=lease, waits=True)
+    mirror = Mirror(folder, manifest, uri=uri, revision=revision, lease=lease, waits=True)
     ended = False
     try:
         outcome = run(
