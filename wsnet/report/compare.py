@@ -44,7 +44,7 @@ def side_by_side(sweeps: Mapping[str, Results]) -> Results:
         first,
         name=" and ".join(names.values()),
         question=f"{first.question or first.name} ({' beside '.join(names.values())})",
-        rows=axes,
+        rows=tuple(dict.fromkeys((*first.rows, *(() if first.columns is None else (first.columns,))))),
         columns=SWEEP,
         axes=(*axes, SWEEP),
         seeds=max(header.seeds for header in headers.values()),

@@ -101,7 +101,7 @@ def _grid(table: Table) -> Grid:
 
 def _fixed(results: Results, details: Details | None) -> list[Block]:
     options = [[key, plain_text(value)] for key, value in results.header.fixed.items()]
-    blocks: list[Block] = [Grid(["option", "value"], options, labels=1)] if options else []
+    blocks: list[Block] = [Grid(["option", "value"], options, labels=2)] if options else []
     if details is not None and details.configuration:
         blocks.append(Code("The complete configuration of the first trial", details.configuration))
     if details is not None and details.sweep_file:
@@ -115,14 +115,14 @@ def _failures(trials: Sequence[PlacedTrial], details: Details | None) -> list[Bl
         for trial in trials
         if trial.status not in ("finished", "running")
     ]
-    return [Grid(["trial", "ended as", "after epoch", "message"], rows, labels=1)] if rows else []
+    return [Grid(["trial", "ended as", "after epoch", "message"], rows, labels=4)] if rows else []
 
 
 def _environment(details: Details | None) -> list[Block]:
     if details is None or not details.environment:
         return []
     rows = [[key, ", ".join(values)] for key, values in details.environment.items()]
-    return [Grid(["", "value"], rows, labels=1)]
+    return [Grid(["", "value"], rows, labels=2)]
 
 
 def _trials(results: Results, trials: Sequence[PlacedTrial], details: Details | None) -> Grid:
@@ -146,4 +146,4 @@ def _trials(results: Results, trials: Sequence[PlacedTrial], details: Details | 
         )
     base = None if details is None else details.trials
     links = {} if base is None else {(row, 0): f"{base}/{trial.trial_id}/" for row, trial in enumerate(trials)}
-    return Grid(headings, rows, labels=1, links=links)
+    return Grid(headings, rows, labels=1 + len(header.axes), links=links)
