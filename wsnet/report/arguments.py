@@ -24,7 +24,10 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
-        "runs", nargs="*", metavar="RUNS_DIR", help="a sweep's folder, or a bundle; default: the newest in runs/"
+        "runs",
+        nargs="*",
+        metavar="RUNS_DIR",
+        help="the folder of a sweep, a bundle, or a CSV file with a row for each run; default: the newest in runs/",
     )
     made.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
     made.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")

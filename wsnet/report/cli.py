@@ -107,7 +107,8 @@ def _source(arguments: argparse.Namespace) -> "Folder | None":
     """The folder of the one sweep that is reported; None for MLflow and several sweeps."""
     from wsnet.storage import Folder
 
-    return Folder(arguments.runs[0]) if len(arguments.runs) == 1 else None
+    is_folder = len(arguments.runs) == 1 and not arguments.runs[0].endswith(".csv")
+    return Folder(arguments.runs[0]) if is_folder else None
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:
@@ -186,4 +187,4 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
             raise ReportError(f"give different sweeps to compare, but got {', '.join(arguments.runs)}")
         return side_by_side(found), "comparison"
     place = arguments.runs[0]
-    return read_place(place), place
+    return read_place(place), f"{place.removesuffix('.csv')}-report" if place.endswith(".csv") else place

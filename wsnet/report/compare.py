@@ -35,6 +35,7 @@ def side_by_side(sweeps: Mapping[str, Results]) -> Results:
     if not any(all(axis in {**dict.fromkeys(h.axes), **h.fixed} for h in headers.values()) for axis in axes):
         raise ReportError(f"sweeps to compare must share an axis, but {', '.join(headers)} share none")
     names = _names(list(sweeps))
+    first = next((header for header in headers.values() if header.columns is not None), first)
     trials = tuple(
         _in_column(trial, names[place], axes, results.header.fixed)
         for place, results in sweeps.items()

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from wsnet.config.reading.stages import Chosen
 from wsnet.report.find import check_is_sweep
+from wsnet.report.foreign import read_csv
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
 from wsnet.storage import Folder, Manifest, trial_directory
@@ -31,12 +32,14 @@ def read_directory(folder: Folder) -> Results:
 
 
 def read_place(place: str) -> Results:
-    """Read a sweep's folder.
+    """Read a sweep's folder, or a CSV file with a row for each run (see `read_csv`).
 
     Raises:
         ReportError: there is no sweep, with a suggestion of what may have been meant; or see `Header.of`.
         StorageError: the folder cannot be read.
     """
+    if place.endswith(".csv"):
+        return read_csv(place)
     check_is_sweep(place)
     return read_directory(Folder(place))
 
