@@ -88,21 +88,29 @@ class ReportConfig(Config):
     """Dotted key whose values make the columns, or `case`; by default the last axis of the grid."""
     metric: Literal[
         "test/top1_error",
+        "test/top1_accuracy",
         "test/top5_error",
+        "test/top5_accuracy",
         "test/loss",
         "validation/top1_error",
+        "validation/top1_accuracy",
         "validation/top5_error",
+        "validation/top5_accuracy",
         "validation/loss",
         "test_ema/top1_error",
+        "test_ema/top1_accuracy",
         "test_ema/top5_error",
+        "test_ema/top5_accuracy",
         "test_ema/loss",
         "validation_ema/top1_error",
+        "validation_ema/top1_accuracy",
         "validation_ema/top5_error",
+        "validation_ema/top5_accuracy",
         "validation_ema/loss",
     ] = "test/top1_error"
-    """Last-epoch metric in the cells; errors are in percent. `_ema`: of the averaged weights (train.ema)."""
-    statistic: Literal["median"] = "median"
-    """Statistic over its seeds that a cell shows."""
+    """Last-epoch metric in the cells; errors and accuracies are in percent. `_ema`: of the averaged weights (train.ema)."""
+    statistic: Literal["median", "mean"] = "median"
+    """Statistic over its seeds that a cell shows; the mean comes with the standard deviation."""
     published: PublishedConfig | None = None
     """Published numbers shown beside the cells (unset: none)."""
     select: SelectConfig | None = None
