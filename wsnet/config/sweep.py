@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from wsnet.config.base import Config, Duration, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.compare import CompareConfig
 from wsnet.config.published import PublishedConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
 from wsnet.config.search import GridConfig, SearchConfig
@@ -107,6 +108,8 @@ class ReportConfig(Config):
     """Published numbers shown beside the cells (unset: none)."""
     select: SelectConfig | None = None
     """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
+    compare: CompareConfig | None = None
+    """The comparisons that are tested, declared before the run (unset: nothing is tested)."""
 
 
 _FIRST_TUNING_SEED = 1000

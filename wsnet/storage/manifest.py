@@ -50,7 +50,8 @@ class Manifest:
         name: the sweep's name.
         question: the question in words.
         report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`;
-            where they apply also `learning_rate`, `evaluation_statistics`, `published`, `select`, `tuned`.
+            where they apply also `learning_rate`, `evaluation_statistics`, `published`, `select`, `tuned`,
+            `compare`, `after_report`, `test_images`.
         axes: dotted keys that vary, in the order of the sweep file.
         trials: every trial, in the order of the sweep file.
     """

@@ -1,0 +1,74 @@
+"""What the first report on a complete sweep was about, `first_report.json`: whoever has seen it may not add seeds to
+taste, so later reports say what was changed since."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from wsnet.storage.folder import Folder, StorageError
+from wsnet.storage.manifest import Manifest
+
+__all__ = ["note_first_report", "since_first_report"]
+
+_NAME = "first_report.json"
+_ENDED = ("finished", "diverged", "stopped", "failed")
+
+
+def note_first_report(sweep: Folder, manifest: Manifest, statuses: Iterable[str]) -> None:
+    """Note what a report was about, if it is the first that was drawn after all trials of a sweep had ended.
+
+    Args:
+        sweep: the sweep's folder.
+        manifest: of the sweep.
+        statuses: of the trials that have started.
+    """
+    ended = sum(status in _ENDED for status in statuses)
+    if ended < len(manifest.trials) or not manifest.trials or sweep.exists(_NAME):
+        return
+    date = datetime.now(UTC).isoformat(timespec="seconds")
+    sweep.write(_NAME, (json.dumps({"date": date, **_about(manifest)}, indent=1) + "\n").encode())
+
+
+def since_first_report(sweep: Folder, manifest: Manifest) -> dict[str, Any]:
+    """What has changed since the first report on a sweep: the `after_report` of a manifest's `report`.
+
+    Args:
+        sweep: the sweep's folder.
+        manifest: of the sweep as it is now.
+
+    Returns:
+        `seeds` (those added), `removed` (seeds) and `compare_changed`; empty if nothing has changed, or if there has
+        been no report.
+
+    Raises:
+        StorageError: the note of the first report is damaged.
+    """
+    data = sweep.read(_NAME)
+    if data is None:
+        return {}
+    try:
+        then = json.loads(data)
+        before = {int(seed) for seed in then["seeds"]}
+        compared = (then["compare"], then["metric"])
+    except (ValueError, KeyError, TypeError) as error:
+        text = "is not the note of a report; if nothing was added to the sweep since its first report, delete it"
+        raise StorageError(f"{sweep.location}/{_NAME} {text} ({error!r})") from None
+    now = _about(manifest)
+    seeds = set(now["seeds"])
+    changed = compared != (now["compare"], now["metric"])
+    found = {"seeds": sorted(seeds - before), "removed": sorted(before - seeds), "compare_changed": changed}
+    return found if any(found.values()) else {}
+
+
+def _about(manifest: Manifest) -> dict[str, Any]:
+    """What a report on this sweep is about, as it is read back from JSON."""
+    compare = manifest.report.get("compare")
+    about = {
+        "seeds": sorted({entry.seed for entry in manifest.trials}),
+        "metric": manifest.report.get("metric"),
+        # As it is written: which rows it means, and how many, may grow with the sweep, and the correction with them.
+        "compare": None if compare is None else compare["written"],
+    }
+    read: dict[str, Any] = json.loads(json.dumps(about))
+    return read
