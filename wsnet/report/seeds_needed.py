@@ -6,14 +6,17 @@ from collections.abc import Sequence
 
 from wsnet.report.rank_tests import smallest_rank_sum_p
 
-__all__ = ["MOST_SEEDS", "seeds_needed"]
+__all__ = ["ALPHA", "MOST_SEEDS", "seeds_needed"]
+
+ALPHA = 0.05
+"""Largest p-value, after the correction for several comparisons, that decides one."""
 
 MOST_SEEDS = 100
 """Per setting. An estimate above is given as none: it says no more than that the difference is small."""
 
 
 def seeds_needed(
-    first: Sequence[float], second: Sequence[float], *, comparisons: int = 1, alpha: float = 0.05, power: float = 0.8
+    first: Sequence[float], second: Sequence[float], *, comparisons: int = 1, alpha: float = ALPHA, power: float = 0.8
 ) -> int | None:
     """Estimate how many seeds each of two settings needs, so that the rank-sum test would probably tell them apart.
 

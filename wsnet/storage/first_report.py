@@ -2,7 +2,7 @@
 taste, so later reports say what was changed since."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,19 +15,22 @@ _NAME = "first_report.json"
 _ENDED = ("finished", "diverged", "stopped", "failed")
 
 
-def note_first_report(sweep: Folder, manifest: Manifest, statuses: Iterable[str]) -> None:
+def note_first_report(sweep: Folder, statuses: Mapping[str, str]) -> None:
     """Note what a report was about, if it is the first that was drawn after all trials of a sweep had ended.
 
     Args:
         sweep: the sweep's folder.
-        manifest: of the sweep.
-        statuses: of the trials that have started.
+        statuses: trial_id to status, of the trials that have started.
+
+    Raises:
+        StorageError: the folder holds no sweep.
     """
-    ended = sum(status in _ENDED for status in statuses)
-    if ended < len(manifest.trials) or not manifest.trials or sweep.exists(_NAME):
+    if sweep.exists(_NAME):
         return
-    date = datetime.now(UTC).isoformat(timespec="seconds")
-    sweep.write(_NAME, (json.dumps({"date": date, **_about(manifest)}, indent=1) + "\n").encode())
+    manifest = Manifest.read(sweep)
+    if manifest.trials and all(statuses.get(entry.trial_id) in _ENDED for entry in manifest.trials):
+        date = datetime.now(UTC).isoformat(timespec="seconds")
+        sweep.write(_NAME, (json.dumps({"date": date, **_about(manifest)}, indent=1) + "\n").encode())
 
 
 def since_first_report(sweep: Folder, manifest: Manifest) -> dict[str, Any]:

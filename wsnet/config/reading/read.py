@@ -20,8 +20,8 @@ from wsnet.config.reading.checks import (
 )
 from wsnet.config.reading.combinations import count, draw
 from wsnet.config.reading.command_line import read_command_line
-from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.comparisons import declared, mistakes_of_compare
+from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
 from wsnet.config.reading.own_files import resolve_paths, with_files

@@ -1,0 +1,232 @@
+"""What the comparisons that a sweep declared have shown: a verdict for each, with its test. Pure functions."""
+
+import statistics
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from wsnet.report.pivot import Cell, Label, Pivot
+from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
+from wsnet.report.results import Header, Results
+from wsnet.report.seeds_needed import ALPHA, seeds_needed
+from wsnet.report.statistics import Interval, attainable_interval, higher_is_better, value_of
+from wsnet.report.verdict_text import heading, verdict_text
+
+__all__ = ["Verdict", "Verdicts", "verdicts"]
+
+Mark = Literal["added seeds", "compare changed", "other metric", "selected", "diverged", "incomplete", "missing"]
+"""`added seeds`: seeds were added to the sweep, or taken out, after a first report. `compare changed`: so were the
+comparisons, or the metric that they are about. `other metric`: the table shows one that nothing was declared about.
+`selected`: the table shows the metric that its settings were chosen by. `diverged`: a seed did. `incomplete`: seeds are
+missing. `missing`: one of the two has no value."""
+
+_UNTESTED: frozenset[Mark] = frozenset(("added seeds", "compare changed", "other metric", "selected", "missing"))
+"""Marks of comparisons that get no p-value."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """One declared comparison: a setting with the baseline, in one column.
+
+    Attributes:
+        row: the setting's row.
+        against: the baseline's row.
+        column: of both, as JSON text; None where there are no columns.
+        values: of the setting's seeds, infinite for diverged ones.
+        baseline: of the baseline's seeds.
+        difference: improvement over the baseline, in units of the metric: positive where the setting is better,
+            whether the metric is an error or an accuracy. None if either has no value, or for one seed against one.
+        p: of the exact two-sided rank-sum test; None if it was not tested (see `marks` and `is_pending`).
+        adjusted: p after Holm's correction over the family.
+        improvement: estimated probability that a run of the setting is better than one of the baseline.
+        beat_median: how many of the setting's seeds are better than the baseline's median.
+        beat_all: how many are better than all of the baseline's seeds.
+        marks: what restricts the comparison.
+        is_pending: whether seeds of either are still to be trained, or were stopped early: there is no p-value then,
+            since one that is looked at again and again until it is small means nothing.
+        seeds_needed: estimated number of seeds of each that would settle an open comparison; None if it is not open,
+            or if it would take too many (see `seeds_needed.seeds_needed`).
+        text: the verdict in plain language, one sentence.
+    """
+
+    row: Label
+    against: Label
+    column: str | None
+    values: tuple[float, ...]
+    baseline: tuple[float, ...]
+    difference: Interval | None
+    p: float | None
+    adjusted: float | None
+    improvement: float | None
+    beat_median: int
+    beat_all: int
+    marks: tuple[Mark, ...]
+    is_pending: bool
+    seeds_needed: int | None
+    text: str = ""
+
+    @property
+    def outcome(self) -> Literal["better", "worse", "open", "untested"]:
+        """Whether the setting is better than the baseline or worse, or whether that is open, or was not tested."""
+        if self.adjusted is None or self.improvement is None:
+            return "untested"
+        if self.adjusted > ALPHA:
+            return "open"
+        return "better" if self.improvement > 0.5 else "worse"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdicts:
+    """The verdicts of a sweep.
+
+    Attributes:
+        header: what the sweep asked.
+        row_keys: the table's row keys.
+        verdicts: by column, then by row, as in the table; empty if nothing was declared or nothing has started.
+        family: number of comparisons that the p-values are corrected for: those tested, and those still to come.
+        bold: row and column of each cell that may be bold.
+    """
+
+    header: Header
+    row_keys: tuple[str, ...]
+    verdicts: tuple[Verdict, ...]
+    family: int
+    bold: frozenset[tuple[Label, str | None]]
+
+    def may_be_bold(self, row: Label, column: str | None) -> bool:
+        """Whether a table may print a cell in bold, as the best of its column.
+
+        That takes the best median of the column, alone, and a verdict that it is better in each comparison that it is
+        part of there, at least one: a setting must beat the baseline; the baseline must beat every setting that was
+        compared with it. That a bold setting is better than the other settings is not said, since they were not
+        compared with each other.
+        """
+        return (row, column) in self.bold
+
+    def lines(self) -> list[str]:
+        """The heading and a line for each verdict; empty if the sweep declared no comparisons."""
+        return [] if self.header.compare is None else [heading(self), *(verdict.text for verdict in self.verdicts)]
+
+
+def verdicts(results: Results, pivot: Pivot) -> Verdicts:
+    """Test the declared comparisons.
+
+    The family is all declared comparisons except those that can not be tested any more, since one side has ended
+    without values. Those whose seeds are still being trained count.
+
+    Args:
+        results: of the sweep.
+        pivot: its table.
+    """
+    header = results.header
+    found = [_compared(results, row, base, column, pivot) for row, base, column in _pairs(header, pivot)]
+    lost = sum("missing" in verdict.marks and not verdict.is_pending for verdict in found)
+    tested = [verdict for verdict in found if verdict.p is not None]
+    family = max(len(tested), (0 if header.compare is None else header.compare.count) - lost)
+    adjusted = iter(holm([verdict.p for verdict in tested if verdict.p is not None], family=family))
+    settled = [verdict if verdict.p is None else _settled(verdict, next(adjusted), family) for verdict in found]
+    said = (replace(verdict, text=verdict_text(verdict, header, pivot.row_keys, family)) for verdict in settled)
+    return Verdicts(
+        header=header,
+        row_keys=pivot.row_keys,
+        verdicts=tuple(said),
+        family=family,
+        bold=frozenset(_bold(settled, pivot, header.metric)),
+    )
+
+
+def _pairs(header: Header, pivot: Pivot) -> Iterable[tuple[Label, Label, str | None]]:
+    """The rows of the setting and of the baseline, and the column, of each declared comparison that has started."""
+    compare = header.compare
+    if compare is None:
+        return
+    for column in pivot.columns:
+        if compare.at is not None and column not in compare.at:
+            continue
+        cells = {row: cell for row in pivot.rows if (cell := pivot.cells.get((row, column))) is not None}
+        rows = {row: tuple(cell.axes.get(key) for key in compare.keys) for row, cell in cells.items()}
+        base = next((row for row, values in rows.items() if values == compare.against), None)
+        if base is None:
+            continue
+        for row, values in rows.items():
+            other = cells[row].setting_id != cells[base].setting_id
+            if other and (compare.settings is None or values in compare.settings):
+                yield row, base, column
+
+
+def _compared(results: Results, row: Label, base: Label, column: str | None, pivot: Pivot) -> Verdict:
+    """One comparison, before the correction for all of them."""
+    metric, cells = results.header.metric, (pivot.cells[row, column], pivot.cells[base, column])
+    (values, is_partial), (baseline, is_base_partial) = (_seeds(results, cell) for cell in cells)
+    has_both, is_pending = bool(values and baseline), is_partial or is_base_partial
+    marks = _marks(results.header, values, baseline)
+    is_tested = has_both and not is_pending and not _UNTESTED & set(marks)
+    sign = 1 if higher_is_better(metric) else -1
+    better, reference = [sign * value for value in values], [sign * value for value in baseline]
+    return Verdict(
+        row=row,
+        against=base,
+        column=column,
+        values=values,
+        baseline=baseline,
+        difference=attainable_interval(better, reference) if has_both else None,
+        p=rank_sum_p(values, baseline) if is_tested else None,
+        adjusted=None,
+        improvement=probability_of_improvement(values, baseline, metric) if has_both else None,
+        beat_median=sum(value > statistics.median(reference) for value in better) if has_both else 0,
+        beat_all=sum(value > max(reference) for value in better) if has_both else 0,
+        marks=marks,
+        is_pending=is_pending,
+        seeds_needed=None,
+    )
+
+
+def _seeds(results: Results, cell: Cell) -> tuple[tuple[float, ...], bool]:
+    """The values of a cell's seeds; and whether some are to be trained yet, or were stopped before their last epoch."""
+    metric = results.header.metric
+    trials = {trial.trial_id: trial for trial in results.trials if trial.setting_id == cell.setting_id}.values()
+    values = [(trial.status, value_of(trial.status, trial.metrics.get(metric), metric)) for trial in trials]
+    is_stopped = any(status == "stopped" for status, _ in values)
+    is_partial = any(value is None and status != "failed" for status, value in values)
+    found = tuple(value for _, value in values if value is not None)
+    return found, is_partial or is_stopped or len(trials) < results.header.seeds
+
+
+def _marks(header: Header, values: Sequence[float], baseline: Sequence[float]) -> tuple[Mark, ...]:
+    """What restricts a comparison."""
+    later = header.after_report
+    infinite = {float("inf"), float("-inf")}
+    marks: dict[Mark, bool] = {
+        "added seeds": later is not None and bool(later.seeds or later.removed),
+        "compare changed": later is not None and later.compare_changed,
+        "other metric": header.declared_metric not in (None, header.metric),
+        "selected": header.select is not None and header.select.by == header.metric,
+        "diverged": not infinite.isdisjoint((*values, *baseline)),
+        "incomplete": min(len(values), len(baseline)) < header.seeds,
+        "missing": not values or not baseline,
+    }
+    return tuple(mark for mark, applies in marks.items() if applies)
+
+
+def _settled(verdict: Verdict, adjusted: float, family: int) -> Verdict:
+    """A tested comparison with its corrected p-value, and how many seeds would settle it if it is open."""
+    found = replace(verdict, adjusted=adjusted)
+    if found.outcome != "open":
+        return found
+    needed = seeds_needed(found.values, found.baseline, comparisons=family, alpha=ALPHA)
+    more = None if needed is None else max(needed, min(len(found.values), len(found.baseline)) + 1)
+    return replace(found, seeds_needed=more)
+
+
+def _bold(found: Iterable[Verdict], pivot: Pivot, metric: str) -> Iterable[tuple[Label, str | None]]:
+    """The cells that may be bold, at most one of each column."""
+    sign = 1 if higher_is_better(metric) else -1
+    listed = list(found)
+    for column in pivot.columns:
+        cells = {row: pivot.cells[row, column].summary for row in pivot.rows if (row, column) in pivot.cells}
+        medians = {row: sign * summary.median for row, summary in cells.items() if summary is not None}
+        best = [row for row, median in medians.items() if median == max(medians.values())]
+        parts = [one for one in listed if one.column == column and best and best[0] in (one.row, one.against)]
+        wins = [one.outcome == ("better" if one.row == best[0] else "worse") for one in parts]
+        if len(best) == 1 and wins and all(wins):
+            yield best[0], column
