@@ -89,6 +89,8 @@ def _ahead(values: Sequence[float], others: Sequence[float], metric: str, other:
 def _difference(difference: Interval | None, metric: str) -> str:
     if difference is None:
         return "one seed each gives no interval"
+    if not math.isfinite(difference.estimate):
+        return "no finite difference"
     unit = " points" if metric.endswith(("error", "accuracy")) else ""
     estimate, low, high = (_bound(value, metric) for value in (difference.estimate, difference.low, difference.high))
     return f"difference {estimate}{unit} [{low}, {high}] ({100 * difference.level:.1f} % interval)"
@@ -161,6 +163,6 @@ def _of_test_set(found: "Verdicts") -> list[str]:
     if images is None or not is_of_test(metric) or not metric.endswith(("error", "accuracy")) or not 0 <= rate <= 100:
         return []
     return [
-        f"{images:,} test images measure a rate of {rate:.2f} % with a standard error of "
-        f"{sampling_error(rate, images):.2f} points, the same for all seeds: more seeds do not reduce it."
+        f"With {images:,} test images, a rate of {rate:.2f} % has a standard error of "
+        f"{sampling_error(rate, images):.2f} points from the choice of images, which more seeds do not reduce."
     ]

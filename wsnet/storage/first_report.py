@@ -3,6 +3,7 @@ taste, so later reports say what was changed since."""
 
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -33,23 +34,22 @@ def note_first_report(sweep: Folder, statuses: Mapping[str, str]) -> None:
         sweep.write(_NAME, (json.dumps({"date": date, **_about(manifest)}, indent=1) + "\n").encode())
 
 
-def since_first_report(sweep: Folder, manifest: Manifest) -> dict[str, Any]:
-    """What has changed since the first report on a sweep: the `after_report` of a manifest's `report`.
+def since_first_report(sweep: Folder, manifest: Manifest) -> Manifest:
+    """Add to a manifest's `report`, as `after_report`, what has changed since the first report on its sweep.
+
+    That is `seeds` (those added), `removed` (seeds) and `compare_changed` (the comparisons, or the metric that they are
+    about). The manifest is unchanged if nothing of it has, or if there has been no report.
 
     Args:
         sweep: the sweep's folder.
         manifest: of the sweep as it is now.
-
-    Returns:
-        `seeds` (those added), `removed` (seeds) and `compare_changed`; empty if nothing has changed, or if there has
-        been no report.
 
     Raises:
         StorageError: the note of the first report is damaged.
     """
     data = sweep.read(_NAME)
     if data is None:
-        return {}
+        return manifest
     try:
         then = json.loads(data)
         before = {int(seed) for seed in then["seeds"]}
@@ -61,7 +61,7 @@ def since_first_report(sweep: Folder, manifest: Manifest) -> dict[str, Any]:
     seeds = set(now["seeds"])
     changed = compared != (now["compare"], now["metric"])
     found = {"seeds": sorted(seeds - before), "removed": sorted(before - seeds), "compare_changed": changed}
-    return found if any(found.values()) else {}
+    return replace(manifest, report={**manifest.report, "after_report": found}) if any(found.values()) else manifest
 
 
 def _about(manifest: Manifest) -> dict[str, Any]:

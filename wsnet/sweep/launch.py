@@ -5,7 +5,6 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -73,7 +72,7 @@ def launch(
     check_storage(arguments.storage)
     with console.status("reading images, building models"), without_gc():
         from wsnet.data import data_root
-        from wsnet.storage import Folder
+        from wsnet.storage import Folder, since_first_report
         from wsnet.sweep.planning.plan import make_plan
         from wsnet.sweep.run import run
         from wsnet.tracking import Mirror, check_tracking_uri, default_tracking_uri, without_password
@@ -85,7 +84,7 @@ def launch(
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
         # The manifest always describes the whole sweep.
-        manifest, plan = _with_changes(plan.manifest, folder), plan.of(sweep)
+        manifest, plan = since_first_report(folder, plan.manifest), plan.of(sweep)
         if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
             if whole.is_stage:
                 return 0  # `retry` is about the other stage.
@@ -129,14 +128,6 @@ def launch(
         print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
         return 1
     return _finish(outcome, arguments, without_password(uri), mirror.page, folder, console)
-
-
-def _with_changes(manifest: "Manifest", folder: "Folder") -> "Manifest":
-    """The manifest with what has changed since a first report was drawn, so that later reports say so."""
-    from wsnet.storage import since_first_report
-
-    changes = since_first_report(folder, manifest)
-    return replace(manifest, report={**manifest.report, "after_report": changes}) if changes else manifest
 
 
 def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:

@@ -195,8 +195,9 @@ def _wrong_baseline(compare: CompareConfig, rows: Sequence[_Row], keys: Sequence
         return []
     if not found:
         return [(path, "no row has all of these values")]
-    named = "; ".join(_named(row, keys) for row in found[:5]) + ("; ..." if len(found) > 5 else "")
-    return [(path, f"must mean one row, but {len(found)} rows fit: {named}; {_what_to_add(found, keys)}")]
+    differ = [key for key in keys if not all(_equal(row.value(key), found[0].value(key)) for row in found)]
+    named = "; ".join(_named(row, differ) for row in found[:5]) + ("; ..." if len(found) > 5 else "")
+    return [(path, f"must mean one row, but {len(found)} rows fit: {named}; {_what_to_add(found, differ)}")]
 
 
 def _wrong_settings(compare: CompareConfig, rows: Sequence[_Row]) -> list[tuple[Keys, str]]:
@@ -238,8 +239,8 @@ def _what_to_add(found: Sequence[_Row], keys: Sequence[str]) -> str:
 
 
 def _named(row: _Row, keys: Sequence[str]) -> str:
-    set_here = [f"{key}={_shown(json.loads(text))}" for key, text in zip(keys, row.label, strict=True) if text]
-    return ", ".join(set_here) or "the row that sets no axis"
+    values = [f"{key}={_shown(value)}" for key in keys if (value := row.value(key)) is not _ABSENT]
+    return ", ".join(values) or f"one without {' and '.join(keys)}"
 
 
 def _equal(one: Any, other: Any) -> bool:
