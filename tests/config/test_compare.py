@@ -49,7 +49,8 @@ def test_a_row_can_be_told_by_an_option_that_it_has_by_default() -> None:
 def test_a_baseline_that_means_several_rows_is_told_what_to_add() -> None:
     assert mistakes_of(comparing("{against: {model.norm.name: batch}}", **TWO_BATCH)) == [
         "s.yaml:15: report.compare.against: must mean one row, but 2 rows fit: "
-        "train.evaluation_statistics.name=running; train.evaluation_statistics.name=recomputed; add train.evaluation_statistics.name: running to mean the first"
+        "train.evaluation_statistics.name=running; train.evaluation_statistics.name=recomputed; "
+        "add train.evaluation_statistics.name: running to mean the first"
     ]
 
 

@@ -2,56 +2,19 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from wsnet.config.compare import CompareConfig, Declared
 from wsnet.config.errors import Keys, Mistake, did_you_mean
-from wsnet.config.identity import canonical_text
 from wsnet.config.published import CASE
-from wsnet.config.reading.axes import hashable
 from wsnet.config.reading.checked_sweep import Setting, varying
 from wsnet.config.reading.keys import covers
 from wsnet.config.reading.sweep_file import SweepFile
-from wsnet.config.sweep import SweepConfig
+from wsnet.config.reading.table_rows import ABSENT, Row, as_text, columns_of, equal, rows_of_table
 
-__all__ = ["columns_of", "declared", "mistakes_of_compare"]
+__all__ = ["declared", "mistakes_of_compare"]
 
 _COMPARE: Keys = ("report", "compare")
-_ABSENT = object()
-
-
-@dataclass(frozen=True, kw_only=True)
-class _Row:
-    """A row of the table.
-
-    Attributes:
-        label: its value of each key that tells rows apart, as JSON text; None where it does not have the key.
-        first: the first of its settings.
-        axes: that setting's axes in this row.
-        settings: by column, as JSON text, the identities of the row's settings.
-    """
-
-    label: tuple[str | None, ...]
-    first: Setting
-    axes: Mapping[str, Any]
-    settings: dict[str | None, set[str]]
-
-    def value(self, key: str) -> Any:
-        """The row's value of a key: as a case or a grid sets it, else as its trials have it; `_ABSENT` if they do not.
-
-        So a row can be told by a default, such as `train.evaluation_statistics.name: running`.
-        """
-        if key in self.axes:
-            return self.axes[key]
-        value: Any = self.first.config.model_dump(mode="json")
-        for part in key.split("."):
-            value = value.get(part, _ABSENT) if isinstance(value, dict) else _ABSENT
-        return value
-
-    def fits(self, wanted: Mapping[str, Any]) -> bool:
-        """Whether the row has all of these values."""
-        return all(_equal(self.value(key), value) for key, value in wanted.items())
 
 
 def mistakes_of_compare(file: SweepFile) -> list[Mistake]:
@@ -64,14 +27,6 @@ def mistakes_of_compare(file: SweepFile) -> list[Mistake]:
         for path, key in found
         if key not in file.keys and not (key == CASE and has_labels)
     ]
-
-
-def columns_of(config: SweepConfig, axes: Iterable[str]) -> str | None:
-    """The key whose values make the columns of a sweep's table: by default the last axis of the grid."""
-    over = () if config.report.select is None else config.report.select.over
-    varied = set(axes)
-    grid = [key for key in config.grid if key in varied and key not in over]
-    return config.report.columns or (grid[-1] if grid else None)
 
 
 def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None, list[Mistake], list[str]]:
@@ -96,7 +51,7 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
     columns = columns_of(file.config, axes)
     over = () if file.config.report.select is None else file.config.report.select.over
     keys = [axis for axis in axes if axis != columns and axis not in over]
-    rows = _rows(settings, keys, columns)
+    rows = rows_of_table(settings, keys, columns)
     wrong = _wrong_keys(compare, settings, columns, over) or [
         *_wrong_baseline(compare, rows, keys),
         *_wrong_settings(compare, rows),
@@ -107,13 +62,13 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
     return _resolved(compare, rows, keys), [], []
 
 
-def _resolved(compare: CompareConfig, rows: Sequence[_Row], keys: Sequence[str]) -> Declared:
+def _resolved(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[str]) -> Declared:
     """The comparisons of a `report.compare` without mistakes."""
     (baseline,) = (row for row in rows if row.fits(compare.against))
     others = [row for row in rows if row is not baseline]
     if compare.settings is not None:
         others = [row for row in others if any(row.fits(wanted) for wanted in compare.settings)]
-    at = None if compare.at is None else tuple(map(_text, next(iter(compare.at.values()))))
+    at = None if compare.at is None else tuple(map(as_text, next(iter(compare.at.values()))))
     pairs = (
         identities != baseline.settings[column]
         for row in others
@@ -128,18 +83,6 @@ def _resolved(compare: CompareConfig, rows: Sequence[_Row], keys: Sequence[str])
         count=sum(pairs),
         written=compare.model_dump(mode="json", exclude_none=True),
     )
-
-
-def _rows(settings: Iterable[Setting], keys: Sequence[str], columns: str | None) -> list[_Row]:
-    """The rows of the table, as far as the axes tell them apart."""
-    rows: dict[tuple[str | None, ...], _Row] = {}
-    for setting in settings:
-        for place in setting.places:
-            label = tuple(_text(place[key]) if key in place else None for key in keys)
-            row = rows.setdefault(label, _Row(label=label, first=setting, axes=place, settings={}))
-            column = _text(place[columns]) if columns in place else None
-            row.settings.setdefault(column, set()).add(canonical_text(setting.config))
-    return list(rows.values())
 
 
 def _mappings(compare: CompareConfig) -> list[tuple[Keys, Mapping[str, Any]]]:
@@ -175,17 +118,17 @@ def _wrong_keys(
     return found
 
 
-def _wrong_columns(compare: CompareConfig, rows: Iterable[_Row]) -> list[tuple[Keys, str]]:
+def _wrong_columns(compare: CompareConfig, rows: Iterable[Row]) -> list[tuple[Keys, str]]:
     there = list(dict.fromkeys(column for row in rows for column in row.settings if column is not None))
     return [
         (("at", key, index), f"no column is {_shown(value)}; there are: {', '.join(there)}")
         for key, values in (compare.at or {}).items()
         for index, value in enumerate(values)
-        if _text(value) not in there
+        if as_text(value) not in there
     ]
 
 
-def _wrong_baseline(compare: CompareConfig, rows: Sequence[_Row], keys: Sequence[str]) -> list[tuple[Keys, str]]:
+def _wrong_baseline(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[str]) -> list[tuple[Keys, str]]:
     """Values of the baseline that no row has, or that several have."""
     wanted, path = compare.against, ("against",)
     if wrong := _wrong_values(wanted, path, rows):
@@ -195,12 +138,12 @@ def _wrong_baseline(compare: CompareConfig, rows: Sequence[_Row], keys: Sequence
         return []
     if not found:
         return [(path, "no row has all of these values")]
-    differ = [key for key in keys if not all(_equal(row.value(key), found[0].value(key)) for row in found)]
+    differ = [key for key in keys if not all(equal(row.value(key), found[0].value(key)) for row in found)]
     named = "; ".join(_named(row, differ) for row in found[:5]) + ("; ..." if len(found) > 5 else "")
     return [(path, f"must mean one row, but {len(found)} rows fit: {named}; {_what_to_add(found, differ)}")]
 
 
-def _wrong_settings(compare: CompareConfig, rows: Sequence[_Row]) -> list[tuple[Keys, str]]:
+def _wrong_settings(compare: CompareConfig, rows: Sequence[Row]) -> list[tuple[Keys, str]]:
     """Rows that are the baseline, and values that no row has; a baseline without any other row."""
     if len(rows) == 1:
         return [(("against",), "is the only row, so there is nothing to compare it with")]
@@ -218,37 +161,29 @@ def _wrong_settings(compare: CompareConfig, rows: Sequence[_Row]) -> list[tuple[
     return found
 
 
-def _wrong_values(wanted: Mapping[str, Any], path: Keys, rows: Iterable[_Row]) -> list[tuple[Keys, str]]:
+def _wrong_values(wanted: Mapping[str, Any], path: Keys, rows: Iterable[Row]) -> list[tuple[Keys, str]]:
     found: list[tuple[Keys, str]] = []
     for key, value in wanted.items():
         there = [row.value(key) for row in rows]
-        if not any(_equal(value, other) for other in there):
-            known = dict.fromkeys(_shown(other) for other in there if other is not _ABSENT)
+        if not any(equal(value, other) for other in there):
+            known = dict.fromkeys(_shown(other) for other in there if other is not ABSENT)
             found.append(((*path, key), f"no row has {_shown(value)} there{did_you_mean(_shown(value), known)}"))
     return found
 
 
-def _what_to_add(found: Sequence[_Row], keys: Sequence[str]) -> str:
+def _what_to_add(found: Sequence[Row], keys: Sequence[str]) -> str:
     """Advice that makes the first of several rows the only one."""
     first, *others = found
-    values = {key: value for key in keys if (value := first.value(key)) is not _ABSENT}
-    differ = {key: sum(not _equal(row.value(key), value) for row in others) for key, value in values.items()}
+    values = {key: value for key in keys if (value := first.value(key)) is not ABSENT}
+    differ = {key: sum(not equal(row.value(key), value) for row in others) for key, value in values.items()}
     needed = [key for key in values if differ[key] == len(others)][:1] or [key for key in values if differ[key]]
     text = ", ".join(f"{key}: {_shown(values[key])}" for key in needed)
     return f"add {text} to mean the first" if text else "add a key that tells them apart"
 
 
-def _named(row: _Row, keys: Sequence[str]) -> str:
-    values = [f"{key}={_shown(value)}" for key in keys if (value := row.value(key)) is not _ABSENT]
+def _named(row: Row, keys: Sequence[str]) -> str:
+    values = [f"{key}={_shown(value)}" for key in keys if (value := row.value(key)) is not ABSENT]
     return ", ".join(values) or f"one without {' and '.join(keys)}"
-
-
-def _equal(one: Any, other: Any) -> bool:
-    return bool(one is not _ABSENT and other is not _ABSENT and hashable(one) == hashable(other))
-
-
-def _text(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _shown(value: Any) -> str:

@@ -11,7 +11,7 @@ from wsnet.config.data import DataConfig
 from wsnet.config.identity import canonical_text, identities
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
-from wsnet.config.reading.comparisons import columns_of
+from wsnet.config.reading.table_rows import columns_of
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig
 from wsnet.config.trial import describe_statistics
