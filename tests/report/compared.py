@@ -7,7 +7,8 @@ from typing import Any
 from wsnet.config.compare import Declared
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
-from wsnet.report.verdicts import Verdict, Verdicts, verdicts
+from wsnet.report.verdict import Verdict
+from wsnet.report.verdicts import Verdicts, verdicts
 from wsnet.storage import Outcome, TrialEntry
 
 __all__ = ["FIVE", "SHIFTED", "declared", "only", "results", "seeds", "verdicts_of"]

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
@@ -15,6 +15,7 @@ from wsnet.report.seeds_needed import MOST_SEEDS, seeds_needed
 from wsnet.report.statistics import attainable_interval, median_interval, rank_sum_interval, smallest_p
 
 INF = math.inf
+QUICK = settings(deadline=None, derandomize=True, database=None, max_examples=60)
 VALUES = st.lists(st.sampled_from([0.0, 0.5, 1.0, 2.5, 4.0, INF]), min_size=1, max_size=6)
 
 
@@ -70,6 +71,7 @@ def test_an_empty_set_can_not_be_tested(first: list[float], second: list[float])
         rank_sum_p(first, second)
 
 
+@QUICK
 @given(VALUES, VALUES)
 def test_exchanging_two_sets_changes_no_p_and_turns_the_improvement_round(a: list[float], b: list[float]) -> None:
     assert rank_sum_p(a, b) == rank_sum_p(b, a)
@@ -79,6 +81,7 @@ def test_exchanging_two_sets_changes_no_p_and_turns_the_improvement_round(a: lis
     assert forth == pytest.approx(probability_of_improvement([-v for v in a], [-v for v in b], "test/top1_accuracy"))
 
 
+@QUICK
 @given(VALUES, VALUES)
 def test_the_test_depends_on_the_order_of_the_values_alone(a: list[float], b: list[float]) -> None:
     def moved(values: list[float]) -> list[float]:
@@ -95,6 +98,7 @@ def test_no_level_is_exceeded_by_a_test_of_equal_distributions_with_ties() -> No
         assert sum(p <= level for p in found) / len(found) <= level + 1e-12
 
 
+@QUICK
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=8))
 def test_holms_correction_keeps_the_order_and_lies_between_none_and_bonferronis(p_values: list[float]) -> None:
     adjusted = holm(p_values)
@@ -217,6 +221,7 @@ def test_seeds_without_a_difference_and_tiny_differences_are_hopeless() -> None:
     assert seeds_needed([1.01, 2.01, 3.01], [1.0, 2.0, 3.0]) is None
 
 
+@QUICK
 @given(st.integers(1, 40))
 def test_more_comparisons_never_take_fewer_seeds_nor_fewer_than_the_test_needs(comparisons: int) -> None:
     a, b = [5.0, 6.0, 7.0], [1.0, 2.0, 3.0]

@@ -4,7 +4,6 @@ import json
 import math
 import statistics
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from wsnet.config.errors import counted
 from wsnet.report.pivot import Label
@@ -13,9 +12,7 @@ from wsnet.report.results import Header
 from wsnet.report.seeds_needed import ALPHA, MOST_SEEDS
 from wsnet.report.statistics import Interval, higher_is_better, is_of_test
 from wsnet.report.text import label_text, number, value_text
-
-if TYPE_CHECKING:
-    from wsnet.report.verdicts import Verdict, Verdicts
+from wsnet.report.verdict import Verdict
 
 __all__ = ["column_name", "heading", "setting_name", "verdict_text"]
 
@@ -33,24 +30,29 @@ def column_name(column: str | None, key: str | None) -> str:
     return value_text(column) if is_word else f"{key.rpartition('.')[2].replace('_', ' ')} {value_text(column)}"
 
 
-def heading(found: "Verdicts") -> str:
-    """What was declared, how it was tested, and what the test set allows to say."""
-    compare, listed = found.header.compare, found.verdicts
+def heading(header: Header, listed: Sequence[Verdict], family: int) -> str:
+    """What was declared, how it was tested, and what the test set allows to say.
+
+    Args:
+        header: of a sweep that declared comparisons.
+        listed: the verdicts.
+        family: number of comparisons that their p-values are corrected for.
+    """
+    compare, later = header.compare, header.after_report
     assert compare is not None, "there are verdicts only where comparisons were declared"
-    later = found.header.after_report
     when = "after a report was drawn" if later is not None and later.compare_changed else "before the run"
     lines = [f"{counted(compare.count, 'comparison')} declared {when}."]
-    if found.family and any(verdict.p is not None for verdict in listed):
-        over = f"; p-values are after Holm's correction over {found.family} comparisons" if found.family > 1 else ""
+    if any(verdict.p is not None for verdict in listed):
+        over = f"; p-values are after Holm's correction over {family} comparisons" if family > 1 else ""
         lines.append(f"Exact two-sided rank-sum test of unpaired seeds{over}.")
     if any(verdict.difference is not None for verdict in listed):
         lines.append("Differences are Hodges-Lehmann estimates; each interval is for its comparison alone.")
     if compare.count > len(listed):
         lines.append(f"Comparisons that have not started: {compare.count - len(listed)}.")
-    return " ".join([*lines, *_of_test_set(found)])
+    return " ".join([*lines, *_of_test_set(header, listed)])
 
 
-def verdict_text(verdict: "Verdict", header: Header, row_keys: tuple[str, ...], family: int) -> str:
+def verdict_text(verdict: Verdict, header: Header, row_keys: tuple[str, ...], family: int) -> str:
     """One comparison as a sentence; `family` is the number of comparisons that its p-value is corrected for."""
     setting, base = (setting_name(row, row_keys) for row in (verdict.row, verdict.against))
     where = column_name(verdict.column, header.columns)
@@ -68,7 +70,7 @@ def verdict_text(verdict: "Verdict", header: Header, row_keys: tuple[str, ...], 
     return f"{first} beats {second}{at}: {_evidence(verdict, header, second, is_better=is_better)}, {p}{notes}."
 
 
-def _evidence(verdict: "Verdict", header: Header, loser: str, *, is_better: bool) -> str:
+def _evidence(verdict: Verdict, header: Header, loser: str, *, is_better: bool) -> str:
     """How many seeds of the better one are ahead, and the difference in its favour."""
     sets, difference = (verdict.values, verdict.baseline), verdict.difference
     if not is_better:
@@ -105,7 +107,7 @@ def _reversed(interval: Interval) -> Interval:
     return Interval(estimate=-interval.estimate, low=-interval.high, high=-interval.low, level=interval.level)
 
 
-def _untested(verdict: "Verdict", header: Header, setting: str, base: str) -> str:
+def _untested(verdict: Verdict, header: Header, setting: str, base: str) -> str:
     """What is known of a comparison without a p-value, and why it has none."""
     without = [name for name, values in ((setting, verdict.values), (base, verdict.baseline)) if not values]
     if without:
@@ -134,7 +136,7 @@ def _seeds(seeds: Sequence[int]) -> str:
     return f"seed {listed} was" if len(seeds) == 1 else f"seeds {listed} were"
 
 
-def _notes(verdict: "Verdict", header: Header, setting: str, base: str) -> str:
+def _notes(verdict: Verdict, header: Header, setting: str, base: str) -> str:
     """Seeds that diverged, and seeds that are missing."""
     notes = []
     for name, values in ((setting, verdict.values), (base, verdict.baseline)):
@@ -145,7 +147,7 @@ def _notes(verdict: "Verdict", header: Header, setting: str, base: str) -> str:
     return "".join(f"; {note}" for note in notes)
 
 
-def _to_settle(verdict: "Verdict", family: int) -> str:
+def _to_settle(verdict: Verdict, family: int) -> str:
     """How many seeds would settle an open comparison."""
     n, m = len(verdict.values), len(verdict.baseline)
     smallest = smallest_rank_sum_p(n, m)
@@ -155,10 +157,10 @@ def _to_settle(verdict: "Verdict", family: int) -> str:
     return f"{few}; about {verdict.seeds_needed} seeds each would settle it (an estimate)"
 
 
-def _of_test_set(found: "Verdicts") -> list[str]:
+def _of_test_set(header: Header, listed: Sequence[Verdict]) -> list[str]:
     """What the size of the test set means for the first baseline's error rate."""
-    metric, images = found.header.metric, found.header.test_images
-    base = next((verdict.baseline for verdict in found.verdicts if verdict.baseline), ())
+    metric, images = header.metric, header.test_images
+    base = next((verdict.baseline for verdict in listed if verdict.baseline), ())
     rate = statistics.median(base) if base else math.inf
     if images is None or not is_of_test(metric) or not metric.endswith(("error", "accuracy")) or not 0 <= rate <= 100:
         return []
