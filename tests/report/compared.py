@@ -11,10 +11,11 @@ from wsnet.report.verdict import Verdict
 from wsnet.report.verdicts import Verdicts, verdicts
 from wsnet.storage import Outcome, TrialEntry
 
-__all__ = ["FIVE", "SHIFTED", "declared", "only", "results", "seeds", "verdicts_of"]
+__all__ = ["CLOSE", "FIVE", "SHIFTED", "declared", "only", "results", "seeds", "verdicts_of"]
 
 METRIC = "test/top1_error"
 FIVE = (8.0, 8.1, 8.25, 8.4, 8.7)
+CLOSE = (8.0, 8.2, 7.9, 7.7, 8.6)
 SHIFTED = tuple(value - 3 for value in FIVE)
 
 Seed = tuple[str, float | None]

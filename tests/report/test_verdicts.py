@@ -7,14 +7,13 @@ from dataclasses import replace
 import pytest
 from scipy.stats import mannwhitneyu
 
-from tests.report.compared import FIVE, SHIFTED, declared, only, results, seeds, verdicts_of
+from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, only, results, seeds, verdicts_of
 from wsnet.config.compare import AfterReport
 from wsnet.config.sweep import SelectConfig
 from wsnet.report.pivot import pivot
 from wsnet.report.verdicts import verdicts
 
 INF = math.inf
-CLOSE = (8.0, 8.2, 7.9, 7.7, 8.6)
 BATCH, GROUP, LAYER = ('"batch"',), ('"group"',), ('"layer"',)
 TWO = {("batch", 2): FIVE, ("group", 2): SHIFTED}
 PAIRS = TWO | {("batch", 8): FIVE, ("group", 8): CLOSE}

@@ -1,12 +1,12 @@
 """What the comparisons that a sweep declared have shown: a verdict for each, with its test. Pure functions."""
 
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from wsnet.report.pivot import Cell, Label, Pivot
+from wsnet.report.pivot import Label, Pivot
 from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
-from wsnet.report.results import Header, Results
+from wsnet.report.results import Header, PlacedTrial, Results
 from wsnet.report.seeds_needed import ALPHA, seeds_needed
 from wsnet.report.statistics import attainable_interval, higher_is_better, value_of
 from wsnet.report.verdict import Mark, Verdict
@@ -16,6 +16,10 @@ __all__ = ["Verdict", "Verdicts", "verdicts"]
 
 _UNTESTED: frozenset[Mark] = frozenset(("added seeds", "compare changed", "other metric", "selected", "missing"))
 """Marks of comparisons that get no p-value."""
+
+
+_Seeds = tuple[tuple[float, ...], bool]
+"""The values of a setting's seeds, and whether there may be more of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +68,14 @@ def verdicts(results: Results, pivot: Pivot) -> Verdicts:
         pivot: its table.
     """
     header = results.header
-    found = [_compared(results, row, base, column, pivot) for row, base, column in _pairs(header, pivot)]
+    trials: dict[str, dict[str, PlacedTrial]] = {}
+    for trial in results.trials:  # Each once, even if it is at several places.
+        trials.setdefault(trial.setting_id, {})[trial.trial_id] = trial
+    seeds = {place: _seeds(header, trials[cell.setting_id].values()) for place, cell in pivot.cells.items()}
+    found = [
+        _compared(header, row, base, column, seeds[row, column], seeds[base, column])
+        for row, base, column in _pairs(header, pivot)
+    ]
     lost = sum("missing" in verdict.marks and not verdict.is_pending for verdict in found)
     tested = [verdict for verdict in found if verdict.p is not None]
     family = max(len(tested), (0 if header.compare is None else header.compare.count) - lost)
@@ -99,12 +110,11 @@ def _pairs(header: Header, pivot: Pivot) -> Iterable[tuple[Label, Label, str | N
                 yield row, base, column
 
 
-def _compared(results: Results, row: Label, base: Label, column: str | None, pivot: Pivot) -> Verdict:
+def _compared(header: Header, row: Label, base: Label, column: str | None, own: _Seeds, other: _Seeds) -> Verdict:
     """One comparison, before the correction for all of them."""
-    metric, cells = results.header.metric, (pivot.cells[row, column], pivot.cells[base, column])
-    (values, is_partial), (baseline, is_base_partial) = (_seeds(results, cell) for cell in cells)
+    metric, (values, is_partial), (baseline, is_base_partial) = header.metric, own, other
     has_both, is_pending = bool(values and baseline), is_partial or is_base_partial
-    marks = _marks(results.header, values, baseline)
+    marks = _marks(header, values, baseline)
     is_tested = has_both and not is_pending and not _UNTESTED & set(marks)
     sign = 1 if higher_is_better(metric) else -1
     better, reference = [sign * value for value in values], [sign * value for value in baseline]
@@ -126,15 +136,14 @@ def _compared(results: Results, row: Label, base: Label, column: str | None, piv
     )
 
 
-def _seeds(results: Results, cell: Cell) -> tuple[tuple[float, ...], bool]:
-    """The values of a cell's seeds; and whether some are to be trained yet, or were stopped before their last epoch."""
-    metric = results.header.metric
-    trials = {trial.trial_id: trial for trial in results.trials if trial.setting_id == cell.setting_id}.values()
+def _seeds(header: Header, trials: Collection[PlacedTrial]) -> _Seeds:
+    """The values of a setting's seeds; and whether some are to be trained yet, or were stopped before their end."""
+    metric = header.metric
     values = [(trial.status, value_of(trial.status, trial.metrics.get(metric), metric)) for trial in trials]
     is_stopped = any(status == "stopped" for status, _ in values)
     is_partial = any(value is None and status != "failed" for status, value in values)
     found = tuple(value for _, value in values if value is not None)
-    return found, is_partial or is_stopped or len(trials) < results.header.seeds
+    return found, is_partial or is_stopped or len(trials) < header.seeds
 
 
 def _marks(header: Header, values: Sequence[float], baseline: Sequence[float]) -> tuple[Mark, ...]:
