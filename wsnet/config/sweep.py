@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from wsnet.config.base import Config, Duration, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.compare import CompareConfig
 from wsnet.config.published import PublishedConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
 from wsnet.config.search import GridConfig, SearchConfig
@@ -108,13 +109,15 @@ class ReportConfig(Config):
         "validation_ema/top5_accuracy",
         "validation_ema/loss",
     ] = "test/top1_error"
-    """Last-epoch metric in the cells; errors and accuracies are in percent. `_ema`: of the averaged weights (train.ema)."""
+    """Last-epoch metric in the cells; errors and accuracies in percent. `_ema`: of the averaged weights (train.ema)."""
     statistic: Literal["median", "mean"] = "median"
     """Statistic over its seeds that a cell shows; the mean comes with the standard deviation."""
     published: PublishedConfig | None = None
     """Published numbers shown beside the cells (unset: none)."""
     select: SelectConfig | None = None
     """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
+    compare: CompareConfig | None = None
+    """The comparisons that are tested, declared before the run (unset: nothing is tested)."""
 
 
 _FIRST_TUNING_SEED = 1000

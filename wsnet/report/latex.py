@@ -1,9 +1,8 @@
 """Tables as LaTeX, for the booktabs package."""
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
-from wsnet.report.pivot import CellKey
 from wsnet.report.table import Table
 
 __all__ = ["latex"]
@@ -28,12 +27,10 @@ _ESCAPES = {
 }
 
 
-def latex(table: Table, *, is_bold: Callable[[CellKey], bool] = lambda key: False) -> str:
+def latex(table: Table) -> str:
     r"""A `tabular` in a `table` environment, with caption and label; it needs `\usepackage{booktabs}`.
 
-    Args:
-        table: to be written.
-        is_bold: whether the cell at a position is set in bold.
+    A cell is bold where the verdicts allow it (see `Verdicts.may_be_bold`).
     """
     keys = table.keys or ("",)
     lines = [
@@ -47,8 +44,7 @@ def latex(table: Table, *, is_bold: Callable[[CellKey], bool] = lambda key: Fals
         _line([*keys, *table.columns]),
         r"    \midrule",
     ]
-    for label, cells, positions in zip(table.labels, table.cells, table.positions, strict=True):
-        bold = [position is not None and is_bold(position) for position in positions]
+    for label, cells, bold in zip(table.labels, table.cells, table.bold, strict=True):
         shown = [rf"\textbf{{{_escape(cell)}}}" if b else _escape(cell) for cell, b in zip(cells, bold, strict=True)]
         lines.append(_joined([*map(_escape, label or ("all",)), *shown]))
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])

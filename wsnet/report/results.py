@@ -3,10 +3,12 @@
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from wsnet.config.base import Config
+from wsnet.config.compare import AfterReport, Declared
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
 from wsnet.config.sweep import SelectConfig, Tuned
@@ -15,6 +17,8 @@ from wsnet.storage import Manifest, Outcome, TrialEntry
 from wsnet.storage.trial_directory import LAYERS, TIME, Record
 
 __all__ = ["Axes", "Header", "PlacedTrial", "Results", "axes_as_text", "axis_text"]
+
+_Entry = TypeVar("_Entry", bound=Config)
 
 Axes = Mapping[str, str | None]
 """Dotted key to the value's JSON text, which can always be compared and hashed; None where the setting does not have
@@ -46,6 +50,10 @@ class Header:
         tuned: how a first stage chose the setting of each cell; None if there was none.
         revision: source revision that the sweep was last started with; None if unknown.
         where: conditions that the trials fulfil, in words, where only some are shown.
+        compare: the comparisons that were declared, or None.
+        declared_metric: the sweep's own metric, which these are about; `metric` may be another one.
+        after_report: how the sweep departs from what its first report showed; None if it does not.
+        test_images: number of images that the test metrics are measured on; None if unknown, or if settings differ.
     """
 
     name: str
@@ -67,6 +75,10 @@ class Header:
     fixed: Mapping[str, Any] = field(default_factory=dict)
     revision: str | None = None
     where: tuple[str, ...] = ()
+    compare: Declared | None = None
+    declared_metric: str | None = None
+    after_report: AfterReport | None = None
+    test_images: int | None = None
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -78,12 +90,12 @@ class Header:
         """From a sweep's manifest.
 
         Raises:
-            ReportError: the manifest's `report.published`, `report.select` or `report.tuned` is invalid.
+            ReportError: the manifest's `published`, `select`, `tuned`, `compare` or `after_report` is invalid.
         """
         report, axes = manifest.report, manifest.axes
         columns, rows = report.get("columns"), report.get("rows")
         select, settings = _select(manifest.name, report.get("select"))
-        tuned = _tuned(manifest.name, report.get("tuned"))
+        tuned = _entry(Tuned, manifest, "tuned")
         over = (*(() if select is None else select.over), *(() if tuned is None else tuned.over))
         apart = [axis for axis in axes if axis != columns and axis not in over]
         return cls(
@@ -105,6 +117,10 @@ class Header:
             tuned=tuned,
             fixed=report.get("fixed", {}),
             revision=report.get("revision"),
+            compare=_entry(Declared, manifest, "compare"),
+            declared_metric=report["metric"],
+            after_report=_entry(AfterReport, manifest, "after_report"),
+            test_images=report.get("test_images"),
         )
 
 
@@ -257,8 +273,11 @@ def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
     return found, select.get("settings")
 
 
-def _tuned(name: str, tuned: Any) -> Tuned | None:
+def _entry(model: type[_Entry], manifest: Manifest, key: str) -> _Entry | None:
+    """An entry of a manifest's `report`; None where it has none."""
+    entry = manifest.report.get(key)
     try:
-        return None if tuned is None else Tuned.model_validate(tuned)
+        return None if entry is None else model.model_validate(entry)
     except ValidationError as error:
-        raise ReportError(f"sweep {name!r}: report.tuned cannot be read: {error.errors()[0]['msg']}") from None
+        text = f"sweep {manifest.name!r}: report.{key} cannot be read: {error.errors()[0]['msg']}"
+        raise ReportError(text) from None

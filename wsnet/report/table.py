@@ -8,6 +8,7 @@ from wsnet.report.pivot import Cell, CellKey, Pivot, pivot
 from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.summaries import fact_of, once
 from wsnet.report.text import MISSING, caption, cell_text, duration_text, footnote, recipe, value_of_key, value_text
+from wsnet.report.verdicts import verdicts
 
 __all__ = ["Table", "tabulate"]
 
@@ -23,7 +24,7 @@ class Table:
         columns: headings of the cells.
         labels: of each row, one text for each key.
         cells: of each row, one text for each column.
-        positions: of each row, the pivot's key of each cell; None for facts.
+        bold: of each row, whether each cell may be printed in bold, as the best that beats those compared with it.
         caption: sentences.
         verdicts: about the comparisons that the sweep file declares, a sentence each.
         note: what follows the table, in sentences.
@@ -35,7 +36,7 @@ class Table:
     columns: tuple[str, ...]
     labels: list[tuple[str, ...]]
     cells: list[tuple[str, ...]]
-    positions: list[tuple[CellKey | None, ...]]
+    bold: list[tuple[bool, ...]]
     caption: tuple[str, ...]
     verdicts: tuple[str, ...]
     note: tuple[str, ...]
@@ -71,7 +72,8 @@ def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice:
             tuple(cell_text(cells.cells.get(key), header, before_choice=before_choice) for key in keys if key)
             for keys in positions
         ]
-    about, note = recipe(header), footnote(cells)
+    found = verdicts(results, cells)
+    about, note = recipe(header), None if header.compare is not None else footnote(cells)
     return Table(
         name=header.name,
         title=header.question or header.name,
@@ -79,9 +81,9 @@ def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice:
         columns=columns,
         labels=labels,
         cells=texts,
-        positions=positions,
+        bold=[tuple(key is not None and found.may_be_bold(*key) for key in keys) for keys in positions],
         caption=tuple(caption(header, cells)),
-        verdicts=(),
+        verdicts=tuple(found.lines()),
         note=tuple(line for line in (about, note) if line),
     ), cells
 

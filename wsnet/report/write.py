@@ -13,7 +13,7 @@ from wsnet.report.read import read_directory
 from wsnet.report.results import Results
 from wsnet.report.table import tabulate
 from wsnet.report.terminal import print_table
-from wsnet.storage import Folder
+from wsnet.storage import Folder, note_first_report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -30,6 +30,7 @@ def conclude(sweep: Folder, console: "Console") -> None:
     results = read_directory(sweep)
     print_table(results, console)
     written = write_report(results, sweep, source=sweep)
+    note_first_report(sweep, {trial.trial_id: trial.status for trial in results.trials})
     console.print(f"Report: {', '.join(written)}", highlight=False, soft_wrap=True)
 
 

@@ -57,7 +57,8 @@ class Manifest:
         question: the question in words.
         report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`;
             `fixed` (what no axis varies, as dotted key to value); where they apply also `learning_rate`,
-            `evaluation_statistics`, `published`, `departures`, `select`, `tuned`.
+            `evaluation_statistics`, `published`, `departures`, `select`, `tuned`, `compare`, `after_report`,
+            `test_images`.
         axes: dotted keys that vary, in the order of the sweep file.
         trials: every trial, in the order of the sweep file.
     """

@@ -12,6 +12,7 @@ from wsnet.storage.manifest import Manifest
 __all__ = ["earlier_recipes", "recipe_changes", "recipe_id", "set_aside_report"]
 
 _RECIPES = "recipes"
+_OF_REPORT = ("sweep.json", "sweep.yaml", "trials.csv", "first_report.json")
 
 
 def recipe_id(manifest: Manifest) -> str:
@@ -66,7 +67,9 @@ def set_aside_report(folder: Folder, now: Manifest) -> str | None:
 
 
 def _is_of_report(name: str) -> bool:
-    return name in ("sweep.json", "sweep.yaml", "trials.csv") or name.startswith(("table", "figure", "report."))
+    return name in ("sweep.json", "sweep.yaml", "trials.csv", "first_report.json") or name.startswith(
+        ("table", "figure", "report.")
+    )
 
 
 def earlier_recipes(folder: Folder) -> list[tuple[Folder, Manifest]]:

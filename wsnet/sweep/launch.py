@@ -92,7 +92,7 @@ def launch(
                 return 0  # `retry` is about the other stage.
             rule = "the file has changed and no longer has the trials to retry; run it again instead"
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
-        earlier = _write(manifest, folder, arguments)
+        manifest, earlier = _write(manifest, folder, arguments)
     if earlier is not None:
         console.print(earlier, **_PLAIN)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
@@ -144,18 +144,23 @@ def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
         return mirror.close(0)
 
 
-def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> str | None:
-    """Write the manifest and the sweep file to the sweep's folder; returns where the report of another recipe went."""
-    from wsnet.storage import StorageError
+def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> "tuple[Manifest, str | None]":
+    """Write the manifest and the sweep file to the sweep's folder.
+
+    Returns:
+        the manifest as written, and where the report of another recipe went, if there was one.
+    """
+    from wsnet.storage import StorageError, since_first_report
     from wsnet.storage.recipes import set_aside_report
 
     try:
         earlier = set_aside_report(folder, manifest)
+        manifest = since_first_report(folder, manifest)
         folder.write("sweep.yaml", as_written(arguments).encode())
         if arguments.trials is None:
             write_command(arguments, folder)
         manifest.write(folder)
-        return earlier
+        return manifest, earlier
     except OSError as error:
         rule = "--storage must be writable"
         raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None

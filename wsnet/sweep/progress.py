@@ -252,7 +252,9 @@ class ProgressDisplay:
         progress = self._progress
         text = f"trials {progress.done}/{len(progress.trials)}: {self._counts()}, {self._times()}"
         best = progress.best_settings()[0]
-        return text if best.median is None else f"{text}; best on validation: {best.name} {self._percent(best.median)} %"
+        return (
+            text if best.median is None else f"{text}; best on validation: {best.name} {self._percent(best.median)} %"
+        )
 
     def _percent(self, error: float | None) -> str:
         if error is None or math.isinf(error):

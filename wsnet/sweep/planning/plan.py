@@ -11,6 +11,7 @@ from wsnet.config.data import DataConfig
 from wsnet.config.identity import canonical_text, identities
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
+from wsnet.config.reading.table_rows import columns_of
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig
 from wsnet.config.trial import describe_statistics
@@ -69,9 +70,7 @@ class Plan:
     def manifest(self) -> Manifest:
         """The sweep's manifest, from which reports are made."""
         config, axes = self.sweep.config, self.sweep.axes
-        chosen = self._chosen
-        grid = [key for key in config.grid if key in axes and key not in chosen]
-        columns = config.report.columns or (grid[-1] if grid else None)
+        chosen, columns = self._chosen, columns_of(config, axes)
         rows = config.report.rows
         report = {
             "rows": list(rows) if rows is not None else [k for k in axes if k != columns and k not in chosen],
@@ -108,6 +107,10 @@ class Plan:
             found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
             if self.sweep.departures:
                 found["departures"] = list(self.sweep.departures)
+        if self.sweep.comparisons is not None:
+            found["compare"] = self.sweep.comparisons.model_dump(mode="json")
+        if len(images := {c.data.test_size for c in configs}) == 1:
+            found["test_images"] = images.pop()
         if tuned is not None:
             found["tuned"] = {**tuned.model_dump(mode="json"), "over": self._chosen}
         elif select is not None and self._chosen:
