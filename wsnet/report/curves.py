@@ -44,9 +44,10 @@ class Curve:
     Attributes:
         epochs: shape (n,).
         median: over the seeds, shape (n,); infinite where it is that of a diverged seed.
-        low: the lowest seed, shape (n,).
-        high: the highest seed, shape (n,).
+        low: the lowest seed that has not diverged, shape (n,); NaN where all have.
+        high: the highest seed that has not diverged, shape (n,); NaN where all have.
         seeds: number of seeds at each epoch, shape (n,), diverged ones too.
+        diverged: number of seeds that have diverged, shape (n,).
     """
 
     epochs: Array
@@ -54,6 +55,7 @@ class Curve:
     low: Array
     high: Array
     seeds: Array
+    diverged: Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +123,8 @@ def median_curve(seeds: Sequence[SeedCurve], metric: str) -> Curve | None:
     measured = [(seed, seed.values[metric]) for seed in seeds if metric in seed.values]
     if not measured:
         return None
-    length = int(max((seed.epochs[-1] for seed, _ in measured), default=0))
+    # One epoch more than the longest seed, where seeds that have diverged still count.
+    length = int(max(seed.epochs[-1] + seed.diverged for seed, _ in measured))
     worst = -math.inf if higher_is_better(metric) else math.inf
     table = np.full((len(measured), length + 1), math.nan)
     for row, (seed, values) in zip(table, measured, strict=True):
@@ -138,9 +141,10 @@ def median_curve(seeds: Sequence[SeedCurve], metric: str) -> Curve | None:
     return Curve(
         epochs=epochs.astype(float),
         median=_median(shown),
-        low=np.nanmin(shown, axis=0),
-        high=np.nanmax(shown, axis=0),
+        low=_finite_or_nan(np.min(np.where(np.isfinite(shown), shown, math.inf), axis=0)),
+        high=_finite_or_nan(np.max(np.where(np.isfinite(shown), shown, -math.inf), axis=0)),
         seeds=there[:, epochs].sum(axis=0).astype(float),
+        diverged=np.isinf(shown).sum(axis=0).astype(float),
     )
 
 
@@ -151,6 +155,10 @@ def _kept(table: Array, worst: float) -> Any:
     if all_worst.any():
         first[int(np.argmax(all_worst))] = True
     return first
+
+
+def _finite_or_nan(values: Array) -> Array:
+    return np.asarray(np.where(np.isfinite(values), values, math.nan))
 
 
 def _median(table: Array) -> Array:

@@ -78,11 +78,11 @@ def curves_from_logs(paths: Sequence[str | os.PathLike[str]], metric: str) -> li
     """
     if not paths:
         raise ReportError("give at least one log: a sweep's folder, a trial's directory or a CSV file")
-    found = [curve for path in dict.fromkeys(map(os.fspath, paths)) for curve in _curves(path, metric)]
+    found = [curve for path in dict.fromkeys(str(path) for path in paths) for curve in _curves(path, metric)]
     if len(found) > MOST_CURVES:
         raise ReportError(
-            f"{len(found)} curves cannot be told apart in one figure; give trials' directories, or a sweep with at most "
-            f"{MOST_CURVES} settings"
+            f"{len(found)} curves cannot be told apart in one figure; give trials' directories, or sweeps with at most "
+            f"{MOST_CURVES} settings together"
         )
     names = [curve.name for curve in found]
     places = [curve.place for curve in found]
@@ -106,8 +106,8 @@ def _curves(path: str, metric: str) -> list[_Found]:
         return _of_sweep(path, folder, metric)
     trials = trials_in(folder)
     if not trials:
-        what = "holds no sweep.json, no records.jsonl and no folder with one" if folder.names() else "is absent or empty"
-        raise ReportError(f"no log in {path!r}: it {what}; give a sweep's folder, a trial's directory or a CSV file")
+        what = "it holds neither sweep.json nor records.jsonl" if folder.names() else "it is absent or empty"
+        raise ReportError(f"no log in {path!r}: {what}; give a sweep's folder, a trial's directory or a CSV file")
     return [_of_trial(trial, metric) for trial in trials]
 
 

@@ -31,18 +31,25 @@ def metric_name(metric: str) -> str:
 
 
 def number_name(value: float, *, key: str = "") -> str:
-    """A number as a paper writes it: `1e-4`, `0.1`, `32`; a decay of the form 1 - 2^-k as the fraction `1023/1024`."""
+    """A number as a paper writes it: `1e-4`, `0.1`, `32`; a decay of the form 1 - 2^-k as the fraction `1023/1024`.
+
+    Numbers of more than six digits, such as those of a random search, are rounded to four, or three of 1 - value.
+    """
     if key.endswith("decay") and 0.9 < value < 1:
         inverse = 1 / (1 - value)
         if inverse >= 16 and math.log2(inverse).is_integer():
             return f"{int(inverse) - 1}/{int(inverse)}"
     if isinstance(value, int) and not isinstance(value, bool):
         return str(value)
-    text = f"{value:.6g}" if float(f"{value:.6g}") == value else repr(value)
+    text = f"{value:.6g}" if float(f"{value:.6g}") == value else f"{_rounded(value):.10g}"
     if value and 1e-5 < abs(value) < 1e-3 and "e" not in text:
         exponent = math.floor(math.log10(abs(value)))
         text = f"{float(f'{value / 10**exponent:.12g}'):g}e{exponent}"
     return text.replace("e-0", "e-").replace("e+0", "e").replace("e+", "e")
+
+
+def _rounded(value: float) -> float:
+    return 1 - float(f"{1 - value:.3g}") if 0.99 < value < 1 else float(f"{value:.4g}")
 
 
 def value_name(key: str, value: str | None) -> str:

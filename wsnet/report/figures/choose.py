@@ -38,7 +38,7 @@ def chosen(
     kinds: dict[str, Draw] = {"figure": _drawer(main, table)}
     if main == "heat_map" and len(pivot.rows) <= 12:
         kinds["figure-lines"] = _drawer("lines", table)
-    if main != "strip" and len(pivot.cells) <= _MOST_DOTS:
+    if main not in ("strip", "scatter") and len(pivot.cells) <= _MOST_DOTS:
         kinds["figure-strip"] = _drawer("strip", table)
     if main != "scatter" and searched and (results.header.over or len(searched) > 1):
         kinds["figure-scatter"] = _styled(lambda: draw_scatter(table, searched))

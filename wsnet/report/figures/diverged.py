@@ -35,6 +35,11 @@ class Strip:
         """Where a diverged seed is drawn."""
         return self._value(self._place)
 
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The part of the axis that is not the strip."""
+        return self._value(self._inner[0]), self._value(self._inner[1])
+
     def within(self, value: float) -> float:
         """A value, or the place of one that has diverged."""
         return value if math.isfinite(value) else self.place

@@ -149,7 +149,8 @@ def _legend(figure: "Figure", table: Table, medians: dict[tuple[Label, str | Non
     if not entries:
         return
     if is_narrow(table.width):
-        add_legend(figure, [handle for handle, _ in entries], [label for _, label in entries])
+        add_legend(figure, [handle for handle, _ in entries], [label for _, label in entries], below=table.title)
         return
     handles, labels = [handle for handle, _ in entries], [label for _, label in entries]
-    figure.legend(handles, labels, loc="outside upper right", ncols=len(entries))
+    place: Any = "outside lower right" if table.title else "outside upper right"
+    figure.legend(handles, labels, loc=place, ncols=len(entries))

@@ -5,7 +5,7 @@ from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from wsnet.report.figures.diverged import Strip
-from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, new_figure, row_style, wrap
+from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, log_ticks, new_figure, row_style, wrap
 from wsnet.report.figures.table import Table, numbers
 from wsnet.report.pivot import Label
 
@@ -21,7 +21,8 @@ def draw_lines(table: Table) -> "Figure":
     figure = new_figure(table.width, 2.5 if is_narrow(table.width) else 3.4)
     axes = figure.subplots()
     columns, is_ordered = positions(table.results.header.columns or "", table.pivot.columns)
-    strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high)
+    log = _is_squeezed(table)
+    strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high, log=log)
     apart = _apart(sorted(columns.values()), len(table.pivot.rows))
     handles: list[Any] = []
     for index, row in enumerate(table.pivot.rows):
@@ -30,13 +31,15 @@ def draw_lines(table: Table) -> "Figure":
         handles.append(_row(axes, table, strip, row, index, places, joined=is_ordered))
     labels = [table.names[row] for row in table.pivot.rows]
     _label_axes(axes, table, columns)
+    if log:
+        log_ticks(axes, "y", strip.limits)
     strip.finish(axes)
     if not table.seeds:
         axes.text(0.5, 0.5, "no results yet", transform=axes.transAxes, ha="center", color=GREY)
     if table.pivot.published:
         handles.append(_hollow(axes, [], [], {"color": GREY, "marker": "o"}))
         labels.append("published")
-    add_legend(figure, handles, labels)
+    add_legend(figure, handles, labels, below=table.title)
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.note)
     return figure
@@ -61,13 +64,14 @@ def _row(
             _hollow(axes, [x], [published.value], style)
         seeds = table.seeds.get((row, column), [])
         if cell is None or cell.summary is None:
+            medians.append((x, math.nan))  # No line across a gap.
             continue
         finite = [seed for seed in seeds if math.isfinite(seed)]
         if len(seeds) > 1:
             axes.plot([x] * len(finite), finite, ".", ms=3.2, mew=0, color=style["color"], alpha=0.55, gid="seeds")
         if len(finite) < len(seeds):
             worst = cell.summary.diverged  # A large cross if the median has diverged, a small one if only seeds have.
-            cross = {"ms": 5.5, "mew": 1.4} if worst else {"ms": 3.2, "mew": 0.8}
+            cross: dict[str, Any] = {"ms": 5.5, "mew": 1.4} if worst else {"ms": 3.2, "mew": 0.8}
             axes.plot([x], [strip.place], "x", color=style["color"], gid="diverged", clip_on=False, **cross)
         medians.append((x, math.nan if cell.summary.diverged else cell.summary.median))
     xs, ys = [x for x, _ in medians], [y for _, y in medians]
@@ -80,7 +84,15 @@ def _row(
 def _hollow(axes: "Axes", xs: list[float], ys: list[float], style: dict[str, Any]) -> Any:
     """Mark published numbers."""
     return axes.plot(
-        xs, ys, marker=style["marker"], color=style["color"], fillstyle="none", ms=6.5, mew=1, ls="none", gid="published"
+        xs,
+        ys,
+        marker=style["marker"],
+        color=style["color"],
+        fillstyle="none",
+        ms=6.5,
+        mew=1,
+        ls="none",
+        gid="published",
     )[0]
 
 
@@ -99,6 +111,16 @@ def positions(key: str, columns: tuple[str | None, ...]) -> tuple[dict[str | Non
             unit = math.log(min(ratios))
             return {column: math.log(value / ordered[0][0]) / unit for value, column in ordered}, True
     return {column: float(index) for index, (_, column) in enumerate(ordered)}, True
+
+
+def _is_squeezed(table: Table) -> bool:
+    """Whether a linear axis would leave most medians in a small part of it, because a few are much higher."""
+    medians = [cell.summary.median for cell in table.pivot.cells.values() if cell.summary is not None]
+    finite = [median for median in medians if math.isfinite(median)]
+    if not finite or min(table.finite()) <= 0 or max(finite) < 3 * min(finite) or not table.worst_is_high:
+        return False
+    high = [median for median in finite if median > min(finite) + 0.35 * (max(finite) - min(finite))]
+    return len(high) < 0.25 * len(finite)
 
 
 def _apart(places: list[float], rows: int) -> float:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from statistics import median
 from typing import TYPE_CHECKING
 
-from wsnet.report.figures.style import COLOURS, GREY, add_legend, add_title, is_narrow, new_figure, wrap
+from wsnet.report.figures.style import COLOURS, GREY, add_legend, add_title, is_narrow, new_figure, stacked, wrap
 from wsnet.report.figures.table import Table
 from wsnet.report.names import setting_names
 
@@ -42,17 +42,18 @@ def draw_rungs(table: Table) -> "Figure":
     reached = _reached(table)
     named = len(reached) <= _MOST_NAMED
     narrow = is_narrow(table.width)
-    figure = new_figure(table.width, 0.7 + (0.15 * len(reached) if named else min(5.0, 0.045 * len(reached))))
+    names = [wrap(each.name, 24 if narrow else 44) if named else "" for each in reached]
+    ys, lines = stacked(names)
+    figure = new_figure(table.width, 0.7 + (0.115 * lines if named else min(5.0, 0.032 * lines)))
     axes = figure.subplots()
-    for index, each in enumerate(reached):
+    for y, each in zip(ys, reached, strict=True):
         marker, colour, _ = _ENDS[each.end]
-        axes.hlines(index, 0, each.epoch, color=colour, lw=1.4 if named else 0.7, alpha=0.45)
-        axes.plot(each.epoch, index, marker, color=colour, ms=4 if named else 2.4, mew=1.3, ls="none", gid=each.end)
-    names = [wrap(each.name, 24 if narrow else 44) for each in reached]
-    axes.set_yticks(range(len(reached)) if named else [], names if named else [])
+        axes.hlines(y, 0, each.epoch, color=colour, lw=1.4 if named else 0.7, alpha=0.45)
+        axes.plot(each.epoch, y, marker, color=colour, ms=4 if named else 2.4, mew=1.3, ls="none", gid=each.end)
+    axes.set_yticks(ys if named else [], names if named else [])
     if not named:
         axes.set_ylabel(f"{len(reached)} settings, furthest first")
-    axes.set_ylim(len(reached) - 0.4, -0.6)
+    axes.set_ylim(lines, 0)
     axes.tick_params(axis="y", length=0)
     axes.grid(False, axis="y")
     axes.set_xlabel("epochs trained")
@@ -61,7 +62,7 @@ def draw_rungs(table: Table) -> "Figure":
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], marker=_ENDS[e][0], color=_ENDS[e][1], ls="none", ms=4, mew=1.3) for e in ends]
-    add_legend(figure, handles, [_ENDS[end][2] for end in ends])
+    add_legend(figure, handles, [_ENDS[end][2] for end in ends], below=table.title)
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.results.header.name)
     return figure

@@ -18,7 +18,7 @@ __all__ = ["draw_against_fact", "draw_scatter", "is_log"]
 
 _MOST_GROUPS, _MOST_PANELS = 8, 9
 
-_FACTS = {"training_seconds": "training time (s)", "parameters": "parameters"}
+_FACTS = {"training_seconds": "training time", "parameters": "parameters"}
 
 
 def draw_scatter(table: Table, searched: list[str]) -> "Figure":
@@ -26,6 +26,8 @@ def draw_scatter(table: Table, searched: list[str]) -> "Figure":
 
     Where the sweep chooses among the settings, this shows the metric that decides, of every candidate.
     """
+    from matplotlib.ticker import MaxNLocator
+
     shown = searched[:_MOST_PANELS]
     across = min(len(shown), 2 if is_narrow(table.width) else 3)
     down = -(-len(shown) // across)
@@ -43,20 +45,26 @@ def draw_scatter(table: Table, searched: list[str]) -> "Figure":
     )  # fmt: skip
     for axes, axis in zip(grid.flat, shown, strict=False):
         _panel(axes, table, axis, values, groups, strip)
+        axes.margins(x=0.06)
+        xs = [float(x) for line in axes.lines for x in line.get_xdata()]
+        if is_log(xs):
+            log_ticks(axes, "x", (min(xs), max(xs)), most=3 if is_narrow(table.width) else 4)
+        else:
+            axes.xaxis.set_major_locator(MaxNLocator(4))
     for row in grid:
         row[0].set_ylabel(metric_name(metric))
     for axes in grid.flat[len(shown) :]:
         axes.set_visible(False)
     first = grid.flat[0]
     if log:
-        log_ticks(first, "y")
+        log_ticks(first, "y", strip.limits)
     strip.finish(first)
     for axes in grid.flat[1 : len(shown)]:
         if strip.used:
             axes.axhspan(*_beyond(first, strip), color="#f1f1f1", lw=0, zorder=0)
     if len(names) > 1:
         handles = [_handle(index) for index in range(len(names))]
-        add_legend(figure, handles, names)
+        add_legend(figure, handles, names, below=table.title)
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.note)
     return figure
@@ -80,9 +88,6 @@ def _panel(
         style = row_style(groups.get(name, 0))
         _point(axes, x, values[name], strip, style)
     axes.set_xlabel(axis_name(axis))
-    axes.margins(x=0.06)
-    if is_log(list(xs.values())):
-        log_ticks(axes, "x")
 
 
 def _point(axes: "Axes", x: float, seeds: list[float], strip: Strip, style: dict[str, Any]) -> None:
@@ -127,23 +132,34 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
     strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high)
     xs: list[float] = []
     rows: dict[Any, int] = {}
+    divisor, unit = _unit(fact, [each[fact] for each in table.facts.values() if fact in each])
     for (row, column), seeds in table.seeds.items():
         x = table.facts.get(table.pivot.cells[row, column].setting_id, {}).get(fact)
         if x is not None:
-            xs.append(x)
-            _point(axes, x, seeds, strip, row_style(rows.setdefault(row, len(rows))))
+            xs.append(x / divisor)
+            _point(axes, xs[-1], seeds, strip, row_style(rows.setdefault(row, len(rows))))
     axes.margins(x=0.06)
-    axes.set_xlabel(_FACTS.get(fact, fact.replace("_", " ")))
+    axes.set_xlabel(f"{_FACTS.get(fact, fact.replace('_', ' '))}{unit}")
     axes.set_ylabel(table.metric_name)
     if is_log(xs):
-        log_ticks(axes, "x")
+        log_ticks(axes, "x", (min(xs), max(xs)))
     strip.finish(axes)
     if not xs:
         axes.text(0.5, 0.5, "no results yet", transform=axes.transAxes, ha="center", color=GREY)
-    add_legend(figure, [_handle(index) for index in rows.values()], [table.names[row] for row in rows])
+    add_legend(
+        figure, [_handle(index) for index in rows.values()], [table.names[row] for row in rows], below=table.title
+    )
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.note)
     return figure
+
+
+def _unit(fact: str, values: list[float]) -> tuple[float, str]:
+    """What values are divided by so that they are easy to read, and the unit that they then have."""
+    largest = max(values, default=0)
+    if fact == "training_seconds":
+        return (3600, " (hours)") if largest >= 7200 else (60, " (minutes)") if largest >= 180 else (1, " (seconds)")
+    return (1e6, " (millions)") if largest >= 1e6 else (1, "")
 
 
 def _handle(index: int) -> Any:

@@ -4,7 +4,7 @@ import math
 from typing import TYPE_CHECKING
 
 from wsnet.report.figures.diverged import Strip
-from wsnet.report.figures.style import COLOURS, GREY, add_legend, add_title, is_narrow, new_figure, wrap
+from wsnet.report.figures.style import COLOURS, GREY, add_legend, add_title, is_narrow, new_figure, stacked, wrap
 from wsnet.report.figures.table import Table
 from wsnet.report.pivot import Label
 
@@ -14,26 +14,32 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_strip"]
 
-_SEED, _MEDIAN, _PUBLISHED = COLOURS[0], "#111111", COLOURS[1]
+_SEED, _MEDIAN, _PUBLISHED, _DIVERGED = COLOURS[0], "#111111", COLOURS[1], "#8A3A00"
 
 
 def draw_strip(table: Table) -> "Figure":
-    """One line of dots per cell, in the order of the table."""
-    places = [(row, column) for row in table.pivot.rows for column in table.pivot.columns if table.cell(row, column)]
-    names = [wrap(table.cell_names[place], 22 if is_narrow(table.width) else 38) for place in places]
-    lines = sum(max(1.5, 1.15 * (name.count("\n") + 1)) for name in names)
-    figure = new_figure(table.width, 0.75 + 0.135 * lines)
+    """One line of dots per cell, in the order of the table; the columns of a row are together."""
+    rows = [(row, [column for column in table.pivot.columns if table.cell(row, column)]) for row in table.pivot.rows]
+    places = [(row, column) for row, columns in rows for column in columns]
+    narrow = is_narrow(table.width)
+    is_nested = table.results.header.columns is not None
+    names = [table.column_name(column) if is_nested else table.names[row] for row, column in places]
+    names = [wrap(name, 22 if narrow else 38) for name in names]
+    ys, lines = stacked(names)
+    figure = new_figure(table.width, 0.75 + min(8.2, (0.115 if is_nested else 0.14) * lines))
     axes = figure.subplots()
     strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high)
-    for index, (row, column) in enumerate(places):
-        _line(axes, table, strip, row, column, index)
-    axes.set_yticks(range(len(places)), names)
-    axes.set_ylim(len(places) - 0.4, -0.6)
+    for y, (row, column) in zip(ys, places, strict=True):
+        _line(axes, table, strip, row, column, y)
+    axes.set_yticks(ys, names)
+    axes.set_ylim(lines + 0.15, -0.15)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(table.metric_name)
     strip.finish(axes, "x")
-    _legend(figure, axes, table)
+    if is_nested:
+        _name_groups(axes, table, rows, ys, longest=max(map(len, names), default=0))
+    _legend(figure, table)
     if not table.seeds:
         axes.text(0.5, 0.5, "no results yet", transform=axes.transAxes, ha="center", color=GREY)
     if table.title:
@@ -41,42 +47,75 @@ def draw_strip(table: Table) -> "Figure":
     return figure
 
 
-def _line(axes: "Axes", table: Table, strip: Strip, row: Label, column: str | None, index: int) -> None:
+def _name_groups(
+    axes: "Axes", table: Table, rows: list[tuple[Label, list[str | None]]], ys: list[float], *, longest: int
+) -> None:
+    """The rows' names beside those of their columns, with lines between the rows."""
+    first = 0
+    for row, columns in rows:
+        own = ys[first : first + len(columns)]
+        axes.annotate(
+            wrap(table.names[row], 16 if is_narrow(table.width) else 28),
+            (0, (own[0] + own[-1]) / 2),
+            (-4.6 * longest - 10, 0),
+            xycoords=("axes fraction", "data"),
+            textcoords="offset points",
+            ha="right",
+            va="center",
+            fontsize=7,
+            gid="row",
+        )
+        if first:
+            axes.axhline((ys[first - 1] + own[0]) / 2, color="#bbbbbb", lw=0.5)
+        first += len(columns)
+    axes.annotate(
+        table.columns_name,
+        (0, 1),
+        (-4, 3),
+        xycoords="axes fraction",
+        textcoords="offset points",
+        ha="right",
+        va="bottom",
+        fontsize=7,
+        color="#555555",
+    )
+
+
+def _line(axes: "Axes", table: Table, strip: Strip, row: Label, column: str | None, y: float) -> None:
     cell, seeds = table.cell(row, column), table.seeds.get((row, column), [])
     if cell is None:
         return
     for published in cell.published:
-        axes.plot([published.value] * 2, [index - 0.42, index + 0.42], color=_PUBLISHED, lw=1.2, gid="published")
-        axes.plot(published.value, index - 0.42, marker=11, ms=4, color=_PUBLISHED, mew=0, gid="tip")
+        axes.plot([published.value] * 2, [y - 0.6, y + 0.6], color=_PUBLISHED, lw=1.2, gid="published")
+        axes.plot(published.value, y - 0.6, marker=11, ms=4, color=_PUBLISHED, mew=0, gid="tip")
     if cell.summary is None:
         axes.annotate(
             "stopped" if cell.stopped else "no result",
-            (0.02, index),
+            (0.02, y),
             xycoords=("axes fraction", "data"),
             va="center",
             fontsize=7,
             color=GREY,
         )
         return
-    for x, shift in _beside(seeds, strip):
-        if x == strip.place and math.isinf(max(seeds, key=abs)):
-            axes.plot(x, index + shift, "x", ms=3.6, mew=1.1, color=_SEED, gid="diverged")
-        else:
-            axes.plot(x, index + shift, "o", ms=3.4, mew=0, color=_SEED, alpha=0.65, gid="seeds")
-    median = strip.within(cell.summary.median)
-    axes.plot([median] * 2, [index - 0.3, index + 0.3], color=_MEDIAN, lw=1.8, solid_capstyle="butt", gid="medians")
+    finite = sorted(seed for seed in seeds if math.isfinite(seed))
+    if not cell.summary.diverged and len(seeds) > 1:
+        ends = [y - 0.52, y + 0.52]
+        axes.plot([cell.summary.median] * 2, ends, color=_MEDIAN, lw=1.6, solid_capstyle="butt", gid="medians")
+    for x, shift in zip(finite, _beside(len(finite)), strict=True):
+        axes.plot(x, y + shift, "o", ms=3.4, mec="white", mew=0.3, color=_SEED, alpha=0.85, gid="seeds", zorder=3)
+    diverged = len(seeds) - len(finite)
+    if diverged:
+        text = f"{diverged}/{len(seeds)}" if len(seeds) > 1 else "×"  # noqa: RUF001
+        axes.text(strip.place, y, text, ha="center", va="center", fontsize=7, color=_DIVERGED, gid="diverged")
 
 
-def _beside(seeds: list[float], strip: Strip) -> list[tuple[float, float]]:
-    """Seeds beside each other where they would hide one another: x, and the shift in lines."""
-    drawn = sorted(strip.within(seed) for seed in seeds)
-    if len(drawn) < 2:
-        return [(x, 0.0) for x in drawn]
-    steps = (0.0, 0.2, -0.2)
-    return [(x, steps[index % 3]) for index, x in enumerate(drawn)]
+def _beside(count: int) -> list[float]:
+    """Shifts, in lines, of so many seeds in the order of their values, so that neighbours do not hide each other."""
+    return [0.0] if count == 1 else [(0.0, 0.28, -0.28)[index % 3] for index in range(count)]
 
 
-def _legend(figure: "Figure", axes: "Axes", table: Table) -> None:
+def _legend(figure: "Figure", table: Table) -> None:
     from matplotlib.lines import Line2D
 
     entries = []
@@ -85,4 +124,4 @@ def _legend(figure: "Figure", axes: "Axes", table: Table) -> None:
         entries.append((Line2D([], [], marker="|", ls="none", ms=8, mew=1.8, color=_MEDIAN), "median"))
     if table.pivot.published:
         entries.append((Line2D([], [], marker="|", ls="none", ms=9, mew=1.2, color=_PUBLISHED), "published"))
-    add_legend(figure, [handle for handle, _ in entries], [label for _, label in entries])
+    add_legend(figure, [handle for handle, _ in entries], [label for _, label in entries], below=table.title)

@@ -1,7 +1,8 @@
 """How figures look: colours, markers, sizes and fonts, readable in print and at one column's width."""
 
+import math
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, MutableMapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +21,7 @@ __all__ = [
     "log_ticks",
     "new_figure",
     "row_style",
+    "stacked",
     "styled",
     "wrap",
 ]
@@ -43,7 +45,7 @@ COLOURS = (
 
 GREY = "#777777"
 
-_MARKERS, _DASHES = "osD^vPXph<>*", ("-", "--", ":")
+_MARKERS, _DASHES = "osD^vph<>8*d", ("-", "--", ":")
 
 _RC: dict[str, Any] = {
     "font.family": "DejaVu Sans",  # It comes with matplotlib.
@@ -89,9 +91,10 @@ def styled() -> Iterator[None]:
     """Matplotlib's settings while a figure is drawn or saved; those of the user have no effect."""
     from matplotlib import rc_context, rcdefaults, rcParams
 
+    settings: MutableMapping[Any, Any] = rcParams
     with rc_context():
         rcdefaults()
-        rcParams.update(_RC)
+        settings.update(_RC)
         yield
 
 
@@ -126,20 +129,34 @@ def wrap(text: str, characters: int) -> str:
     )
 
 
-def add_legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """A legend outside of the axes: on the right of a wide figure, above a narrow one, which becomes higher for it."""
+def stacked(names: Sequence[str]) -> tuple[list[float], float]:
+    """Places for wrapped names one below the other, in lines of text, and how many lines they need together."""
+    heights = [max(1.45, 1.2 * (name.count("\n") + 1) + 0.3) for name in names]
+    ends = [sum(heights[: index + 1]) for index in range(len(heights))]
+    return [end - height / 2 for end, height in zip(ends, heights, strict=True)], sum(heights)
+
+
+def add_legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str], *, below: bool = False) -> None:
+    """A legend outside of the axes: on the right of a wide figure, above a narrow one, which becomes higher for it.
+
+    Args:
+        figure: gets the legend.
+        handles: artists that look like the entries.
+        labels: their names.
+        below: leave the place above the axes of a narrow figure to its title.
+    """
     if not handles:
         return
     width = float(figure.get_figwidth())
     if not is_narrow(width):
         figure.legend(handles, [wrap(label, 24) for label in labels], loc="outside right upper")
         return
-    longest = min(max(map(len, labels)), 40)
-    columns = max(1, min(len(labels), int((width - 0.1) / (0.062 * longest + 0.42))))
-    texts = [wrap(label, 40) for label in labels]
+    texts = [wrap(label, int(8 * width) - 5) for label in labels]  # Two columns hold so many characters.
+    longest = max(len(line) for text in texts for line in text.split("\n"))
+    columns = max(1, min(len(labels), int(width / (0.055 * longest + 0.42))))
     lines = sum(text.count("\n") + 1 for text in texts) / columns
     figure.set_figheight(figure.get_figheight() + 0.155 * (int(lines) + 1))
-    figure.legend(handles, texts, loc="outside upper left", ncols=columns)
+    figure.legend(handles, texts, loc="outside lower left" if below else "outside upper left", ncols=columns)
 
 
 def add_title(figure: "Figure", title: str, note: str = "") -> None:
@@ -152,16 +169,27 @@ def add_title(figure: "Figure", title: str, note: str = "") -> None:
     figure.suptitle(text, x=0.01, ha="left", fontsize=8)
 
 
-def log_ticks(axes: "Axes", which: str) -> None:
-    """A logarithmic axis with plain numbers, such as 0.01 and 1e-4."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+def log_ticks(axes: "Axes", which: str, limits: tuple[float, float], *, most: int = 7) -> None:
+    """A logarithmic axis with at most so many plain numbers, such as 0.01 and 1e-4, between these limits."""
+    from matplotlib.ticker import FixedLocator, FuncFormatter, NullFormatter, NullLocator
 
     from wsnet.report.names import number_name
 
     axis = axes.xaxis if which == "x" else axes.yaxis
     (axes.set_xscale if which == "x" else axes.set_yscale)("log")
-    low, high = axis.get_view_interval()
-    few = high / low < 30
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,), numticks=6))
+    axis.set_major_locator(FixedLocator(_log_places(*limits, most)))
     axis.set_major_formatter(FuncFormatter(lambda value, _: number_name(float(f"{value:.6g}"))))
+    axis.set_minor_locator(NullLocator())
     axis.set_minor_formatter(NullFormatter())
+
+
+def _log_places(low: float, high: float, most: int) -> list[float]:
+    """Round numbers between two limits."""
+    first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
+    for steps in ((1, 1.5, 2, 3, 4, 5, 7), (1, 2, 3, 5), (1, 2, 5), (1, 3), (1,)):
+        places = [step * 10.0**power for power in range(first, last + 1) for step in steps]
+        within = [place for place in places if low <= place <= high]
+        if len(within) <= most:
+            return within
+    powers = [10.0**power for power in range(first, last + 1) if low <= 10.0**power <= high]
+    return powers[:: -(-len(powers) // most)]
