@@ -3,6 +3,7 @@
 import io
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,7 +18,7 @@ __all__ = ["Curve", "Curves", "SeedCurve", "median_curve", "read_curves", "read_
 
 Array = np.ndarray[Any, np.dtype[np.float64]]
 
-_TIME = "time/epoch_seconds"
+_TIME, _THREADS = "time/epoch_seconds", 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,16 +97,17 @@ def read_curves(folder: Folder, entries: Iterable[TrialEntry], metrics: Sequence
         if entry.trial_id in started:
             settings.setdefault(entry.setting_id, []).append(entry.trial_id)
     read = _reader(metrics)
-    by_setting: dict[str, dict[str, Curve]] = {}
-    seconds: dict[str, float] = {}
-    for setting, trials in settings.items():
+
+    def of_setting(trials: list[str]) -> tuple[dict[str, Curve], float]:
         seeds = [seed for trial in trials if (seed := _seed(folder, trial, read)) is not None]
-        found = {metric: curve for metric in metrics if (curve := median_curve(seeds, metric)) is not None}
-        if found:
-            by_setting[setting] = found
         times = [seed.seconds for seed in seeds if math.isfinite(seed.seconds)]
-        if times:
-            seconds[setting] = float(np.median(times))
+        found = {metric: curve for metric in metrics if (curve := median_curve(seeds, metric)) is not None}
+        return found, float(np.median(times)) if times else math.nan
+
+    with ThreadPoolExecutor(_THREADS) as pool:  # Files are parsed without the interpreter's lock.
+        every = dict(zip(settings, pool.map(of_setting, settings.values()), strict=True))
+    by_setting = {setting: found for setting, (found, _) in every.items() if found}
+    seconds = {setting: time for setting, (_, time) in every.items() if math.isfinite(time)}
     if not by_setting:
         raise ReportError(
             f"no trial in {folder.location!r} has measured any of: {', '.join(metrics)}; "
