@@ -62,7 +62,10 @@ def test_the_figure_is_written_in_the_format_of_its_ending(tmp_path: Path, endin
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("step,train/loss\n1,2\n", "must have a column 'epoch' and at least one row; its columns are: step, train/loss"),
+        (
+            "step,train/loss\n1,2\n",
+            "must have a column 'epoch' and at least one row; its columns are: step, train/loss",
+        ),
         ("epoch,train/loss\n", "must have a column 'epoch' and at least one row"),
         ("epoch,train/los\n1,2\n", "has no values of 'train/loss'; did you mean 'train/los'?"),
         ("epoch,train/loss\n1,two\n", "theirs.csv:2: column 'train/loss' must hold numbers, but got 'two'"),

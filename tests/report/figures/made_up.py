@@ -87,7 +87,7 @@ def made_up(
 
 
 def batch_sizes(count: int, *, seeds: int = 5, sizes: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)) -> Results:
-    """Test errors of norms against the batch size, as published: batch norm gets worse and diverges in small batches."""
+    """Test errors of norms against the batch size: those of batch norm rise in small batches, and it diverges."""
     draw = random.Random(7)
     settings = []
     for index, norm in enumerate(NORMS[:count]):
