@@ -56,6 +56,9 @@ def overlaps(figure: Figure) -> list[tuple[str, str]]:
     if figure.get_suptitle():
         boxes["title"] = figure._suptitle.get_window_extent(renderer)  # type: ignore[attr-defined]
     for i, each in enumerate(axes):
+        outside = [each.title, *(text for text in each.texts if text.get_gid() in ("row", "head"))]
+        boxes |= {f"text {i} {text.get_text()!r}": text.get_window_extent(renderer)
+                  for text in outside if text.get_text()}  # fmt: skip
         boxes |= {f"axis name {i} {name.get_text()!r}": name.get_window_extent(renderer)
                   for name in (each.xaxis.label, each.yaxis.label) if name.get_text()}  # fmt: skip
         for axis, place in ((each.xaxis, 0), (each.yaxis, 1)):

@@ -70,6 +70,7 @@ class Strip:
                 va="bottom",
                 fontsize=7,
                 color="#555555",
+                gid="head",
             )
         else:
             axes.set_yticks([*ticks, self.place], [*labels, "diverged"])

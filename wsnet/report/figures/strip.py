@@ -78,6 +78,7 @@ def _name_groups(
         va="bottom",
         fontsize=7,
         color="#555555",
+        gid="head",
     )
 
 
