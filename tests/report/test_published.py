@@ -11,7 +11,7 @@ from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
 from wsnet.report.csv_files import table_csv
-from wsnet.report.figure import figure_png
+from wsnet.report.figures import figures, render
 from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
 from wsnet.report.table import tabulate
@@ -113,7 +113,7 @@ def test_the_figure_marks_published_numbers(tmp_path: Path) -> None:
     drawn = []
     for index, (link, columns) in enumerate([(None, "train.batch_size"), (LINK, "train.batch_size"), (LINK, None)]):
         found = results(tmp_path / str(index), link, columns=columns)
-        drawn.append(figure_png(found, pivot(found)))
+        drawn.append(render(figures(found, pivot(found))["figure"](), "png"))
     assert len(set(drawn)) == 3
 
 

@@ -13,7 +13,7 @@ from wsnet.config.published import PublishedConfig
 from wsnet.config.sweep import SelectConfig
 from wsnet.report import ReportError, print_table, write_report
 from wsnet.report.csv_files import table_csv, trials_csv
-from wsnet.report.figure import figure_png
+from wsnet.report.figures import figures, render
 from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
@@ -203,10 +203,10 @@ def test_the_terminal_shows_the_choice_at_any_width(width: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", ["batch", None])
-def test_the_figure_is_of_the_choices_and_says_so(columns: str | None) -> None:
+def test_the_figure_is_of_the_choices_and_its_title_says_so(columns: str | None) -> None:
     def drawn(of: Mapping[tuple[str, int], Mapping[float, Seeds]], select: SelectConfig | None) -> bytes:
         found = results(of, select=select, columns=columns)
-        return figure_png(found, pivot(found))
+        return render(figures(found, pivot(found), title=True)["figure"](), "png")
 
     select = SelectConfig(over=("lr",))
     chosen = {place: {0.2: LOW_ON_VALIDATION} for place in TWO}
@@ -214,7 +214,7 @@ def test_the_figure_is_of_the_choices_and_says_so(columns: str | None) -> None:
 
 
 def test_a_report_with_a_choice_is_written(tmp_path: Path) -> None:
-    assert len(write_report(results(TWO), tmp_path)) == 7
+    assert len(write_report(results(TWO), tmp_path)) == 8
 
 
 def test_a_way_to_choose_that_is_not_known_here_is_one_line() -> None:

@@ -16,7 +16,7 @@ from tests.report.test_cli import FILES
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.report import print_table, read_directory, write_report
 from wsnet.report.csv_files import table_csv, trials_csv
-from wsnet.report.figure import figure_png
+from wsnet.report.figures import figures, render
 from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
 from wsnet.report.table import tabulate
@@ -68,7 +68,7 @@ def test_a_report_is_written_into_any_folder(tmp_path: Path) -> None:
     remote = Folder("out", filesystem=fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()))
     (tmp_path / "out").mkdir()
     paths = write_report(results, remote)
-    assert paths == [f"out/{name}" for name in FILES]
+    assert set(paths) == {f"out/{name}" for name in (*FILES, "figure-strip.png", "figure-rungs.png")}
     assert (tmp_path / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -78,7 +78,7 @@ def test_a_figure_is_drawn_whatever_the_columns_are(tmp_path: Path, columns: str
     sweep = manifest(seeds=2)
     sweep.report["columns"] = columns
     results = read_directory(write_sweep(tmp_path, sweep)[0])
-    assert figure_png(results, pivot(results)).startswith(b"\x89PNG")
+    assert render(figures(results, pivot(results))["figure"](), "png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("width", [30, 50, 120])
@@ -103,7 +103,7 @@ def test_one_seed_is_a_plain_value(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_importing_report_imports_neither_torch_nor_ray() -> None:
-    code = "import sys; from wsnet.report import *; import wsnet.report.cli, wsnet.report.figure\n"
+    code = "import sys; from wsnet.report import *; import wsnet.report.cli, wsnet.report.figures\n"
     code += "print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
@@ -113,16 +113,16 @@ def test_a_label_with_dollar_signs_and_braces_is_drawn_as_it_is(tmp_path: Path) 
     sweep = replace(manifest(), question=r"Is $\frac{1}{ better than $2^ ?")
     folder, _ = write_sweep(tmp_path, sweep)
     results = read_directory(folder)
-    assert figure_png(results, pivot(results)).startswith(b"\x89PNG")
+    assert render(figures(results, pivot(results))["figure"](), "png").startswith(b"\x89PNG")
 
 
 def test_tables_are_written_even_if_the_figure_can_not_be_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> bytes:
+    def fails(*_: object, **__: object) -> bytes:
         raise RuntimeError("no figure")
 
-    monkeypatch.setattr("wsnet.report.write.figure_png", fails)
+    monkeypatch.setattr("wsnet.report.write.figures", fails)
     results = read_directory(write_sweep(tmp_path)[0])
     with pytest.raises(RuntimeError):
         write_report(results, tmp_path / "out")

@@ -2,7 +2,7 @@
 
 import argparse
 
-__all__ = ["parser"]
+__all__ = ["curves_parser", "parser"]
 
 _EXAMPLES = """\
 examples:
@@ -12,6 +12,7 @@ examples:
   python analyze.py runs/quickstart --best
   python analyze.py runs/today runs/yesterday
   python analyze.py runs/quickstart --fail-if 'median(test/top1_error) > 8.0'
+  python analyze.py curves runs/quickstart runs/alone/0123456789ab other.csv --metric validation/top1_error
 """
 
 
@@ -48,6 +49,9 @@ def parser() -> argparse.ArgumentParser:
         default=[],
         help="only trials such as train.batch_size>=8 or model.norm.name=group; may be repeated",
     )
+    table.add_argument(
+        "--figures", metavar="F", default="png", help="formats besides png: svg, pdf, separated by commas"
+    )
     table.add_argument("--parquet", action="store_true", help="also write trials.parquet")
     more = made.add_argument_group("more")
     more.add_argument("--best", action="store_true", help="print the best setting's configuration as YAML")
@@ -79,4 +83,20 @@ def parser() -> argparse.ArgumentParser:
         help="also draw layers.png and write layers.csv, for trials with train.diagnostics; "
         "RUNS_DIR may then also hold trials trained outside a sweep",
     )
+    return made
+
+
+def curves_parser() -> argparse.ArgumentParser:
+    """The arguments of `analyze.py curves`."""
+    made = argparse.ArgumentParser(
+        prog="analyze.py curves", description="Lay the learning curves of any logs over each other, at most 24."
+    )
+    made.add_argument(
+        "logs",
+        nargs="+",
+        metavar="LOG",
+        help="a sweep's folder, a trial's, or a CSV file with an epoch column",
+    )
+    made.add_argument("--metric", metavar="M", default="test/top1_error", help="default: %(default)s")
+    made.add_argument("--out", metavar="FILE", default="curves.png", help=".png, .svg or .pdf; default: %(default)s")
     return made

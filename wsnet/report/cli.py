@@ -6,11 +6,12 @@ import sys
 from typing import TYPE_CHECKING
 
 from wsnet.report import ReportError
-from wsnet.report.arguments import parser
+from wsnet.report.arguments import curves_parser, parser
 
 if TYPE_CHECKING:
     from wsnet.report.arrange import Arrangement
     from wsnet.report.results import Results
+    from wsnet.report.write import FigureFormat
     from wsnet.storage import Folder
 
 __all__ = ["main"]
@@ -23,15 +24,25 @@ def main(argv: list[str] | None = None) -> int:
         the exit status: 0; 1 if `--fail-if` holds or a reproduced trial differs; 2 for a user error, reported in one
         line on stderr.
     """
-    arguments = parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    is_of_curves = given[:1] == ["curves"]
+    arguments = (curves_parser() if is_of_curves else parser()).parse_args(given[is_of_curves:])
     from wsnet.storage import StorageError
     from wsnet.tracking import TrackingError
 
     try:
-        return _analyze(arguments)
+        return _overlay(arguments) if is_of_curves else _analyze(arguments)
     except (ReportError, StorageError, TrackingError, OSError) as error:
         print(f"analyze.py: {error}", file=sys.stderr)
         return 2
+
+
+def _overlay(arguments: argparse.Namespace) -> int:
+    from wsnet.report.logs import draw_curves
+
+    draw_curves(arguments.logs, arguments.metric, arguments.out)
+    print(f"wrote {arguments.out}")
+    return 0
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
@@ -85,6 +96,7 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
         suffix="" if own or arguments.out is not None else asked.suffix,
         quantities=quantities,
         parquet=arguments.parquet,
+        formats=_formats(arguments.figures),
         source=_source(arguments),
     )
     print_table(shown, Console(), quantities=quantities)
@@ -109,6 +121,14 @@ def _source(arguments: argparse.Namespace) -> "Folder | None":
 
     is_folder = len(arguments.runs) == 1 and not arguments.runs[0].endswith(".csv")
     return Folder(arguments.runs[0]) if is_folder else None
+
+
+def _formats(text: str) -> "tuple[FigureFormat, ...]":
+    found = _listed(text) or ()
+    for name in found:
+        if name not in ("png", "svg", "pdf"):
+            raise ReportError(f"--figures takes png, svg and pdf, separated by commas, but got {name!r}")
+    return found  # type: ignore[return-value]
 
 
 def _listed(text: str | None) -> tuple[str, ...] | None:

@@ -157,8 +157,9 @@ def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str,
     candidates = _by_position(trials, (*asked, *added, *over), header.columns).values()
     if any(len({trial.setting_id for trial in candidate}) > 1 for candidate in candidates):
         added.append(SETTING)
-    if not asked and set(added) <= {SETTING}:
-        asked = known
+    kept = [key for key in (*asked, *added) if key != SETTING]
+    if not all(any(trial.shown(key) is not None for key in kept) for trial in trials):
+        asked = known  # Otherwise a row would have no label.
     return (*asked, *added), tuple(added)
 
 

@@ -1,24 +1,29 @@
-"""The files of a report, written into a folder: tables, every trial, and a figure."""
+"""The files of a report, written into a folder: tables, every trial, figures, and the page with all of them."""
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
+from wsnet.report import ReportError
 from wsnet.report.csv_files import table_csv, trials_csv, trials_parquet
-from wsnet.report.figure import figure_png
+from wsnet.report.curves import Curves, read_curves
+from wsnet.report.figures import figures, render
 from wsnet.report.latex import latex
 from wsnet.report.markdown import markdown
 from wsnet.report.page import contents, page_html, page_markdown, read_details
+from wsnet.report.pivot import Pivot
 from wsnet.report.read import read_directory
 from wsnet.report.results import Results
 from wsnet.report.table import tabulate
 from wsnet.report.terminal import print_table
-from wsnet.storage import Folder, note_first_report
+from wsnet.storage import Folder, Manifest, note_first_report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["conclude", "write_report"]
+__all__ = ["FigureFormat", "conclude", "write_report"]
+
+FigureFormat = Literal["png", "svg", "pdf"]
 
 
 def conclude(sweep: Folder, console: "Console") -> None:
@@ -41,9 +46,10 @@ def write_report(
     suffix: str = "",
     quantities: Sequence[str] = (),
     parquet: bool = False,
+    formats: Sequence[FigureFormat] = ("png",),
     source: Folder | None = None,
 ) -> list[str]:
-    """Write `table.md`, `table.csv`, `table.tex`, `trials.csv`, `figure.png`, `report.md` and `report.html`.
+    """Write `table.md`, `table.csv`, `table.tex`, `trials.csv`, the figures, `report.md` and `report.html`.
 
     Args:
         results: of the sweep.
@@ -51,7 +57,8 @@ def write_report(
         suffix: goes into the names of all but the files of trials, which have every metric: `table-validation-loss.md`.
         quantities: metrics and facts that make the columns; see `arrange`.
         parquet: also write `trials.parquet`.
-        source: the sweep's folder, from which the page gets what the results do not have; None for MLflow.
+        formats: of the figures; PNG is always among them, since the page shows it.
+        source: the sweep's folder, which has learning curves and more about the trials; None for MLflow.
 
     Returns:
         the location of each file.
@@ -70,14 +77,40 @@ def write_report(
     }
     for name, content in files.items():
         folder.write(name, content())
-    drawn = {f"figure{suffix}": figure_png(results, cells)}  # After the tables: these are there if it cannot be drawn.
+    # After the tables: these are there if a figure cannot be drawn.
+    drawn = _figures(results, cells, source, formats=dict.fromkeys(("png", *formats)))
+    names = {name: name.replace("figure", f"figure{suffix}", 1) for name in drawn}
     details = None if source is None else read_details(source, results, page=folder)
-    sections = contents(results, table, list(drawn), details)
-    pages = {
-        **{f"{name}.png": data for name, data in drawn.items()},
+    sections = contents(results, table, list(names.values()), details)
+    shown = {names[name]: found["png"] for name, found in drawn.items()}
+    rest = {
+        **{f"{names[name]}.{ending}": data for name, found in drawn.items() for ending, data in found.items()},
         f"report{suffix}.md": page_markdown(table.title, sections).encode(),
-        f"report{suffix}.html": page_html(table.title, sections, drawn).encode(),
+        f"report{suffix}.html": page_html(table.title, sections, shown).encode(),
     }
-    for name, data in pages.items():
+    for name, data in rest.items():
         folder.write(name, data)
-    return [(folder / name).location for name in (*files, *pages)]
+    return [(folder / name).location for name in (*files, *rest)]
+
+
+def _figures(
+    results: Results, cells: Pivot, source: Folder | None, *, formats: dict[FigureFormat, None]
+) -> dict[str, dict[FigureFormat, bytes]]:
+    """The bytes of each figure in each format."""
+    facts = {
+        trial.setting_id: {"parameters": float(trial.parameters)}
+        for trial in results.trials
+        if trial.parameters is not None
+    }
+    draws = figures(results, cells, None if source is None else _curves(results, source), facts=facts)
+    drawn = {name: draw() for name, draw in draws.items()}
+    return {name: {ending: render(figure, ending) for ending in formats} for name, figure in drawn.items()}
+
+
+def _curves(results: Results, source: Folder) -> Curves | None:
+    shown = {trial.trial_id for trial in results.trials}
+    entries = [entry for entry in Manifest.read(source).trials if entry.trial_id in shown]
+    try:
+        return read_curves(source, entries, [results.header.metric])
+    except ReportError:  # No whole epoch yet, or an accuracy, which records do not have.
+        return None
