@@ -170,6 +170,19 @@ def test_a_setting_that_is_the_same_trial_as_the_baseline_is_not_compared_with_i
     assert verdicts(same, pivot(same)).verdicts == ()
 
 
+@pytest.mark.parametrize("named", ["4", "8"])
+def test_a_baseline_that_stands_at_several_places_is_found_by_any_and_compared_once(named: str) -> None:
+    keys = ("norm", "train.micro_batch_size")
+    compare = declared().model_copy(update={"keys": keys, "against": ('"batch"', named)})
+    found = results(TWO, compare=compare, axes=("norm", "train.micro_batch_size", "train.batch_size"))
+    places = ({**trial.axes, "train.micro_batch_size": micro} for micro in ("4", "8") for trial in found.trials)
+    trials = tuple(replace(trial, axes=axes) for trial, axes in zip(found.trials * 2, places, strict=True))
+    for rows in (("norm",), ("norm", "train.micro_batch_size")):
+        placed = replace(found, header=replace(found.header, rows=rows), trials=trials)
+        (verdict,) = verdicts(placed, pivot(placed)).verdicts
+        assert (verdict.outcome, len(verdict.values)) == ("better", 5)
+
+
 def test_a_sweep_that_declared_nothing_gets_no_verdicts() -> None:
     found = verdicts_of(TWO, compare=None)
     assert found.verdicts == () and found.lines() == [] and not found.may_be_bold(GROUP, "2")
