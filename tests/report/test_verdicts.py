@@ -10,8 +10,10 @@ from scipy.stats import mannwhitneyu
 from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, only, results, seeds, verdicts_of
 from wsnet.config.compare import AfterReport
 from wsnet.config.sweep import SelectConfig
+from wsnet.report import Header, ReportError
 from wsnet.report.pivot import pivot
 from wsnet.report.verdicts import verdicts
+from wsnet.storage import Manifest
 
 INF = math.inf
 BATCH, GROUP, LAYER = ('"batch"',), ('"group"',), ('"layer"',)
@@ -181,6 +183,13 @@ def test_a_baseline_that_stands_at_several_places_is_found_by_any_and_compared_o
         placed = replace(found, header=replace(found.header, rows=rows), trials=trials)
         (verdict,) = verdicts(placed, pivot(placed)).verdicts
         assert (verdict.outcome, len(verdict.values)) == ("better", 5)
+
+
+@pytest.mark.parametrize("entry", ["compare", "after_report"])
+def test_comparisons_that_cannot_be_read_are_one_line(entry: str) -> None:
+    report = {"metric": "test/top1_error", entry: {"seeds": 5}}
+    with pytest.raises(ReportError, match=rf"sweep 's': report\.{entry} cannot be read"):
+        Header.of(Manifest(name="s", question="", report=report, axes=[], trials=[]))
 
 
 def test_a_sweep_that_declared_nothing_gets_no_verdicts() -> None:
