@@ -119,13 +119,26 @@ def test_a_case_can_be_the_baseline_by_its_label() -> None:
     assert declared("{against: {case: BN}}", labels).against[0] == '"BN"'
 
 
-def test_a_setting_that_stands_in_the_baselines_row_too_is_no_comparison() -> None:
-    # The micro-batch size has no effect on group norm: its two rows are the same setting.
-    changes = {
-        "- {model.norm.name: batch}": "- {model.norm.name: layer}",
-        "train.batch_size: [8, 32]": "train.micro_batch_size: [4, 8]\n  train.batch_size: [8, 32]",
+def test_a_setting_that_stands_in_several_rows_is_one() -> None:
+    # The micro-batch size matters to batch norm alone: the two rows of layer norm are the same settings.
+    micro = {"train.batch_size: [8, 32]": "train.micro_batch_size: [4, 8]\n  train.batch_size: [8, 32]"}
+    layer = {**micro, "- {model.norm.name: batch}": "- {model.norm.name: layer}"}
+    for named in ("", ", train.micro_batch_size: 4", ", train.micro_batch_size: 8"):
+        assert declared(f"{{against: {{model.norm.name: layer{named}}}}}", layer).count == 2
+    assert declared("{against: {model.norm.name: group}}", micro).count == 4
+    (said,) = mistakes_of({**micro, **comparing("{against: {model.norm.name: batch}}")})
+    assert said.endswith("add train.micro_batch_size: 4 to mean the first")
+
+
+def test_a_baseline_without_a_column_in_common_with_another_row_is_a_mistake() -> None:
+    own = {
+        "- {model.norm.name: batch}": "- {model.norm.name: batch, grid: {train.batch_size: [8]}}",
+        "model.norm.groups: 4}": "model.norm.groups: 4, grid: {train.batch_size: [32]}}",
+        "grid:\n  train.batch_size: [8, 32]\n": "",
+        "seeds: 2": "seeds: 2\nreport:\n  columns: train.batch_size\n  compare: {against: {model.norm.name: batch}}",
     }
-    assert declared("{against: {model.norm.name: layer, train.micro_batch_size: 4}}", changes).count == 4
+    (said,) = mistakes_of(own)
+    assert said.endswith("report.compare: the baseline has no column in common with a row to compare it with")
 
 
 def test_comparisons_are_left_out_where_the_command_line_fixes_what_they_name() -> None:

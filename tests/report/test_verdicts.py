@@ -10,8 +10,10 @@ from scipy.stats import mannwhitneyu
 from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, only, results, seeds, verdicts_of
 from wsnet.config.compare import AfterReport
 from wsnet.config.sweep import SelectConfig
+from wsnet.report import Header, ReportError
 from wsnet.report.pivot import pivot
 from wsnet.report.verdicts import verdicts
+from wsnet.storage import Manifest
 
 INF = math.inf
 BATCH, GROUP, LAYER = ('"batch"',), ('"group"',), ('"layer"',)
@@ -168,6 +170,26 @@ def test_a_setting_that_is_the_same_trial_as_the_baseline_is_not_compared_with_i
     found = results(TWO)
     same = replace(found, trials=tuple(replace(trial, setting_id="one") for trial in found.trials))
     assert verdicts(same, pivot(same)).verdicts == ()
+
+
+@pytest.mark.parametrize("named", ["4", "8"])
+def test_a_baseline_that_stands_at_several_places_is_found_by_any_and_compared_once(named: str) -> None:
+    keys = ("norm", "train.micro_batch_size")
+    compare = declared().model_copy(update={"keys": keys, "against": ('"batch"', named)})
+    found = results(TWO, compare=compare, axes=("norm", "train.micro_batch_size", "train.batch_size"))
+    places = ({**trial.axes, "train.micro_batch_size": micro} for micro in ("4", "8") for trial in found.trials)
+    trials = tuple(replace(trial, axes=axes) for trial, axes in zip(found.trials * 2, places, strict=True))
+    for rows in (("norm",), ("norm", "train.micro_batch_size")):
+        placed = replace(found, header=replace(found.header, rows=rows), trials=trials)
+        (verdict,) = verdicts(placed, pivot(placed)).verdicts
+        assert (verdict.outcome, len(verdict.values)) == ("better", 5)
+
+
+@pytest.mark.parametrize("entry", ["compare", "after_report"])
+def test_comparisons_that_cannot_be_read_are_one_line(entry: str) -> None:
+    report = {"metric": "test/top1_error", entry: {"seeds": 5}}
+    with pytest.raises(ReportError, match=rf"sweep 's': report\.{entry} cannot be read"):
+        Header.of(Manifest(name="s", question="", report=report, axes=[], trials=[]))
 
 
 def test_a_sweep_that_declared_nothing_gets_no_verdicts() -> None:

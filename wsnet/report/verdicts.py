@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from wsnet.report.pivot import Label, Pivot
+from wsnet.report.pivot import SETTING, Label, Pivot
 from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
 from wsnet.report.results import Header, PlacedTrial, Results
 from wsnet.report.seeds_needed import ALPHA, seeds_needed
@@ -74,7 +74,7 @@ def verdicts(results: Results, pivot: Pivot) -> Verdicts:
     seeds = {place: _seeds(header, trials[cell.setting_id].values()) for place, cell in pivot.cells.items()}
     found = [
         _compared(header, row, base, column, seeds[row, column], seeds[base, column])
-        for row, base, column in _pairs(header, pivot)
+        for row, base, column in _pairs(results, pivot)
     ]
     lost = sum("missing" in verdict.marks and not verdict.is_pending for verdict in found)
     tested = [verdict for verdict in found if verdict.p is not None]
@@ -91,23 +91,38 @@ def verdicts(results: Results, pivot: Pivot) -> Verdicts:
     )
 
 
-def _pairs(header: Header, pivot: Pivot) -> Iterable[tuple[Label, Label, str | None]]:
+def _pairs(results: Results, pivot: Pivot) -> Iterable[tuple[Label, Label, str | None]]:
     """The rows of the setting and of the baseline, and the column, of each declared comparison that has started."""
-    compare = header.compare
+    compare = results.header.compare
     if compare is None:
         return
+    declared = _declared_rows(results, pivot, compare.keys)
     for column in pivot.columns:
         if compare.at is not None and column not in compare.at:
             continue
-        cells = {row: cell for row in pivot.rows if (cell := pivot.cells.get((row, column))) is not None}
-        rows = {row: tuple(cell.axes.get(key) for key in compare.keys) for row, cell in cells.items()}
-        base = next((row for row, values in rows.items() if values == compare.against), None)
+        rows = {row: declared[row, column] for row in pivot.rows if (row, column) in pivot.cells}
+        base = next((row for row, labels in rows.items() if compare.against in labels), None)
         if base is None:
             continue
-        for row, values in rows.items():
-            other = cells[row].setting_id != cells[base].setting_id
-            if other and (compare.settings is None or values in compare.settings):
+        seen = {pivot.cells[base, column].setting_id}
+        for row, labels in rows.items():
+            setting = pivot.cells[row, column].setting_id
+            if setting not in seen and (compare.settings is None or not labels.isdisjoint(compare.settings)):
+                seen.add(setting)  # Not again in another row that it stands in.
                 yield row, base, column
+
+
+def _declared_rows(
+    results: Results, pivot: Pivot, keys: Sequence[str]
+) -> dict[tuple[Label, str | None], set[tuple[str | None, ...]]]:
+    """The rows that a comparison may name each cell by: several where one setting stands at several places."""
+    columns = results.header.columns
+    found: dict[tuple[Label, str | None], set[tuple[str | None, ...]]] = {}
+    for trial in results.trials:
+        row = tuple(trial.setting_id if key == SETTING else trial.axes[key] for key in pivot.row_keys)
+        place = (row, None if columns is None else trial.axes.get(columns))
+        found.setdefault(place, set()).add(tuple(trial.axes.get(key) for key in keys))
+    return found
 
 
 def _compared(header: Header, row: Label, base: Label, column: str | None, own: _Seeds, other: _Seeds) -> Verdict:

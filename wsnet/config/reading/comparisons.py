@@ -59,28 +59,31 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
     ]
     if wrong:
         return None, [file.mistake((*_COMPARE, *path), text) for path, text in wrong], []
-    return _resolved(compare, rows, keys), [], []
+    found = _resolved(compare, rows, keys)
+    if found.count == 0:
+        return None, [file.mistake(_COMPARE, "the baseline has no column in common with a row to compare it with")], []
+    return found, [], []
 
 
 def _resolved(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[str]) -> Declared:
     """The comparisons of a `report.compare` without mistakes."""
-    (baseline,) = (row for row in rows if row.fits(compare.against))
+    baseline = next(row for row in rows if row.fits(compare.against))
     others = [row for row in rows if row is not baseline]
     if compare.settings is not None:
         others = [row for row in others if any(row.fits(wanted) for wanted in compare.settings)]
     at = None if compare.at is None else tuple(map(as_text, next(iter(compare.at.values()))))
-    pairs = (
-        identities != baseline.settings[column]
+    pairs = {  # Each once, even if it stands in several rows.
+        (column, frozenset(identities))
         for row in others
         for column, identities in row.settings.items()
-        if column in baseline.settings and (at is None or column in at)
-    )
+        if column in baseline.settings and (at is None or column in at) and identities != baseline.settings[column]
+    }
     return Declared(
         keys=tuple(keys),
         against=baseline.label,
         settings=None if compare.settings is None else tuple(row.label for row in others),
         at=at,
-        count=sum(pairs),
+        count=len(pairs),
         written=compare.model_dump(mode="json", exclude_none=True),
     )
 
@@ -134,7 +137,7 @@ def _wrong_baseline(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[
     if wrong := _wrong_values(wanted, path, rows):
         return wrong
     found = [row for row in rows if row.fits(wanted)]
-    if len(found) == 1:
+    if found and all(row.settings == found[0].settings for row in found):  # One, even if it stands in several rows.
         return []
     if not found:
         return [(path, "no row has all of these values")]
