@@ -15,7 +15,7 @@ from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
-from wsnet.report.cli import _parser as report_parser
+from wsnet.report.arguments import parser as report_parser
 from wsnet.report.statistics import smallest_p
 from wsnet.sweep.arguments import parser as sweep_parser
 

@@ -29,7 +29,7 @@ def seeds(*values: float) -> list[Seed]:
 def declared(*, settings: Sequence[str] | None = None, at: Sequence[int] | None = None, count: int = 1) -> Declared:
     """Norms against batch."""
     return Declared(
-        keys=("norm",),
+        keys=("model.norm.name",),
         against=('"batch"',),
         settings=None if settings is None else tuple((json.dumps(norm),) for norm in settings),
         at=None if at is None else tuple(map(axis_text, at)),
@@ -41,8 +41,8 @@ def declared(*, settings: Sequence[str] | None = None, at: Sequence[int] | None 
 def results(cells: Mapping[tuple[str, int], Sequence[float | Seed]], **header: Any) -> Results:
     """Cells by norm and batch size, each with its seeds; five are asked for unless the header says otherwise."""
     asked: dict[str, Any] = {
-        "name": "s", "question": "q", "rows": ("norm",), "columns": "train.batch_size", "metric": METRIC,
-        "statistic": "median", "axes": ("norm", "train.batch_size"), "seeds": 5,
+        "name": "s", "question": "q", "rows": ("model.norm.name",), "columns": "train.batch_size", "metric": METRIC,
+        "statistic": "median", "axes": ("model.norm.name", "train.batch_size"), "seeds": 5,
         "compare": declared(count=len(cells) - 1),
         "column_values": tuple(map(axis_text, sorted({batch for _, batch in cells}))),
     }  # fmt: skip
@@ -50,7 +50,7 @@ def results(cells: Mapping[tuple[str, int], Sequence[float | Seed]], **header: A
     for (norm, batch), found in cells.items():
         for seed, one in enumerate(found):
             status, value = one if isinstance(one, tuple) else ("finished", one)
-            axes = {"norm": norm, "train.batch_size": batch}
+            axes = {"model.norm.name": norm, "train.batch_size": batch}
             setting = f"{norm}-{batch}"
             entries.append(TrialEntry(trial_id=f"{setting}-{seed}", setting_id=setting, seed=seed, name="", axes=axes))
             record = {"epoch": 3} if value is None else {"epoch": 3, metric: value}

@@ -23,7 +23,7 @@ PAIRS = TWO | {("batch", 8): FIVE, ("group", 8): CLOSE}
 
 def test_five_seeds_against_five_without_overlap_are_a_verdict_in_one_sentence() -> None:
     assert only(TWO).text == (
-        "group beats batch at batch size 2: 5 of 5 seeds better than all of batch, difference 3.00 points "
+        "GroupNorm beats BatchNorm at batch size 2: 5 of 5 seeds better than all of BatchNorm, difference 3.00 points "
         "[2.55, 3.45] (96.8 % interval), p = 0.0079."
     )
 
@@ -31,7 +31,7 @@ def test_five_seeds_against_five_without_overlap_are_a_verdict_in_one_sentence()
 def test_an_open_comparison_says_how_many_seeds_would_settle_it() -> None:
     found = only({("batch", 8): FIVE, ("group", 8): CLOSE})
     assert found.text == (
-        "open: group against batch at batch size 8: difference 0.20 points [-0.35, 0.70] (96.8 % interval), "
+        "open: GroupNorm against BatchNorm at batch size 8: difference 0.20 points [-0.35, 0.70] (96.8 % interval), "
         f"p = 0.25; about {found.seeds_needed} seeds each would settle it (an estimate)."
     )
     assert found.outcome == "open" and found.seeds_needed is not None and found.seeds_needed > 5
@@ -46,7 +46,7 @@ def test_an_open_comparison_without_a_difference_is_said_to_take_too_many_seeds(
 def test_a_setting_that_is_worse_is_beaten_by_the_baseline() -> None:
     found = only({("batch", 2): SHIFTED, ("group", 2): FIVE})
     assert found.text.startswith(
-        "batch beats group at batch size 2: 5 of 5 seeds better than all of group, difference 3.00 points [2.55, 3.45]"
+        "BatchNorm beats GroupNorm at batch size 2: 5 of 5 seeds better than all of GroupNorm, difference 3.00 points [2.55, 3.45]"
     )
     assert found.outcome == "worse" and found.improvement == 0.0
     assert found.difference is not None and found.difference.estimate == pytest.approx(-3)
@@ -94,8 +94,8 @@ def test_comparisons_still_to_come_count_in_the_family_and_those_without_any_val
     assert "Comparisons that have not started: 1." in found.lines()[0]
     texts = [one.text for one in found.verdicts]
     assert texts[1:] == [
-        "not tested: layer against batch at batch size 2: no value yet of layer.",
-        "not tested: online against batch at batch size 2: no value of online.",
+        "not tested: LayerNorm against BatchNorm at batch size 2: no value yet of LayerNorm.",
+        "not tested: online norm against BatchNorm at batch size 2: no value of online norm.",
     ]
 
 
@@ -114,7 +114,7 @@ def test_seeds_that_the_scheduler_stopped_keep_a_comparison_without_a_p_value() 
 def test_a_seed_that_crashed_is_missing_but_the_others_are_tested() -> None:
     found = only({("batch", 2): FIVE, ("group", 2): [*seeds(*SHIFTED[:4]), ("failed", None)]})
     assert found.p == pytest.approx(mannwhitneyu(FIVE, SHIFTED[:4], method="exact").pvalue)
-    assert found.marks == ("incomplete",) and found.text.endswith("p = 0.016; 1 of 5 seeds of group crashed.")
+    assert found.marks == ("incomplete",) and found.text.endswith("p = 0.016; 1 of 5 seeds of GroupNorm crashed.")
 
 
 def test_seeds_that_diverged_count_as_worst_and_are_named() -> None:
@@ -122,7 +122,7 @@ def test_seeds_that_diverged_count_as_worst_and_are_named() -> None:
     found = only({("batch", 2): diverged, ("group", 2): SHIFTED})
     assert found.outcome == "better" and "diverged" in found.marks
     assert "difference 3.10 points [2.55, ∞] (96.8 % interval)" in found.text
-    assert found.text.endswith("2 of 5 seeds of batch diverged and count as worst.")
+    assert found.text.endswith("2 of 5 seeds of BatchNorm diverged and count as worst.")
     everyone = only({("batch", 2): [("diverged", None)] * 5, ("group", 2): SHIFTED})
     assert "no finite difference, p = 0.0079" in everyone.text
 
@@ -130,7 +130,7 @@ def test_seeds_that_diverged_count_as_worst_and_are_named() -> None:
 def test_seeds_added_after_a_report_take_the_p_value_away_and_are_named() -> None:
     found = only(TWO, after_report=AfterReport(seeds=(5, 6)))
     assert found.p is None and found.adjusted is None and found.marks == ("added seeds",)
-    assert found.text.startswith("not tested: group against batch at batch size 2: 5 of 5 seeds better than all of")
+    assert found.text.startswith("not tested: GroupNorm against BatchNorm at batch size 2: 5 of 5 seeds better than all of")
     assert found.text.endswith("no p-value since seeds 5, 6 were added after a report was drawn.")
     removed = only(TWO, after_report=AfterReport(removed=(3,)))
     assert removed.text.endswith("no p-value since seed 3 was taken out after a report was drawn.")
@@ -174,12 +174,12 @@ def test_a_setting_that_is_the_same_trial_as_the_baseline_is_not_compared_with_i
 
 @pytest.mark.parametrize("named", ["4", "8"])
 def test_a_baseline_that_stands_at_several_places_is_found_by_any_and_compared_once(named: str) -> None:
-    keys = ("norm", "train.micro_batch_size")
+    keys = ("model.norm.name", "train.micro_batch_size")
     compare = declared().model_copy(update={"keys": keys, "against": ('"batch"', named)})
-    found = results(TWO, compare=compare, axes=("norm", "train.micro_batch_size", "train.batch_size"))
+    found = results(TWO, compare=compare, axes=("model.norm.name", "train.micro_batch_size", "train.batch_size"))
     places = ({**trial.axes, "train.micro_batch_size": micro} for micro in ("4", "8") for trial in found.trials)
     trials = tuple(replace(trial, axes=axes) for trial, axes in zip(found.trials * 2, places, strict=True))
-    for rows in (("norm",), ("norm", "train.micro_batch_size")):
+    for rows in (("model.norm.name",), ("model.norm.name", "train.micro_batch_size")):
         placed = replace(found, header=replace(found.header, rows=rows), trials=trials)
         (verdict,) = verdicts(placed, pivot(placed)).verdicts
         assert (verdict.outcome, len(verdict.values)) == ("better", 5)
@@ -230,9 +230,9 @@ def test_the_heading_is_followed_by_a_line_for_each_comparison() -> None:
         "Holm's correction over 2 comparisons. Differences are Hodges-Lehmann estimates; each interval is for its "
         "comparison alone."
     )
-    assert [line.split(":")[0] for line in lines] == ["group beats batch at batch size 2", "open"]
+    assert [line.split(":")[0] for line in lines] == ["GroupNorm beats BatchNorm at batch size 2", "open"]
 
 
 def test_a_table_without_columns_names_the_settings_alone() -> None:
-    found = only(TWO, columns=None, column_values=(), axes=("norm",), rows=("norm",))
-    assert found.text.startswith("group beats batch: 5 of 5 seeds")
+    found = only(TWO, columns=None, column_values=(), axes=("model.norm.name",), rows=("model.norm.name",))
+    assert found.text.startswith("GroupNorm beats BatchNorm: 5 of 5 seeds")

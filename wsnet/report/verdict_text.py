@@ -3,23 +3,19 @@
 import json
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from wsnet.config.errors import counted
+from wsnet.report.names import axis_name, value_name
 from wsnet.report.pivot import Label
 from wsnet.report.rank_tests import sampling_error, smallest_rank_sum_p
 from wsnet.report.results import Header
 from wsnet.report.seeds_needed import ALPHA, MOST_SEEDS
 from wsnet.report.statistics import Interval, higher_is_better, is_of_test
-from wsnet.report.text import label_text, number, value_text
+from wsnet.report.text import number
 from wsnet.report.verdict import Verdict
 
-__all__ = ["column_name", "heading", "setting_name", "verdict_text"]
-
-
-def setting_name(row: Label, keys: tuple[str, ...]) -> str:
-    """A row's setting in words."""
-    return label_text(row, keys)
+__all__ = ["column_name", "heading", "verdict_text"]
 
 
 def column_name(column: str | None, key: str | None) -> str:
@@ -27,7 +23,7 @@ def column_name(column: str | None, key: str | None) -> str:
     if key is None or column is None:
         return ""
     is_word = isinstance(json.loads(column), str)
-    return value_text(column) if is_word else f"{key.rpartition('.')[2].replace('_', ' ')} {value_text(column)}"
+    return value_name(key, column) if is_word else f"{axis_name(key)} {value_name(key, column)}"
 
 
 def heading(header: Header, listed: Sequence[Verdict], family: int) -> str:
@@ -52,9 +48,16 @@ def heading(header: Header, listed: Sequence[Verdict], family: int) -> str:
     return " ".join([*lines, *_of_test_set(header, listed)])
 
 
-def verdict_text(verdict: Verdict, header: Header, row_keys: tuple[str, ...], family: int) -> str:
-    """One comparison as a sentence; `family` is the number of comparisons that its p-value is corrected for."""
-    setting, base = (setting_name(row, row_keys) for row in (verdict.row, verdict.against))
+def verdict_text(verdict: Verdict, header: Header, names: Mapping[Label, str], family: int) -> str:
+    """One comparison as a sentence.
+
+    Args:
+        verdict: the comparison.
+        header: of its sweep.
+        names: of the rows, in words.
+        family: number of comparisons that its p-value is corrected for.
+    """
+    setting, base = names[verdict.row], names[verdict.against]
     where = column_name(verdict.column, header.columns)
     at = f" at {where}" if where else ""
     if verdict.adjusted is None:

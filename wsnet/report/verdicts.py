@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from wsnet.report.names import setting_names
 from wsnet.report.pivot import SETTING, Label, Pivot
 from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
 from wsnet.report.results import Header, PlacedTrial, Results
@@ -81,7 +82,8 @@ def verdicts(results: Results, pivot: Pivot) -> Verdicts:
     family = max(len(tested), (0 if header.compare is None else header.compare.count) - lost)
     adjusted = iter(holm([verdict.p for verdict in tested if verdict.p is not None], family=family))
     settled = [verdict if verdict.p is None else _settled(verdict, next(adjusted), family) for verdict in found]
-    said = (replace(verdict, text=verdict_text(verdict, header, pivot.row_keys, family)) for verdict in settled)
+    names = setting_names(pivot.rows, pivot.row_keys)
+    said = (replace(verdict, text=verdict_text(verdict, header, names, family)) for verdict in settled)
     return Verdicts(
         header=header,
         row_keys=pivot.row_keys,
@@ -119,8 +121,8 @@ def _declared_rows(
     columns = results.header.columns
     found: dict[tuple[Label, str | None], set[tuple[str | None, ...]]] = {}
     for trial in results.trials:
-        row = tuple(trial.setting_id if key == SETTING else trial.axes[key] for key in pivot.row_keys)
-        place = (row, None if columns is None else trial.axes.get(columns))
+        row = tuple(trial.setting_id if key == SETTING else trial.shown(key) for key in pivot.row_keys)
+        place = (row, None if columns is None else trial.shown(columns))
         found.setdefault(place, set()).add(tuple(trial.axes.get(key) for key in keys))
     return found
 
