@@ -23,27 +23,27 @@ def test_the_median_and_the_range_are_of_the_last_epoch() -> None:
     seeds = [seed("finished", 90, 3), seed("finished", 80, 1), seed("finished", 70, 2.000004)]
     assert summaries(seeds, [TEST]) == {
         "median/test_top1_error": 2.0,
-        "range/test_top1_error_low": 1,
-        "range/test_top1_error_high": 3,
-        "seeds/test_top1_error": 3,
+        "low/test_top1_error": 1,
+        "high/test_top1_error": 3,
+        "n/test_top1_error": 3,
     }
 
 
 def test_a_diverged_seed_ranks_worst_and_a_crashed_one_does_not_count() -> None:
     found = summaries([seed("finished", 5), seed("diverged", math.nan), seed("diverged"), seed("failed", 1)], [TEST])
-    assert found["seeds/test_top1_error"] == 3
-    assert found["range/test_top1_error_low"] == 5
-    assert math.isnan(found["median/test_top1_error"]) and math.isnan(found["range/test_top1_error_high"])
+    assert found["n/test_top1_error"] == 3
+    assert found["low/test_top1_error"] == 5
+    assert math.isnan(found["median/test_top1_error"]) and math.isnan(found["high/test_top1_error"])
 
 
 def test_a_setting_of_which_no_seed_counts_has_its_number_alone() -> None:
-    assert summaries([seed("failed"), Seed("damaged", [])], [TEST]) == {"seeds/test_top1_error": 0}
+    assert summaries([seed("failed"), Seed("damaged", [])], [TEST]) == {"n/test_top1_error": 0}
 
 
 def test_a_stopped_seed_counts_on_validation_and_not_on_test() -> None:
     stopped = [seed("stopped", 7, metric=VALIDATION), seed("stopped", 7, metric=TEST)]
     assert summaries(stopped[:1], [VALIDATION])["median/validation_top1_error"] == 7
-    assert summaries(stopped[1:], [TEST]) == {"seeds/test_top1_error": 0}
+    assert summaries(stopped[1:], [TEST]) == {"n/test_top1_error": 0}
     assert curves(stopped, [VALIDATION, TEST]) == [(1, "median_by_epoch/validation_top1_error", 7)]
 
 

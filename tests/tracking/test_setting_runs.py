@@ -67,9 +67,9 @@ def assert_as_reported(folder: Folder, sweep: Manifest) -> None:
             summary, name = reported(folder, setting_id, metric), metric.replace("/", "_")
             if summary is None:
                 assert f"median/{name}" not in run.data.metrics
-                assert run.data.metrics.get(f"seeds/{name}", 0) == 0
+                assert run.data.metrics.get(f"n/{name}", 0) == 0
                 continue
-            shown = {"median": "median/{}", "low": "range/{}_low", "high": "range/{}_high", "n": "seeds/{}"}
+            shown = {"median": "median/{}", "low": "low/{}", "high": "high/{}", "n": "n/{}"}
             for attribute, form in shown.items():
                 expected, found = getattr(summary, attribute), run.data.metrics[form.format(name)]
                 same = math.isnan(found) if math.isinf(expected) else found == pytest.approx(expected, rel=1e-4)
@@ -146,7 +146,7 @@ def test_seeds_that_are_added_later_are_in_the_numbers_and_the_curve_has_no_old_
     mirror(folder, more)
     assert_as_reported(folder, more)
     for run in settings(folder, more).values():
-        assert run.data.metrics["seeds/test_top1_error"] == 5
+        assert run.data.metrics["n/test_top1_error"] == 5
         assert [step for step, _ in curve(folder, run)] == [1, 2, 3]
 
 
@@ -269,8 +269,8 @@ def test_a_damaged_trial_is_counted_once_it_is_repaired(tmp_path: Path) -> None:
     records = trial_directory(folder, entry.trial_id).records()
     trial_directory(folder, entry.trial_id).folder.write("records.jsonl", b"not json\n")
     mirror(folder, more)
-    assert named(folder, more, "bn-b32").data.metrics["seeds/test_top1_error"] == 3
+    assert named(folder, more, "bn-b32").data.metrics["n/test_top1_error"] == 3
     trial_directory(folder, entry.trial_id).write_records(records)
     mirror(folder, more)
-    assert named(folder, more, "bn-b32").data.metrics["seeds/test_top1_error"] == 4
+    assert named(folder, more, "bn-b32").data.metrics["n/test_top1_error"] == 4
     assert_as_reported(folder, more)

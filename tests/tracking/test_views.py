@@ -51,8 +51,9 @@ def test_the_metrics_are_in_sight_on_a_screen_of_1400_pixels() -> None:
     state = view_state(view_tags(manifest(), has_validation=True)[f"{PREFIX}wsnet"])
     metrics = [column for column in state["columnOrder"] if column.startswith("metrics.")]
     assert state["columnOrder"][: len(metrics)] == metrics
-    # MLflow's own parts take 620 pixels on the left: its menu, the check boxes, the run's name and its date.
-    assert 620 + sum(state["columnWidths"][column] for column in metrics[:2]) < 1400
+    # MLflow's own parts take 635 pixels on the left: its menu, the check boxes, the run's name and its date.
+    medians_and_range = metrics[:4]
+    assert 635 + sum(state["columnWidths"][column] for column in medians_and_range) <= 1400
 
 
 def test_the_chart_shows_medians_as_bars_and_their_curves_as_lines() -> None:

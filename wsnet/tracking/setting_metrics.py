@@ -61,17 +61,17 @@ def median(metric: str) -> str:
 
 def low(metric: str) -> str:
     """Name of the lowest seed's value."""
-    return f"range/{_flat(metric)}_low"
+    return f"low/{_flat(metric)}"
 
 
 def high(metric: str) -> str:
     """Name of the highest seed's value."""
-    return f"range/{_flat(metric)}_high"
+    return f"high/{_flat(metric)}"
 
 
 def number(metric: str) -> str:
     """Name of the number of seeds that count, diverged ones among them."""
-    return f"seeds/{_flat(metric)}"
+    return f"n/{_flat(metric)}"
 
 
 def curve(metric: str) -> str:

@@ -23,8 +23,11 @@ _SETTINGS, _CHART, _TRIALS = "wsnet", "wsnet-chart", "wsnet-trials"
 
 _TITLES = {_SETTINGS: "settings by median", _CHART: "settings as a chart", _TRIALS: "trials by setting"}
 
-_WIDTHS = {"attributes": 150, "metrics": 215, "params": 130, "tags": 130}
-"""Widths of columns in pixels: MLflow's default of 100 truncates `median/validation_top1_error`."""
+_NARROWEST, _WIDEST_AXIS = 70, 130
+"""Widths of columns in pixels. The names of axes may be truncated, their values are short."""
+
+_CARDS = {"columns": 2, "cardHeight": 420}
+"""Size of the charts: two side by side, each with space for the names of some twenty settings."""
 
 _MOST_RUNS = 100
 """Number of settings in one bar chart."""
@@ -95,30 +98,38 @@ def _settings(manifest: Manifest, shown: list[str], by: str | None) -> dict[str,
     """A row for each setting: the medians, then how far the seeds of the last metric are apart, then the axes."""
     reported = shown[-1]
     metrics = [*map(median, shown), low(reported), high(reported), number(reported)]
-    order = f"tags.`{tags.ORDER}`" if by is None else f"metrics.`{median(by)}`"
-    table = _table([*(f"metrics.`{name}`" for name in metrics), *_axes(manifest)], tags.SETTING)
-    return {**table, "orderByKey": order, "orderByAsc": by is None or not higher_is_better(by)}
+    columns = [*(f"metrics.`{name}`" for name in metrics), *_axes(manifest)]
+    if by is None:
+        return _table(columns, tags.SETTING, f"tags.`{tags.ORDER}`")
+    return _table(columns, tags.SETTING, f"metrics.`{median(by)}`", ascending=not higher_is_better(by))
 
 
 def _trials(manifest: Manifest, shown: list[str]) -> dict[str, Any]:
     """A row for each setting that opens to those of its trials. MLflow shows averages in it: it has no median."""
     columns = [*(f"metrics.`{tags.final(name)}`" for name in shown), "params.`seed`", *_axes(manifest)]
     return {
-        **_table(columns, tags.TRIAL),
-        "orderByKey": f"tags.`{tags.GROUP}`",
-        "orderByAsc": True,
+        **_table(columns, tags.TRIAL, f"tags.`{tags.GROUP}`"),
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": tags.GROUP}]},
     }
 
 
-def _table(columns: list[str], kind: str) -> dict[str, Any]:
-    """The columns of a table of all runs of a kind that are part of the sweep."""
+def _table(columns: list[str], kind: str, order: str, *, ascending: bool = True) -> dict[str, Any]:
+    """A table of all runs of a kind that are part of the sweep, sorted by `order`."""
     return {
         "selectedColumns": columns,
         "columnOrder": columns,
-        "columnWidths": {column: _WIDTHS[column.partition(".")[0]] for column in columns},
+        "columnWidths": {column: _width(column, is_sorted=column == order) for column in columns},
+        "orderByKey": order,
+        "orderByAsc": ascending,
         "searchFilter": f"tags.`{tags.KIND}` = '{kind}' AND tags.`{tags.IN_SWEEP}` = 'true'",
     }
+
+
+def _width(column: str, *, is_sorted: bool) -> int:
+    """Pixels for a column, as its header needs them: MLflow's default of 100 truncates `median/test_top1_error`."""
+    kind, name = column.split(".", 1)
+    needed = max(_NARROWEST, 26 + 6 * len(name.strip("`"))) + (24 if is_sorted else 0)  # For the arrow.
+    return needed if kind == "metrics" else min(_WIDEST_AXIS, needed)
 
 
 def _axes(manifest: Manifest) -> list[str]:
@@ -132,7 +143,7 @@ def _charts(shown: list[str]) -> dict[str, Any]:
     return {
         "compareRunCharts": [*bars, *lines],
         "compareRunSections": [
-            {"uuid": name, "name": name, "display": True, "isReordered": True} for name in (MEDIAN, CURVE)
+            {"uuid": name, "name": name, "display": True, "isReordered": True, **_CARDS} for name in (MEDIAN, CURVE)
         ],
         "isAccordionReordered": True,
         "runsHiddenMode": "SHOW_ALL",
