@@ -44,11 +44,11 @@ def test_a_stopped_seed_counts_on_validation_and_not_on_test() -> None:
     stopped = [seed("stopped", 7, metric=VALIDATION), seed("stopped", 7, metric=TEST)]
     assert summaries(stopped[:1], [VALIDATION])["median/validation_top1_error"] == 7
     assert summaries(stopped[1:], [TEST]) == {"n/test_top1_error": 0}
-    assert curves(stopped, [VALIDATION, TEST]) == [(1, "median_by_epoch/validation_top1_error", 7)]
+    assert curves(stopped, [VALIDATION, TEST]) == [(1, "curve/validation_top1_error", 7)]
 
 
 def test_the_curve_is_the_median_at_every_epoch_and_ends_where_that_has_diverged() -> None:
-    name = "median_by_epoch/test_top1_error"
+    name = "curve/test_top1_error"
     seeds = [seed("finished", 9, 6, 4), seed("finished", 8, 5, 3), seed("diverged", 7, math.nan)]
     assert curves(seeds, [TEST]) == [(1, name, 8), (2, name, 6), (3, name, 4)]
     seeds[1] = seed("diverged", 8, 6, math.nan)

@@ -77,7 +77,7 @@ def assert_as_reported(folder: Folder, sweep: Manifest) -> None:
 
 
 def curve(folder: Folder, run: "Run", metric: str = "validation_top1_error") -> list[tuple[int, float]]:
-    history = opened(folder).get_metric_history(run.info.run_id, f"median_by_epoch/{metric}")
+    history = opened(folder).get_metric_history(run.info.run_id, f"curve/{metric}")
     return [(point.step, point.value) for point in history]
 
 

@@ -61,8 +61,8 @@ def test_the_chart_shows_medians_as_bars_and_their_curves_as_lines() -> None:
     assert [(chart["type"], chart["metricKey"]) for chart in state["compareRunCharts"]] == [
         ("BAR", "median/validation_top1_error"),
         ("BAR", "median/test_top1_error"),
-        ("LINE", "median_by_epoch/validation_top1_error"),
-        ("LINE", "median_by_epoch/test_top1_error"),
+        ("LINE", "curve/validation_top1_error"),
+        ("LINE", "curve/test_top1_error"),
     ]
     sections = {section["uuid"] for section in state["compareRunSections"]}
     assert {chart["metricSectionId"] for chart in state["compareRunCharts"]} == sections

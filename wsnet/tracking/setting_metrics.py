@@ -22,7 +22,7 @@ __all__ = [
     "summaries",
 ]
 
-MEDIAN, CURVE = "median", "median_by_epoch"
+MEDIAN, CURVE = "median", "curve"
 """Sections of the charts: a bar for each setting's median, and a line through its medians at every epoch."""
 
 
