@@ -105,6 +105,6 @@ def test_layers_stay_in_the_directory_and_tables_are_the_same_from_mlflow(tmp_pa
     assert read_mlflow(uri, sweep.name) == read_directory(folder)
     client = connect(uri)
     runs = client.search_runs([client.get_experiment_by_name(sweep.name).experiment_id])
-    assert len(runs) == 9
+    assert len(runs) == 9 + 9  # A run for each trial, and one for each setting.
     assert "layers" not in json.dumps([list(run.data.metrics) for run in runs])
     assert "layers" not in " ".join(read_directory(folder).metrics)

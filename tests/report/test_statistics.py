@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wsnet.report.statistics import smallest_p, summarize, value_of
+from wsnet.report.statistics import smallest_p
+from wsnet.storage.seeds import summarize, value_of
 
 INF = math.inf
 

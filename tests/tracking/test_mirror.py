@@ -16,6 +16,7 @@ from wsnet.storage import Folder, Manifest, StorageError, trial_directory
 from wsnet.tracking import Mirror, default_tracking_uri
 from wsnet.tracking.client import connect, fail_fast, reason, sqlite_file
 from wsnet.tracking.upload import SweepRuns
+from wsnet.tracking.views import view_state
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -29,9 +30,15 @@ def mirrored(folder: Folder, sweep: Manifest, revision: str | None = "abc") -> "
     uri = mirror(folder, sweep, revision)
     with fail_fast():
         client = connect(uri)
-        runs = client.search_runs([client.get_experiment_by_name(sweep.name).experiment_id], max_results=1000)
+        runs = of_kind(client, sweep, "trial")
     assert Counter(run.data.tags["wsnet.trial_id"] for run in runs).most_common(1)[0][1] == 1
     return client, {run.data.tags["wsnet.trial_id"]: run for run in runs}
+
+
+def of_kind(client: "MlflowClient", sweep: Manifest, kind: str) -> "list[Run]":
+    """The runs of trials, of settings or of the report."""
+    experiment = client.get_experiment_by_name(sweep.name)
+    return list(client.search_runs([experiment.experiment_id], f"tags.`wsnet.kind` = '{kind}'", max_results=1000))
 
 
 def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs() -> None:
@@ -48,6 +55,7 @@ def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs() -> None
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
     assert tags.pop("wsnet.axes") == json.dumps(entry.axes)
     assert tags == {
+        "wsnet.facts": '{"epochs": 3}',
         "wsnet.kind": "trial",
         "wsnet.trial_id": entry.trial_id,
         "wsnet.setting_id": entry.setting_id,
@@ -229,19 +237,24 @@ def test_a_password_in_the_uri_is_never_shown() -> None:
     assert "secret" not in reason(uri, ConnectionError("x")) + reason(uri, ValueError(f"bad {uri}"))
 
 
-def test_the_run_table_opens_with_the_axes_and_the_reported_metric() -> None:
+def test_the_run_table_opens_with_the_settings_by_their_median_on_validation() -> None:
     folder, sweep = mirrored_sweep()
-    client, runs = mirrored(folder, sweep)
+    client, _ = mirrored(folder, sweep)
+    settings = of_kind(client, sweep, "setting")
     experiment = client.get_experiment_by_name(sweep.name)
     thread = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
     assert thread.close(240) == []
-    page = f"#/experiments/{experiment.experiment_id}/runs?workflowType=machine_learning&viewStateShareKey=wsnet"
-    assert thread.page == page
-    columns = json.loads(experiment.tags["mlflow.sharedViewState.wsnet"])["selectedColumns"]
-    there = {f"params.`{key}`" for run in runs.values() for key in run.data.params}
-    there |= {f"metrics.`{key}`" for run in runs.values() for key in run.data.metrics}
-    assert f"metrics.`final/{sweep.report['metric'].replace('/', '_')}`" in there.intersection(columns)
-    assert {f"params.`{key}`" for key in sweep.axes} <= set(columns)
+    (title, page), *_ = thread.pages
+    assert title == "settings by median"
+    assert page.endswith("/runs?workflowType=machine_learning&viewStateShareKey=wsnet")
+    state = view_state(experiment.tags["mlflow.sharedViewState.wsnet"])
+    there = {f"params.`{key}`" for run in settings for key in run.data.params}
+    there |= {f"metrics.`{key}`" for run in settings for key in run.data.metrics}
+    first = ["metrics.`median/validation_top1_error`", "metrics.`median/test_top1_error`"]
+    assert state["selectedColumns"][:2] == first and state["orderByKey"] == first[0]
+    assert set(state["selectedColumns"]) <= there
+    found = client.search_runs([experiment.experiment_id], state["searchFilter"], max_results=1000)
+    assert {run.info.run_id for run in found} == {run.info.run_id for run in settings}
 
 
 def test_a_mirror_that_waits_leaves_the_start_of_a_sweep_alone(tmp_path: Path) -> None:
@@ -254,4 +267,4 @@ def test_a_mirror_that_waits_leaves_the_start_of_a_sweep_alone(tmp_path: Path) -
     end = time.monotonic() + 200
     while waiting.waiting and time.monotonic() < end:
         time.sleep(0.2)
-    assert waiting.close(60) == [] and waiting.page is not None
+    assert waiting.close(60) == [] and waiting.pages

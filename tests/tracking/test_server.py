@@ -136,7 +136,7 @@ def test_a_server_killed_in_the_middle_ends_up_complete_and_without_doubles(tmp_
         with fail_fast():
             client = connect(uri)
             experiment = client.get_experiment_by_name(sweep.name)
-            runs = client.search_runs([experiment.experiment_id], max_results=1000)
+            runs = client.search_runs([experiment.experiment_id], "tags.`wsnet.kind` = 'trial'", max_results=1000)
             counts = Counter(run.data.tags["wsnet.trial_id"] for run in runs)
             assert counts == dict.fromkeys(started(folder), 1)
             for run in runs:
@@ -152,14 +152,15 @@ def test_one_more_start_uploads_all_that_earlier_ones_left_while_nobody_waits_fo
     port = free_port()
     with server(tmp_path, port):
         mirror = Mirror(folder, sweep, uri=f"http://127.0.0.1:{port}", revision=None)
-        assert mirror.waiting == len(sweep.trials), "a sweep goes on before any of them is uploaded"
+        # All of the sweep's, or those that have started, if it has listed them already.
+        assert mirror.waiting >= len(started(folder)), "a sweep goes on before any of them is uploaded"
         began = time.monotonic()
         assert mirror.close(60.0, while_progress=True) == []
         print(f"{len(sweep.trials)} trials in {time.monotonic() - began:.1f} s")
         with fail_fast():
             client = connect(f"http://127.0.0.1:{port}")
             experiment = client.get_experiment_by_name(sweep.name)
-            runs = client.search_runs([experiment.experiment_id], max_results=5000)
+            runs = client.search_runs([experiment.experiment_id], "tags.`wsnet.kind` = 'trial'", max_results=5000)
         counts = Counter(run.data.tags["wsnet.trial_id"] for run in runs)
         assert counts == dict.fromkeys(started(folder), 1) and len(counts) > 0.8 * len(sweep.trials)
 

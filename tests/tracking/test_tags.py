@@ -3,7 +3,8 @@
 from dataclasses import replace
 
 from tests.tracking.sweeps import BATCH_SIZES, manifest
-from wsnet.tracking.tags import experiment_tags, manifest_from_tags, trial_from_tags, trial_tags, view_tag
+from wsnet.tracking.tags import experiment_tags, manifest_from_tags, trial_from_tags, trial_tags
+from wsnet.tracking.views import view_state, view_tags
 
 
 def test_a_manifest_comes_back_from_its_tags() -> None:
@@ -27,5 +28,5 @@ def test_a_label_is_a_tag_that_the_table_of_runs_shows() -> None:
     labelled = replace(plain, axes=["case", *plain.axes], trials=[entry])
     assert trial_tags(labelled, entry, 0)["case"] == "ResNet-110"
     assert "case" not in trial_tags(plain, plain.trials[0], 0)
-    (view,) = view_tag(labelled).values()
-    assert "tags.`case`" in view and "params.`case`" not in view
+    for view in map(view_state, view_tags(labelled, has_validation=True).values()):
+        assert "tags.`case`" in view["selectedColumns"] and "params.`case`" not in view["selectedColumns"]

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report.results import PlacedTrial
-from wsnet.report.statistics import Summary, summarize
 from wsnet.report.summaries import once, value_in
+from wsnet.storage.seeds import Summary, summarize
 
 __all__ = ["Choice", "choose", "chosen_before"]
 

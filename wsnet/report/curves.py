@@ -11,8 +11,8 @@ from typing import Any
 import numpy as np
 
 from wsnet.report import ReportError
-from wsnet.report.statistics import higher_is_better
 from wsnet.storage import DamagedFile, Folder, TrialEntry, trial_directory
+from wsnet.storage.seeds import higher_is_better
 
 __all__ = ["Curve", "Curves", "SeedCurve", "median_curve", "read_curves", "read_seed"]
 

@@ -8,8 +8,8 @@ from wsnet.report.choose import Choice, choose, chosen_before
 from wsnet.report.order import columns_in_order, rows_in_order
 from wsnet.report.published import PublishedNumber, published_numbers
 from wsnet.report.results import Axes, Header, PlacedTrial, Results
-from wsnet.report.statistics import Summary, higher_is_better, is_of_test
 from wsnet.report.summaries import once, summary_of, uncounted
+from wsnet.storage.seeds import Summary, higher_is_better, is_of_test
 
 __all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
 

@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from wsnet.report.statistics import higher_is_better
+from wsnet.storage.seeds import higher_is_better
 
 __all__ = ["holm", "probability_of_improvement", "rank_sum_p", "sampling_error", "smallest_rank_sum_p"]
 

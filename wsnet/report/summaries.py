@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 
 from wsnet.report.results import PlacedTrial
-from wsnet.report.statistics import Summary, summarize, value_of
+from wsnet.storage.seeds import Summary, summarize, value_of
 
 __all__ = ["fact_of", "once", "summary_of", "uncounted", "value_in"]
 

@@ -9,7 +9,8 @@ from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.published import published_caption, published_text
 from wsnet.report.results import Header
-from wsnet.report.statistics import Summary, is_of_test, smallest_p
+from wsnet.report.statistics import smallest_p
+from wsnet.storage.seeds import Summary, is_of_test
 
 __all__ = [
     "DIVERGED",

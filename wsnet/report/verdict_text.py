@@ -11,9 +11,10 @@ from wsnet.report.pivot import Label
 from wsnet.report.rank_tests import sampling_error, smallest_rank_sum_p
 from wsnet.report.results import Header
 from wsnet.report.seeds_needed import ALPHA, MOST_SEEDS
-from wsnet.report.statistics import Interval, higher_is_better, is_of_test
+from wsnet.report.statistics import Interval
 from wsnet.report.text import number
 from wsnet.report.verdict import Verdict
+from wsnet.storage.seeds import higher_is_better, is_of_test
 
 __all__ = ["column_name", "heading", "verdict_text"]
 

@@ -9,9 +9,10 @@ from wsnet.report.pivot import SETTING, Label, Pivot
 from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
 from wsnet.report.results import Header, PlacedTrial, Results
 from wsnet.report.seeds_needed import ALPHA, seeds_needed
-from wsnet.report.statistics import attainable_interval, higher_is_better, value_of
+from wsnet.report.statistics import attainable_interval
 from wsnet.report.verdict import Mark, Verdict
 from wsnet.report.verdict_text import heading, verdict_text
+from wsnet.storage.seeds import higher_is_better, value_of
 
 __all__ = ["Verdict", "Verdicts", "verdicts"]
 

@@ -131,7 +131,9 @@ def launch(
     except OSError as error:  # The disk is full, or no longer there; the trials are complete.
         print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
         return 1
-    return _finish(outcome, arguments, without_password(uri), mirror.page, folder, console)
+    if mirror.pages and not unmirrored:
+        _upload_report(folder, manifest, uri, _PATIENCE[uri.startswith("sqlite:")] if ended else _INTERRUPTED_SECONDS)
+    return _finish(outcome, arguments, uri, mirror.pages, folder, console)
 
 
 def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
@@ -142,6 +144,18 @@ def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
             return mirror.close(_PATIENCE[uri.startswith("sqlite:")], while_progress=True)
     except KeyboardInterrupt:
         return mirror.close(0)
+
+
+def _upload_report(folder: "Folder", manifest: "Manifest", uri: str, timeout: float) -> None:
+    """Upload the report to MLflow, unless that takes longer or until Ctrl-C."""
+    from wsnet.tracking import upload_report
+
+    try:
+        trouble = upload_report(folder, manifest, uri, timeout=timeout)
+    except KeyboardInterrupt:
+        trouble = "interrupted"
+    if trouble is not None:
+        print(f"tracking: {trouble}; the report is in the sweep's folder, but not in MLflow", file=sys.stderr)
 
 
 def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> "tuple[Manifest, str | None]":
@@ -170,21 +184,23 @@ def _finish(
     outcome: "SweepOutcome",
     arguments: argparse.Namespace,
     uri: str,
-    page: str | None,
+    pages: list[tuple[str, str]],
     folder: "Folder",
     console: "Console",
 ) -> int:
     """Say where everything is and how to continue; returns the exit status."""
+    from wsnet.tracking import address, without_password
 
     def say(text: str) -> None:
         console.print(text, **_PLAIN)
 
     say(f"Other tables: python analyze.py {shlex.quote(folder.location)}")
     if uri.startswith(("http://", "https://")):
-        say(f"Compare runs: {uri.rstrip('/')}/{page or ''}")
+        say(f"Compare runs: {address(uri)}")
     else:
-        say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(uri)}")
-        say(f"              then open http://127.0.0.1:5000/{page or ''}")
+        say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(without_password(uri))}")
+    for title, page in pages:
+        say(f"  {title}: {address(uri)}/{page}")
     progress, command = outcome.progress, arguments.command
     left = len(progress.trials) - progress.done
     if outcome.interrupted is not None:

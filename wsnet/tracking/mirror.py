@@ -1,6 +1,8 @@
 """The thread that copies a sweep's directories to MLflow. No trial ever waits for it."""
 
 import threading
+from collections.abc import Callable
+from itertools import groupby
 
 from wsnet.storage import Folder, Lease, Manifest, StorageLost
 from wsnet.tracking.client import connect, fail_fast, reason
@@ -53,7 +55,9 @@ class Mirror:
         self._listed = False  # Whether the trials that existed at the start have been marked dirty.
         self._closing = self._abandoned = False
         self._trouble: str | None = None
-        self._page: str | None = None
+        self._pages: list[tuple[str, str]] = []
+        self._place = {entry.trial_id: place for place, entry in enumerate(manifest.trials)}
+        self._settings = {entry.trial_id: entry.setting_id for entry in manifest.trials}
         self._thread = threading.Thread(target=self._run, name="wsnet-mirror", daemon=True)
         self._thread.start()
 
@@ -63,9 +67,9 @@ class Mirror:
         return self._trouble
 
     @property
-    def page(self) -> str | None:
-        """The page of the runs, to be appended to the UI's address; None before MLflow has answered."""
-        return self._page
+    def pages(self) -> list[tuple[str, str]]:
+        """Title and page of each view of the runs, to be appended to the UI's address; empty before MLflow answered."""
+        return self._pages
 
     def begin(self) -> None:
         """Upload from now on. Returns at once."""
@@ -160,26 +164,46 @@ class Mirror:
     def _connect(self) -> SweepRuns:
         client = connect(self._uri, create=True)
         runs = SweepRuns(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
-        self._page = runs.page
+        self._pages = runs.pages
         return runs
 
     def _upload_changed(self, runs: SweepRuns) -> None:
-        """Upload every trial that has changed; one that cannot be read does not hold up the others."""
-        failure: Exception | None = None
-        for trial_id, count in sorted(self._dirty.copy().items()):
-            if self._abandoned:
-                return
-            try:
-                runs.upload(trial_id)
-            except Exception as error:
-                runs.check()
-                failure = error
-                continue
-            with self._wake:
+        """Upload every trial that has changed, setting by setting, and each setting after its trials.
+
+        One that cannot be read does not hold up the others.
+        """
+        failures: list[Exception] = []
+        changed = sorted(self._dirty.copy().items(), key=lambda item: self._place[item[0]])
+        for setting_id, group in groupby(changed, key=lambda item: self._settings[item[0]]):
+            uploaded: list[tuple[str, int]] = []
+            for trial in group:
+                if self._abandoned:
+                    return
+                if self._try(runs, runs.upload, trial[0], failures):
+                    self._forget(uploaded)
+                    uploaded = [trial]
+            # The last trial stands for its setting: it is done only when that is.
+            if uploaded and self._try(runs, runs.upload_setting, setting_id, failures):
+                self._forget(uploaded)
+        if failures:
+            raise failures[-1]
+
+    def _try(self, runs: SweepRuns, upload: Callable[[str], None], name: str, failures: list[Exception]) -> bool:
+        """Upload one trial or setting; whether that went well. Raises if the server does not answer."""
+        try:
+            upload(name)
+        except Exception as error:
+            runs.check()
+            failures.append(error)
+            return False
+        return True
+
+    def _forget(self, uploaded: list[tuple[str, int]]) -> None:
+        """Mark trials as uploaded, unless they have changed since."""
+        with self._wake:
+            for trial_id, count in uploaded:
                 if self._dirty[trial_id] == count:
                     del self._dirty[trial_id]
-        if failure is not None:
-            raise failure
 
     def _describe(self, error: Exception) -> str:
         waiting = self.waiting

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-__all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial"]
+__all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial", "search_runs"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +68,7 @@ def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str,
     """An experiment's runs by trial_id, for each trial the one with the most epochs; and the duplicates of those."""
     runs: dict[str, Run] = {}
     duplicates: list[Run] = []
-    for run in _search(client, experiment_id):
+    for run in search_runs(client, experiment_id, tags.TRIAL):
         trial_id = run.data.tags[tags.TRIAL_ID]
         other = runs.setdefault(trial_id, run)
         if other is not run:
@@ -77,10 +77,11 @@ def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str,
     return runs, duplicates
 
 
-def _search(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
+def search_runs(client: "MlflowClient", experiment_id: str, kind: str) -> Iterator["Run"]:
+    """All runs of a kind (see `tags.KIND`) of an experiment, a thousand a call."""
     token = None
     while True:
-        page = client.search_runs([experiment_id], f"tags.`{tags.KIND}` = 'trial'", max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], f"tags.`{tags.KIND}` = '{kind}'", max_results=1000, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -1,4 +1,4 @@
-"""A sweep as MLflow holds it: tags of the experiment and its runs, parameters, and the view of the run table."""
+"""A sweep as MLflow holds it: tags of the experiment and its runs, and parameters."""
 
 import json
 import re
@@ -15,16 +15,29 @@ __all__ = [
     "final",
     "manifest_from_tags",
     "parameters",
-    "runs_page",
+    "setting_tags",
     "trial_from_tags",
     "trial_tags",
-    "view_tag",
+    "varied",
 ]
+
+TRIAL, SETTING, SUMMARY = "trial", "setting", "summary"
+"""Values of the tag `wsnet.kind`: a run of one trial, of one setting above its trials, or of the sweep's report."""
 
 KIND, TRIAL_ID, SETTING_ID, SEED = "wsnet.kind", "wsnet.trial_id", "wsnet.setting_id", "wsnet.seed"
 SWEEP, REVISION, STATUS, MESSAGE = "wsnet.sweep", "wsnet.revision", "wsnet.status", "wsnet.message"
 AXES, ALSO, ORDER, IN_SWEEP, GROUP = "wsnet.axes", "wsnet.also", "wsnet.order", "wsnet.in_sweep", "setting"
 QUESTION, REPORT, SEEDS, COLUMN_VALUES = "wsnet.question", "wsnet.report", "wsnet.seeds", "wsnet.column_values"
+FACTS = "wsnet.facts"
+"""JSON: what the manifest says of a trial beside its axes, where that is not nothing."""
+
+_FACTS = ("epochs", "defaults", "parameters", "multiply_accumulates")
+
+PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
+"""MLflow's own tags: the run above a run, and the description of a run or an experiment."""
+
+SUMMARY_OF, CURVE_OF = "wsnet.summary_of", "wsnet.curve_of"
+"""On a setting's run: which ends of which trials its numbers are made of, and its curve."""
 
 EPOCH = "epoch"
 """The metric whose value is its own step: the last epoch that a run has."""
@@ -51,20 +64,52 @@ def experiment_tags(manifest: Manifest) -> dict[str, str]:
 def trial_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, str]:
     """What identifies one trial of a sweep; `order` is its place in the manifest."""
     return {
-        KIND: "trial",
+        **_place_tags(manifest, entry, str(order)),
+        KIND: TRIAL,
         TRIAL_ID: entry.trial_id,
-        SETTING_ID: entry.setting_id,
         SEED: str(entry.seed),
+        FACTS: _dumps({name: value for name in _FACTS if (value := getattr(entry, name))}),
+    }
+
+
+def setting_tags(manifest: Manifest, entry: TrialEntry, order: int) -> dict[str, str]:
+    """What identifies one setting of a sweep.
+
+    Args:
+        manifest: the sweep's.
+        entry: any trial of the setting.
+        order: the setting's place among the settings; with leading zeros, since MLflow sorts tags as text.
+    """
+    return {**_place_tags(manifest, entry, f"{order:06d}"), KIND: SETTING}
+
+
+def _place_tags(manifest: Manifest, entry: TrialEntry, order: str) -> dict[str, str]:
+    """What the run of a setting and those of its trials have in common."""
+    return {
+        SETTING_ID: entry.setting_id,
         SWEEP: manifest.name,
         AXES: _dumps(entry.axes),
         ALSO: _dumps(entry.also) if entry.also else "",
-        ORDER: str(order),
+        ORDER: order,
         IN_SWEEP: "true",
         # Runs are grouped by this one short tag: groups of several parameters are hard to read in MLflow's table.
         GROUP: re.sub(rf"-s{entry.seed}$", "", entry.name),
         # A case's label is not a parameter; as a tag it can be used to group charts.
         **({CASE: str(entry.axes[CASE])} if CASE in entry.axes else {}),
     }
+
+
+def varied(entry: TrialEntry) -> dict[str, str]:
+    """What a setting has on the axes of its sweep, as parameters: without the label, and without what is null there.
+
+    A setting that is at several places has all its values of an axis: `8, 64`.
+    """
+    found: dict[str, dict[str, None]] = {}
+    for key, value in ((key, value) for axes in entry.places for key, value in axes.items()):
+        if key != CASE and value is not None:
+            for name, text in _flatten(value, key).items():
+                found.setdefault(name, {})[text] = None
+    return {name: ", ".join(texts) for name, texts in found.items()}
 
 
 def manifest_from_tags(name: str, tags: Mapping[str, str], trials: list[TrialEntry]) -> Manifest:
@@ -87,6 +132,7 @@ def trial_from_tags(name: str, tags: Mapping[str, str]) -> TrialEntry:
         name=name,
         axes=json.loads(tags[AXES]),
         also=json.loads(tags.get(ALSO) or "[]"),
+        **json.loads(tags.get(FACTS) or "{}"),
     )
 
 
@@ -96,8 +142,12 @@ def final(metric: str) -> str:
 
 
 def parameters(text: str) -> dict[str, str]:
-    """The text of a `trial.yaml` (YAML 1.2) as parameters."""
-    return _flatten(YAML(typ="safe", pure=True).load(text) or {})
+    """The text of a `trial.yaml` (YAML 1.2) as parameters, without what is null there: it would only be in the way."""
+    found = _flatten(YAML(typ="safe", pure=True).load(text) or {})
+    return {key: value for key, value in found.items() if value != _NULL}
+
+
+_NULL = "null"
 
 
 def _flatten(tree: Any, prefix: str = "") -> dict[str, str]:
@@ -108,35 +158,6 @@ def _flatten(tree: Any, prefix: str = "") -> dict[str, str]:
     for key, value in tree.items():
         flat |= _flatten(value, f"{prefix}.{key}" if prefix else str(key))
     return flat
-
-
-_VIEW = "wsnet"
-"""Name of the view in its tag and in the address of its page."""
-
-_PARAMETER_WIDTH, _METRIC_WIDTH = 130, 180
-"""Width of a column in pixels: MLflow's default of 100 truncates `final/test_top1_error`."""
-
-
-def view_tag(manifest: Manifest) -> dict[str, str]:
-    """The experiment tag with the view of the run table: the axes and the reported metric, sorted by the latter."""
-    metric = f"metrics.`{final(manifest.report['metric'])}`"
-    shown = [metric, *(f"metrics.`{final(name)}`" for name in ("validation/top1_error", "train/loss"))]
-    axes = (f"tags.`{key}`" if key == CASE else f"params.`{key}`" for key in manifest.axes)
-    columns = list(dict.fromkeys([*axes, "params.`seed`", *shown]))
-    state = {
-        "selectedColumns": columns,
-        "columnOrder": columns,
-        "columnWidths": {column: _METRIC_WIDTH if column in shown else _PARAMETER_WIDTH for column in columns},
-        "orderByKey": metric,
-        "orderByAsc": not manifest.report["metric"].endswith("accuracy"),
-        "searchFilter": "",
-    }
-    return {f"mlflow.sharedViewState.{_VIEW}": _dumps(state)}
-
-
-def runs_page(experiment_id: str) -> str:
-    """The page with the view of `view_tag`, to be appended to the UI's address."""
-    return f"#/experiments/{experiment_id}/runs?workflowType=machine_learning&viewStateShareKey={_VIEW}"
 
 
 def _dumps(value: Any) -> str:

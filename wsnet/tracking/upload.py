@@ -1,30 +1,34 @@
 """One sweep's experiment in MLflow: what its runs already hold, and uploading what they lack."""
 
 import math
+import os
+import tempfile
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
-from wsnet.storage.trial_directory import LAYERS, STOPPED_BY_USER, TIME, Record
+from wsnet.storage.trial_directory import LAYERS, TIME, Record
 from wsnet.tracking import tags
 from wsnet.tracking.client import artifact_location
+from wsnet.tracking.mirrored_run import RUN_STATUS, MirroredRun
 from wsnet.tracking.read import runs_by_trial
+from wsnet.tracking.setting_metrics import shown_metrics
+from wsnet.tracking.setting_runs import SettingRuns
+from wsnet.tracking.views import pages, view_tags
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
-    from mlflow.entities import Run
 
 __all__ = ["SweepRuns"]
 
-_RUN_STATUS = {
-    "running": "RUNNING",
-    "finished": "FINISHED",
-    "diverged": "FAILED",
-    "failed": "FAILED",
-    "stopped": "KILLED",
-}
+_FILES = ("records.jsonl", "log.txt", "error.txt")
+"""A trial's files that are logged when it has ended."""
+
+_MOST_BYTES = 5_000_000
+"""Of each of them the last so many are logged."""
+
 _METRICS_PER_CALL, _PARAMS_PER_CALL = 1000, 100  # MLflow's own limits.
 
 
@@ -50,14 +54,17 @@ class SweepRuns:
         runs, duplicates = runs_by_trial(client, self._id)
         for duplicate in duplicates:  # From a call that was repeated because its response was lost.
             client.delete_run(duplicate.info.run_id)
-        self._mirrored = {trial_id: _mirrored(run) for trial_id, run in runs.items()}
+        self._mirrored = {trial_id: MirroredRun.of(run) for trial_id, run in runs.items()}
         for trial_id, mirrored in self._mirrored.items():
             self._update_place(trial_id, mirrored)
+        self._settings = SettingRuns(client, self._id, sweep, manifest, self._mirrored)
+        self._has_validation = any(self._measured_validation(run) for run in self._mirrored.values())
+        self._set_views()
 
     @property
-    def page(self) -> str:
-        """The page of the runs, to be appended to the UI's address."""
-        return tags.runs_page(self._id)
+    def pages(self) -> list[tuple[str, str]]:
+        """Title and page of each view of the runs, to be appended to the UI's address."""
+        return pages(self._id)
 
     def check(self) -> None:
         """Raise if the server does not answer."""
@@ -66,9 +73,10 @@ class SweepRuns:
     def upload(self, trial_id: str) -> None:
         """Upload what MLflow does not yet have of a trial."""
         mirrored = self._mirrored.get(trial_id)
-        if mirrored is not None and mirrored.complete:
-            return
         order, entry = self._entries[trial_id]
+        if mirrored is not None and mirrored.complete:  # Perhaps by an earlier version, which had no runs of settings.
+            mirrored.set_tags(self._client, {tags.PARENT: self._settings.run_id(entry.setting_id)})
+            return
         directory = trial_directory(self._sweep, trial_id)
         status = directory.status()  # Before the records, so that a final status never comes with only part of them.
         if status is None:
@@ -79,44 +87,67 @@ class SweepRuns:
         if tags.STATUS not in mirrored.tags:
             self._log_config(mirrored, directory.folder)
         self._log_epochs(mirrored, records)
-        if status.is_final and records:
-            self._log_finals(mirrored, records[-1])
-        self._set_tags(mirrored, {tags.STATUS: status.status, tags.MESSAGE: status.message})
+        if status.has_ended or status.status == "failed":
+            self._log_files(mirrored, directory.folder)
+        parent = self._settings.run_id(entry.setting_id)
+        ends = {tags.STATUS: status.status, tags.MESSAGE: status.message, tags.PARENT: parent}
+        self._log_finals(mirrored, records[-1] if status.is_final and records else {}, ends)
         self._set_status(mirrored, status, records)
+        if not self._has_validation and self._measured_validation(mirrored):
+            self._has_validation = True
+            self._set_views()
+
+    def upload_setting(self, setting_id: str) -> None:
+        """Bring the run of a setting up to date with those of its trials, after these have been uploaded."""
+        self._settings.update(setting_id)
 
     def _find_or_create_experiment(self, uri: str) -> str:
         name, wanted = self._manifest.name, tags.experiment_tags(self._manifest)
-        wanted["mlflow.note.content"] = self._manifest.question  # The UI shows it as a banner.
-        wanted |= tags.view_tag(self._manifest)
+        wanted[tags.NOTE] = self._manifest.question  # The UI shows it as a banner.
         experiment = self._client.get_experiment_by_name(name)
+        self._tags: dict[str, str] = {}
         if experiment is None:
             return str(self._client.create_experiment(name, artifact_location=artifact_location(uri), tags=wanted))
         if experiment.lifecycle_stage == "deleted":  # No new experiment can take its name.
             self._client.restore_experiment(experiment.experiment_id)
-        for key, value in wanted.items():
-            if experiment.tags.get(key) != value:
-                self._client.set_experiment_tag(experiment.experiment_id, key, value)
+        self._tags = dict(experiment.tags)
+        self._set_experiment_tags(str(experiment.experiment_id), wanted)
         return str(experiment.experiment_id)
 
-    def _update_place(self, trial_id: str, mirrored: "_MirroredRun") -> None:
+    def _set_experiment_tags(self, experiment_id: str, wanted: dict[str, str]) -> None:
+        for key, value in wanted.items():
+            if self._tags.get(key) != value:
+                self._client.set_experiment_tag(experiment_id, key, value)
+                self._tags[key] = value
+
+    def _set_views(self) -> None:
+        """Write the views, of which the first sorts by validation as soon as it is known that there is such a split."""
+        self._set_experiment_tags(self._id, view_tags(self._manifest, has_validation=self._has_validation))
+
+    def _measured_validation(self, mirrored: MirroredRun) -> bool:
+        """Whether a trial of the sweep has measured the metric that settings are selected by."""
+        metric, _ = shown_metrics(self._manifest.report)
+        is_in = mirrored.tags.get(tags.IN_SWEEP) == "true"
+        return metric is not None and is_in and tags.final(metric) in mirrored.finals
+
+    def _update_place(self, trial_id: str, mirrored: MirroredRun) -> None:
         """Tag an existing run with its current place in the sweep, or as no longer part of it."""
         if trial_id not in self._entries:
-            self._set_tags(mirrored, {tags.IN_SWEEP: "false"})
+            mirrored.set_tags(self._client, {tags.IN_SWEEP: "false"})
             return
         order, entry = self._entries[trial_id]
-        self._set_tags(mirrored, tags.trial_tags(self._manifest, entry, order))
-        if mirrored.name != entry.name:
-            self._client.update_run(mirrored.run_id, name=entry.name)
-            mirrored.name = entry.name
+        mirrored.set_tags(self._client, tags.trial_tags(self._manifest, entry, order))
+        mirrored.set_name(self._client, entry.name)
 
-    def _create_run(self, order: int, entry: TrialEntry, records: list[Record]) -> "_MirroredRun":
+    def _create_run(self, order: int, entry: TrialEntry, records: list[Record]) -> MirroredRun:
         wanted = {key: value for key, value in tags.trial_tags(self._manifest, entry, order).items() if value}
         if self._revision is not None:
             wanted[tags.REVISION] = self._revision
+        wanted[tags.PARENT] = self._settings.run_id(entry.setting_id)
         start = int(1000 * (time.time() - sum(map(_seconds, records))))
-        return _mirrored(self._client.create_run(self._id, start_time=start, tags=wanted, run_name=entry.name))
+        return MirroredRun.of(self._client.create_run(self._id, start_time=start, tags=wanted, run_name=entry.name))
 
-    def _log_config(self, mirrored: "_MirroredRun", folder: Folder) -> None:
+    def _log_config(self, mirrored: MirroredRun, folder: Folder) -> None:
         """Log the resolved configuration, as parameters and as a file."""
         from mlflow.entities import Param
 
@@ -129,7 +160,7 @@ class SweepRuns:
         if text:
             self._client.log_text(mirrored.run_id, text, "trial.yaml")
 
-    def _log_epochs(self, mirrored: "_MirroredRun", records: list[Record]) -> None:
+    def _log_epochs(self, mirrored: MirroredRun, records: list[Record]) -> None:
         """Log every epoch after the last one in MLflow; each call holds whole epochs only."""
         from mlflow.entities import Metric
 
@@ -150,12 +181,22 @@ class SweepRuns:
         if batch:
             self._log(mirrored, batch)
 
-    def _log(self, mirrored: "_MirroredRun", batch: list[Any]) -> None:
+    def _log(self, mirrored: MirroredRun, batch: list[Any]) -> None:
         self._client.log_batch(mirrored.run_id, metrics=batch)
         mirrored.epoch = max(metric.step for metric in batch)
 
-    def _log_finals(self, mirrored: "_MirroredRun", record: Record) -> None:
-        from mlflow.entities import Metric
+    def _log_files(self, mirrored: MirroredRun, folder: Folder) -> None:
+        """Log the records and the trial's log as files, by one call."""
+        with tempfile.TemporaryDirectory(prefix="wsnet-artifacts-") as place:
+            for name in _FILES:
+                if (data := folder.read(name)) is not None:
+                    Path(place, name).write_bytes(data[-_MOST_BYTES:])
+            if os.listdir(place):
+                self._client.log_artifacts(mirrored.run_id, place)
+
+    def _log_finals(self, mirrored: MirroredRun, record: Record, ends: dict[str, str]) -> None:
+        """Log the last values, if any, and then the tags that say how the trial has ended: by one call."""
+        from mlflow.entities import Metric, RunTag
 
         finals = {tags.final(key): value for key, value in record.items() if _is_result(key)}
         missing = [
@@ -164,20 +205,15 @@ class SweepRuns:
             for key, value in finals.items()
             if key not in mirrored.finals
         ]
-        if missing:
-            self._client.log_batch(mirrored.run_id, metrics=missing)
+        changed = mirrored.changed(ends)
+        if missing or changed:
+            new = [RunTag(key, value) for key, value in changed.items()]
+            self._client.log_batch(mirrored.run_id, metrics=missing, tags=new)
             mirrored.finals.update(finals)
-
-    def _set_tags(self, mirrored: "_MirroredRun", wanted: dict[str, str]) -> None:
-        from mlflow.entities import RunTag
-
-        changed = {key: value for key, value in wanted.items() if mirrored.tags.get(key, "") != value}
-        if changed:
-            self._client.log_batch(mirrored.run_id, tags=[RunTag(key, value) for key, value in changed.items()])
             mirrored.tags.update(changed)
 
-    def _set_status(self, mirrored: "_MirroredRun", status: Status, records: list[Record]) -> None:
-        wanted = _RUN_STATUS[status.status]
+    def _set_status(self, mirrored: MirroredRun, status: Status, records: list[Record]) -> None:
+        wanted = RUN_STATUS[status.status]
         if mirrored.status == wanted:
             return
         if wanted == "RUNNING":
@@ -186,41 +222,6 @@ class SweepRuns:
             end = mirrored.start + int(1000 * sum(map(_seconds, records)))
             self._client.set_terminated(mirrored.run_id, status=wanted, end_time=end)
         mirrored.status = wanted
-
-
-@dataclass
-class _MirroredRun:
-    """What MLflow holds of one trial."""
-
-    run_id: str
-    name: str
-    start: int
-    status: str
-    epoch: int = 0
-    tags: dict[str, str] = field(default_factory=dict)
-    params: set[str] = field(default_factory=set)
-    finals: set[str] = field(default_factory=set)
-
-    @property
-    def complete(self) -> bool:
-        """Whether nothing about the trial can change any more; the status tag is written after everything else."""
-        status, message = self.tags.get(tags.STATUS), self.tags.get(tags.MESSAGE)
-        is_final = status in ("finished", "diverged") or (status == "stopped" and message != STOPPED_BY_USER)
-        return is_final and self.status == _RUN_STATUS[str(status)]
-
-
-def _mirrored(run: "Run") -> _MirroredRun:
-    data = run.data
-    return _MirroredRun(
-        run_id=run.info.run_id,
-        name=run.info.run_name,
-        start=run.info.start_time,
-        status=run.info.status,
-        epoch=int(data.metrics.get(tags.EPOCH, 0)),
-        tags=dict(data.tags),
-        params=set(data.params),
-        finals={key for key in data.metrics if key.startswith(tags.FINAL)},
-    )
 
 
 def _stamped(start: int, records: Iterable[Record]) -> Iterator[tuple[int, Record]]:

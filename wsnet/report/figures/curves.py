@@ -11,7 +11,7 @@ from wsnet.report.curves import Curve, Curves
 from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, new_figure, row_style, wrap
 from wsnet.report.figures.table import Table
 from wsnet.report.names import axis_name, metric_name
-from wsnet.report.statistics import higher_is_better
+from wsnet.storage.seeds import higher_is_better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

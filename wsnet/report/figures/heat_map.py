@@ -7,7 +7,7 @@ from wsnet.report.figures.style import add_legend, add_title, is_narrow, new_fig
 from wsnet.report.figures.table import Table, numbers
 from wsnet.report.names import axis_name, value_name
 from wsnet.report.pivot import Label
-from wsnet.report.statistics import higher_is_better
+from wsnet.storage.seeds import higher_is_better
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -9,7 +9,7 @@ from functools import cached_property
 from wsnet.report.names import axis_name, metric_name, setting_names, value_name
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.statistics import higher_is_better, value_of
+from wsnet.storage.seeds import higher_is_better, value_of
 
 __all__ = ["Facts", "Table", "numbers"]
 
