@@ -86,7 +86,8 @@ def setting_name(axes: Mapping[str, str | None], keys: Sequence[str]) -> str:
 def setting_names(labels: Iterable[Sequence[str | None]], keys: Sequence[str]) -> dict[tuple[str | None, ...], str]:
     """Distinct names of a table's rows.
 
-    Options without which the names are distinct are left out, such as the groups of the only group norm.
+    What is the same in all rows is left out, except for the norm, and so are options without which the names are
+    distinct, such as the groups of the only group norm.
 
     Args:
         labels: each row's values of the keys, as JSON text; None where it does not have the key.
@@ -97,8 +98,9 @@ def setting_names(labels: Iterable[Sequence[str | None]], keys: Sequence[str]) -
     """
     rows = list(dict.fromkeys(tuple(label) for label in labels))
     axes = {row: dict(zip(keys, row, strict=True)) for row in rows}
-    kept = list(keys)
-    for key in reversed([key for key in keys if _is_detail(key, keys)]):
+    named = ("case", _NORM, "model.norm")
+    kept = [key for key in keys if len(rows) < 2 or key in named or len({axes[row][key] for row in rows}) > 1]
+    for key in reversed([key for key in kept if _is_detail(key, keys)]):
         without = [other for other in kept if other != key]
         # What the row is called without the option is compared, not its values: two values may have one name.
         if _clashes(axes, without) <= _clashes(axes, kept):

@@ -68,7 +68,7 @@ def _row(
             continue
         finite = [seed for seed in seeds if math.isfinite(seed)]
         if len(seeds) > 1:
-            axes.plot([x] * len(finite), finite, ".", ms=3.2, mew=0, color=style["color"], alpha=0.55, gid="seeds")
+            axes.plot([x] * len(finite), finite, "o", ms=2.3, mew=0, color=style["color"], alpha=0.6, gid="seeds")
         if len(finite) < len(seeds):
             worst = cell.summary.diverged  # A large cross if the median has diverged, a small one if only seeds have.
             cross: dict[str, Any] = {"ms": 5.5, "mew": 1.4} if worst else {"ms": 3.2, "mew": 0.8}

@@ -95,7 +95,7 @@ def _point(axes: "Axes", x: float, seeds: list[float], strip: Strip, style: dict
     middle = median(seeds)
     if len(seeds) > 1:
         finite = [seed for seed in seeds if math.isfinite(seed)]
-        axes.plot([x] * len(finite), finite, ".", ms=2.6, mew=0, color=style["color"], alpha=0.45, gid="seeds")
+        axes.plot([x] * len(finite), finite, "o", ms=2, mew=0, color=style["color"], alpha=0.5, gid="seeds")
     if math.isinf(middle):
         axes.plot(x, strip.place, "x", ms=4, mew=1.1, color=style["color"], gid="diverged")
     else:

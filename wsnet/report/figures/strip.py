@@ -19,6 +19,8 @@ _SEED, _MEDIAN, _PUBLISHED, _DIVERGED = COLOURS[0], "#111111", COLOURS[1], "#8A3
 
 def draw_strip(table: Table) -> "Figure":
     """One line of dots per cell, in the order of the table; the columns of a row are together."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = [(row, [column for column in table.pivot.columns if table.cell(row, column)]) for row in table.pivot.rows]
     places = [(row, column) for row, columns in rows for column in columns]
     narrow = is_narrow(table.width)
@@ -36,6 +38,7 @@ def draw_strip(table: Table) -> "Figure":
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(table.metric_name)
+    axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 9))
     strip.finish(axes, "x")
     if is_nested:
         _name_groups(axes, table, rows, ys, longest=max(map(len, names), default=0))
