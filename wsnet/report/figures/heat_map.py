@@ -30,7 +30,8 @@ def draw_heat_map(table: Table) -> "Figure":
     names = _row_names(table, rows)
     longest = max((len(line) for name in names for line in name.split("\n")), default=0)
     side = (table.width - 0.055 * longest - (0.75 if narrow else 1.1)) / max(len(columns), 1)
-    figure = new_figure(table.width, 0.9 + min(9.0, max(0.22, min(side, 0.5)) * len(rows)))
+    high = max(0.22, 0.13 * max(name.count("\n") + 1 for name in names), min(side, 0.5 if len(rows) <= 12 else 0.26))
+    figure = new_figure(table.width, 0.9 + min(9.0, high * len(rows)))
     axes = figure.subplots()
     medians = {
         (row, column): cell.summary.median
@@ -139,7 +140,7 @@ def _row_names(table: Table, rows: list[Label]) -> list[str]:
         return [""] * len(rows)
     if len(keys) == 1 and numbers(keys[0], [row[0] for row in rows]) is not None:
         return [value_name(keys[0], row[0]) for row in rows]
-    return [wrap(table.names[row], 24 if is_narrow(table.width) else 38) for row in rows]
+    return [wrap(table.names[row], 16 if is_narrow(table.width) else 38) for row in rows]
 
 
 def _label_axes(axes: "Axes", table: Table, names: list[str], columns: list[str | None], side: float) -> None:
