@@ -118,7 +118,7 @@ def is_narrow(width: float) -> bool:
 
 
 def row_style(index: int) -> dict[str, Any]:
-    """Colour, marker and dashes of a row: all of them differ between any two of the first 120 rows."""
+    """Colour, marker and dashes of a row; no two of the first 60 rows look the same."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "marker": _MARKERS[index % len(_MARKERS)],
