@@ -23,7 +23,7 @@ def test_a_sweep_has_a_curve_for_each_setting(tmp_path: Path) -> None:
     curves = curves_from_logs([folder.location], LOSS)
     names = [curve.name for curve in curves]
     assert len(set(names)) == len(names) == 7
-    assert "BatchNorm, batch size 32, lr 0.001" in names or "BatchNorm, batch size 32, lr 1e-3" in names
+    assert names[0] == "BatchNorm, batch size 32"
 
 
 def test_sweeps_trials_and_csv_files_are_laid_over_each_other(tmp_path: Path) -> None:

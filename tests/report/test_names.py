@@ -130,6 +130,13 @@ def test_options_that_tell_nothing_apart_are_left_out() -> None:
     assert list(two.values()) == ["GroupNorm, 8 groups", "GroupNorm, 32 groups"]
 
 
+def test_what_is_the_same_in_all_rows_is_left_out() -> None:
+    keys = ("model.norm.name", "model.weight", "optim.lr")
+    labels = [('"group"', '"none"', "0.1"), ('"group"', '"standardized"', "0.1")]
+    assert list(setting_names(labels, keys).values()) == ["GroupNorm", "GroupNorm + WS"]
+    assert list(setting_names(labels[:1], keys).values()) == ["GroupNorm, lr 0.1"]
+
+
 @pytest.mark.parametrize(
     "labels",
     [

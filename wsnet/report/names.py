@@ -2,7 +2,6 @@
 
 import json
 import math
-from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -75,18 +74,14 @@ def setting_name(axes: Mapping[str, str | None], keys: Sequence[str]) -> str:
         keys: the keys to name, in order. For names that are distinct within a table use `setting_names`.
     """
     given = {key: axes[key] for key in keys if axes.get(key) is not None}
-    parts: list[str] = []
-    for key, value in given.items():
-        part = _part(key, str(value), given)
-        if part:
-            parts.append(part)
-    return ", ".join(parts) or "all"
+    return ", ".join(filter(None, (_part(key, str(value), given) for key, value in given.items()))) or "all"
 
 
 def setting_names(labels: Iterable[Sequence[str | None]], keys: Sequence[str]) -> dict[tuple[str | None, ...], str]:
     """Distinct names of a table's rows.
 
-    Options without which the names are distinct are left out, such as the groups of the only group norm.
+    What is the same in all rows is left out, except for the norm, and so are options without which the names are
+    distinct, such as the groups of the only group norm.
 
     Args:
         labels: each row's values of the keys, as JSON text; None where it does not have the key.
@@ -97,8 +92,9 @@ def setting_names(labels: Iterable[Sequence[str | None]], keys: Sequence[str]) -
     """
     rows = list(dict.fromkeys(tuple(label) for label in labels))
     axes = {row: dict(zip(keys, row, strict=True)) for row in rows}
-    kept = list(keys)
-    for key in reversed([key for key in keys if _is_detail(key, keys)]):
+    named = ("case", _NORM, "model.norm")
+    kept = [key for key in keys if len(rows) < 2 or key in named or len({axes[row][key] for row in rows}) > 1]
+    for key in reversed([key for key in kept if _is_detail(key, keys)]):
         without = [other for other in kept if other != key]
         # What the row is called without the option is compared, not its values: two values may have one name.
         if _clashes(axes, without) <= _clashes(axes, kept):
@@ -118,9 +114,12 @@ def _told_apart(
     keys: Sequence[str],
 ) -> dict[tuple[str | None, ...], str]:
     """Add `key=value` to equal names where these rows differ."""
-    counts = Counter(names.values())
-    for name in [name for name, count in counts.items() if count > 1]:
-        same = [row for row in names if names[row] == name]
+    groups: dict[str, list[tuple[str | None, ...]]] = {}
+    for row, name in names.items():
+        groups.setdefault(name, []).append(row)
+    for name, same in groups.items():
+        if len(same) < 2:
+            continue
         differing = [key for key in keys if len({axes[row][key] for row in same}) > 1]
         for row in same:
             told = (f"{key.rpartition('.')[2]}={_plain(key, axes[row][key])}" for key in differing)

@@ -50,6 +50,14 @@ def test_a_heat_map_needs_four_values_on_each_axis() -> None:
     assert main(made_up(settings, rows=["optim.lr"], columns="train.batch_size")) == "lines"
 
 
+def test_more_rows_than_lines_can_show_make_a_heat_map() -> None:
+    settings = [({"case": f"net {i}", "train.batch_size": 2**j}, [float(i + j)]) for i in range(17) for j in range(3)]
+    results = made_up(settings, rows=["case"], columns="train.batch_size")
+    assert main(results) == "heat_map"
+    figure = figures(results, pivot(results))["figure"]()
+    assert [label.get_text() for label in figure.axes[0].get_yticklabels()] == [f"net {i}" for i in range(17)]
+
+
 def test_a_random_search_makes_a_scatter_plot() -> None:
     results = random_search()
     assert main(results) == "scatter"
@@ -99,7 +107,8 @@ def test_what_was_chosen_over_is_drawn_against_the_metric_that_decided() -> None
     scatter = figures(results, pivot(results))["figure-scatter"]()
     (axes,) = [axes for axes in scatter.axes if axes.get_visible()]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("learning rate", "validation error (%)")
-    assert len([line for line in axes.lines if line.get_gid() == "medians"]) == 8  # Every candidate, not the chosen.
+    points = [y for line in axes.lines if line.get_gid() == "medians" for y in line.get_ydata()]
+    assert len(points) == 8  # Every candidate, not only those chosen.
 
 
 @pytest.mark.parametrize("values", [[None, None], [math.inf, math.inf], [3.0, 3.0]])

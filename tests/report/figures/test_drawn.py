@@ -1,5 +1,6 @@
 """What is drawn stands where it was measured."""
 
+import itertools
 import math
 from typing import Any
 
@@ -48,6 +49,17 @@ def test_rows_are_drawn_apart() -> None:
     figure = drawn(lines_of(*rows))
     xs = [x for x, _ in points(figure, "medians")]
     assert len(set(xs)) == 4 and max(abs(x - round(x)) for x in xs) < 0.1
+
+
+@pytest.mark.parametrize("sizes", [(1, 8, 64), (32, 64), (1, 2, 4, 8, 16, 32, 64, 128, 256)])
+def test_every_row_lies_within_the_axes_and_near_its_column(sizes: tuple[int, ...]) -> None:
+    figure = drawn(batch_sizes(12, sizes=sizes, seeds=2))
+    low, high = figure.axes[0].get_xlim()
+    xs = sorted(x for x, _ in points(figure, "medians"))
+    assert low < xs[0] and xs[-1] < high
+    ticks = figure.axes[0].get_xticks()
+    nearest = min(second - first for first, second in itertools.pairwise(ticks))
+    assert all(min(abs(x - tick) for tick in ticks) < 0.35 * nearest for x in xs)
 
 
 def test_a_missing_cell_interrupts_its_line() -> None:
@@ -136,7 +148,7 @@ def test_a_random_search_has_logarithmic_axes_where_values_span_decades() -> Non
     results = random_search()
     measured = {trial.metrics["test/top1_error"] for trial in results.trials if trial.metrics}
     first = [line for line in figure.axes[0].lines if line.get_gid() == "medians"]
-    assert {float(line.get_ydata()[0]) for line in first} == measured
+    assert {float(y) for line in first for y in line.get_ydata()} == measured
 
 
 def test_learning_curves_are_medians_with_the_range_as_a_band() -> None:

@@ -17,6 +17,8 @@ __all__ = ["chosen", "main_kind", "searched_axes"]
 
 Draw = Callable[[], "Figure"]
 
+_MOST_LINES = 16
+"""Maximum number of lines that can be told apart."""
 _MOST_DOTS = 60
 """Maximum number of cells in a strip plot beside another main figure."""
 
@@ -55,14 +57,16 @@ def chosen(
 def main_kind(table: Table) -> str:
     """The figure that answers the question: `heat_map`, `lines`, `scatter` or `strip`.
 
-    A heat map needs two numeric axes with at least four values each; a scatter plot is for settings that were drawn
-    at random, which have hardly a value in common.
+    A heat map is for two numeric axes with at least four values each, or for more rows than lines can show; a scatter
+    plot for settings that were drawn at random, which have hardly a value in common.
     """
     header, pivot = table.results.header, table.pivot
     if _is_random(table):
         return "scatter"
     if header.columns is None or len(pivot.columns) < 2:
         return "strip"
+    if len(pivot.rows) > _MOST_LINES:
+        return "heat_map"
     keys = pivot.row_keys
     if len(keys) == 1 and len(pivot.rows) >= 4 and len(pivot.columns) >= 4 and not pivot.published:
         heights, places = numbers(keys[0], [row[0] for row in pivot.rows]), numbers(header.columns, pivot.columns)

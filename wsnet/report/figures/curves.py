@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from wsnet.report.curves import Curve, Curves
-from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, new_figure, row_style, wrap
+from wsnet.report.figures.style import GREY, MOST_NAMED, add_legend, add_title, is_narrow, new_figure, row_style, wrap
 from wsnet.report.figures.table import Table
 from wsnet.report.names import axis_name, metric_name
 from wsnet.storage.seeds import higher_is_better
@@ -110,7 +110,8 @@ def _panels(
     grid = figure.subplots(down, across, squeeze=False, sharex=True, sharey=True)
     for axes, panel, head in zip(grid.flat, panels, heads, strict=False):
         for index, curve in panel:
-            _draw(axes, curve, row_style(index), limits, band=len(panel) <= _MOST_BANDS)
+            crowded = len(panel) > MOST_NAMED
+            _draw(axes, curve, row_style(index), limits, band=len(panel) <= _MOST_BANDS, crowded=crowded)
         if head:
             axes.set_title(head, pad=3)
     _finish(grid, count, metric, limits)
@@ -135,14 +136,18 @@ def _one_each(curves: Sequence[NamedCurve], width: float, metric: str, limits: _
     return figure
 
 
-def _draw(axes: "Axes", curve: Curve, style: dict[str, Any], limits: _Limits, *, band: bool) -> None:
+def _draw(
+    axes: "Axes", curve: Curve, style: dict[str, Any], limits: _Limits, *, band: bool, crowded: bool = False
+) -> None:
     colour, epochs = style["color"], curve.epochs
     low, high = curve.low, curve.high
     if band and (curve.seeds > 1).any():
         axes.fill_between(epochs, low, high, color=colour, alpha=0.18, lw=0, gid="band")
     medians = _drawable(curve.median)
     line = {"lw": 1.0, "ls": style["linestyle"], "color": colour, "gid": "medians"}
-    if len(epochs) < 12:
+    if crowded:
+        line |= {"lw": 0.5, "ls": "-", "alpha": 0.5}
+    elif len(epochs) < 12:
         line |= {"marker": style["marker"], "ms": 3.2, "mec": "white", "mew": 0.4}
     else:  # A few markers, which tell lines apart without colour.
         line |= {"marker": style["marker"], "ms": 3.2, "mec": "white", "mew": 0.4, "markevery": (0.08, 0.25)}

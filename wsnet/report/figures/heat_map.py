@@ -3,7 +3,7 @@
 import math
 from typing import TYPE_CHECKING, Any
 
-from wsnet.report.figures.style import add_legend, add_title, is_narrow, new_figure
+from wsnet.report.figures.style import add_legend, add_title, is_narrow, new_figure, wrap
 from wsnet.report.figures.table import Table, numbers
 from wsnet.report.names import axis_name, value_name
 from wsnet.report.pivot import Label
@@ -15,15 +15,23 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_heat_map"]
 
+_MOST_NAMED = 60
+
 
 def draw_heat_map(table: Table) -> "Figure":
-    """Medians by row and column, in the order of the numbers; diverged settings are hatched, missing ones empty."""
+    """Medians by row and column; diverged settings are hatched, missing ones empty.
+
+    Numbers stand in their order. Rows that are not the values of one numeric axis have their names.
+    """
     from matplotlib.cm import ScalarMappable
 
     rows, columns = _ordered(table)
     narrow = is_narrow(table.width)
-    side = (table.width - (1.15 if narrow else 1.6)) / max(len(columns), 1)
-    figure = new_figure(table.width, 0.9 + max(0.22, min(side, 0.5)) * len(rows))
+    names = _row_names(table, rows)
+    longest = max((len(line) for name in names for line in name.split("\n")), default=0)
+    side = (table.width - 0.055 * longest - (0.75 if narrow else 1.1)) / max(len(columns), 1)
+    high = max(0.22, 0.13 * max(name.count("\n") + 1 for name in names), min(side, 0.5 if len(rows) <= 12 else 0.26))
+    figure = new_figure(table.width, 0.9 + min(9.0, high * len(rows)))
     axes = figure.subplots()
     medians = {
         (row, column): cell.summary.median
@@ -32,12 +40,12 @@ def draw_heat_map(table: Table) -> "Figure":
     }
     scale, clipped = _scale([value for value in medians.values() if math.isfinite(value)])
     colours = _colours(table.metric)
-    small = min(7.0, 72 * side / 3.4)
+    small = min(7.0, 72 * side / 3.4, 72 * 9.0 / len(rows))
     for y, row in enumerate(rows):
         for x, column in enumerate(columns):
             _cell(axes, table, (row, column), (x, y), medians.get((row, column)), (scale, colours, small))
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
-    _label_axes(axes, table, rows, columns, side)
+    _label_axes(axes, table, names, columns, side)
     bar = figure.colorbar(
         ScalarMappable(scale, colours), ax=axes, extend=clipped, aspect=30, pad=0.02, fraction=0.05, shrink=0.95
     )
@@ -52,7 +60,8 @@ def draw_heat_map(table: Table) -> "Figure":
 def _ordered(table: Table) -> tuple[list[Label], list[str | None]]:
     """Rows and columns in the order of their numbers."""
     key = table.pivot.row_keys[0] if table.pivot.row_keys else ""
-    heights = numbers(key, [row[0] for row in table.pivot.rows]) or [0.0] * len(table.pivot.rows)
+    values = numbers(key, [row[0] for row in table.pivot.rows]) if len(table.pivot.row_keys) == 1 else None
+    heights = values or [0.0] * len(table.pivot.rows)
     places = numbers(table.results.header.columns or "", table.pivot.columns) or [0.0] * len(table.pivot.columns)
     rows = [row for _, row in sorted(zip(heights, table.pivot.rows, strict=True), key=lambda pair: pair[0])]
     columns = [column for _, column in sorted(zip(places, table.pivot.columns, strict=True), key=lambda pair: pair[0])]
@@ -109,6 +118,8 @@ def _cell(
     text = _short(median)
     if cell is not None and cell.stopped:
         text += "\n@" + ",".join(map(str, cell.stopped))
+    if size < 3.5:
+        return
     axes.text(
         x, y, text, ha="center", va="center", fontsize=size, linespacing=0.95, gid="value",
         color="white" if luminance < 0.45 else "black",
@@ -122,17 +133,28 @@ def _short(value: float) -> str:
     return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
-def _label_axes(axes: "Axes", table: Table, rows: list[Label], columns: list[str | None], side: float) -> None:
-    key = table.pivot.row_keys[0]
+def _row_names(table: Table, rows: list[Label]) -> list[str]:
+    """The values of the rows' only axis if it is numeric, or else their names; nothing where there are too many."""
+    keys = table.pivot.row_keys
+    if len(rows) > _MOST_NAMED:
+        return [""] * len(rows)
+    if len(keys) == 1 and numbers(keys[0], [row[0] for row in rows]) is not None:
+        return [value_name(keys[0], row[0]) for row in rows]
+    return [wrap(table.names[row], 16 if is_narrow(table.width) else 38) for row in rows]
+
+
+def _label_axes(axes: "Axes", table: Table, names: list[str], columns: list[str | None], side: float) -> None:
+    keys = table.pivot.row_keys
     texts = [table.column_name(column) for column in columns]
     axes.set_xticks(range(len(columns)), texts)
-    axes.set_yticks(range(len(rows)), [value_name(key, row[0]) for row in rows])
+    axes.set_yticks(range(len(names)), names)
     if max(map(len, texts)) * 0.075 > side:
         axes.tick_params(axis="x", labelrotation=90 if side < 0.3 else 40)
         for label in axes.get_xticklabels() if side >= 0.3 else ():
             label.set(ha="right", rotation_mode="anchor")
     axes.set_xlabel(table.columns_name)
-    axes.set_ylabel(axis_name(key))
+    if len(keys) == 1:
+        axes.set_ylabel(axis_name(keys[0]))
     axes.grid(False)
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -23,14 +23,14 @@ def draw_lines(table: Table) -> "Figure":
     columns, is_ordered = positions(table.results.header.columns or "", table.pivot.columns)
     log = _is_squeezed(table)
     strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high, log=log)
-    apart = _apart(sorted(columns.values()), len(table.pivot.rows))
+    apart = _apart(sorted(columns.values()), len(table.pivot.rows), table.width)
     handles: list[Any] = []
     for index, row in enumerate(table.pivot.rows):
         shift = (index - (len(table.pivot.rows) - 1) / 2) * apart
         places = sorted((x + shift, column) for column, x in columns.items())
         handles.append(_row(axes, table, strip, row, index, places, joined=is_ordered))
     labels = [table.names[row] for row in table.pivot.rows]
-    _label_axes(axes, table, columns)
+    _label_axes(axes, table, columns, apart * (len(table.pivot.rows) - 1) / 2)
     if log:
         log_ticks(axes, "y", strip.limits)
     strip.finish(axes)
@@ -68,7 +68,7 @@ def _row(
             continue
         finite = [seed for seed in seeds if math.isfinite(seed)]
         if len(seeds) > 1:
-            axes.plot([x] * len(finite), finite, ".", ms=3.2, mew=0, color=style["color"], alpha=0.55, gid="seeds")
+            axes.plot([x] * len(finite), finite, "o", ms=2.3, mew=0, color=style["color"], alpha=0.6, gid="seeds")
         if len(finite) < len(seeds):
             worst = cell.summary.diverged  # A large cross if the median has diverged, a small one if only seeds have.
             cross: dict[str, Any] = {"ms": 5.5, "mew": 1.4} if worst else {"ms": 3.2, "mew": 0.8}
@@ -123,15 +123,21 @@ def _is_squeezed(table: Table) -> bool:
     return len(high) < 0.25 * len(finite)
 
 
-def _apart(places: list[float], rows: int) -> float:
-    """The distance between two rows at one column."""
+def _apart(places: list[float], rows: int, width: float) -> float:
+    """The distance between two rows at one column: that of two markers, but the rows of a column stay together."""
     nearest = min((second - first for first, second in pairwise(places)), default=1.0)
-    return min(0.07, 0.6 / max(rows, 1)) * nearest
+    inch = (places[-1] - places[0] + 0.5) / _axes_width(width) if places else 1.0
+    return min(0.05 * inch, 0.6 * nearest / max(rows, 1))
 
 
-def _label_axes(axes: "Axes", table: Table, columns: dict[str | None, float]) -> None:
+def _axes_width(width: float) -> float:
+    """About how wide the axes of a figure are, in inches."""
+    return width * (0.8 if is_narrow(width) else 0.62)
+
+
+def _label_axes(axes: "Axes", table: Table, columns: dict[str | None, float], beside: float) -> None:
     texts = {column: table.column_name(column) for column in columns}
-    room = int(table.width * (0.62 if not is_narrow(table.width) else 0.8) / 0.075 / max(len(columns), 1))
+    room = int(_axes_width(table.width) / 0.075 / max(len(columns), 1))
     if any(len(word) > room for text in texts.values() for word in text.split()):
         axes.set_xticks(list(columns.values()), [wrap(text, 24) for text in texts.values()])
         axes.tick_params(axis="x", labelrotation=40)
@@ -141,7 +147,7 @@ def _label_axes(axes: "Axes", table: Table, columns: dict[str | None, float]) ->
         axes.set_xticks(list(columns.values()), [wrap(text, max(room, 1)) for text in texts.values()])
     if columns:
         low, high = min(columns.values()), max(columns.values())
-        margin = max(0.05 * (high - low), 0.4 if len(columns) < 3 else 0.0) or 0.5
+        margin = beside + (max(0.03 * (high - low), 0.25 if len(columns) < 3 else 0.0) or 0.5)
         axes.set_xlim(low - margin, high + margin)
     axes.set_xlabel(table.columns_name)
     axes.set_ylabel(table.metric_name)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from wsnet.report.figures.style import COLOURS, GREY, add_legend, add_title, is_narrow, new_figure, stacked, wrap
 from wsnet.report.figures.table import Table
 from wsnet.report.names import setting_names
+from wsnet.report.results import PlacedTrial
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -74,9 +75,12 @@ def _reached(table: Table) -> list[_Reached]:
     trials = {trial.trial_id: trial for trial in table.results.trials}.values()
     axes = {trial.setting_id: tuple(trial.axes[axis] for axis in header.axes) for trial in trials}
     names = setting_names(axes.values(), header.axes)
+    by_setting: dict[str, list[PlacedTrial]] = {}
+    for trial in trials:
+        by_setting.setdefault(trial.setting_id, []).append(trial)
     found = []
     for setting, label in axes.items():
-        seeds = [trial for trial in trials if trial.setting_id == setting]
+        seeds = by_setting[setting]
         statuses = [trial.status for trial in seeds]
         ends = [end for end in ("stopped", "finished", "diverged") if end in statuses]
         end = max(ends, key=statuses.count, default="other")

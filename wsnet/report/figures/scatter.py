@@ -8,6 +8,7 @@ from wsnet.report.figures.diverged import Strip
 from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, log_ticks, new_figure, row_style
 from wsnet.report.figures.table import Table, numbers
 from wsnet.report.names import axis_name, metric_name, setting_names
+from wsnet.report.pivot import Label
 from wsnet.storage.seeds import higher_is_better, value_of
 
 if TYPE_CHECKING:
@@ -83,23 +84,30 @@ def _panel(
 ) -> None:
     settings = {trial.setting_id: trial.axes[axis] for trial in table.results.trials}
     there = [name for name in values if settings[name] is not None]
-    xs = dict(zip(there, numbers(axis, [settings[name] for name in there]) or [], strict=True))
-    for name, x in xs.items():
-        style = row_style(groups.get(name, 0))
-        _point(axes, x, values[name], strip, style)
+    xs = numbers(axis, [settings[name] for name in there]) or []
+    by_group: dict[int, list[tuple[float, list[float]]]] = {}
+    for name, x in zip(there, xs, strict=True):
+        by_group.setdefault(groups.get(name, 0), []).append((x, values[name]))
+    for group, points in by_group.items():
+        _points(axes, points, strip, row_style(group))
     axes.set_xlabel(axis_name(axis))
 
 
-def _point(axes: "Axes", x: float, seeds: list[float], strip: Strip, style: dict[str, Any]) -> None:
-    """Every seed as a small dot, and their median."""
-    middle = median(seeds)
-    if len(seeds) > 1:
-        finite = [seed for seed in seeds if math.isfinite(seed)]
-        axes.plot([x] * len(finite), finite, ".", ms=2.6, mew=0, color=style["color"], alpha=0.45, gid="seeds")
-    if math.isinf(middle):
-        axes.plot(x, strip.place, "x", ms=4, mew=1.1, color=style["color"], gid="diverged")
-    else:
-        axes.plot(x, middle, marker=style["marker"], ms=4.2, mec="white", mew=0.4, color=style["color"], gid="medians")
+def _points(axes: "Axes", points: list[tuple[float, list[float]]], strip: Strip, style: dict[str, Any]) -> None:
+    """Every seed as a small dot, and the median of each setting."""
+    colour = style["color"]
+    several = [(x, seed) for x, seeds in points for seed in seeds if len(seeds) > 1 and math.isfinite(seed)]
+    medians = [(x, median(seeds)) for x, seeds in points]
+    finite = [(x, y) for x, y in medians if math.isfinite(y)]
+    lost = [(x, strip.place) for x, y in medians if math.isinf(y)]
+    look: dict[str, Any] = {"ls": "none", "color": colour}
+    axes.plot(*_two(several), marker="o", ms=2, mew=0, alpha=0.5, gid="seeds", **look)
+    axes.plot(*_two(finite), marker=style["marker"], ms=4.2, mec="white", mew=0.4, gid="medians", **look)
+    axes.plot(*_two(lost), marker="x", ms=4, mew=1.1, gid="diverged", **look)
+
+
+def _two(points: list[tuple[float, float]]) -> tuple[list[float], list[float]]:
+    return [x for x, _ in points], [y for _, y in points]
 
 
 def _values(table: Table, metric: str) -> dict[str, list[float]]:
@@ -131,13 +139,15 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
     axes = figure.subplots()
     strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high)
     xs: list[float] = []
-    rows: dict[Any, int] = {}
+    by_row: dict[Label, list[tuple[float, list[float]]]] = {}
     divisor, unit = _unit(fact, [each[fact] for each in table.facts.values() if fact in each])
     for (row, column), seeds in table.seeds.items():
         x = table.facts.get(table.pivot.cells[row, column].setting_id, {}).get(fact)
         if x is not None:
             xs.append(x / divisor)
-            _point(axes, xs[-1], seeds, strip, row_style(rows.setdefault(row, len(rows))))
+            by_row.setdefault(row, []).append((xs[-1], seeds))
+    for index, points in enumerate(by_row.values()):
+        _points(axes, points, strip, row_style(index))
     axes.margins(x=0.06)
     axes.set_xlabel(f"{_FACTS.get(fact, fact.replace('_', ' '))}{unit}")
     axes.set_ylabel(table.metric_name)
@@ -147,7 +157,10 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
     if not xs:
         axes.text(0.5, 0.5, "no results yet", transform=axes.transAxes, ha="center", color=GREY)
     add_legend(
-        figure, [_handle(index) for index in rows.values()], [table.names[row] for row in rows], below=table.title
+        figure,
+        [_handle(index) for index in range(len(by_row))],
+        [table.names[row] for row in by_row],
+        below=table.title,
     )
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.note)

@@ -14,11 +14,14 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_strip"]
 
+_MOST_NAMED = 80
 _SEED, _MEDIAN, _PUBLISHED, _DIVERGED = COLOURS[0], "#111111", COLOURS[1], "#8A3A00"
 
 
 def draw_strip(table: Table) -> "Figure":
     """One line of dots per cell, in the order of the table; the columns of a row are together."""
+    from matplotlib.ticker import MaxNLocator
+
     rows = [(row, [column for column in table.pivot.columns if table.cell(row, column)]) for row in table.pivot.rows]
     places = [(row, column) for row, columns in rows for column in columns]
     narrow = is_narrow(table.width)
@@ -26,18 +29,23 @@ def draw_strip(table: Table) -> "Figure":
     names = [table.column_name(column) if is_nested else table.names[row] for row, column in places]
     names = [wrap(name, 22 if narrow else 38) for name in names]
     ys, lines = stacked(names)
-    figure = new_figure(table.width, 0.75 + min(8.2, (0.115 if is_nested else 0.14) * lines))
+    named = len(places) <= _MOST_NAMED
+    height = (0.115 if is_nested else 0.14) * lines
+    figure = new_figure(table.width, 0.75 + (min(8.2, height) if is_nested or not named else height))
     axes = figure.subplots()
     strip = Strip(table.finite(), used=table.has_diverged, worst_is_high=table.worst_is_high)
     for y, (row, column) in zip(ys, places, strict=True):
         _line(axes, table, strip, row, column, y)
-    axes.set_yticks(ys, names)
+    axes.set_yticks(ys if named else [], names if named else [])
     axes.set_ylim(lines + 0.15, -0.15)
     axes.grid(False, axis="y")
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(table.metric_name)
+    axes.xaxis.set_major_locator(MaxNLocator(5 if narrow else 9))
     strip.finish(axes, "x")
-    if is_nested:
+    if not named:
+        axes.set_ylabel(f"{len(places)} settings, in the order of the table")
+    elif is_nested:
         _name_groups(axes, table, rows, ys, longest=max(map(len, names), default=0))
     _legend(figure, table)
     if not table.seeds:

@@ -14,6 +14,7 @@ __all__ = [
     "COLOURS",
     "FULL_WIDTH",
     "GREY",
+    "MOST_NAMED",
     "ONE_COLUMN",
     "add_legend",
     "add_title",
@@ -44,6 +45,9 @@ COLOURS = (
 """Okabe and Ito's, which are safe for the colour-blind, then others; markers tell rows apart in black and white."""
 
 GREY = "#777777"
+
+MOST_NAMED = 26
+"""Maximum number of entries of a legend: more cannot be told apart."""
 
 _MARKERS, _DASHES = "osD^vph<>8*d", ("-", "--", ":")
 
@@ -114,7 +118,7 @@ def is_narrow(width: float) -> bool:
 
 
 def row_style(index: int) -> dict[str, Any]:
-    """Colour, marker and dashes of a row: all of them differ between any two of the first 120 rows."""
+    """Colour, marker and dashes of a row; no two of the first 60 rows look the same."""
     return {
         "color": COLOURS[index % len(COLOURS)],
         "marker": _MARKERS[index % len(_MARKERS)],
@@ -145,11 +149,14 @@ def add_legend(figure: "Figure", handles: Sequence[Any], labels: Sequence[str], 
         labels: their names.
         below: leave the place above the axes of a narrow figure to its title.
     """
-    if not handles:
+    if not handles or len(handles) > MOST_NAMED:
         return
     width = float(figure.get_figwidth())
     if not is_narrow(width):
-        figure.legend(handles, [wrap(label, 24) for label in labels], loc="outside right upper")
+        texts = [wrap(label, 24) for label in labels]
+        lines = sum(text.count("\n") + 1.4 for text in texts)
+        figure.set_figheight(max(figure.get_figheight(), 0.13 * lines + 0.2))
+        figure.legend(handles, texts, loc="outside right upper")
         return
     texts = [wrap(label, int(8 * width) - 5) for label in labels]  # Two columns hold so many characters.
     longest = max(len(line) for text in texts for line in text.split("\n"))
