@@ -48,7 +48,7 @@ def test_a_setting_that_is_worse_is_beaten_by_the_baseline() -> None:
     said = (
         "BatchNorm beats GroupNorm at batch size 2: 5 of 5 seeds better than all of GroupNorm, difference 3.00 points"
     )
-    assert found.text.startswith(f"{said} points [2.55, 3.45]")
+    assert found.text.startswith(f"{said} [2.55, 3.45]")
     assert found.outcome == "worse" and found.improvement == 0.0
     assert found.difference is not None and found.difference.estimate == pytest.approx(-3)
 
