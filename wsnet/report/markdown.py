@@ -17,7 +17,9 @@ def markdown(table: Table) -> str:
     lines += ["", line([*keys, *table.columns]), line(["---"] * len(keys) + ["---:"] * len(table.columns))]
     for label, cells in zip(table.labels, table.cells, strict=True):
         lines.append(line([*(label or ["all"]), *cells]))
-    lines += ["", *(f"- {escape(verdict)}" for verdict in table.verdicts)] if table.verdicts else []
+    if table.verdicts:
+        about, *said = table.verdicts
+        lines += ["", about, "", *(f"- {escape(verdict)}" for verdict in said)]
     return "\n".join([*lines, *(text for note in table.note for text in ("", note)), ""])
 
 

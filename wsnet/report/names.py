@@ -99,8 +99,16 @@ def setting_names(labels: Iterable[Sequence[str | None]], keys: Sequence[str]) -
         # What the row is called without the option is compared, not its values: two values may have one name.
         if _clashes(axes, without) <= _clashes(axes, kept):
             kept = without
-    names = {row: setting_name(axes[row], kept) for row in rows}
+    named_as = {row: {**found, _STATISTICS: _unless_running(found.get(_STATISTICS))} for row, found in axes.items()}
+    if _clashes(named_as, kept) > _clashes(axes, kept):
+        named_as = axes
+    names = {row: setting_name(named_as[row], kept) for row in rows}
     return _told_apart(names, axes, keys)
+
+
+def _unless_running(statistics: str | None) -> str | None:
+    """Running statistics are what everyone expects of a norm that keeps them, so they need no mention."""
+    return None if statistics == '"running"' else statistics
 
 
 def _clashes(axes: Mapping[Any, Mapping[str, str | None]], keys: Sequence[str]) -> int:

@@ -11,7 +11,7 @@ from wsnet.report.results import Axes, Header, PlacedTrial, Results
 from wsnet.report.summaries import once, summary_of, uncounted
 from wsnet.storage.seeds import Summary, higher_is_better, is_of_test
 
-__all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
+__all__ = ["SETTING", "Cell", "CellKey", "Label", "Pivot", "cell_key", "pivot"]
 
 Label = tuple[str | None, ...]
 """A row's values of the row keys, each as JSON text; None where its trials do not have the key."""
@@ -169,10 +169,14 @@ def _by_position(
     """Trials grouped by their values of the keys and by column."""
     groups: dict[CellKey, list[PlacedTrial]] = {}
     for trial in trials:
-        label = tuple(trial.setting_id if key == SETTING else trial.shown(key) for key in keys)
-        column = None if columns is None else trial.shown(columns)
-        groups.setdefault((label, column), []).append(trial)
+        groups.setdefault(cell_key(trial, keys, columns), []).append(trial)
     return groups
+
+
+def cell_key(trial: PlacedTrial, keys: tuple[str, ...], columns: str | None) -> CellKey:
+    """The row and column of a trial in a table with these row keys and this column key."""
+    label = tuple(trial.setting_id if key == SETTING else trial.shown(key) for key in keys)
+    return label, None if columns is None else trial.shown(columns)
 
 
 def _cell(candidates: list[PlacedTrial], header: Header) -> Cell:

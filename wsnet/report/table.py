@@ -26,7 +26,7 @@ class Table:
         cells: of each row, one text for each column.
         bold: of each row, whether each cell may be printed in bold, as the best that beats those compared with it.
         caption: sentences.
-        verdicts: about the comparisons that the sweep file declares, a sentence each.
+        verdicts: how the comparisons that the sweep file declares were tested, then a sentence about each; or empty.
         note: what follows the table, in sentences.
     """
 

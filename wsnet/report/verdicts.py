@@ -5,7 +5,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from wsnet.report.names import setting_names
-from wsnet.report.pivot import SETTING, Label, Pivot
+from wsnet.report.pivot import Label, Pivot, cell_key
 from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
 from wsnet.report.results import Header, PlacedTrial, Results
 from wsnet.report.seeds_needed import ALPHA, seeds_needed
@@ -122,8 +122,7 @@ def _declared_rows(
     columns = results.header.columns
     found: dict[tuple[Label, str | None], set[tuple[str | None, ...]]] = {}
     for trial in results.trials:
-        row = tuple(trial.setting_id if key == SETTING else trial.shown(key) for key in pivot.row_keys)
-        place = (row, None if columns is None else trial.shown(columns))
+        place = cell_key(trial, pivot.row_keys, columns)
         found.setdefault(place, set()).add(tuple(trial.axes.get(key) for key in keys))
     return found
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.report.figures.style import styled
 from wsnet.report.figures.table import Facts, Table, numbers
 from wsnet.report.pivot import Pivot
-from wsnet.report.results import Results
+from wsnet.report.results import PlacedTrial, Results
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -77,7 +77,7 @@ def main_kind(table: Table) -> str:
 
 def searched_axes(table: Table) -> list[str]:
     """Numeric axes on which hardly two settings have the same value, and those that the sweep chooses over."""
-    settings = list({trial.setting_id: trial.axes for trial in table.results.trials}.values())
+    settings = list({trial.setting_id: _shown(trial, table) for trial in table.results.trials}.values())
     found = []
     for axis in table.results.header.axes:
         values = [axes[axis] for axes in settings if axes[axis] is not None]
@@ -93,11 +93,15 @@ def _is_random(table: Table) -> bool:
 
     Where words tell all of them apart too, they are cases that someone has listed.
     """
-    header, settings = table.results.header, {trial.setting_id: trial.axes for trial in table.results.trials}
+    header, settings = table.results.header, {trial.setting_id: _shown(trial, table) for trial in table.results.trials}
     counts = {axis: len({axes[axis] for axes in settings.values()}) for axis in header.axes}
     searched = [axis for axis in searched_axes(table) if axis not in header.over]
     listed = any(count >= 0.8 * len(settings) for axis, count in counts.items() if axis not in searched)
     return bool(searched) and sum(count > 1 for count in counts.values()) > 1 and not listed and not header.over
+
+
+def _shown(trial: PlacedTrial, table: Table) -> dict[str, str | None]:
+    return {axis: trial.shown(axis) for axis in table.results.header.axes}
 
 
 def _drawer(kind: str, table: Table) -> Draw:

@@ -73,7 +73,7 @@ def _reached(table: Table) -> list[_Reached]:
     """Every setting, those that were trained longest first."""
     header = table.results.header
     trials = {trial.trial_id: trial for trial in table.results.trials}.values()
-    axes = {trial.setting_id: tuple(trial.axes[axis] for axis in header.axes) for trial in trials}
+    axes = {trial.setting_id: tuple(trial.shown(axis) for axis in header.axes) for trial in trials}
     names = setting_names(axes.values(), header.axes)
     by_setting: dict[str, list[PlacedTrial]] = {}
     for trial in trials:

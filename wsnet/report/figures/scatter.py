@@ -82,7 +82,7 @@ def _beyond(axes: "Axes", strip: Strip) -> tuple[float, float]:
 def _panel(
     axes: "Axes", table: Table, axis: str, values: dict[str, list[float]], groups: dict[str, int], strip: Strip
 ) -> None:
-    settings = {trial.setting_id: trial.axes[axis] for trial in table.results.trials}
+    settings = {trial.setting_id: trial.shown(axis) for trial in table.results.trials}
     there = [name for name in values if settings[name] is not None]
     xs = numbers(axis, [settings[name] for name in there]) or []
     by_group: dict[int, list[tuple[float, list[float]]]] = {}
@@ -125,7 +125,7 @@ def _groups(table: Table, searched: list[str]) -> tuple[dict[str, int], list[str
     """The group of each setting by what differs besides the searched parameters, and the groups' names."""
     header = table.results.header
     keys = [axis for axis in header.axes if axis not in searched]
-    labels = {trial.setting_id: tuple(trial.axes[key] for key in keys) for trial in table.results.trials}
+    labels = {trial.setting_id: tuple(trial.shown(key) for key in keys) for trial in table.results.trials}
     names = setting_names(labels.values(), keys)
     if not 1 < len(names) <= _MOST_GROUPS:
         return {}, []

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 from wsnet.report.names import axis_name, metric_name, setting_names, value_name
-from wsnet.report.pivot import SETTING, Cell, Label, Pivot
-from wsnet.report.results import PlacedTrial, Results
+from wsnet.report.pivot import SETTING, Cell, Label, Pivot, cell_key
+from wsnet.report.results import Results
 from wsnet.storage.seeds import higher_is_better, value_of
 
 __all__ = ["Facts", "Table", "numbers"]
@@ -80,9 +80,9 @@ class Table:
         columns, keys = self.results.header.columns, self.pivot.row_keys
         found: dict[tuple[Label, str | None], dict[str, tuple[int, float]]] = {}
         for trial in self.results.trials:
-            position = (_label(trial, keys), None if columns is None else trial.axes.get(columns))
+            position = cell_key(trial, keys, columns)
             cell = self.pivot.cells.get(position)
-            value = value_of(trial.status, trial.metrics.get(self.metric), self.metric)
+            value = value_of(trial.status, trial.measured(self.metric), self.metric)
             if cell is not None and value is not None and trial.setting_id == cell.setting_id:
                 found.setdefault(position, {})[trial.trial_id] = (trial.seed, value)
         return {position: [value for _, value in sorted(seeds.values())] for position, seeds in found.items()}
@@ -123,7 +123,3 @@ def numbers(key: str, values: Sequence[str | None]) -> list[float] | None:
     if any(isinstance(value, bool) or not isinstance(value, int | float) for value in plain):
         return None
     return [float(value) for value in plain]
-
-
-def _label(trial: PlacedTrial, keys: tuple[str, ...]) -> Label:
-    return tuple(trial.setting_id if key == SETTING else trial.axes[key] for key in keys)

@@ -72,7 +72,7 @@ def contents(results: Results, table: Table, figures: Sequence[str], details: De
     main = [*figures[:1]]
     sections = [
         Section("", [Lines([_overview(trials, details)])]),
-        Section("Verdicts", [Lines(table.verdicts, are_items=True)] if table.verdicts else []),
+        Section("Verdicts", _verdicts(table)),
         Section("Medians", [_grid(table), Lines([*table.caption, *table.note], are_small=True)]),
         Section("Figures", [*map(Figure, main), *map(Figure, figures[1:])]),
         Section("What was fixed", _fixed(results, details)),
@@ -91,6 +91,13 @@ def _overview(trials: Sequence[PlacedTrial], details: Details | None) -> str:
     devices = f" on {', '.join(details.devices)}" if details is not None and details.devices else ""
     times = f" Training took {duration_text(seconds)} in all{devices}." if seconds else ""
     return f"{counted(len(trials), 'trial')} of {settings}: {counts or 'none has started'}.{times}"
+
+
+def _verdicts(table: Table) -> list[Block]:
+    if not table.verdicts:
+        return []
+    about, *said = table.verdicts
+    return [Lines(said, are_items=True), Lines([about], are_small=True)]
 
 
 def _grid(table: Table) -> Grid:
