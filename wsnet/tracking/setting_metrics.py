@@ -99,10 +99,10 @@ def summaries(seeds: Iterable[Seed], metrics: Iterable[str]) -> dict[str, float]
             is not None
         ]
         summary = summarize(values)
-        found[number(metric)] = float(len(values))
         if summary is not None:
             found[median(metric)] = _rounded(summary.median)
             found[low(metric)], found[high(metric)] = _rounded(summary.low), _rounded(summary.high)
+        found[number(metric)] = float(len(values))
     return found
 
 

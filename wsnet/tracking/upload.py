@@ -85,7 +85,7 @@ class SweepRuns:
         if mirrored is None:
             mirrored = self._mirrored[trial_id] = self._create_run(order, entry, records)
         if tags.STATUS not in mirrored.tags:
-            self._log_config(mirrored, directory.folder)
+            self._log_config(mirrored, entry, directory.folder)
         self._log_epochs(mirrored, records)
         if status.has_ended or status.status == "failed":
             self._log_files(mirrored, directory.folder)
@@ -147,12 +147,14 @@ class SweepRuns:
         start = int(1000 * (time.time() - sum(map(_seconds, records))))
         return MirroredRun.of(self._client.create_run(self._id, start_time=start, tags=wanted, run_name=entry.name))
 
-    def _log_config(self, mirrored: MirroredRun, folder: Folder) -> None:
-        """Log the resolved configuration, as parameters and as a file."""
+    def _log_config(self, mirrored: MirroredRun, entry: TrialEntry, folder: Folder) -> None:
+        """Log the resolved configuration, as parameters, first those that vary in the sweep, and as a file."""
         from mlflow.entities import Param
 
         text = (folder.read("trial.yaml") or b"").decode()
-        missing = [Param(key, value) for key, value in tags.parameters(text).items() if key not in mirrored.params]
+        found = tags.parameters(text)
+        ordered = dict.fromkeys([*(key for key in (*tags.varied(entry), "seed") if key in found), *found])
+        missing = [Param(key, found[key]) for key in ordered if key not in mirrored.params]
         for start in range(0, len(missing), _PARAMS_PER_CALL):
             chunk = missing[start : start + _PARAMS_PER_CALL]
             self._client.log_batch(mirrored.run_id, params=chunk)
