@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, verdicts_of
 from tests.shared import SHARED
 from wsnet.config import read_sweep
 from wsnet.config.reading.only_and_smoke import only
@@ -14,7 +15,7 @@ from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
-from wsnet.report.cli import _parser as report_parser
+from wsnet.report.arguments import parser as report_parser
 from wsnet.report.statistics import smallest_p
 from wsnet.sweep.arguments import parser as sweep_parser
 
@@ -53,9 +54,23 @@ def test_the_readme_quotes_the_sweep_file_as_it_is_and_counts_its_trials() -> No
     assert f"= {trials}." in file.read_text(encoding="utf-8")
 
 
+def test_the_example_of_comparisons_is_part_of_a_sweep_file_and_makes_as_many_as_is_said() -> None:
+    *_, example = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
+    model = "model: {name: cifar_resnet, depth: 8}"
+    base = f"{{data: {{name: cifar10}}, {model}, optim: {{name: sgd, lr: 0.1}}, train: {{epochs: 1}}}}"
+    found = sweep_of(YamlFile.parse(f"name: s\nbase: {base}\n{example}", "reports.md")).comparisons
+    assert found is not None and found.count == 2
+
+
+def test_the_verdicts_in_the_documentation_are_those_of_such_seeds() -> None:
+    text = " ".join((DOCS / "reports.md").read_text(encoding="utf-8").split())
+    cells = {("batch", 2): FIVE, ("group", 2): SHIFTED, ("batch", 8): FIVE, ("group", 8): CLOSE}
+    for verdict in verdicts_of(cells, compare=declared(count=2)).verdicts:
+        assert verdict.text in text
+
+
 def test_the_examples_of_a_choice_are_parts_of_sweep_files() -> None:
-    examples = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
-    assert len(examples) == 2
+    examples = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)[:2]
     for text in examples:
         example = text if text.startswith("base:\n") else f"base:\n  data: {{name: cifar10}}\n{text}"
         example = example.replace("base:\n", "name: s\nbase:\n  model: {name: cifar_resnet, depth: 8}\n")

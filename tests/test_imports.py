@@ -33,7 +33,7 @@ HEAVY = {
     "training": {"ray", "mlflow", "triton"},
 }
 """What must not be loaded by importing a folder and those above it."""
-SKIPPED = {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".ruff_cache", ".pytest_cache"}
+SKIPPED = {".git", "__pycache__", ".venv", "venv", ".mypy_cache", ".ruff_cache", ".pytest_cache", ".hypothesis"}
 
 
 def imported_folders(file: Path) -> Iterator[str]:

@@ -14,7 +14,7 @@ from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report.cli import main
 from wsnet.storage import Folder
 
-FILES = ("table.md", "table.csv", "trials.csv", "figure.png")
+FILES = ("table.md", "table.csv", "table.tex", "trials.csv", "figure.png", "report.md", "report.html")
 ROOT = Path(__file__).resolve().parents[2]
 
 
@@ -46,7 +46,7 @@ def test_another_metric_leaves_the_sweeps_own_report_alone(tmp_path: Path) -> No
     assert main([folder.location, "--metric", "validation/top1_error"]) == 0
     assert {name: folder.read(name) for name in FILES} == before
     assert b"validation/top1_error at the last epoch" in (folder.read("table-validation-top1_error.md") or b"")
-    own = {f"table{end}" for end in (".md", ".csv")} | {"figure.png", "trials.csv"}
+    own = {*FILES, *(f"figure-{kind}.png" for kind in ("curves", "rungs", "strip", "time"))}
     assert main([folder.location, "--metric", "validation/top1_error", "--out", str(tmp_path / "there")]) == 0
     assert set(os.listdir(tmp_path / "there")) == own
 

@@ -1,11 +1,13 @@
 """Trials arranged into cells."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from wsnet.report import ReportError
+from wsnet.report.csv_files import table_csv
 from wsnet.report.pivot import Pivot, pivot
 from wsnet.report.results import Header, Results, axis_text
 from wsnet.report.text import MISSING, caption, cell_text, footnote
@@ -49,7 +51,7 @@ def texts(of: Results) -> list[list[str]]:
     return [[cell_text(cells.cells.get((row, column)), of.header) for column in cells.columns] for row in cells.rows]
 
 
-def test_rows_and_columns_stand_in_the_order_of_the_sweep_file() -> None:
+def test_words_stand_in_the_order_of_the_sweep_file_and_numbers_ascend() -> None:
     given = [
         ("z", {"norm": "group", "batch": 2}),
         ("a", {"norm": "batch", "batch": 16}),
@@ -57,7 +59,45 @@ def test_rows_and_columns_stand_in_the_order_of_the_sweep_file() -> None:
     ]
     cells = pivot(results(given, axes=("norm", "batch"), column_values=(16, 4, 2)))
     assert cells.rows == (('"group"',), ('"batch"',))
-    assert cells.columns == ("16", "2")
+    assert cells.columns == ("2", "16")
+
+
+def test_rows_of_one_norm_stand_together_in_the_order_of_their_groups() -> None:
+    norms = [("group", 16), ("layer", None), ("group", 8), ("group", 4), ("layer", None)]
+    given = [
+        (f"{index}", {"norm": norm, **({} if groups is None else {"groups": groups}), "batch": index // 4 + 1})
+        for index, (norm, groups) in enumerate(norms)
+    ]
+    found = pivot(results(given, rows=("norm", "groups")))
+    assert found.rows == (('"group"', "4"), ('"group"', "8"), ('"group"', "16"), ('"layer"', None))
+
+
+def test_an_option_that_is_the_same_in_all_rows_is_no_column() -> None:
+    given = [(f"{batch}", {"norm": "batch", "groups": 4, "batch": batch}) for batch in (1, 2)]
+    assert pivot(results(given, rows=("norm", "groups"), columns=None)).row_keys == ("batch",)
+    assert pivot(results(given, rows=("norm", "groups"))).row_keys == ("norm", "groups")  # Something has to be there.
+
+
+def test_an_axis_that_a_case_leaves_at_its_default_shows_the_default() -> None:
+    place = {"norm": "batch", "batch": 1}
+    one = TrialEntry(trial_id="a", setting_id="a", seed=0, name="", axes=place, defaults={"groups": 32})
+    other = TrialEntry(trial_id="b", setting_id="b", seed=0, name="", axes={**place, "groups": 4})
+    header = results([]).header
+    found = Results.of(header, [one, other], {"a": outcome(0, "finished"), "b": outcome(0, "finished")})
+    assert pivot(found).rows == (("4",), ("32",))
+    assert "batch,32,1," in table_csv(found, pivot(found))
+
+
+def test_a_random_search_is_a_ranking_by_validation_instead_of_a_table_of_dashes() -> None:
+    given = [(f"s{index}", {"norm": index, "batch": 7 - index}) for index in range(5)]
+    found = results(given, axes=("norm", "batch"), column_values=())
+    assert len(pivot(found).columns) == 1 and pivot(found).ranked_by == "validation/top1_error"
+    better = [
+        replace(t, metrics={METRIC: 0.0, "validation/top1_error": -float(t.setting_id[1:])}) for t in found.trials
+    ]
+    ranked = pivot(replace(found, trials=tuple(better)))
+    assert [label[0] for label in ranked.rows] == ["4", "3", "2", "1", "0"]
+    assert pivot(results(given[:2], axes=("norm", "batch"))).ranked_by is None
 
 
 def test_a_cell_without_a_trial_is_a_dash() -> None:
@@ -81,7 +121,7 @@ def test_a_trial_of_several_places_stands_at_each_and_counts_once() -> None:
     both = Results.of(
         given.header, entries, {f"a-{seed}": outcome(seed, status) for seed, status in enumerate(statuses)}
     )
-    assert texts(both) == [["10.50 [10.00, 11.00] n=2", "10.50 [10.00, 11.00] n=2"]]
+    assert texts(both) == [["10.50 [10.00, 11.00] n=2 of 3"] * 2]
     assert pivot(both).missing == {"running": 1}
 
 
@@ -158,6 +198,10 @@ def test_a_metric_that_nobody_measured_is_refused_with_those_there_are() -> None
         results([("a", {"norm": "batch", "batch": 1})]).with_metric("test/top1_eror")
 
 
-def test_no_statistic_but_the_median_is_given() -> None:
-    with pytest.raises(ReportError, match="must be 'median', but got 'mean'"):
-        pivot(results([], statistic="mean"))
+def test_the_mean_comes_with_its_standard_deviation() -> None:
+    given = [("a", {"norm": "batch", "batch": 1})]
+    assert texts(results(given, statistic="mean")) == [["11.00 ± 1.00"]]
+    found = results(given, statistic="mean")
+    assert "mean ± standard deviation over n = 3 seeds" in caption(found.header, pivot(found))[0]
+    with pytest.raises(ReportError, match="must be 'median' or 'mean', but got 'best'"):
+        pivot(results([], statistic="best"))

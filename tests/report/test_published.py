@@ -10,9 +10,11 @@ from rich.console import Console
 from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
-from wsnet.report.figure import figure_png
+from wsnet.report.csv_files import table_csv
+from wsnet.report.figures import figures, render
+from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
-from wsnet.report.write import table_csv, table_markdown
+from wsnet.report.table import tabulate
 from wsnet.storage import Folder, Manifest
 
 LINK = {
@@ -43,10 +45,10 @@ def test_a_cell_shows_the_published_number_whose_it_is_and_the_difference(tmp_pa
     cells = pivot(found)
     cell = next(c for (row, column), c in cells.cells.items() if row[0] == '"batch"' and column == "32")
     assert cell.summary is not None
-    markdown = table_markdown(found, cells)
-    assert f"(README 6.83, {cell.summary.median - 6.83:+.2f})" in markdown
-    assert "Published accuracies are shown as errors: 100 - accuracy." in markdown
-    assert "README: its own result" in markdown and "paper" not in markdown
+    text = markdown(tabulate(found)[0])
+    assert f"(README 6.83, {cell.summary.median - 6.83:+.2f})" in text
+    assert "Published accuracies are shown as errors: 100 - accuracy." in text
+    assert "README: its own result" in text and "paper" not in text
     out = io.StringIO()
     print_table(found, Console(file=out, width=300))
     assert "(README 6.83, " in out.getvalue() and "100 - accuracy" in out.getvalue()
@@ -54,11 +56,11 @@ def test_a_cell_shows_the_published_number_whose_it_is_and_the_difference(tmp_pa
 
 def test_numbers_of_another_recipe_have_no_difference_and_the_table_says_what_differs(tmp_path: Path) -> None:
     found = results(tmp_path, departures=["train.epochs is 1, not 250", "data.limit is 256 (not set in the file)"])
-    markdown = table_markdown(found, pivot(found))
-    assert "(README 6.83)" in markdown and "README 6.83," not in markdown
+    text = markdown(tabulate(found)[0])
+    assert "(README 6.83)" in text and "README 6.83," not in text
     assert (
         "Its recipe differs, so no difference is shown: train.epochs is 1, not 250; data.limit is 256 (not set in the "
-        "file)." in markdown
+        "file)." in text
     )
     rows = _rows(found)
     assert {row["difference"] for row in rows} == {""} and "6.83" in {row["published"] for row in rows}
@@ -85,8 +87,7 @@ def test_the_cells_file_has_the_published_numbers_at_its_end(tmp_path: Path) -> 
 def test_a_cell_may_have_several_published_numbers(tmp_path: Path) -> None:
     link = {"where": {"system": "image_classification", "model": "ResNet-110", "norm": "batch"}, "match": {}}
     found = results(tmp_path, link)
-    cells = pivot(found)
-    text = table_markdown(found, cells)
+    text = markdown(tabulate(found)[0])
     assert "(README 6.52 median of 3, " in text
     assert "(paper 6.43 best, " in text and "(paper 6.61 mean, " in text
     assert _rows(found)[0]["published"] == "6.52;6.43;6.61"
@@ -96,15 +97,15 @@ def test_a_cell_may_have_several_published_numbers(tmp_path: Path) -> None:
 def test_peaks_are_called_selected(tmp_path: Path) -> None:
     link = {"where": {"system": "online_normalization", "dataset": "CIFAR-10"}, "match": {"norm": "model.norm.name"}}
     found = results(tmp_path, link)
-    text = table_markdown(found, pivot(found))
+    text = markdown(tabulate(found)[0])
     assert "(repository 7.7 peak of the median of 5, " in text and "selected on the test set" in text
 
 
 def test_another_metric_has_other_published_numbers_or_none(tmp_path: Path) -> None:
     found = results(tmp_path, metric="test/top5_error")
-    assert "README 0.18" in table_markdown(found, pivot(found))
+    assert "README 0.18" in markdown(tabulate(found)[0])
     other = results(tmp_path, metric="validation/top1_error")
-    assert "There is no published number for validation/top1_error." in table_markdown(other, pivot(other))
+    assert "There is no published number for validation/top1_error." in markdown(tabulate(other)[0])
 
 
 @pytest.mark.slow
@@ -112,24 +113,24 @@ def test_the_figure_marks_published_numbers(tmp_path: Path) -> None:
     drawn = []
     for index, (link, columns) in enumerate([(None, "train.batch_size"), (LINK, "train.batch_size"), (LINK, None)]):
         found = results(tmp_path / str(index), link, columns=columns)
-        drawn.append(figure_png(found, pivot(found)))
+        drawn.append(render(figures(found, pivot(found))["figure"](), "png"))
     assert len(set(drawn)) == 3
 
 
 def test_the_learning_rate_rule_stands_in_the_caption(tmp_path: Path) -> None:
     found = results(tmp_path, None, learning_rate="fixed")
-    assert "Learning rate over batch sizes: fixed." in table_markdown(found, pivot(found))
+    assert "Learning rate over batch sizes: fixed." in markdown(tabulate(found)[0])
 
 
 def test_the_caption_says_what_statistics_norms_were_evaluated_with(tmp_path: Path) -> None:
     found = results(tmp_path, None, evaluation_statistics="running statistics")
     said = "Norms that keep a running mean and variance are evaluated with running statistics."
-    assert said in table_markdown(found, pivot(found))
+    assert said in markdown(tabulate(found)[0])
 
 
 def test_without_published_numbers_nothing_is_said_of_them(tmp_path: Path) -> None:
     found = results(tmp_path, None)
-    assert "ublished" not in table_markdown(found, pivot(found)) + table_csv(found, pivot(found))
+    assert "ublished" not in markdown(tabulate(found)[0]) + table_csv(found, pivot(found))
 
 
 def test_published_numbers_that_are_not_known_here_are_one_line(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_mlflow_gives_the_same_published_numbers(tmp_path: Path) -> None:
     one, other = read_directory(folder), read_mlflow(mirror(folder, sweep), sweep.name)
     assert one.header.published is not None
     assert one.header == other.header
-    assert table_markdown(one, pivot(one)) == table_markdown(other, pivot(other))
+    assert markdown(tabulate(one)[0]) == markdown(tabulate(other)[0])
 
 
 def _rows(found: Results) -> list[dict[str, str]]:

@@ -12,11 +12,13 @@ from rich.console import Console
 from wsnet.config.published import PublishedConfig
 from wsnet.config.sweep import SelectConfig
 from wsnet.report import ReportError, print_table, write_report
-from wsnet.report.figure import figure_png
+from wsnet.report.csv_files import table_csv, trials_csv
+from wsnet.report.figures import figures, render
+from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
+from wsnet.report.table import tabulate
 from wsnet.report.text import MISSING, caption, cell_text
-from wsnet.report.write import table_csv, table_markdown, trials_csv
 from wsnet.storage import Manifest, Outcome, TrialEntry
 
 TEST, VALIDATION = "test/top1_error", "validation/top1_error"
@@ -184,7 +186,7 @@ def test_published_numbers_stand_beside_the_choice() -> None:
     where = {"system": "weight_normalization", "model": "ResNet-18", "norm": "batch"}
     link = PublishedConfig(where=where, match={"batch_size": "batch"})
     found = results(TWO, published=link)
-    assert "8.00 [7.00, 9.00] at lr=0.2 (README " in table_markdown(found, pivot(found))
+    assert "8.00 [7.00, 9.00] at lr=0.2 (README " in markdown(tabulate(found)[0])
     columns = table_csv(found, pivot(found)).splitlines()[0].split(",")
     assert columns[columns.index("high") + 1 :][:3] == ["selected_among", f"median_{VALIDATION}", "published"]
 
@@ -201,10 +203,10 @@ def test_the_terminal_shows_the_choice_at_any_width(width: int) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", ["batch", None])
-def test_the_figure_is_of_the_choices_and_says_so(columns: str | None) -> None:
+def test_the_figure_is_of_the_choices_and_its_title_says_so(columns: str | None) -> None:
     def drawn(of: Mapping[tuple[str, int], Mapping[float, Seeds]], select: SelectConfig | None) -> bytes:
         found = results(of, select=select, columns=columns)
-        return figure_png(found, pivot(found))
+        return render(figures(found, pivot(found), title=True)["figure"](), "png")
 
     select = SelectConfig(over=("lr",))
     chosen = {place: {0.2: LOW_ON_VALIDATION} for place in TWO}
@@ -212,7 +214,7 @@ def test_the_figure_is_of_the_choices_and_says_so(columns: str | None) -> None:
 
 
 def test_a_report_with_a_choice_is_written(tmp_path: Path) -> None:
-    assert len(write_report(results(TWO), tmp_path)) == 4
+    assert len(write_report(results(TWO), tmp_path)) == 8
 
 
 def test_a_way_to_choose_that_is_not_known_here_is_one_line() -> None:

@@ -12,23 +12,26 @@ import pytest
 from pyarrow import fs
 from rich.console import Console
 
+from tests.report.test_cli import FILES
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.report import print_table, read_directory, write_report
-from wsnet.report.figure import figure_png
+from wsnet.report.csv_files import table_csv, trials_csv
+from wsnet.report.figures import figures, render
+from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
-from wsnet.report.write import table_csv, table_markdown, trials_csv
+from wsnet.report.table import tabulate
 from wsnet.storage import Folder, trial_directory
 
 
 def test_the_table_says_what_is_asked_and_how_each_cell_came_about(tmp_path: Path) -> None:
     results = read_directory(write_sweep(tmp_path)[0])
-    lines = table_markdown(results, pivot(results)).splitlines()
+    lines = markdown(tabulate(results)[0]).splitlines()
     assert lines[0] == r"**Which norm \| holds when the batch gets small?**"
     assert "median [lowest, highest] over n = 3 seeds" in lines[2]
     assert "4 crashed, 1 unfinished, 3 stopped early" in lines[2]
-    assert lines[4] == "| model.norm.name | 32 | 2 | 4 |"
-    assert lines[6] == "| batch | 14.80 [14.14, 15.13] | diverged [14.61, diverged] | 15.35 [14.36, diverged] |"
-    assert lines[7] == "| group | 17.13 n=1 | stopped at 1 (validation 38.49 [37.83, 38.82]) | – |"  # noqa: RUF001
+    assert lines[4] == "| model.norm.name | 2 | 4 | 32 |"
+    assert lines[6] == "| batch | diverged [14.61, diverged] | 15.35 [14.36, diverged] | 14.80 [14.14, 15.13] |"
+    assert lines[7] == "| group | stopped at 1 (validation 38.49 [37.83, 38.82]) | – (3 crashed) | 17.13 n=1 of 3 |"  # noqa: RUF001
     assert "2/2^3 = 0.25" in lines[-1]
 
 
@@ -65,7 +68,7 @@ def test_a_report_is_written_into_any_folder(tmp_path: Path) -> None:
     remote = Folder("out", filesystem=fs.SubTreeFileSystem(str(tmp_path), fs.LocalFileSystem()))
     (tmp_path / "out").mkdir()
     paths = write_report(results, remote)
-    assert paths == ["out/table.md", "out/table.csv", "out/trials.csv", "out/figure.png"]
+    assert set(paths) == {f"out/{name}" for name in (*FILES, "figure-strip.png", "figure-rungs.png")}
     assert (tmp_path / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -75,7 +78,7 @@ def test_a_figure_is_drawn_whatever_the_columns_are(tmp_path: Path, columns: str
     sweep = manifest(seeds=2)
     sweep.report["columns"] = columns
     results = read_directory(write_sweep(tmp_path, sweep)[0])
-    assert figure_png(results, pivot(results)).startswith(b"\x89PNG")
+    assert render(figures(results, pivot(results))["figure"](), "png").startswith(b"\x89PNG")
 
 
 @pytest.mark.parametrize("width", [30, 50, 120])
@@ -95,12 +98,12 @@ def test_one_seed_is_a_plain_value(tmp_path: Path) -> None:
     sweep.write(folder)
     train(folder, sweep.trials[0])
     results = read_directory(folder)
-    assert "| batch | 14.14 |" in table_markdown(results, pivot(results))
+    assert "| batch | 14.14 |" in markdown(tabulate(results)[0])
 
 
 @pytest.mark.slow
 def test_importing_report_imports_neither_torch_nor_ray() -> None:
-    code = "import sys; from wsnet.report import *; import wsnet.report.cli, wsnet.report.figure\n"
+    code = "import sys; from wsnet.report import *; import wsnet.report.cli, wsnet.report.figures\n"
     code += "print({'torch', 'ray', 'mlflow'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "set()\n"
@@ -110,20 +113,20 @@ def test_a_label_with_dollar_signs_and_braces_is_drawn_as_it_is(tmp_path: Path) 
     sweep = replace(manifest(), question=r"Is $\frac{1}{ better than $2^ ?")
     folder, _ = write_sweep(tmp_path, sweep)
     results = read_directory(folder)
-    assert figure_png(results, pivot(results)).startswith(b"\x89PNG")
+    assert render(figures(results, pivot(results))["figure"](), "png").startswith(b"\x89PNG")
 
 
 def test_tables_are_written_even_if_the_figure_can_not_be_drawn(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(*_: object) -> bytes:
+    def fails(*_: object, **__: object) -> bytes:
         raise RuntimeError("no figure")
 
-    monkeypatch.setattr("wsnet.report.write.figure_png", fails)
+    monkeypatch.setattr("wsnet.report.write.figures", fails)
     results = read_directory(write_sweep(tmp_path)[0])
     with pytest.raises(RuntimeError):
         write_report(results, tmp_path / "out")
-    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "table.csv", "trials.csv"}
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"table.md", "table.csv", "table.tex", "trials.csv"}
 
 
 def test_a_trial_with_damaged_files_is_counted_and_no_value(tmp_path: Path) -> None:
@@ -136,4 +139,4 @@ def test_a_trial_with_damaged_files_is_counted_and_no_value(tmp_path: Path) -> N
     records = finished.folder.read("records.jsonl") or b""
     finished.folder.write("records.jsonl", records[: records.rstrip().rfind(b"\n") + 1])
     results = read_directory(folder)
-    assert "1 damaged" in table_markdown(results, pivot(results))
+    assert "1 damaged" in markdown(tabulate(results)[0])

@@ -66,6 +66,17 @@ def test_settings_are_ranked_by_the_median_and_a_diverged_seed_is_the_worst() ->
     assert [(state.done, state.median) for state in board.best_settings()] == [(0, 15.0), (0, 20.0), (2, math.inf)]
 
 
+def test_a_sweep_that_reports_accuracies_shows_them_while_it_runs() -> None:
+    drawn = tally()
+    drawn.measured("0-0", record(1, 12.5))
+    file = io.StringIO()
+    for drawn.shows_accuracy in (False, True):
+        with ProgressDisplay(drawn, Console(file=file, width=200)):
+            pass
+    lines = [line for line in file.getvalue().splitlines() if "best on validation" in line]
+    assert lines[0].endswith(" 12.50 %") and lines[-1].endswith(" 87.50 %")
+
+
 @pytest.mark.parametrize("width", [80, 40, 20])
 def test_no_line_is_longer_than_the_terminal(width: int) -> None:
     file = io.StringIO()

@@ -7,6 +7,8 @@ import pytest
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
 from wsnet.config.reading.only_and_smoke import only
+from wsnet.report import Header
+from wsnet.storage import Folder, Manifest
 from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.sweep.planning.setting_names import setting_names
 
@@ -59,6 +61,23 @@ def test_the_manifest_says_what_statistics_norms_are_evaluated_with(tmp_path: Pa
     assert plan(tmp_path, cases=both).manifest.report["evaluation_statistics"] == f"running statistics or {said}"
     alone = plan(tmp_path, cases=[{"model.norm.name": "layer"}]).manifest
     assert "evaluation_statistics" not in alone.report
+
+
+def test_the_manifest_has_the_comparisons_and_the_number_of_test_images(tmp_path: Path) -> None:
+    compare = {
+        "against": {"model.norm.name": "batch"},
+        "settings": [{"model.norm.groups": 2}],
+        "at": {"train.batch_size": [2]},
+    }
+    made = plan(tmp_path, cases=CASES, grid={"train.batch_size": [8, 2]}, report={"compare": compare})
+    made.manifest.write(Folder(tmp_path))
+    header = Header.of(Manifest.read(Folder(tmp_path)))
+    assert header.compare is not None and header.compare == made.sweep.comparisons
+    assert header.compare.settings == (('"group"', "2"),) and header.compare.at == ("2",)
+    assert (header.compare.count, header.compare.written, header.test_images) == (1, compare, 100)
+    plain = plan(tmp_path, cases=CASES, grid={"train.batch_size": [8, 2]})
+    assert [trial.entry for trial in plain.trials] == [trial.entry for trial in made.trials]
+    assert "compare" not in plain.manifest.report
 
 
 def test_the_manifest_has_the_order_of_the_file(tmp_path: Path) -> None:

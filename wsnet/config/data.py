@@ -96,6 +96,11 @@ class DataConfig(Config):
         size = self.facts.train - self.validation
         return size if self.limit is None else min(size, self.limit)
 
+    @property
+    def test_size(self) -> int:
+        """Test images, after applying the limit."""
+        return self.facts.test if self.limit is None else min(self.facts.test, self.limit)
+
     @model_validator(mode="before")
     @classmethod
     def _own_files_are_as_they_should_be(cls, data: Any) -> Any:

@@ -5,6 +5,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from wsnet.config.base import Config, Duration, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
+from wsnet.config.compare import CompareConfig
 from wsnet.config.published import PublishedConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
 from wsnet.config.search import GridConfig, SearchConfig
@@ -88,25 +89,35 @@ class ReportConfig(Config):
     """Dotted key whose values make the columns, or `case`; by default the last axis of the grid."""
     metric: Literal[
         "test/top1_error",
+        "test/top1_accuracy",
         "test/top5_error",
+        "test/top5_accuracy",
         "test/loss",
         "validation/top1_error",
+        "validation/top1_accuracy",
         "validation/top5_error",
+        "validation/top5_accuracy",
         "validation/loss",
         "test_ema/top1_error",
+        "test_ema/top1_accuracy",
         "test_ema/top5_error",
+        "test_ema/top5_accuracy",
         "test_ema/loss",
         "validation_ema/top1_error",
+        "validation_ema/top1_accuracy",
         "validation_ema/top5_error",
+        "validation_ema/top5_accuracy",
         "validation_ema/loss",
     ] = "test/top1_error"
-    """Last-epoch metric in the cells; errors are in percent. `_ema`: of the averaged weights (train.ema)."""
-    statistic: Literal["median"] = "median"
-    """Statistic over its seeds that a cell shows."""
+    """Last-epoch metric in the cells; errors and accuracies in percent. `_ema`: of the averaged weights (train.ema)."""
+    statistic: Literal["median", "mean"] = "median"
+    """Statistic over its seeds that a cell shows; the mean comes with the standard deviation."""
     published: PublishedConfig | None = None
     """Published numbers shown beside the cells (unset: none)."""
     select: SelectConfig | None = None
     """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
+    compare: CompareConfig | None = None
+    """The comparisons that are tested, declared before the run (unset: nothing is tested)."""
 
 
 _FIRST_TUNING_SEED = 1000

@@ -1,81 +1,157 @@
-"""`python analyze.py`: tables and a figure of a sweep, from its folder or from MLflow."""
+"""`python analyze.py`: tables and figures of a sweep, from its folder or from MLflow."""
 
 # Slow imports are inside the functions that use them: `--help` needs none of them.
 import argparse
-import os
 import sys
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsnet.report import ReportError
+from wsnet.report.arguments import curves_parser, parser
 
 if TYPE_CHECKING:
+    from wsnet.report.arrange import Arrangement
     from wsnet.report.results import Results
+    from wsnet.report.write import FigureFormat
+    from wsnet.storage import Folder
 
-__all__ = ["find_sweep", "main", "sweeps_in"]
+__all__ = ["main"]
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run the command.
 
     Returns:
-        the exit status: 0, or 2 for a user error, reported in one line on stderr.
+        the exit status: 0; 1 if `--fail-if` holds or a reproduced trial differs; 2 for a user error, reported in one
+        line on stderr.
     """
-    arguments = _parser().parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    is_of_curves = given[:1] == ["curves"]
+    arguments = (curves_parser() if is_of_curves else parser()).parse_args(given[is_of_curves:])
     from wsnet.storage import StorageError
     from wsnet.tracking import TrackingError
 
     try:
-        return _analyze(arguments)
+        return _overlay(arguments) if is_of_curves else _analyze(arguments)
     except (ReportError, StorageError, TrackingError, OSError) as error:
         print(f"analyze.py: {error}", file=sys.stderr)
         return 2
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="analyze.py",
-        description="Write table.md, table.csv, trials.csv and figure.png of a sweep: medians over its seeds.",
-        epilog="Example: python analyze.py runs/cifar_batchsize --metric validation/top1_error",
-    )
-    parser.add_argument("runs", nargs="?", metavar="RUNS_DIR", help="a sweep's folder; default: the newest in runs/")
-    parser.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
-    parser.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
-    parser.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
-    parser.add_argument(
-        "--metric",
-        metavar="M",
-        help="what the cells show; default: what the sweep file says. Without --out, the files of another metric are "
-        "named after it, such as table-validation-loss.md, beside those of the sweep's own",
-    )
-    parser.add_argument(
-        "--layers",
-        action="store_true",
-        help="also draw layers.png and write layers.csv, for trials with train.diagnostics; "
-        "RUNS_DIR may then also hold trials trained outside a sweep",
-    )
-    return parser
+def _overlay(arguments: argparse.Namespace) -> int:
+    from wsnet.report.logs import draw_curves
+
+    draw_curves(arguments.logs, arguments.metric, arguments.out)
+    print(f"wrote {arguments.out}")
+    return 0
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
+    from wsnet.report.arrange import Arrangement
+    from wsnet.report.bundle import unpack
+
+    if len(arguments.runs) == 1 and arguments.runs[0].endswith(".zip"):
+        arguments.runs = [unpack(arguments.runs[0], arguments.out)]
     if arguments.layers and _is_of_trials(arguments):
-        return _write_layers(arguments.runs, arguments.out or arguments.runs)
+        return _write_layers(arguments.runs[0], arguments.out or arguments.runs[0])
+    asked = Arrangement(
+        rows=_listed(arguments.rows),
+        columns=arguments.columns,
+        metrics=_listed(arguments.metric) or (),
+        facts=_listed(arguments.facts) or (),
+        statistic=arguments.statistic,
+        where=tuple(arguments.where),
+        accuracy=arguments.accuracy,
+    )
+    if arguments.watch:
+        from wsnet.report.watch import watch
+
+        watch(lambda: _read(arguments)[0], asked)
     results, place = _read(arguments)
-    suffix = ""
-    if arguments.metric is not None:
-        if arguments.out is None and arguments.metric != results.header.metric:  # The sweep's own report stays.
-            suffix = "-" + arguments.metric.replace("/", "-")
-        results = results.with_metric(arguments.metric)
+    if arguments.reproduce is not None:
+        from wsnet.report.reproduce import reproduce
+
+        return reproduce(_one_folder(arguments, "--reproduce"), arguments.reproduce, results)
+    if arguments.best:
+        from wsnet.report.best import best_configuration
+
+        print(best_configuration(_one_folder(arguments, "--best"), results, asked, by=arguments.by), end="")
+        return 0
+    return _report(results, asked, arguments, place)
+
+
+def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namespace, place: str) -> int:
     from rich.console import Console
 
+    from wsnet.report.arrange import arrange
+    from wsnet.report.fail_if import failing_cells, read_rule
     from wsnet.report.terminal import print_table
     from wsnet.report.write import write_report
 
-    paths = write_report(results, arguments.out or place, suffix=suffix)
-    print_table(results, Console())
+    rules = [read_rule(text) for text in arguments.fail_if]
+    own = asked.metrics == (results.header.metric,) and not asked.differs_besides_metrics
+    shown, quantities = arrange(results, asked)
+    paths = write_report(
+        shown,
+        arguments.out or place,
+        suffix="" if own or arguments.out is not None else asked.suffix,
+        quantities=quantities,
+        parquet=arguments.parquet,
+        formats=_formats(arguments.figures),
+        source=_source(arguments),
+    )
+    print_table(shown, Console(), quantities=quantities)
     for path in paths:
         print(f"wrote {path}")
-    return _write_layers(place, arguments.out or place) if arguments.layers else 0
+    _mention_earlier(arguments)
+    if arguments.bundle is not None:
+        from wsnet.report.bundle import write_bundle
+
+        print(f"wrote {write_bundle(_one_folder(arguments, '--bundle'), arguments.bundle)}")
+    if arguments.layers:
+        _write_layers(place, arguments.out or place)
+    failing = [line for rule in rules for line in failing_cells(shown, rule)]
+    for line in failing:
+        print(f"--fail-if: {line}", file=sys.stderr)
+    return 1 if failing else 0
+
+
+def _source(arguments: argparse.Namespace) -> "Folder | None":
+    """The folder of the one sweep that is reported; None for MLflow and several sweeps."""
+    from wsnet.storage import Folder
+
+    is_folder = len(arguments.runs) == 1 and not arguments.runs[0].endswith(".csv")
+    return Folder(arguments.runs[0]) if is_folder else None
+
+
+def _formats(text: str) -> "tuple[FigureFormat, ...]":
+    found = _listed(text) or ()
+    for name in found:
+        if name not in ("png", "svg", "pdf"):
+            raise ReportError(f"--figures takes png, svg and pdf, separated by commas, but got {name!r}")
+    return found  # type: ignore[return-value]
+
+
+def _listed(text: str | None) -> tuple[str, ...] | None:
+    return None if text is None else tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _one_folder(arguments: argparse.Namespace, option: str) -> str:
+    if arguments.tracking_uri is not None or len(arguments.runs) > 1:
+        raise ReportError(f"{option} needs the folder of one sweep")
+    from wsnet.report.find import find_sweep
+
+    return arguments.runs[0] if arguments.runs else find_sweep("runs")
+
+
+def _mention_earlier(arguments: argparse.Namespace) -> None:
+    from wsnet.storage import Folder, Manifest
+    from wsnet.storage.recipes import earlier_recipes, recipe_changes
+
+    for place in arguments.runs:
+        folder = Folder(place)
+        for earlier, manifest in earlier_recipes(folder):
+            differences = "; ".join(recipe_changes(manifest, Manifest.read(folder)))
+            print(f"an earlier recipe ({differences}): {(earlier / 'table.md').location}")
 
 
 def _is_of_trials(arguments: argparse.Namespace) -> bool:
@@ -85,10 +161,11 @@ def _is_of_trials(arguments: argparse.Namespace) -> bool:
 
     if arguments.tracking_uri is not None or arguments.experiment is not None:
         raise ReportError("--layers needs RUNS_DIR: MLflow does not have the layers' measurements")
-    if arguments.runs is None or Folder(arguments.runs).exists("sweep.json") or not trials_in(Folder(arguments.runs)):
+    folders = [Folder(place) for place in arguments.runs]
+    if len(folders) != 1 or folders[0].exists("sweep.json") or not trials_in(folders[0]):
         return False
     if arguments.metric is not None:
-        raise ReportError(f"--metric needs a sweep, but {arguments.runs!r} holds trials trained outside one")
+        raise ReportError(f"--metric needs a sweep, but {arguments.runs[0]!r} holds trials trained outside one")
     return True
 
 
@@ -108,55 +185,26 @@ def _write_layers(place: str, out: str) -> int:
 
 def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
     """The results, and the default folder for their report."""
-    from wsnet.report.read import read_directory, read_mlflow
-    from wsnet.storage import Folder
+    from wsnet.report.find import find_sweep
+    from wsnet.report.read import read_mlflow, read_place
 
     mlflow = arguments.tracking_uri is not None or arguments.experiment is not None
-    if mlflow and arguments.runs is not None:
+    if mlflow and arguments.runs:
         raise ReportError("give either RUNS_DIR or --tracking-uri with --experiment, not both")
     if mlflow and (arguments.tracking_uri is None or arguments.experiment is None):
         missing = "--experiment" if arguments.experiment is None else "--tracking-uri"
         raise ReportError(f"--tracking-uri and --experiment go together, but {missing} is missing")
     if mlflow:
         return read_mlflow(arguments.tracking_uri, arguments.experiment), f"{arguments.experiment}-report"
-    if arguments.runs is None:
-        place = find_sweep("runs")
-        print(f"newest sweep: {place}")
-    else:
-        place = arguments.runs
-        _check_is_sweep(place)
-    return read_directory(Folder(place)), place
+    if not arguments.runs:
+        arguments.runs = [find_sweep("runs")]
+        print(f"newest sweep: {arguments.runs[0]}")
+    if len(arguments.runs) > 1:
+        from wsnet.report.compare import side_by_side
 
-
-def find_sweep(folder: str) -> str:
-    """The newest sweep directly below a local folder.
-
-    Raises:
-        ReportError: there is none.
-    """
-    sweeps = sweeps_in(folder)
-    if not sweeps:
-        raise ReportError(f"no sweep below ./{folder}; give the folder of a sweep that run_sweep.py wrote")
-    return sweeps[0]
-
-
-def sweeps_in(folder: str) -> list[str]:
-    """Sweeps directly below a local folder, newest first; empty if the folder is absent or remote."""
-    manifests = Path(folder).glob("*/sweep.json") if "://" not in folder else ()
-    newest_first = sorted(manifests, key=lambda path: (-path.stat().st_mtime, path))
-    return [os.path.normpath(path.parent) for path in newest_first]
-
-
-def _check_is_sweep(place: str) -> None:
-    """Raise if a folder holds no sweep, with a suggestion of what the user may have meant."""
-    from wsnet.config.errors import did_you_mean
-    from wsnet.storage import Folder
-
-    folder = Folder(place)
-    if folder.exists("sweep.json"):
-        return
-    below, beside = sweeps_in(place), sweeps_in(str(Path(place).parent))
-    if below:
-        raise ReportError(f"no sweep in {place!r} itself, but in folders below it; give one of: {', '.join(below)}")
-    what = "holds no sweep.json" if folder.names() else "is absent or empty"
-    raise ReportError(f"no sweep in {place!r}: the folder {what}{did_you_mean(place, beside)}")
+        found = {place: read_place(place) for place in arguments.runs}
+        if len(found) < len(arguments.runs):
+            raise ReportError(f"give different sweeps to compare, but got {', '.join(arguments.runs)}")
+        return side_by_side(found), "comparison"
+    place = arguments.runs[0]
+    return read_place(place), f"{place.removesuffix('.csv')}-report" if place.endswith(".csv") else place

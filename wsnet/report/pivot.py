@@ -1,15 +1,17 @@
 """The cells of a table, in the sweep's rows and columns: one setting each, chosen among several if the sweep asks."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report import ReportError
+from wsnet.report.choose import Choice, choose, chosen_before
+from wsnet.report.order import columns_in_order, rows_in_order
 from wsnet.report.published import PublishedNumber, published_numbers
 from wsnet.report.results import Axes, Header, PlacedTrial, Results
-from wsnet.report.statistics import Summary, is_of_test, summarize, value_of
+from wsnet.report.statistics import Summary, higher_is_better, is_of_test
+from wsnet.report.summaries import once, summary_of, uncounted
 
-__all__ = ["SETTING", "Cell", "Choice", "Label", "Pivot", "choose", "pivot"]
+__all__ = ["SETTING", "Cell", "Label", "Pivot", "pivot"]
 
 Label = tuple[str | None, ...]
 """A row's values of the row keys, each as JSON text; None where its trials do not have the key."""
@@ -22,34 +24,17 @@ SETTING = "setting_id"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Choice:
-    """The setting chosen for a cell.
-
-    Attributes:
-        setting_id: the setting; None where no candidate has a value yet.
-        over: its value of each key that was chosen over, as JSON text; None where it does not have the key.
-        by: summary of its seeds in the metric that decides.
-        among: number of candidates, including those without a value.
-        missing: for each candidate without a value, its values of the keys, as in `over`.
-    """
-
-    setting_id: str | None
-    over: Label
-    by: Summary | None
-    among: int
-    missing: tuple[Label, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
 class Cell:
     """The trials of one setting.
 
     Attributes:
         setting_id: the setting.
         axes: the setting's axes.
+        shown: its values on all axes, with the defaults that hold where its case is silent.
         summary: summary of the metric; None if no trial counts.
         validation: for a test metric for which no trial counts, a summary of the stopped trials' validation metric.
         stopped: distinct epochs at which trials were stopped.
+        uncounted: number of the setting's trials that do not count, by status.
         published: the published numbers of this metric for this cell.
         compared: the summary that they are compared with; None where it is of another recipe.
         choice: how this setting was chosen; None if the sweep does not choose.
@@ -60,6 +45,8 @@ class Cell:
     summary: Summary | None
     validation: Summary | None
     stopped: tuple[int, ...]
+    shown: Axes = field(default_factory=dict)
+    uncounted: Mapping[str, int] = field(default_factory=dict)
     published: tuple[PublishedNumber, ...] = ()
     compared: Summary | None = None
     choice: Choice | None = None
@@ -77,6 +64,7 @@ class Pivot:
         cells: by row and column.
         missing: number of trials that do not count, by status.
         not_started: number of settings of which no trial has started; 0 if unknown.
+        ranked_by: the metric by whose median the rows are sorted, best first; None where they follow their keys.
     """
 
     row_keys: tuple[str, ...]
@@ -86,6 +74,7 @@ class Pivot:
     cells: dict[CellKey, Cell]
     missing: dict[str, int]
     not_started: int = 0
+    ranked_by: str | None = None
 
     @property
     def published(self) -> list[PublishedNumber]:
@@ -101,12 +90,23 @@ class Pivot:
 def pivot(results: Results) -> Pivot:
     """Arrange trials into cells.
 
+    A table of two axes of which most cells would be empty, as after a random search, becomes a ranking of settings.
+
     Raises:
         ReportError: the sweep asks for an unknown statistic.
     """
-    header, trials = results.header, results.trials
-    if header.statistic != "median":
-        raise ReportError(f"report.statistic must be 'median', but got {header.statistic!r}")
+    header = results.header
+    if header.statistic not in ("median", "mean"):
+        raise ReportError(f"report.statistic must be 'median' or 'mean', but got {header.statistic!r}")
+    arranged = _arranged(results, header)
+    if header.columns is None or not _is_sparse(arranged):
+        return arranged
+    axes = tuple(axis for axis in header.axes if axis not in header.over)
+    return _ranked(_arranged(results, replace(header, columns=None, rows=axes)), results)
+
+
+def _arranged(results: Results, header: Header) -> Pivot:
+    trials = results.trials
     row_keys, added = _row_keys(header, trials)
     groups = _by_position(trials, row_keys, header.columns)
     started = len({trial.setting_id for trial in trials})
@@ -115,24 +115,51 @@ def pivot(results: Results) -> Pivot:
     return Pivot(
         row_keys=row_keys,
         added=added,
-        columns=tuple(dict.fromkeys([*listed, *there])),
-        rows=tuple(dict.fromkeys(label for label, _ in groups)),
+        columns=columns_in_order(dict.fromkeys([*listed, *there])),
+        rows=rows_in_order(label for label, _ in groups),
         cells={position: _cell(group, header) for position, group in groups.items()},
-        missing=_missing(trials, header.metric),
+        missing=uncounted(trials, header.metric),
         not_started=0 if header.settings is None else max(0, header.settings - started),
     )
 
 
+def _is_sparse(pivot: Pivot) -> bool:
+    rows, columns = len(pivot.rows), len(pivot.columns)
+    return min(rows, columns) > 3 and len(pivot.cells) < rows * columns / 3
+
+
+def _ranked(pivot: Pivot, results: Results) -> Pivot:
+    """Rows by the median of the validation metric where there is one, else of the reported one; best first."""
+    reported = results.header.metric
+    by = reported.replace("test", "validation", 1) if is_of_test(reported) else reported
+    by = by if any(trial.measured(by) is not None for trial in results.trials) else reported
+    found: dict[str, list[PlacedTrial]] = {}
+    for trial in once(results.trials):
+        found.setdefault(trial.setting_id, []).append(trial)
+    summaries = {setting: summary_of(trials, by) for setting, trials in found.items()}
+    sign = -1 if higher_is_better(by) else 1
+
+    def rank(row: Label) -> tuple[bool, float]:
+        summary = summaries[pivot.cells[row, None].setting_id]
+        return (True, 0.0) if summary is None else (False, sign * summary.median)
+
+    return replace(pivot, rows=tuple(sorted(pivot.rows, key=rank)), ranked_by=by)
+
+
 def _row_keys(header: Header, trials: Sequence[PlacedTrial]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The row keys asked for, plus those needed so that no cell mixes settings; and the added ones alone."""
+    """The row keys asked for that vary, plus those needed so that no cell mixes settings; and the added ones alone."""
     over = header.over
-    asked = tuple(key for key in header.rows if key in header.axes)
+    known = tuple(key for key in header.rows if key in header.axes)
+    asked = tuple(key for key in known if len({trial.shown(key) for trial in trials}) != 1)
     other = [axis for axis in header.axes if axis not in (*asked, *over, header.columns)]
     cells = _by_position(trials, asked, header.columns).values()
-    added = [axis for axis in other if any(len({trial.axes[axis] for trial in cell}) > 1 for cell in cells)]
+    added = [axis for axis in other if any(len({trial.shown(axis) for trial in cell}) > 1 for cell in cells)]
     candidates = _by_position(trials, (*asked, *added, *over), header.columns).values()
     if any(len({trial.setting_id for trial in candidate}) > 1 for candidate in candidates):
         added.append(SETTING)
+    kept = [key for key in (*asked, *added) if key != SETTING]
+    if not all(any(trial.shown(key) is not None for key in kept) for trial in trials):
+        asked = known  # Otherwise a row would have no label.
     return (*asked, *added), tuple(added)
 
 
@@ -142,8 +169,8 @@ def _by_position(
     """Trials grouped by their values of the keys and by column."""
     groups: dict[CellKey, list[PlacedTrial]] = {}
     for trial in trials:
-        label = tuple(trial.setting_id if key == SETTING else trial.axes[key] for key in keys)
-        column = None if columns is None else trial.axes.get(columns)
+        label = tuple(trial.setting_id if key == SETTING else trial.shown(key) for key in keys)
+        column = None if columns is None else trial.shown(columns)
         groups.setdefault((label, column), []).append(trial)
     return groups
 
@@ -153,86 +180,24 @@ def _cell(candidates: list[PlacedTrial], header: Header) -> Cell:
     choice = None
     if header.select is not None:
         choice = choose(candidates, header.select)
-        trials = _once(trial for trial in candidates if trial.setting_id == choice.setting_id)
+        trials = once(trial for trial in candidates if trial.setting_id == choice.setting_id)
         axes |= dict(zip(header.select.over, choice.over, strict=True))
     elif header.tuned is not None:
-        choice = _chosen_before(candidates[0], header.tuned)
-    summary = _summary(trials, metric)
+        choice = chosen_before(candidates[0], header.tuned)
+    summary = summary_of(trials, metric)
     stopped = [trial for trial in trials if trial.status == "stopped"]
     validation = None
     if summary is None and stopped and is_of_test(metric):
-        validation = _summary(stopped, metric.replace("test", "validation", 1))
+        validation = summary_of(stopped, metric.replace("test", "validation", 1))
     return Cell(
         setting_id=(trials or candidates)[0].setting_id,
         axes=axes,
         summary=summary,
         validation=validation,
         stopped=tuple(sorted({trial.epoch for trial in stopped})),
+        shown={axis: candidates[0].defaults.get(axis) if value is None else value for axis, value in axes.items()},
+        uncounted=uncounted(trials, metric),
         published=published_numbers(header.published, axes, metric),
-        compared=None if header.departures else summary,
+        compared=None if header.departures or header.statistic != "median" else summary,
         choice=choice,
     )
-
-
-def _missing(trials: Iterable[PlacedTrial], metric: str) -> dict[str, int]:
-    """Trials that do not count, by status."""
-    statuses = [trial.status for trial in _once(trials) if _value(trial, metric) is None]
-    return {status: statuses.count(status) for status in sorted(set(statuses))}
-
-
-def choose(trials: Iterable[PlacedTrial], select: SelectConfig) -> Choice:
-    """Choose the candidate with the lowest median, among those that ended best (see `_ENDS`); ties go to the first.
-
-    Args:
-        trials: of one cell, in the order of the sweep.
-        select: the keys to choose over, and the metric that decides.
-    """
-    candidates: dict[str, list[PlacedTrial]] = {}
-    for trial in trials:
-        candidates.setdefault(trial.setting_id, []).append(trial)
-    over = {setting: tuple(found[0].axes.get(key) for key in select.over) for setting, found in candidates.items()}
-    ranks = {setting: _rank(found, select.by) for setting, found in candidates.items()}
-    ranked = {setting: rank for setting, rank in ranks.items() if rank is not None}
-    best = min(ranked, key=lambda setting: (ranked[setting][0], ranked[setting][1].median), default=None)
-    return Choice(
-        setting_id=best,
-        over=tuple(None for _ in select.over) if best is None else over[best],
-        by=None if best is None else ranked[best][1],
-        among=len(candidates),
-        missing=tuple(over[setting] for setting in candidates if setting not in ranked),
-    )
-
-
-def _chosen_before(trial: PlacedTrial, tuned: Tuned) -> Choice:
-    """The choice of a first stage, of which this sweep has only the result."""
-    over = tuple(trial.axes.get(key) for key in tuned.over)
-    return Choice(setting_id=trial.setting_id, over=over, by=None, among=tuned.candidates, missing=())
-
-
-_ENDS = (("finished", "diverged"), ("stopped", "diverged"), ("diverged",))
-"""Statuses whose trials are summarized together. A candidate gets the first tuple whose first status occurs among its
-trials with a value. An earlier tuple wins: a value from a rung cannot be compared with one from the last epoch."""
-
-
-def _rank(trials: Iterable[PlacedTrial], metric: str) -> tuple[int, Summary] | None:
-    """A candidate's index in `_ENDS` (lower is better) and summary; None if no seed counts."""
-    values = [(trial.status, value) for trial in _once(trials) if (value := _value(trial, metric)) is not None]
-    for rank, ends in enumerate(_ENDS):
-        summary = summarize([value for status, value in values if status in ends])
-        if summary is not None and any(status == ends[0] for status, _ in values):
-            return rank, summary
-    return None
-
-
-def _summary(trials: Iterable[PlacedTrial], metric: str) -> Summary | None:
-    values = (_value(trial, metric) for trial in trials)
-    return summarize([value for value in values if value is not None])
-
-
-def _value(trial: PlacedTrial, metric: str) -> float | None:
-    return value_of(trial.status, trial.metrics.get(metric), metric)
-
-
-def _once(trials: Iterable[PlacedTrial]) -> list[PlacedTrial]:
-    """Each trial once, even if it is at several places."""
-    return list({trial.trial_id: trial for trial in trials}.values())

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from wsnet.config.published import PublishedConfig, rows_of
 from wsnet.report.results import Axes
-from wsnet.report.statistics import Summary
+from wsnet.report.statistics import Summary, higher_is_better
 
 __all__ = ["CSV_COLUMNS", "PublishedNumber", "csv_fields", "published_caption", "published_numbers", "published_text"]
 
@@ -40,7 +40,7 @@ class PublishedNumber:
         source: `README`, `paper` or `repository`.
         statistic: statistic over its runs, such as `median`; empty if not stated.
         runs: number of runs; None if not stated.
-        is_converted: whether it was published as an accuracy.
+        is_converted: whether it was published as an accuracy where the table shows errors, or the other way round.
     """
 
     id: str
@@ -73,17 +73,18 @@ def published_numbers(link: PublishedConfig | None, axes: Axes, metric: str) -> 
     if link is None:
         return ()
     values = {key: json.loads(text) for key, text in axes.items() if text is not None}
+    of_accuracy = higher_is_better(metric)
     return tuple(
         PublishedNumber(
             id=row.id,
-            text=str(error),
+            text=str(100 - error if of_accuracy else error),
             source=row.source,
             statistic=row.statistic,
             runs=row.runs,
-            is_converted=row.is_accuracy,
+            is_converted=row.is_accuracy != of_accuracy,
         )
         for row in rows_of(link, values)
-        if (error := row.error(metric)) is not None
+        if (error := row.error(metric.replace("accuracy", "error"))) is not None
     )
 
 
@@ -123,7 +124,8 @@ def published_caption(
     else:
         lines = [f"In parentheses: the published number ({named}) and the median's difference from it."]
     if any(each.is_converted for each in found):
-        lines.append("Published accuracies are shown as errors: 100 - accuracy.")
+        one, other = ("errors", "accuracies") if higher_is_better(metric) else ("accuracies", "errors")
+        lines.append(f"Published {one} are shown as {other}: 100 - {'error' if one == 'errors' else 'accuracy'}.")
     if any(each.statistic == "peak_of_median_curve" for each in found):
         lines.append("A peak of the median is the best epoch of a median test curve: it was selected on the test set.")
     return lines

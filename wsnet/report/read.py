@@ -3,12 +3,14 @@
 from dataclasses import replace
 
 from wsnet.config.reading.stages import Chosen
+from wsnet.report.find import check_is_sweep
+from wsnet.report.foreign import read_csv
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.tracking import read_sweep
 
-__all__ = ["read_chosen", "read_directory", "read_mlflow"]
+__all__ = ["read_chosen", "read_directory", "read_mlflow", "read_place"]
 
 
 def read_directory(folder: Folder) -> Results:
@@ -27,6 +29,19 @@ def read_directory(folder: Folder) -> Results:
         and (outcome := trial_directory(folder, entry.trial_id).outcome()) is not None
     }
     return Results.of(Header.of(manifest), manifest.trials, outcomes)
+
+
+def read_place(place: str) -> Results:
+    """Read a sweep's folder, or a CSV file with a row for each run (see `read_csv`).
+
+    Raises:
+        ReportError: there is no sweep, with a suggestion of what may have been meant; or see `Header.of`.
+        StorageError: the folder cannot be read.
+    """
+    if place.endswith(".csv"):
+        return read_csv(place)
+    check_is_sweep(place)
+    return read_directory(Folder(place))
 
 
 def read_mlflow(uri: str, experiment: str) -> Results:

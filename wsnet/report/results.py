@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
+from wsnet.config.base import Config
+from wsnet.config.compare import AfterReport, Declared
 from wsnet.config.errors import did_you_mean
 from wsnet.config.published import PublishedConfig, misnamed
 from wsnet.config.sweep import SelectConfig, Tuned
@@ -15,6 +17,8 @@ from wsnet.storage import Manifest, Outcome, TrialEntry
 from wsnet.storage.trial_directory import LAYERS, TIME, Record
 
 __all__ = ["Axes", "Header", "PlacedTrial", "Results", "axes_as_text", "axis_text"]
+
+_Entry = TypeVar("_Entry", bound=Config)
 
 Axes = Mapping[str, str | None]
 """Dotted key to the value's JSON text, which can always be compared and hashed; None where the setting does not have
@@ -31,7 +35,8 @@ class Header:
         rows: dotted keys whose values make the rows.
         columns: dotted key whose values make the columns, or None.
         metric: what the cells show, such as `test/top1_error`.
-        statistic: `median`.
+        statistic: `median`, or `mean` (with the standard deviation).
+        fixed: what no axis varies, as dotted key to value; empty for sweeps of earlier versions.
         axes: dotted keys that vary, in the order of the sweep file.
         seeds: number of seeds of a setting.
         column_values: JSON text of every value on the column axis, in the order of the sweep file.
@@ -43,6 +48,12 @@ class Header:
         select: what is chosen for each cell, or None.
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
+        revision: source revision that the sweep was last started with; None if unknown.
+        where: conditions that the trials fulfil, in words, where only some are shown.
+        compare: the comparisons that were declared, or None.
+        declared_metric: the sweep's own metric, which these are about; `metric` may be another one.
+        after_report: how the sweep departs from what its first report showed; None if it does not.
+        test_images: number of images that the test metrics are measured on; None if unknown, or if settings differ.
     """
 
     name: str
@@ -61,6 +72,13 @@ class Header:
     select: SelectConfig | None = None
     settings: int | None = None
     tuned: Tuned | None = None
+    fixed: Mapping[str, Any] = field(default_factory=dict)
+    revision: str | None = None
+    where: tuple[str, ...] = ()
+    compare: Declared | None = None
+    declared_metric: str | None = None
+    after_report: AfterReport | None = None
+    test_images: int | None = None
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -72,12 +90,12 @@ class Header:
         """From a sweep's manifest.
 
         Raises:
-            ReportError: the manifest's `report.published`, `report.select` or `report.tuned` is invalid.
+            ReportError: the manifest's `published`, `select`, `tuned`, `compare` or `after_report` is invalid.
         """
         report, axes = manifest.report, manifest.axes
         columns, rows = report.get("columns"), report.get("rows")
         select, settings = _select(manifest.name, report.get("select"))
-        tuned = _tuned(manifest.name, report.get("tuned"))
+        tuned = _entry(Tuned, manifest, "tuned")
         over = (*(() if select is None else select.over), *(() if tuned is None else tuned.over))
         apart = [axis for axis in axes if axis != columns and axis not in over]
         return cls(
@@ -97,6 +115,12 @@ class Header:
             select=select,
             settings=settings,
             tuned=tuned,
+            fixed=report.get("fixed", {}),
+            revision=report.get("revision"),
+            compare=_entry(Declared, manifest, "compare"),
+            declared_metric=report["metric"],
+            after_report=_entry(AfterReport, manifest, "after_report"),
+            test_images=report.get("test_images"),
         )
 
 
@@ -111,7 +135,11 @@ class PlacedTrial:
         status: as in `wsnet.storage.Status`.
         epoch: last complete epoch; 0 if there is none.
         axes: every axis of the sweep, at this place.
+        defaults: values of axes that its case leaves at their defaults.
         metrics: of the last epoch; NaN where not finite, absent where not measured.
+        parameters: trained values of its model; None if unknown.
+        multiply_accumulates: of one image's forward pass; None if unknown.
+        seconds: sum of its epochs' durations; None while it runs.
     """
 
     trial_id: str
@@ -121,6 +149,22 @@ class PlacedTrial:
     epoch: int
     axes: Axes
     metrics: Mapping[str, float]
+    defaults: Axes = field(default_factory=dict)
+    parameters: int | None = None
+    multiply_accumulates: int | None = None
+    seconds: float | None = None
+
+    def shown(self, axis: str) -> str | None:
+        """Its value on an axis, as JSON text, or the default that holds there; None where the axis does not apply."""
+        value = self.axes.get(axis)
+        return self.defaults.get(axis) if value is None else value
+
+    def measured(self, metric: str) -> float | None:
+        """A metric of the last epoch; an accuracy is 100 - the error. None where it was not measured."""
+        if metric.endswith("accuracy") and metric not in self.metrics:
+            error = self.metrics.get(metric.replace("accuracy", "error"))
+            return None if error is None else 100 - error
+        return self.metrics.get(metric)
 
 
 @dataclass(frozen=True)
@@ -166,6 +210,7 @@ class Results:
             ReportError: no trial has the metric.
         """
         known = [name for name in self.metrics if "/" in name]
+        known += [name.replace("error", "accuracy") for name in known if name.endswith("error")]
         if metric not in known:
             hint = did_you_mean(metric, known, otherwise="")
             there = ", ".join(known) if known else "none, since no trial has finished an epoch"
@@ -192,6 +237,10 @@ def _placed(entry: TrialEntry, axes: Axes, outcome: Outcome) -> PlacedTrial:
         epoch=int(outcome.record.get("epoch", 0)),
         axes=axes,
         metrics=_metrics(outcome.record),
+        defaults={axis: axis_text(value) for axis, value in entry.defaults.items() if axes.get(axis) is None},
+        parameters=entry.parameters,
+        multiply_accumulates=entry.multiply_accumulates,
+        seconds=outcome.seconds,
     )
 
 
@@ -224,8 +273,11 @@ def _select(name: str, select: Any) -> tuple[SelectConfig | None, int | None]:
     return found, select.get("settings")
 
 
-def _tuned(name: str, tuned: Any) -> Tuned | None:
+def _entry(model: type[_Entry], manifest: Manifest, key: str) -> _Entry | None:
+    """An entry of a manifest's `report`; None where it has none."""
+    entry = manifest.report.get(key)
     try:
-        return None if tuned is None else Tuned.model_validate(tuned)
+        return None if entry is None else model.model_validate(entry)
     except ValidationError as error:
-        raise ReportError(f"sweep {name!r}: report.tuned cannot be read: {error.errors()[0]['msg']}") from None
+        text = f"sweep {manifest.name!r}: report.{key} cannot be read: {error.errors()[0]['msg']}"
+        raise ReportError(text) from None

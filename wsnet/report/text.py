@@ -2,6 +2,7 @@
 
 import json
 import math
+from typing import Any
 
 from wsnet.config.errors import counted
 from wsnet.config.sweep import SelectConfig, Tuned
@@ -13,11 +14,15 @@ from wsnet.report.statistics import Summary, is_of_test, smallest_p
 __all__ = [
     "DIVERGED",
     "MISSING",
+    "STATUS",
     "caption",
     "cell_text",
+    "duration_text",
     "footnote",
     "label_text",
     "number",
+    "plain_text",
+    "recipe",
     "value_of_key",
     "value_text",
 ]
@@ -25,17 +30,22 @@ __all__ = [
 MISSING, DIVERGED = "–", "diverged"  # noqa: RUF001
 _NAMED = 8
 """Maximum number of candidates that a caption names; it only counts the rest."""
-_STATUS = {"failed": "crashed", "running": "unfinished", "finished": "without this metric", "stopped": "stopped early"}
+STATUS = {"failed": "crashed", "running": "unfinished", "finished": "without this metric", "stopped": "stopped early"}
+"""What is said of trials that do not count."""
 
 
 def value_text(value: str | None) -> str:
     """A value on an axis, from its JSON text; a dash where the axis does not apply."""
     if value is None:
         return MISSING
-    plain = json.loads(value)
-    if plain is None:
+    return plain_text(json.loads(value))
+
+
+def plain_text(value: Any) -> str:
+    """A configuration's value: text as it is, nothing as `none`, anything else as JSON."""
+    if value is None:
         return "none"
-    return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def value_of_key(value: str | None, key: str) -> str:
@@ -61,6 +71,14 @@ def number(value: float, metric: str) -> str:
     return f"{value:.2f}" if metric.endswith(("error", "accuracy")) else f"{value:.4g}"
 
 
+def duration_text(seconds: float) -> str:
+    """A duration, such as `12.3 s`, `4:05 min` or `2:10 h`."""
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes}:{rest:02d} min" if minutes < 60 else f"{minutes // 60}:{minutes % 60:02d} h"
+
+
 def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") -> str:
     """A cell, such as `4.20 [3.91, 4.62] n=4`; n is shown only if it differs from the sweep's number of seeds.
 
@@ -70,7 +88,7 @@ def cell_text(cell: Cell | None, header: Header, *, before_choice: str = " ") ->
         return MISSING
     choice = _choice_text(cell, header)
     at = f"{before_choice}at {choice}" if choice else ""
-    return _measured(cell, header.metric, header.seeds) + at + published_text(cell.published, cell.compared)
+    return _measured(cell, header) + at + published_text(cell.published, cell.compared)
 
 
 def _choice_text(cell: Cell, header: Header) -> str:
@@ -79,22 +97,33 @@ def _choice_text(cell: Cell, header: Header) -> str:
     return label_text(cell.choice.over, header.over)
 
 
-def _measured(cell: Cell, metric: str, seeds: int) -> str:
+def _measured(cell: Cell, header: Header) -> str:
     at = " at " + ", ".join(map(str, cell.stopped)) if cell.stopped else ""
+    uncounted = {status: count for status, count in cell.uncounted.items() if status != "stopped"}
     if cell.summary is not None:
-        return _summary_text(cell.summary, metric, seeds) + (f" (stopped{at})" if at else "")
+        of = f" of {cell.summary.n + sum(uncounted.values())}" if uncounted else ""
+        return _summary_text(cell.summary, header, header.metric) + of + (f" (stopped{at})" if at else "")
     if cell.validation is not None:
-        return f"stopped{at} (validation {_summary_text(cell.validation, metric, seeds)})"
-    return f"stopped{at}" if at else MISSING
+        validation = header.metric.replace("test", "validation", 1)
+        return f"stopped{at} (validation {_summary_text(cell.validation, header, validation)})"
+    if at:
+        return f"stopped{at}"
+    why = ", ".join(f"{count} {STATUS.get(status, status)}" for status, count in uncounted.items())
+    return f"{MISSING} ({why})" if why else MISSING
 
 
 def caption(header: Header, pivot: Pivot) -> list[str]:
     """What the table shows, in sentences."""
     seeds = "one seed" if header.seeds == 1 else f"{header.seeds} seeds"
-    spread = "" if header.seeds == 1 else " [lowest, highest]"
-    lines = [f"{header.metric} at the last epoch: {header.statistic}{spread} over n = {seeds}, unless a cell gives n."]
-    if header.columns is not None:
+    spread = {"median": " [lowest, highest]", "mean": " ± standard deviation"}[header.statistic]
+    shown = f"{header.statistic}{'' if header.seeds == 1 else spread}"
+    lines = [f"{header.metric} at the last epoch: {shown} over n = {seeds}, unless a cell gives n."]
+    if pivot.ranked_by is not None:
+        lines.append(f"Settings are ranked by their median {pivot.ranked_by}.")
+    elif header.columns is not None:
         lines.append(f"Columns: {header.columns}.")
+    if header.where:
+        lines.append(f"Only trials with {' and '.join(header.where)}.")
     if header.evaluation_statistics is not None:
         lines.append(f"Norms that keep a running mean and variance are evaluated with {header.evaluation_statistics}.")
     if header.learning_rate is not None:
@@ -105,11 +134,11 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
         lines.append(_tuned(header.tuned))
     elif is_of_test(header.metric):
         lines += _not_selected(header, pivot)
-    lines += published_caption(header.published, pivot.published, header.metric, header.departures)
+    lines += published_caption(header.published, pivot.published, header.metric, header.departures or _means(header))
     if pivot.added:
         lines.append(f"Rows are also split by {', '.join(pivot.added)}; otherwise a cell would mix several settings.")
     if pivot.missing:
-        counts = ", ".join(f"{count} {_STATUS.get(status, status)}" for status, count in pivot.missing.items())
+        counts = ", ".join(f"{count} {STATUS.get(status, status)}" for status, count in pivot.missing.items())
         lines.append(f"Trials that do not count: {counts}.")
     return lines
 
@@ -169,6 +198,13 @@ def _not_selected(header: Header, pivot: Pivot) -> list[str]:
     return [f"{best}; report.select chooses on the validation split."]
 
 
+def recipe(header: Header) -> str | None:
+    """What no axis varies, in one sentence; None for sweeps of earlier versions, which do not say."""
+    if not header.fixed:
+        return None
+    return f"Fixed: {', '.join(f'{key} {plain_text(value)}' for key, value in header.fixed.items())}."
+
+
 def footnote(pivot: Pivot) -> str | None:
     """That nothing was tested, and the smallest p that so many seeds allow; None if there are no seeds to compare."""
     n = pivot.most_seeds
@@ -184,8 +220,17 @@ def footnote(pivot: Pivot) -> str | None:
     )
 
 
-def _summary_text(summary: Summary, metric: str, seeds: int) -> str:
-    text = number(summary.median, metric)
-    if summary.n > 1 and (math.isfinite(summary.low) or math.isfinite(summary.high)):
-        text += f" [{number(summary.low, metric)}, {number(summary.high, metric)}]"
-    return text if summary.n == seeds else f"{text} n={summary.n}"
+def _means(header: Header) -> tuple[str, ...]:
+    return () if header.statistic == "median" else (f"this table shows the {header.statistic}",)
+
+
+def _summary_text(summary: Summary, header: Header, metric: str) -> str:
+    if header.statistic == "mean":
+        text = number(summary.mean, metric)
+        if math.isfinite(summary.deviation):
+            text += f" ± {number(summary.deviation, metric)}"
+    else:
+        text = number(summary.median, metric)
+        if summary.n > 1 and (math.isfinite(summary.low) or math.isfinite(summary.high)):
+            text += f" [{number(summary.low, metric)}, {number(summary.high, metric)}]"
+    return text if summary.n == header.seeds else f"{text} n={summary.n}"

@@ -1,26 +1,29 @@
-"""The files of a report: `table.md`, `table.csv`, `trials.csv` and `figure.png`, written into a folder."""
+"""The files of a report, written into a folder: tables, every trial, figures, and the page with all of them."""
 
-import csv
-import io
-import json
-import math
 import os
-from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Literal
 
-from wsnet.report.figure import figure_png
-from wsnet.report.pivot import SETTING, Cell, Pivot, pivot
-from wsnet.report.published import CSV_COLUMNS, csv_fields
+from wsnet.report import ReportError
+from wsnet.report.csv_files import table_csv, trials_csv, trials_parquet
+from wsnet.report.curves import Curves, read_curves
+from wsnet.report.figures import figures, render
+from wsnet.report.latex import latex
+from wsnet.report.markdown import markdown
+from wsnet.report.page import contents, page_html, page_markdown, read_details
+from wsnet.report.pivot import Pivot
 from wsnet.report.read import read_directory
 from wsnet.report.results import Results
+from wsnet.report.table import tabulate
 from wsnet.report.terminal import print_table
-from wsnet.report.text import DIVERGED, caption, cell_text, footnote, value_of_key, value_text
-from wsnet.storage import Folder
+from wsnet.storage import Folder, Manifest, note_first_report
 
 if TYPE_CHECKING:
     from rich.console import Console
 
-__all__ = ["conclude", "table_csv", "table_markdown", "trials_csv", "write_report"]
+__all__ = ["FigureFormat", "conclude", "write_report"]
+
+FigureFormat = Literal["png", "svg", "pdf"]
 
 
 def conclude(sweep: Folder, console: "Console") -> None:
@@ -31,17 +34,31 @@ def conclude(sweep: Folder, console: "Console") -> None:
     """
     results = read_directory(sweep)
     print_table(results, console)
-    written = write_report(results, sweep)
+    written = write_report(results, sweep, source=sweep)
+    note_first_report(sweep, {trial.trial_id: trial.status for trial in results.trials})
     console.print(f"Report: {', '.join(written)}", highlight=False, soft_wrap=True)
 
 
-def write_report(results: Results, out: Folder | str | os.PathLike[str], *, suffix: str = "") -> list[str]:
-    """Write `table.md`, `table.csv`, `trials.csv` and `figure.png`.
+def write_report(
+    results: Results,
+    out: Folder | str | os.PathLike[str],
+    *,
+    suffix: str = "",
+    quantities: Sequence[str] = (),
+    parquet: bool = False,
+    formats: Sequence[FigureFormat] = ("png",),
+    source: Folder | None = None,
+) -> list[str]:
+    """Write `table.md`, `table.csv`, `table.tex`, `trials.csv`, the figures, `report.md` and `report.html`.
 
     Args:
         results: of the sweep.
         out: the folder.
-        suffix: goes into the names of all but `trials.csv`, which has every metric: `table-validation-loss.md`.
+        suffix: goes into the names of all but the files of trials, which have every metric: `table-validation-loss.md`.
+        quantities: metrics and facts that make the columns; see `arrange`.
+        parquet: also write `trials.parquet`.
+        formats: of the figures; PNG is always among them, since the page shows it.
+        source: the sweep's folder, which has learning curves and more about the trials; None for MLflow.
 
     Returns:
         the location of each file.
@@ -50,112 +67,50 @@ def write_report(results: Results, out: Folder | str | os.PathLike[str], *, suff
         ReportError: the sweep asks for an unknown statistic.
     """
     folder = out if isinstance(out, Folder) else Folder(out)
-    cells = pivot(results)
+    table, cells = tabulate(results, quantities)
     files: dict[str, Callable[[], bytes]] = {
-        f"table{suffix}.md": lambda: table_markdown(results, cells).encode(),
-        f"table{suffix}.csv": lambda: table_csv(results, cells).encode(),
+        f"table{suffix}.md": lambda: markdown(table).encode(),
+        f"table{suffix}.csv": lambda: table_csv(results, cells, quantities).encode(),
+        f"table{suffix}.tex": lambda: latex(table).encode(),
         "trials.csv": lambda: trials_csv(results).encode(),
-        f"figure{suffix}.png": lambda: figure_png(results, cells),  # Last: if it cannot be drawn, the tables are there.
+        **({"trials.parquet": lambda: trials_parquet(results)} if parquet else {}),
     }
     for name, content in files.items():
         folder.write(name, content())
-    return [(folder / name).location for name in files]
+    # After the tables: these are there if a figure cannot be drawn.
+    drawn = _figures(results, cells, source, formats=dict.fromkeys(("png", *formats)))
+    names = {name: name.replace("figure", f"figure{suffix}", 1) for name in drawn}
+    details = None if source is None else read_details(source, results, page=folder)
+    sections = contents(results, table, list(names.values()), details)
+    shown = {names[name]: found["png"] for name, found in drawn.items()}
+    rest = {
+        **{f"{names[name]}.{ending}": data for name, found in drawn.items() for ending, data in found.items()},
+        f"report{suffix}.md": page_markdown(table.title, sections).encode(),
+        f"report{suffix}.html": page_html(table.title, sections, shown).encode(),
+    }
+    for name, data in rest.items():
+        folder.write(name, data)
+    return [(folder / name).location for name in (*files, *rest)]
 
 
-def table_markdown(results: Results, pivot: Pivot) -> str:
-    """The table as Markdown, with its caption."""
-    header = results.header
-    title = f"**{_escape(header.question or header.name)}**"
-    lines = [title, "", f"Sweep `{header.name}`. " + " ".join(caption(header, pivot))]
-    if not pivot.rows:
-        return "\n".join([*lines, "", "No trial has started yet.", ""])
-    keys = pivot.row_keys or ("",)
-    columns = [header.metric if header.columns is None else value_text(column) for column in pivot.columns]
-    lines += ["", _line([*keys, *columns]), _line(["---"] * len(keys) + ["---:"] * len(columns))]
-    for row in pivot.rows:
-        cells = [cell_text(pivot.cells.get((row, column)), header) for column in pivot.columns]
-        label = [value_of_key(value, key) for key, value in zip(pivot.row_keys, row, strict=True)]
-        lines.append(_line([*(label or ["all"]), *cells]))
-    note = footnote(pivot)
-    return "\n".join([*lines, *(["", note] if note else []), ""])
+def _figures(
+    results: Results, cells: Pivot, source: Folder | None, *, formats: dict[FigureFormat, None]
+) -> dict[str, dict[FigureFormat, bytes]]:
+    """The bytes of each figure in each format."""
+    facts = {
+        trial.setting_id: {"parameters": float(trial.parameters)}
+        for trial in results.trials
+        if trial.parameters is not None
+    }
+    draws = figures(results, cells, None if source is None else _curves(results, source), facts=facts)
+    drawn = {name: draw() for name, draw in draws.items()}
+    return {name: {ending: render(figure, ending) for ending in formats} for name, figure in drawn.items()}
 
 
-def _line(cells: Iterable[str]) -> str:
-    return "| " + " | ".join(map(_escape, cells)) + " |"
-
-
-def _escape(text: str) -> str:
-    return " ".join(text.replace("|", "\\|").split())
-
-
-def table_csv(results: Results, pivot: Pivot) -> str:
-    """One row per cell: its axes, n, median, low, high at full precision; `diverged` for a diverged seed's value.
-
-    If the sweep chooses each cell's setting, the axes chosen over hold the choice, and two further columns the number
-    of candidates and the median that decided; if a first stage chose it, only the former. If the sweep names published
-    numbers, they are in columns after those.
-    """
-    header = results.header
-    is_linked = header.published is not None
-    axes = [SETTING] * (SETTING in pivot.added) + list(header.axes)
-    chosen = ["selected_among"] if header.over else []
-    chosen += [f"median_{header.select.by}"] if header.select is not None else []
-    rows = []
-    for row in pivot.rows:
-        for column in pivot.columns:
-            cell = pivot.cells.get((row, column))
-            if cell is not None:
-                own = [*(_axis(cell, axis) for axis in axes), *_summary(cell), *_choice(cell)[: len(chosen)]]
-                rows.append([*own, *(csv_fields(cell.published, cell.compared) if is_linked else ())])
-    return _csv([*axes, "n", "median", "low", "high", *chosen, *(CSV_COLUMNS if is_linked else ())], rows)
-
-
-def _axis(cell: Cell, axis: str) -> str:
-    return cell.setting_id if axis == SETTING else _plain(cell.axes[axis])
-
-
-def _summary(cell: Cell) -> list[str]:
-    summary = cell.summary
-    if summary is None:
-        return ["0", "", "", ""]
-    return [str(summary.n), *map(_measured, (summary.median, summary.low, summary.high))]
-
-
-def _choice(cell: Cell) -> list[str]:
-    if cell.choice is None:
-        return []
-    return [str(cell.choice.among), "" if cell.choice.by is None else _measured(cell.choice.by.median)]
-
-
-def _measured(value: float) -> str:
-    return repr(value) if math.isfinite(value) else DIVERGED
-
-
-def trials_csv(results: Results) -> str:
-    """One row per trial and place, sorted by trial_id: its axes and last-epoch metrics at full precision."""
-    axes, metrics = results.header.axes, results.metrics
-    rows = [
-        [
-            *(trial.trial_id, trial.setting_id, str(trial.seed), trial.status, str(trial.epoch)),
-            *(_plain(trial.axes[axis]) for axis in axes),
-            *(repr(trial.metrics[name]) if name in trial.metrics else "" for name in metrics),
-        ]
-        for trial in sorted(results.trials, key=lambda trial: trial.trial_id)
-    ]
-    return _csv(["trial_id", "setting_id", "seed", "status", "epoch", *axes, *metrics], rows)
-
-
-def _plain(value: str | None) -> str:
-    """JSON text, without the quotes if it is a string; empty where the axis does not apply."""
-    if value is None:
-        return ""
-    plain = json.loads(value)
-    return plain if isinstance(plain, str) else value
-
-
-def _csv(header: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
-    return stream.getvalue()
+def _curves(results: Results, source: Folder) -> Curves | None:
+    shown = {trial.trial_id for trial in results.trials}
+    entries = [entry for entry in Manifest.read(source).trials if entry.trial_id in shown]
+    try:
+        return read_curves(source, entries, [results.header.metric])
+    except ReportError:  # No whole epoch yet, or an accuracy, which records do not have.
+        return None

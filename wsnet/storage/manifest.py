@@ -26,6 +26,9 @@ class TrialEntry:
         axes: what varies in the sweep, as dotted key to value; keys that the trial does not have are absent.
         also: the axes of further combinations that are this same trial. A report shows the trial at each of them.
         epochs: of its whole training; None in manifests of earlier versions.
+        defaults: the values of axes that are not in `axes` because its case leaves them at their defaults.
+        parameters: trained values of its model; None in manifests of earlier versions.
+        multiply_accumulates: of one image's forward pass; None in manifests of earlier versions.
     """
 
     trial_id: str
@@ -35,6 +38,9 @@ class TrialEntry:
     axes: dict[str, AxisValue]
     also: list[dict[str, AxisValue]] = field(default_factory=list)
     epochs: int | None = None
+    defaults: dict[str, AxisValue] = field(default_factory=dict)
+    parameters: int | None = None
+    multiply_accumulates: int | None = None
 
     @property
     def places(self) -> list[dict[str, AxisValue]]:
@@ -50,7 +56,9 @@ class Manifest:
         name: the sweep's name.
         question: the question in words.
         report: `rows` (dotted keys), `columns` (dotted key or None), `metric` (such as `test/top1_error`), `statistic`;
-            where they apply also `learning_rate`, `evaluation_statistics`, `published`, `select`, `tuned`.
+            `fixed` (what no axis varies, as dotted key to value); where they apply also `learning_rate`,
+            `evaluation_statistics`, `published`, `departures`, `select`, `tuned`, `compare`, `after_report`,
+            `test_images`.
         axes: dotted keys that vary, in the order of the sweep file.
         trials: every trial, in the order of the sweep file.
     """

@@ -5,6 +5,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -83,18 +84,22 @@ def launch(
         plan = make_plan(whole, arguments.sweep, root=root)
         folder = Folder(arguments.storage) / sweep.config.name
         uri = arguments.tracking_uri or default_tracking_uri(folder)
+        revision = _source_revision()
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
+        manifest = replace(manifest, report={**manifest.report, "revision": revision})
         if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
             if whole.is_stage:
                 return 0  # `retry` is about the other stage.
             rule = "the file has changed and no longer has the trials to retry; run it again instead"
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
-        _write(manifest, folder, arguments)
+        manifest, earlier = _write(manifest, folder, arguments)
+    if earlier is not None:
+        console.print(earlier, **_PLAIN)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)
     lease = folder.lease(".driver")
     if not lease.try_acquire() and (other := lease.holder()) is not None:
         console.print(f"{other} is at this sweep, too: each trial is trained by one of the two", **_PLAIN)
-    mirror = Mirror(folder, manifest, uri=uri, revision=_source_revision(), lease=lease, waits=True)
+    mirror = Mirror(folder, manifest, uri=uri, revision=revision, lease=lease, waits=True)
     ended = False
     try:
         outcome = run(
@@ -153,15 +158,23 @@ def _upload_report(folder: "Folder", manifest: "Manifest", uri: str, timeout: fl
         print(f"tracking: {trouble}; the report is in the sweep's folder, but not in MLflow", file=sys.stderr)
 
 
-def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> None:
-    """Write the manifest and the sweep file to the sweep's folder."""
-    from wsnet.storage import StorageError
+def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> "tuple[Manifest, str | None]":
+    """Write the manifest and the sweep file to the sweep's folder.
+
+    Returns:
+        the manifest as written, and where the report of another recipe went, if there was one.
+    """
+    from wsnet.storage import StorageError, since_first_report
+    from wsnet.storage.recipes import set_aside_report
 
     try:
+        earlier = set_aside_report(folder, manifest)
+        manifest = since_first_report(folder, manifest)
         folder.write("sweep.yaml", as_written(arguments).encode())
         if arguments.trials is None:
             write_command(arguments, folder)
         manifest.write(folder)
+        return manifest, earlier
     except OSError as error:
         rule = "--storage must be writable"
         raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None

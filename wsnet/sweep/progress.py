@@ -65,6 +65,7 @@ class SweepProgress:
         statuses: status of each trial that has started, by trial_id.
         latest: record of each trial's last epoch, by trial_id.
         began: start time on the monotonic clock, in seconds.
+        shows_accuracy: whether the best settings are shown with their accuracies instead of their errors.
     """
 
     trials: list[TrialEntry]
@@ -73,6 +74,7 @@ class SweepProgress:
     statuses: dict[str, str] = field(default_factory=dict)
     latest: dict[str, dict[str, Any]] = field(default_factory=dict)
     began: float = field(default_factory=time.monotonic)
+    shows_accuracy: bool = False
 
     def __post_init__(self) -> None:
         self._settings = {trial.trial_id: trial.setting_id for trial in self.trials}
@@ -224,9 +226,10 @@ class ProgressDisplay:
             table = Table(box=None, padding=(0, 2, 0, 0))
             table.add_column("best on validation so far", no_wrap=True, overflow="ellipsis", header_style="dim")
             table.add_column("seeds", justify="right", no_wrap=True, header_style="dim")
-            table.add_column("median top-1 error %", justify="right", header_style="dim")
+            measure = "accuracy" if progress.shows_accuracy else "error"
+            table.add_column(f"median top-1 {measure} %", justify="right", header_style="dim")
             for state in best:
-                table.add_row(Text(state.name), f"{state.done}/{state.seeds}", _percent(state.median))
+                table.add_row(Text(state.name), f"{state.done}/{state.seeds}", self._percent(state.median))
             parts.append(table)
         trouble = self._trouble()
         if trouble:
@@ -249,11 +252,14 @@ class ProgressDisplay:
         progress = self._progress
         text = f"trials {progress.done}/{len(progress.trials)}: {self._counts()}, {self._times()}"
         best = progress.best_settings()[0]
-        return text if best.median is None else f"{text}; best on validation: {best.name} {_percent(best.median)} %"
+        return (
+            text if best.median is None else f"{text}; best on validation: {best.name} {self._percent(best.median)} %"
+        )
 
-
-def _percent(error: float | None) -> str:
-    return "" if error is None else "diverged" if math.isinf(error) else f"{error:.2f}"
+    def _percent(self, error: float | None) -> str:
+        if error is None or math.isinf(error):
+            return "" if error is None else "diverged"
+        return f"{100 - error if self._progress.shows_accuracy else error:.2f}"
 
 
 def _clock(seconds: float) -> str:

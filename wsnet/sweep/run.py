@@ -93,6 +93,7 @@ def run(
     states = _without_held_back(read_states(plan, folder), folder, console)
     chosen = [state for state in states if only is None or state.trial_id in only]
     progress, missing = progress_so_far(chosen), unfinished(chosen)
+    progress.shows_accuracy = plan.sweep.config.report.metric.endswith("accuracy")
     decider = decider_of(plan, states, folder) if missing else None
     if decider is not None:
         missing = _without_stopped(missing, decider, folder, progress, changed)

@@ -107,8 +107,10 @@ def _outcome(run: "Run") -> Outcome:
     epoch = int(run.data.metrics.get(tags.EPOCH, 0))
     # Only the protocol buffer tells at which step a metric was last logged.
     last = {metric.key: metric.value for metric in run.data.to_proto().metrics if metric.step == epoch}
+    status, start, end = run.data.tags[tags.STATUS], run.info.start_time, run.info.end_time
     return Outcome(
-        status=run.data.tags[tags.STATUS],
+        status=status,
+        seconds=None if status == "running" or end is None else (end - start) / 1000,
         record={key: value for key, value in last.items() if not key.startswith(tags.FINAL)},
     )
 

@@ -14,7 +14,7 @@ from wsnet.tracking.read import search_runs
 
 __all__ = ["report_files", "upload_report"]
 
-_FILES = ("report.html", "report.md", "table*.*", "trials.csv", "figure*.*")
+_FILES = ("report*.html", "report*.md", "table*.*", "trials.*", "figure*.*")
 """Names of a report's files, as patterns."""
 
 _NAME = "report"

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wsnet.config.compare import Declared
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.axes import hashable
 from wsnet.config.reading.search_cells import Study
@@ -56,6 +57,7 @@ class Sweep:
         is_stage: whether it is one of two stages.
         studies: with a search that makes suggestions, its cells; `settings` has only those drawn and suggested so far.
         departures: with published numbers, where the command line departs from their recipe, in words.
+        comparisons: those that `report.compare` declares; None if there are none.
     """
 
     config: SweepConfig
@@ -67,6 +69,7 @@ class Sweep:
     is_stage: bool = False
     studies: tuple[Study, ...] = ()
     departures: tuple[str, ...] = ()
+    comparisons: Declared | None = None
 
 
 def varying(settings: list[Setting]) -> list[str]:

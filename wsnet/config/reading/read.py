@@ -20,6 +20,7 @@ from wsnet.config.reading.checks import (
 )
 from wsnet.config.reading.combinations import count, draw
 from wsnet.config.reading.command_line import read_command_line
+from wsnet.config.reading.comparisons import declared, mistakes_of_compare
 from wsnet.config.reading.keys import TrialKeys, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.messages import Violation, validated
@@ -77,7 +78,7 @@ def _checked(sweep: Sweep, mistakes: list[Mistake]) -> Sweep:
 def _sweep(file: SweepFile, folder: Path, suggested: Mapping[str, Points]) -> tuple[Sweep, list[Mistake]]:
     """The sweep of a file's sections, and every mistake; the sweep is of use only if there is none."""
     cases, mistakes, hidden = read_cases(file)
-    mistakes += file.mistakes + mistakes_of_report(file) + mistakes_of_search(file)
+    mistakes += file.mistakes + mistakes_of_report(file) + mistakes_of_compare(file) + mistakes_of_search(file)
     asked = sum(_count(case, file) for case in cases)
     if asked > _MOST_SETTINGS:
         text = f"a sweep must have at most {_MOST_SETTINGS:,} settings, but this makes {asked:,}"
@@ -93,10 +94,11 @@ def _sweep(file: SweepFile, folder: Path, suggested: Mapping[str, Points]) -> tu
     config, warnings, departures = drop_incomparable_published(file)
     if not mistakes:
         mistakes += mistakes_of_cells(file, config, [axes for setting in settings for axes in setting.places])
-    if mistakes:
+    comparisons, wrong, more = declared(file, settings) if settings and not mistakes else (None, [], [])
+    if mistakes := mistakes + wrong:
         return Sweep(config=config, settings=settings, axes=[], warnings=[]), mistakes
     configs = [setting.config for setting in settings]
-    warnings += [*warnings_of(file, configs), *warnings_of_scheduler(file, configs)]
+    warnings += [*more, *warnings_of(file, configs), *warnings_of_scheduler(file, configs)]
     return Sweep(
         config=config,
         settings=settings,
@@ -104,6 +106,7 @@ def _sweep(file: SweepFile, folder: Path, suggested: Mapping[str, Points]) -> tu
         warnings=warnings,
         studies=tuple(studies),
         departures=departures,
+        comparisons=comparisons,
     ), []
 
 

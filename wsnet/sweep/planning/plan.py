@@ -11,6 +11,7 @@ from wsnet.config.data import DataConfig
 from wsnet.config.identity import canonical_text, identities
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
+from wsnet.config.reading.table_rows import columns_of
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig
 from wsnet.config.trial import describe_statistics
@@ -19,6 +20,7 @@ from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError
 from wsnet.storage import Manifest, TrialEntry
 from wsnet.sweep.planning.model_sizes import ModelSize, ModelSizes
+from wsnet.sweep.planning.recipe import defaults_of, fixed_options
 from wsnet.sweep.planning.setting_names import setting_names
 
 __all__ = ["Plan", "PlannedTrial", "make_plan"]
@@ -68,15 +70,14 @@ class Plan:
     def manifest(self) -> Manifest:
         """The sweep's manifest, from which reports are made."""
         config, axes = self.sweep.config, self.sweep.axes
-        chosen = self._chosen
-        grid = [key for key in config.grid if key in axes and key not in chosen]
-        columns = config.report.columns or (grid[-1] if grid else None)
+        chosen, columns = self._chosen, columns_of(config, axes)
         rows = config.report.rows
         report = {
             "rows": list(rows) if rows is not None else [k for k in axes if k != columns and k not in chosen],
             "columns": columns,
             "metric": config.report.metric,
             "statistic": config.report.statistic,
+            "fixed": fixed_options(config.base, axes),
             **self._caption,
         }
         return Manifest(
@@ -106,6 +107,10 @@ class Plan:
             found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
             if self.sweep.departures:
                 found["departures"] = list(self.sweep.departures)
+        if self.sweep.comparisons is not None:
+            found["compare"] = self.sweep.comparisons.model_dump(mode="json")
+        if len(images := {c.data.test_size for c in configs}) == 1:
+            found["test_images"] = images.pop()
         if tuned is not None:
             found["tuned"] = {**tuned.model_dump(mode="json"), "over": self._chosen}
         elif select is not None and self._chosen:
@@ -156,7 +161,14 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
                 trial.entry.also.extend([axes, *also])
             continue
         sizes[setting_id] = size
-        about: dict[str, Any] = {"setting_id": setting_id, "axes": axes, "epochs": config.train.epochs}
+        about: dict[str, Any] = {
+            "setting_id": setting_id,
+            "axes": axes,
+            "epochs": config.train.epochs,
+            "defaults": defaults_of(config, [axis for axis in sweep.axes if axis not in axes]),
+            "parameters": size.parameters,
+            "multiply_accumulates": size.multiply_accumulates,
+        }
         planned[setting_id] = [
             PlannedTrial(
                 config=config.model_copy(update={"seed": seed}),

@@ -1,0 +1,102 @@
+"""The command line of `analyze.py`."""
+
+import argparse
+
+__all__ = ["curves_parser", "parser"]
+
+_EXAMPLES = """\
+examples:
+  python analyze.py runs/cifar_batchsize --metric validation/top1_error
+  python analyze.py runs/cifar_batchsize --rows model.norm.name --columns train.batch_size --where 'train.batch_size>=8'
+  python analyze.py runs/quickstart --metric test/top1_error,test/top5_error --facts parameters,training_time
+  python analyze.py runs/quickstart --best
+  python analyze.py runs/today runs/yesterday
+  python analyze.py runs/quickstart --fail-if 'median(test/top1_error) > 8.0'
+  python analyze.py curves runs/quickstart runs/alone/0123456789ab other.csv --metric validation/top1_error
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    """The arguments."""
+    made = argparse.ArgumentParser(
+        prog="analyze.py",
+        description="Write tables and figures of a sweep: medians over its seeds. Several sweeps stand side by side.",
+        epilog=_EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    made.add_argument(
+        "runs",
+        nargs="*",
+        metavar="RUNS_DIR",
+        help="the folder of a sweep, a bundle, or a CSV file with a row for each run; default: the newest in runs/",
+    )
+    made.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
+    made.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
+    made.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
+    table = made.add_argument_group(
+        "the table", "Where it differs from the sweep's own, its files are named after it, such as table-test-loss.md."
+    )
+    table.add_argument("--rows", metavar="KEYS", help="axes whose values make the rows, separated by commas")
+    table.add_argument("--columns", metavar="KEY", help="axis whose values make the columns, or none")
+    table.add_argument("--metric", metavar="M", help="what the cells show; several, separated by commas, are columns")
+    table.add_argument("--facts", metavar="F", help="further columns: parameters, multiply_accumulates, training_time")
+    table.add_argument("--statistic", choices=("median", "mean"), help="mean is shown with the standard deviation")
+    table.add_argument("--accuracy", action="store_true", help="show accuracies instead of errors")
+    table.add_argument(
+        "--where",
+        metavar="CONDITION",
+        action="append",
+        default=[],
+        help="only trials such as train.batch_size>=8 or model.norm.name=group; may be repeated",
+    )
+    table.add_argument(
+        "--figures", metavar="F", default="png", help="formats besides png: svg, pdf, separated by commas"
+    )
+    table.add_argument("--parquet", action="store_true", help="also write trials.parquet")
+    more = made.add_argument_group("more")
+    more.add_argument("--best", action="store_true", help="print the best setting's configuration as YAML")
+    more.add_argument(
+        "--by",
+        metavar="M",
+        help="with --best: the metric that decides; default: that of report.select, or the error "
+        "on the validation split",
+    )
+    more.add_argument(
+        "--fail-if",
+        metavar="RULE",
+        action="append",
+        default=[],
+        help="exit with 1 if a cell is like 'median(test/top1_error) > 8.0'; also mean, low, high; may be repeated",
+    )
+    more.add_argument(
+        "--watch", action="store_true", help="redraw the table until no trial runs, then write the report"
+    )
+    more.add_argument(
+        "--bundle", metavar="FILE.zip", help="pack what the report is made of; analyze.py FILE.zip makes it again"
+    )
+    more.add_argument(
+        "--reproduce", metavar="TRIAL_ID", help="train this trial again, alone, and compare the records bit by bit"
+    )
+    more.add_argument(
+        "--layers",
+        action="store_true",
+        help="also draw layers.png and write layers.csv, for trials with train.diagnostics; "
+        "RUNS_DIR may then also hold trials trained outside a sweep",
+    )
+    return made
+
+
+def curves_parser() -> argparse.ArgumentParser:
+    """The arguments of `analyze.py curves`."""
+    made = argparse.ArgumentParser(
+        prog="analyze.py curves", description="Lay the learning curves of any logs over each other, at most 24."
+    )
+    made.add_argument(
+        "logs",
+        nargs="+",
+        metavar="LOG",
+        help="a sweep's folder, a trial's, or a CSV file with an epoch column",
+    )
+    made.add_argument("--metric", metavar="M", default="test/top1_error", help="default: %(default)s")
+    made.add_argument("--out", metavar="FILE", default="curves.png", help=".png, .svg or .pdf; default: %(default)s")
+    return made

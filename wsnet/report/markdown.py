@@ -1,0 +1,31 @@
+"""Tables as Markdown."""
+
+from collections.abc import Iterable
+
+from wsnet.report.table import Table
+
+__all__ = ["escape", "line", "markdown"]
+
+
+def markdown(table: Table) -> str:
+    """A table with its title, caption and note."""
+    title = f"**{escape(table.title)}**"
+    lines = [title, "", f"Sweep `{table.name}`. " + " ".join(table.caption)]
+    if not table.labels:
+        return "\n".join([*lines, "", "No trial has started yet.", ""])
+    keys = table.keys or ("",)
+    lines += ["", line([*keys, *table.columns]), line(["---"] * len(keys) + ["---:"] * len(table.columns))]
+    for label, cells in zip(table.labels, table.cells, strict=True):
+        lines.append(line([*(label or ["all"]), *cells]))
+    lines += ["", *(f"- {escape(verdict)}" for verdict in table.verdicts)] if table.verdicts else []
+    return "\n".join([*lines, *(text for note in table.note for text in ("", note)), ""])
+
+
+def line(cells: Iterable[str]) -> str:
+    """A row of a table."""
+    return "| " + " | ".join(map(escape, cells)) + " |"
+
+
+def escape(text: str) -> str:
+    """Text for a cell: on one line, without the separator of cells."""
+    return " ".join(text.replace("|", "\\|").split())

@@ -1,0 +1,86 @@
+"""`--reproduce`: a trial trained again, alone, and its records compared with the sweep's."""
+
+import json
+import math
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from wsnet.config.errors import did_you_mean
+from wsnet.report import ReportError
+from wsnet.report.results import Results
+from wsnet.storage import Folder, TrialDirectory, trial_directory
+from wsnet.storage.trial_directory import TIME, Record
+
+__all__ = ["differences", "reproduce"]
+
+
+def reproduce(place: str, trial_id: str, results: Results) -> int:
+    """Train one trial of a sweep again in a process of its own, and print whether its records are bit-equal.
+
+    Args:
+        place: the sweep's folder.
+        trial_id: the trial; the beginning of its id or its setting's suffices if no other begins so.
+        results: of the sweep.
+
+    Returns:
+        the exit status: 0 if they are equal, 1 if they differ.
+
+    Raises:
+        ReportError: there is no such trial, it has not ended, or it was trained by several workers.
+    """
+    directory = trial_directory(Folder(place), _found(trial_id, results))
+    status, execution = directory.status(), directory.execution() or {}
+    if status is None or not status.has_ended:
+        raise ReportError(f"trial {trial_id!r} has not ended yet")
+    if execution.get("workers", 1) != 1:
+        raise ReportError(f"trial {trial_id!r} was trained by {execution['workers']} workers, so it needs run_sweep.py")
+    with tempfile.TemporaryDirectory(prefix="wsnet-reproduce-") as folder:
+        file = Path(folder, "trial.yaml")
+        file.write_bytes(directory.folder.read("trial.yaml") or b"")
+        settled = [f"execution.{key}={json.dumps(execution[key])}" for key in ("threads",) if key in execution]
+        options = [text for pair in settled for text in ("--set", pair)]
+        command = [sys.executable, "-m", "wsnet.training", str(file), "--out", str(Path(folder, "alone")), *options]
+        done = subprocess.run(command, check=False)
+        if done.returncode not in (0, 1):
+            raise ReportError(f"training again ended with exit status {done.returncode}; see above")
+        again = TrialDirectory(Folder(Path(folder, "alone")))
+        before, now = directory.records(), again.records()[: len(directory.records())]
+        told = [*differences(before, now), *_environment(execution, again.execution() or {})]
+    if before and not differences(before, now):
+        print(f"{directory.folder.location}: bit-equal in all {len(before)} epochs")
+        return 0
+    print(f"{directory.folder.location} differs: {'; '.join(told)}")
+    return 1
+
+
+def differences(before: list[Record], now: list[Record]) -> list[str]:
+    """Where two trainings' records differ, apart from times; the first epoch of each metric."""
+    found: dict[str, str] = {}
+    if len(before) != len(now):
+        found["epochs"] = f"{len(now)} epochs, not {len(before)}"
+    for one, other in zip(before, now, strict=False):
+        for key in {**one, **other}:
+            if not key.startswith(TIME) and key not in found and not _equal(one.get(key), other.get(key)):
+                found[key] = f"{key} is {other.get(key)!r}, not {one.get(key)!r}, after epoch {one['epoch']}"
+    return list(found.values())
+
+
+def _equal(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return one == other or (math.isnan(one) and math.isnan(other))
+
+
+def _environment(before: dict[str, object], now: dict[str, object]) -> list[str]:
+    return [f"{key} is {now.get(key)}, not {before[key]}" for key in before if now.get(key) != before[key]]
+
+
+def _found(word: str, results: Results) -> str:
+    ids = list(dict.fromkeys(trial.trial_id for trial in results.trials))
+    found = [identity for identity in ids if identity.startswith(word)]
+    if len(found) != 1:
+        many = f" begins {len(found)} trials' ids" if found else f" is no trial of the sweep{did_you_mean(word, ids)}"
+        raise ReportError(f"--reproduce takes a trial's id, as in trials.csv, but {word!r}{many}")
+    return found[0]

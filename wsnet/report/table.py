@@ -1,0 +1,112 @@
+"""A table as text, whatever it is written as: Markdown, LaTeX, HTML, or lines on a terminal."""
+
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from wsnet.report.pivot import Cell, CellKey, Pivot, pivot
+from wsnet.report.results import PlacedTrial, Results
+from wsnet.report.summaries import fact_of, once
+from wsnet.report.text import MISSING, caption, cell_text, duration_text, footnote, recipe, value_of_key, value_text
+from wsnet.report.verdicts import verdicts
+
+__all__ = ["Table", "tabulate"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table as text.
+
+    Attributes:
+        name: the sweep's name.
+        title: the question.
+        keys: headings of the row labels; empty if there is only one row.
+        columns: headings of the cells.
+        labels: of each row, one text for each key.
+        cells: of each row, one text for each column.
+        bold: of each row, whether each cell may be printed in bold, as the best that beats those compared with it.
+        caption: sentences.
+        verdicts: about the comparisons that the sweep file declares, a sentence each.
+        note: what follows the table, in sentences.
+    """
+
+    name: str
+    title: str
+    keys: tuple[str, ...]
+    columns: tuple[str, ...]
+    labels: list[tuple[str, ...]]
+    cells: list[tuple[str, ...]]
+    bold: list[tuple[bool, ...]]
+    caption: tuple[str, ...]
+    verdicts: tuple[str, ...]
+    note: tuple[str, ...]
+
+
+def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice: str = " ") -> tuple[Table, Pivot]:
+    """Arrange results as text.
+
+    Args:
+        results: of the sweep, with the rows and columns wanted.
+        quantities: metrics and facts that make the columns (see `arrange`); empty for the columns of the results.
+        before_choice: separates a cell's value from what was chosen for it.
+
+    Returns:
+        the table, and the arrangement of the first metric.
+    """
+    header, cells = results.header, pivot(results)
+    labels = [
+        tuple(value_of_key(value, key) for key, value in zip(cells.row_keys, row, strict=True)) for row in cells.rows
+    ]
+    if quantities:
+        columns = tuple(quantities)
+        texts = _of_quantities(results, cells, quantities)
+        positions: list[tuple[CellKey | None, ...]] = [
+            ((row, None), *(None for _ in columns[1:])) for row in cells.rows
+        ]
+    else:
+        columns = tuple(header.metric if header.columns is None else value_text(column) for column in cells.columns)
+        if cells.ranked_by is not None:
+            columns = (header.metric,)
+        positions = [tuple((row, column) for column in cells.columns) for row in cells.rows]
+        texts = [
+            tuple(cell_text(cells.cells.get(key), header, before_choice=before_choice) for key in keys if key)
+            for keys in positions
+        ]
+    found = verdicts(results, cells)
+    about, note = recipe(header), None if header.compare is not None else footnote(cells)
+    return Table(
+        name=header.name,
+        title=header.question or header.name,
+        keys=cells.row_keys,
+        columns=columns,
+        labels=labels,
+        cells=texts,
+        bold=[tuple(key is not None and found.may_be_bold(*key) for key in keys) for keys in positions],
+        caption=tuple(caption(header, cells)),
+        verdicts=tuple(found.lines()),
+        note=tuple(line for line in (about, note) if line),
+    ), cells
+
+
+def _of_quantities(results: Results, first: Pivot, quantities: Sequence[str]) -> list[tuple[str, ...]]:
+    by_setting: dict[str, list[PlacedTrial]] = {}
+    for trial in once(results.trials):
+        by_setting.setdefault(trial.setting_id, []).append(trial)
+    columns = []
+    for quantity in quantities:
+        if "/" not in quantity:
+            columns.append([_fact(quantity, first.cells[row, None], by_setting) for row in first.rows])
+            continue
+        other = results.with_metric(quantity)
+        cells = pivot(other).cells
+        columns.append([cell_text(cells.get((row, None)), other.header) for row in first.rows])
+    return [tuple(texts) for texts in zip(*columns, strict=True)]
+
+
+def _fact(name: str, cell: Cell, by_setting: dict[str, list[PlacedTrial]]) -> str:
+    trials = by_setting.get(cell.setting_id, [])
+    values = [value for trial in trials if (value := fact_of(trial, name)) is not None]
+    if not values:
+        return MISSING
+    middle = statistics.median_low(values)
+    return duration_text(middle) if name == "training_time" else f"{middle:,}"

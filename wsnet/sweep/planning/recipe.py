@@ -1,0 +1,44 @@
+"""What a report says of the configurations: what no axis varies, and what an axis is where a case is silent."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from wsnet.config import TrialConfig
+from wsnet.config.identity import affects_identity
+
+__all__ = ["defaults_of", "fixed_options"]
+
+
+def fixed_options(base: Mapping[str, Any], axes: Iterable[str]) -> dict[str, Any]:
+    """The options of `base` that no axis varies and that matter for a trial's results.
+
+    Args:
+        base: nested; its keys may be dotted.
+        axes: dotted keys.
+
+    Returns:
+        dotted key to value.
+    """
+    varied = set(axes)
+    return {key: value for key, value in _flat(base).items() if key not in varied and affects_identity(key)}
+
+
+def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in tree.items():
+        path = f"{prefix}{key}"
+        found |= _flat(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
+    return found
+
+
+def defaults_of(config: TrialConfig, axes: Iterable[str]) -> dict[str, Any]:
+    """The values of axes that a case leaves at their defaults, without those that have no effect in it."""
+    tree, found = config.model_dump(mode="json"), {}
+    for axis in axes:
+        value: Any = tree
+        for part in axis.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        is_moot = axis.startswith("train.evaluation_statistics") and not config.model.norm.keeps_statistics
+        if value is not None and not isinstance(value, dict) and not is_moot:
+            found[axis] = value
+    return found
