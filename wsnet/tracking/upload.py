@@ -128,7 +128,8 @@ class SweepRuns:
         """Whether a trial of the sweep has measured the metric that settings are selected by."""
         metric, _ = shown_metrics(self._manifest.report)
         is_in = mirrored.tags.get(tags.IN_SWEEP) == "true"
-        return metric is not None and is_in and tags.final(metric) in mirrored.finals
+        measured = None if metric is None else tags.final(metric.replace("accuracy", "error"))
+        return is_in and measured in mirrored.finals
 
     def _update_place(self, trial_id: str, mirrored: MirroredRun) -> None:
         """Tag an existing run with its current place in the sweep, or as no longer part of it."""
