@@ -1,12 +1,9 @@
 """The numbers of a setting's run: which seeds count, and how a diverged one does."""
 
 import math
-from itertools import product
 
 import pytest
 
-import wsnet.report.statistics as report
-from wsnet.storage import seeds as storage
 from wsnet.storage.trial_directory import Record
 from wsnet.tracking.setting_metrics import Seed, curves, shown_metrics, summaries
 
@@ -85,14 +82,3 @@ def test_settings_are_selected_by_the_counterpart_on_validation(
     about: dict[str, object], shown: tuple[str | None, str]
 ) -> None:
     assert shown_metrics(about) == shown
-
-
-def test_the_rule_of_the_seeds_is_that_of_the_report() -> None:
-    statuses = ("finished", "diverged", "stopped", "failed", "running", "damaged")
-    values = (None, 3.0, math.nan, math.inf)
-    for status, value, metric in product(statuses, values, (TEST, VALIDATION, "validation/top1_accuracy")):
-        assert storage.value_of(status, value, metric) == report.value_of(status, value, metric)
-    for several in ([], [1.0], [1.0, math.inf], [2.0, 1.0, math.inf], [1.0, math.inf, math.inf]):
-        ours, theirs = storage.summarize(several), report.summarize(several)
-        assert (ours is None) == (theirs is None)
-        assert ours is None or theirs is None or vars(ours) == vars(theirs)

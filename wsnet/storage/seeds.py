@@ -17,12 +17,16 @@ class Summary:
         median: the middle value, or the mean of the two middle ones; infinite if any of these is a diverged seed's.
         low: the lowest value.
         high: the highest value.
+        mean: the mean; not finite if any seed diverged.
+        deviation: the standard deviation, with n - 1 in the denominator; NaN for one seed, or if any diverged.
     """
 
     n: int
     median: float
     low: float
     high: float
+    mean: float
+    deviation: float
 
     @property
     def diverged(self) -> bool:
@@ -31,10 +35,18 @@ class Summary:
 
 
 def summarize(values: Sequence[float]) -> Summary | None:
-    """Median, lowest and highest value of the seeds, infinite for a diverged one; None if there are no seeds."""
+    """Summarize the seeds, whose values are infinite where they diverged; None if there are no seeds."""
     if not values:
         return None
-    return Summary(n=len(values), median=statistics.median(values), low=min(values), high=max(values))
+    is_finite = all(map(math.isfinite, values))
+    return Summary(
+        n=len(values),
+        median=statistics.median(values),
+        low=min(values),
+        high=max(values),
+        mean=statistics.fmean(values),
+        deviation=statistics.stdev(values) if is_finite and len(values) > 1 else math.nan,
+    )
 
 
 def value_of(status: str, value: float | None, metric: str) -> float | None:
