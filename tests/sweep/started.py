@@ -106,7 +106,8 @@ def assert_each_has_one_run(tmp_path: Path) -> None:
 
     client = connect(f"sqlite:///{trials(tmp_path).parent}/mlflow.db")
     (experiment,) = [found for found in client.search_experiments() if found.name == "tiny"]
-    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL)
+    of_trials = "tags.`wsnet.kind` = 'trial'"
+    runs = client.search_runs([experiment.experiment_id], of_trials, run_view_type=ViewType.ALL)
     assert sorted(run.data.tags[TRIAL_ID] for run in runs) == sorted(
         folder.name for folder in trials(tmp_path).iterdir()
     )

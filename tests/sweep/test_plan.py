@@ -177,6 +177,25 @@ def test_settings_that_would_have_one_name_are_numbered() -> None:
     assert setting_names([{}]) == ["base"]
 
 
+def test_axes_whose_keys_end_in_the_same_word_are_told_apart() -> None:
+    lower = {"optim.lr": 0.1, "train.ema.decay": 0.9, "optim.ema.start": 2, "model.norm.decay": 0.99}
+    assert setting_names([lower, {**lower, "optim.ema.start": 3}]) == [
+        "lr0.1-ema.decay0.9-start2-norm.decay0.99",
+        "lr0.1-ema.decay0.9-start3-norm.decay0.99",
+    ]
+
+
+def test_a_value_that_is_null_is_named_after_its_axis() -> None:
+    axes = [{"data.limit": limit, "optim.clip_grad_norm": norm} for limit, norm in ((None, None), (256, 1.0))]
+    assert setting_names(axes) == ["no_limit-no_clip_grad_norm", "limit256-clip_grad_norm1"]
+
+
+def test_the_name_of_a_random_searchs_setting_has_every_axis() -> None:
+    drawn = [{"optim.lr": 0.04884771, "optim.weight_decay": 3.2803e-4, "optim.schedule.name": "cosine"}]
+    drawn.append({**drawn[0], "optim.lr": 0.0852962})
+    assert setting_names(drawn) == ["lr0.0488477-wd0.00032803-cosine", "lr0.0852962-wd0.00032803-cosine"]
+
+
 def test_a_label_stands_in_a_name_for_what_its_case_sets() -> None:
     wide = {"case": "WRN 28 (10)", "model.depth": 28}
     assert setting_names([{"case": "ResNet-110", "model.depth": 110}, wide]) == ["ResNet-110", "WRN-28-10"]

@@ -52,6 +52,10 @@ def test_a_run_holds_the_configuration_the_epochs_and_where_it_belongs() -> None
     assert run.data.params["optim.lr"] == "0.001"
     assert run.data.params["optim.milestones"] == "[30, 60]"
     assert run.data.params["data.augment.flip"] == "true"
+    assert "model.weight" not in run.data.params, "it is null"
+    assert [*run.data.params][:4] == ["model.norm.name", "optim.milestones", "train.batch_size", "optim.lr"]
+    files = {file.path for file in client.list_artifacts(run.info.run_id)}
+    assert files == {"trial.yaml", "records.jsonl"}
     tags = {key: value for key, value in run.data.tags.items() if not key.startswith("mlflow.")}
     assert tags.pop("wsnet.axes") == json.dumps(entry.axes)
     assert tags == {

@@ -34,8 +34,10 @@ def test_the_reports_files_are_in_mlflow_and_a_new_report_replaces_them(tmp_path
     assert contents(folder, sweep) == {name: f"first {name}".encode() for name in report_files(folder)}
     assert len(report_files(folder)) == 7
     folder.write("table.md", b"second")
-    assert upload_report(folder, sweep, default_tracking_uri(folder), ["table.md"]) is None
+    folder.delete("figure-curves.svg")
+    assert upload_report(folder, sweep, default_tracking_uri(folder)) is None
     assert contents(folder, sweep)["table.md"] == b"second"
+    assert sorted(contents(folder, sweep)) == report_files(folder)
     assert str(read_sweep(default_tracking_uri(folder), sweep.name)) == before
 
 

@@ -59,6 +59,15 @@ def test_an_epoch_that_was_not_tested_has_no_point() -> None:
     assert [epoch for epoch, _, _ in points] == [1, 3]
 
 
+def test_an_accuracy_is_what_the_error_leaves_and_higher_is_better() -> None:
+    accuracy = "test/top1_accuracy"
+    seeds = [seed("finished", 30, 10), seed("finished", 40, 20), seed("diverged", 50)]
+    found = summaries(seeds, [accuracy])
+    assert (found["median/test_top1_accuracy"], found["high/test_top1_accuracy"]) == (80, 90)
+    assert math.isnan(found["low/test_top1_accuracy"])
+    assert curves(seeds, [accuracy]) == [(1, "curve/test_top1_accuracy", 60), (2, "curve/test_top1_accuracy", 80)]
+
+
 @pytest.mark.parametrize(
     ("about", "shown"),
     [

@@ -14,6 +14,7 @@ from wsnet.config.published import PublishedConfig, misnamed
 from wsnet.config.sweep import SelectConfig, Tuned
 from wsnet.report import ReportError
 from wsnet.storage import Manifest, Outcome, TrialEntry
+from wsnet.storage.seeds import measured
 from wsnet.storage.trial_directory import LAYERS, TIME, Record
 
 __all__ = ["Axes", "Header", "PlacedTrial", "Results", "axes_as_text", "axis_text"]
@@ -160,11 +161,8 @@ class PlacedTrial:
         return self.defaults.get(axis) if value is None else value
 
     def measured(self, metric: str) -> float | None:
-        """A metric of the last epoch; an accuracy is 100 - the error. None where it was not measured."""
-        if metric.endswith("accuracy") and metric not in self.metrics:
-            error = self.metrics.get(metric.replace("accuracy", "error"))
-            return None if error is None else 100 - error
-        return self.metrics.get(metric)
+        """A metric of the last epoch, or the accuracy that belongs to an error; None where it was not measured."""
+        return measured(self.metrics, metric)
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,10 @@
 
 import math
 import statistics
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-__all__ = ["Summary", "higher_is_better", "is_of_test", "summarize", "validation_of", "value_of"]
+__all__ = ["Summary", "higher_is_better", "is_of_test", "measured", "summarize", "validation_of", "value_of"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,14 @@ def value_of(status: str, value: float | None, metric: str) -> float | None:
     if status == "finished" or (status == "stopped" and not is_of_test(metric)):
         return worst if value is not None and not math.isfinite(value) else value
     return None
+
+
+def measured(record: Mapping[str, float], metric: str) -> float | None:
+    """A metric of one epoch; an accuracy is 100 - the error. None where it was not measured."""
+    if metric in record or not metric.endswith("accuracy"):
+        return record.get(metric)
+    error = record.get(metric.replace("accuracy", "error"))
+    return None if error is None else 100 - error
 
 
 def is_of_test(metric: str) -> bool:

@@ -14,7 +14,7 @@ from wsnet.tracking.read import search_runs
 
 __all__ = ["report_files", "upload_report"]
 
-_FILES = ("report.html", "report.md", "table*.*", "trials.csv", "figure*.*")
+_FILES = ("report*.html", "report*.md", "table*.*", "trials.*", "figure*.*")
 """Names of a report's files, as patterns."""
 
 _NAME = "report"
@@ -65,10 +65,14 @@ def _upload(folder: Folder, manifest: Manifest, uri: str, files: Sequence[str]) 
     if experiment is None:
         raise ValueError(f"it has no experiment {manifest.name!r}")
     runs = sorted(search_runs(client, experiment.experiment_id, tags.SUMMARY), key=lambda run: run.info.start_time)
-    for duplicate in runs[1:]:  # From a call that was repeated, or from two starts of a sweep that ended at once.
-        client.delete_run(duplicate.info.run_id)
+    there = {file.path for file in client.list_artifacts(runs[0].info.run_id)} if runs else set()
+    # MLflow cannot delete a file: if one is no longer part of the report, there is a new run. Others come from a call
+    # that was repeated, or from two starts of a sweep that ended at once.
+    kept = runs[:1] if there <= set(files) else []
+    for other in runs[len(kept) :]:
+        client.delete_run(other.info.run_id)
     wanted = {tags.KIND: tags.SUMMARY, tags.SWEEP: manifest.name, tags.IN_SWEEP: "true"}
-    run = MirroredRun.of(runs[0] if runs else client.create_run(experiment.experiment_id, tags=wanted, run_name=_NAME))
+    run = MirroredRun.of(kept[0] if kept else client.create_run(experiment.experiment_id, tags=wanted, run_name=_NAME))
     run.set_tags(client, {**wanted, tags.NOTE: manifest.question})  # The UI shows it as the run's description.
     with tempfile.TemporaryDirectory(prefix="wsnet-report-") as place:
         for name in files:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from wsnet.storage.seeds import summarize, validation_of, value_of
+from wsnet.storage.seeds import measured, summarize, validation_of, value_of
 from wsnet.storage.trial_directory import Record
 
 __all__ = [
@@ -47,10 +47,9 @@ def shown_metrics(report: Mapping[str, Any]) -> tuple[str | None, str]:
 
     Returns:
         the two names, the first as `report.select` has it or as belongs to the second. It is None if the reported
-        metric has no counterpart, such as `train/loss`, or is itself one of validation. Errors stand for accuracies,
-        which trials do not record.
+        metric has no counterpart, such as `train/loss`, or is itself one of validation.
     """
-    metric, select = str(report["metric"]).replace("accuracy", "error"), report.get("select") or {}
+    metric, select = str(report["metric"]), report.get("select") or {}
     deciding = select.get("by") or validation_of(metric)
     return (None if deciding == metric else deciding), metric
 
@@ -96,14 +95,14 @@ def summaries(seeds: Iterable[Seed], metrics: Iterable[str]) -> dict[str, float]
         values = [
             value
             for seed in seeds
-            if (value := value_of(seed.status, seed.records[-1].get(metric) if seed.records else None, metric))
+            if (value := value_of(seed.status, measured(seed.records[-1], metric) if seed.records else None, metric))
             is not None
         ]
         summary = summarize(values)
-        found[number(metric)] = float(len(values))
         if summary is not None:
             found[median(metric)] = _rounded(summary.median)
             found[low(metric)], found[high(metric)] = _rounded(summary.low), _rounded(summary.high)
+        found[number(metric)] = float(len(values))
     return found
 
 
@@ -133,7 +132,8 @@ def _by_epoch(seed: Seed, metric: str) -> dict[int, float]:
     """What a seed that counts has measured, by epoch."""
     if seed.status != "diverged" and value_of(seed.status, 0.0, metric) is None:
         return {}
-    return {int(record["epoch"]): record[metric] for record in seed.records if metric in record}
+    values = ((int(record["epoch"]), measured(record, metric)) for record in seed.records)
+    return {epoch: value for epoch, value in values if value is not None}
 
 
 def _at(seed: Seed, values: Mapping[int, float], epoch: int, metric: str) -> float | None:

@@ -85,7 +85,7 @@ class SweepRuns:
         if mirrored is None:
             mirrored = self._mirrored[trial_id] = self._create_run(order, entry, records)
         if tags.STATUS not in mirrored.tags:
-            self._log_config(mirrored, directory.folder)
+            self._log_config(mirrored, entry, directory.folder)
         self._log_epochs(mirrored, records)
         if status.has_ended or status.status == "failed":
             self._log_files(mirrored, directory.folder)
@@ -128,7 +128,8 @@ class SweepRuns:
         """Whether a trial of the sweep has measured the metric that settings are selected by."""
         metric, _ = shown_metrics(self._manifest.report)
         is_in = mirrored.tags.get(tags.IN_SWEEP) == "true"
-        return metric is not None and is_in and tags.final(metric) in mirrored.finals
+        measured = None if metric is None else tags.final(metric.replace("accuracy", "error"))
+        return is_in and measured in mirrored.finals
 
     def _update_place(self, trial_id: str, mirrored: MirroredRun) -> None:
         """Tag an existing run with its current place in the sweep, or as no longer part of it."""
@@ -147,12 +148,14 @@ class SweepRuns:
         start = int(1000 * (time.time() - sum(map(_seconds, records))))
         return MirroredRun.of(self._client.create_run(self._id, start_time=start, tags=wanted, run_name=entry.name))
 
-    def _log_config(self, mirrored: MirroredRun, folder: Folder) -> None:
-        """Log the resolved configuration, as parameters and as a file."""
+    def _log_config(self, mirrored: MirroredRun, entry: TrialEntry, folder: Folder) -> None:
+        """Log the resolved configuration, as parameters, first those that vary in the sweep, and as a file."""
         from mlflow.entities import Param
 
         text = (folder.read("trial.yaml") or b"").decode()
-        missing = [Param(key, value) for key, value in tags.parameters(text).items() if key not in mirrored.params]
+        found = tags.parameters(text)
+        ordered = dict.fromkeys([*(key for key in (*tags.varied(entry), "seed") if key in found), *found])
+        missing = [Param(key, found[key]) for key in ordered if key not in mirrored.params]
         for start in range(0, len(missing), _PARAMS_PER_CALL):
             chunk = missing[start : start + _PARAMS_PER_CALL]
             self._client.log_batch(mirrored.run_id, params=chunk)

@@ -106,7 +106,8 @@ def _settings(manifest: Manifest, shown: list[str], by: str | None) -> dict[str,
 
 def _trials(manifest: Manifest, shown: list[str]) -> dict[str, Any]:
     """A row for each setting that opens to those of its trials. MLflow shows averages in it: it has no median."""
-    columns = [*(f"metrics.`{tags.final(name)}`" for name in shown), "params.`seed`", *_axes(manifest)]
+    logged = [name.replace("accuracy", "error") for name in shown]  # Trials have errors only.
+    columns = [*(f"metrics.`{tags.final(name)}`" for name in logged), "params.`seed`", *_axes(manifest)]
     return {
         **_table(columns, tags.TRIAL, f"tags.`{tags.GROUP}`"),
         "groupBy": {"aggregateFunction": "average", "groupByKeys": [{"mode": "tag", "groupByData": tags.GROUP}]},

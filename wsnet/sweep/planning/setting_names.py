@@ -2,6 +2,7 @@
 
 import re
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
 from wsnet.config.own_class import is_own
@@ -71,18 +72,29 @@ def setting_names(axes: list[dict[str, Any]]) -> list[str]:
 
 
 def _names(axes: list[dict[str, Any]]) -> list[str]:
-    return ["-".join(filter(None, (_part(key, value) for key, value in setting.items()))) or "base" for setting in axes]
+    labels = _labels(dict.fromkeys(key for setting in axes for key in setting))
+    parts = [[_part(key, value, labels[key]) for key, value in setting.items()] for setting in axes]
+    return ["-".join(filter(None, setting)) or "base" for setting in parts]
 
 
-def _part(key: str, value: Any) -> str:
+def _labels(keys: Iterable[str]) -> dict[str, str]:
+    """What stands before an axis's number: a letter or the key's last word, or the last two if others have the same."""
+    labels = {key: _LETTERS.get(key, _last(key)) for key in keys}
+    count = Counter(labels.values())
+    return {key: label if count[label] == 1 else ".".join(key.split(".")[-2:]) for key, label in labels.items()}
+
+
+def _part(key: str, value: Any, label: str) -> str:
     if key == CASE:
         return re.sub(r"[^\w.=+]+", "-", str(value)).strip("-")
     if key in _WORDS:
         return _WORDS[key].get(str(value), _class_name(str(value)))
     if isinstance(value, bool):
-        return _last(key) if value else f"no_{_last(key)}"
+        return label if value else f"no_{label}"
+    if value is None:
+        return f"no_{label}"
     if isinstance(value, int | float):
-        return f"{_LETTERS.get(key, _last(key))}{value:g}"
+        return f"{label}{value:g}"
     if isinstance(value, dict):
         return _section(value) or "off"
     return "x".join(map(str, value)) if isinstance(value, list) else str(value)
