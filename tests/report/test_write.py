@@ -72,6 +72,13 @@ def test_a_report_is_written_into_any_folder(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "figure.png").read_bytes().startswith(b"\x89PNG")
 
 
+def test_a_figure_that_is_no_longer_drawn_does_not_stay(tmp_path: Path) -> None:
+    results = read_directory(write_sweep(tmp_path)[0])
+    (tmp_path / "figure-scatter.png").write_bytes(b"of an earlier report")
+    write_report(results, tmp_path)
+    assert not (tmp_path / "figure-scatter.png").exists() and (tmp_path / "figure-strip.png").exists()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("columns", ["train.batch_size", "optim.lr", "model.norm.groups", None])
 def test_a_figure_is_drawn_whatever_the_columns_are(tmp_path: Path, columns: str | None) -> None:

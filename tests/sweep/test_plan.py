@@ -223,3 +223,13 @@ def test_a_label_that_looks_like_a_number_can_be_chosen(tmp_path: Path) -> None:
     cases = [{"case": "110", "model.norm.name": "layer"}, {"case": "20", "model.norm.name": "none"}]
     whole = plan(tmp_path, cases=cases)
     assert [s.axes["case"] for s in only(whole.sweep, ["case=110"]).settings] == ["110"]
+
+
+def test_the_manifest_says_what_no_axis_varies_and_what_a_silent_case_has(tmp_path: Path) -> None:
+    cases = [{"model.norm.name": "batch"}, {"model.norm.name": "layer", "model.weight": "standardized"}]
+    manifest = plan(tmp_path, cases=cases, grid={"train.batch_size": [8, 16]}).manifest
+    assert "train.batch_size" not in manifest.report["fixed"]
+    assert manifest.report["fixed"]["optim.name"] == "sgd"
+    defaults = {entry.axes["model.norm.name"]: entry.defaults for entry in manifest.trials}
+    assert defaults == {"batch": {"model.weight": "none"}, "layer": {}}
+    assert all(entry.parameters and entry.multiply_accumulates for entry in manifest.trials)

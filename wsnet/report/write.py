@@ -2,12 +2,12 @@
 
 import os
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 
 from wsnet.report import ReportError
 from wsnet.report.csv_files import table_csv, trials_csv, trials_parquet
 from wsnet.report.curves import Curves, read_curves
-from wsnet.report.figures import figures, render
+from wsnet.report.figures import KINDS, figures, render
 from wsnet.report.latex import latex
 from wsnet.report.markdown import markdown
 from wsnet.report.page import contents, page_html, page_markdown, read_details
@@ -90,6 +90,10 @@ def write_report(
     }
     for name, data in rest.items():
         folder.write(name, data)
+    for name in {
+        f"figure{suffix}-{kind}.{ending}" for kind in KINDS for ending in get_args(FigureFormat)
+    } - rest.keys():
+        folder.delete(name)  # Of an earlier report that had more.
     return [(folder / name).location for name in (*files, *rest)]
 
 

@@ -1,7 +1,7 @@
 """A sweep that has been read: its settings, the axes along which they differ, and its stages."""
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from wsnet.config.compare import Declared
@@ -56,6 +56,7 @@ class Sweep:
         tuned: set for a second stage that holds only the candidates chosen.
         is_stage: whether it is one of two stages.
         studies: with a search that makes suggestions, its cells; `settings` has only those drawn and suggested so far.
+        base: what the trials share, nested: the file's `base` with what its stage and the command line fix.
         departures: with published numbers, where the command line departs from their recipe, in words.
         comparisons: those that `report.compare` declares; None if there are none.
     """
@@ -68,6 +69,7 @@ class Sweep:
     tuned: Tuned | None = None
     is_stage: bool = False
     studies: tuple[Study, ...] = ()
+    base: dict[str, Any] = field(default_factory=dict)
     departures: tuple[str, ...] = ()
     comparisons: Declared | None = None
 

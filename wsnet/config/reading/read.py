@@ -105,6 +105,7 @@ def _sweep(file: SweepFile, folder: Path, suggested: Mapping[str, Points]) -> tu
         axes=varying(settings),
         warnings=warnings,
         studies=tuple(studies),
+        base=file.base.merged(file.fixed).plain(),
         departures=departures,
         comparisons=comparisons,
     ), []

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
     from wsnet.report.pivot import Pivot
     from wsnet.report.results import Results
 
-__all__ = ["FULL_WIDTH", "ONE_COLUMN", "figures", "render"]
+__all__ = ["FULL_WIDTH", "KINDS", "ONE_COLUMN", "figures", "render"]
+
+KINDS = ("strip", "lines", "scatter", "curves", "time", "parameters", "rungs")
+"""What follows `figure-` in the names of the figures beside the main one."""
 
 
 def figures(

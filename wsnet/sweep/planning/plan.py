@@ -77,7 +77,7 @@ class Plan:
             "columns": columns,
             "metric": config.report.metric,
             "statistic": config.report.statistic,
-            "fixed": fixed_options(config.base, axes),
+            "fixed": fixed_options(self.sweep.base, axes),
             **self._caption,
         }
         return Manifest(
