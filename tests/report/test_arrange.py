@@ -10,6 +10,7 @@ import pytest
 from pyarrow import parquet
 
 from tests.report.test_cli import FILES, refusal
+from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report import ReportError, Results, read_directory
 from wsnet.report.arrange import Arrangement, arrange
@@ -17,7 +18,7 @@ from wsnet.report.cli import main
 from wsnet.report.csv_files import table_csv
 from wsnet.report.markdown import markdown
 from wsnet.report.table import Table, tabulate
-from wsnet.storage import Folder
+from wsnet.storage import Folder, trial_directory
 
 
 @pytest.fixture
@@ -139,20 +140,38 @@ def test_sweeps_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "must report the same metric" in refusal(capsys, one, third)
 
 
+@pytest.mark.slow
 def test_a_bundle_gives_the_same_files_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder, _ = write_sweep(tmp_path)
+    folder, sweep = write_sweep(tmp_path)
+    mirror(folder, sweep)  # The page links to the runs in MLflow.
     file = tmp_path / "elsewhere" / "mine.zip"
     assert main([folder.location, "--bundle", str(file)]) == 0
     monkeypatch.chdir(file.parent)
     assert main(["mine.zip"]) == 0
     assert all(Folder("mine").read(name) == folder.read(name) for name in FILES)
+    assert b"searchFilter=tags.%60wsnet.trial_id%60" in (folder.read("report.html") or b"")
     assert main(["mine.zip", "--best"]) == 0  # Again, into the same folder.
     (tmp_path / "elsewhere" / "mine" / "sweep.json").write_text(json.dumps({}))
     assert "holds something else; give --out" in refusal(capsys, "mine.zip")
     file.write_bytes(b"no zip")
     assert "is not a zip file" in refusal(capsys, "mine.zip")
+
+
+def test_the_best_epoch_on_validation_counts_where_asked(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    for entry in sweep.trials[:3]:  # Batch norm at batch size 32.
+        errors = [(1, 30.0, 31.0), (2, 10.0, 12.0 + entry.seed), (3, 20.0, 5.0)]
+        records = [{"epoch": e, "validation/top1_error": v, "test/top1_error": t} for e, v, t in errors]
+        trial_directory(folder, entry.trial_id).write_records(records)
+    assert main([folder.location, "--best-epoch"]) == 0
+    text = (folder.read("table-best-epoch.md") or b"").decode()
+    assert "13.00 [12.00, 14.00]" in text
+    assert "test/top1_error at the epoch with each trial's best validation/top1_error: median" in text
+    assert "must be chosen on the validation split" in refusal(
+        capsys, folder.location, "--best-epoch", "--by", "test/loss"
+    )
 
 
 def test_latex_escapes_what_would_not_compile(results: Results) -> None:

@@ -10,6 +10,7 @@ from rich.console import Console
 from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
+from wsnet.report.arrange import Arrangement, arrange
 from wsnet.report.csv_files import table_csv
 from wsnet.report.figures import figures, render
 from wsnet.report.markdown import markdown
@@ -99,6 +100,14 @@ def test_peaks_are_called_selected(tmp_path: Path) -> None:
     found = results(tmp_path, link)
     text = markdown(tabulate(found)[0])
     assert "(repository 7.7 peak of the median of 5, " in text and "selected on the test set" in text
+
+
+def test_published_numbers_have_a_column_of_their_own_where_asked(tmp_path: Path) -> None:
+    shown, quantities = arrange(results(tmp_path), Arrangement(facts=("published",)))
+    table, _ = tabulate(shown, quantities)
+    assert table.columns[1] == "published"
+    cells = [cells for cells in table.cells if cells[1] == "README 6.83"]
+    assert cells and all("README" not in cell[0] for cell in cells)
 
 
 def test_another_metric_has_other_published_numbers_or_none(tmp_path: Path) -> None:

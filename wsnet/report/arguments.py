@@ -39,8 +39,15 @@ def parser() -> argparse.ArgumentParser:
     table.add_argument("--rows", metavar="KEYS", help="axes whose values make the rows, separated by commas")
     table.add_argument("--columns", metavar="KEY", help="axis whose values make the columns, or none")
     table.add_argument("--metric", metavar="M", help="what the cells show; several, separated by commas, are columns")
-    table.add_argument("--facts", metavar="F", help="further columns: parameters, multiply_accumulates, training_time")
+    table.add_argument(
+        "--facts", metavar="F", help="further columns: parameters, multiply_accumulates, training_time, published"
+    )
     table.add_argument("--statistic", choices=("median", "mean"), help="mean is shown with the standard deviation")
+    table.add_argument(
+        "--best-epoch",
+        action="store_true",
+        help="the epoch at which each trial was best on validation (see --by), instead of the last one",
+    )
     table.add_argument("--accuracy", action="store_true", help="show accuracies instead of errors")
     table.add_argument(
         "--where",
@@ -58,7 +65,7 @@ def parser() -> argparse.ArgumentParser:
     more.add_argument(
         "--by",
         metavar="M",
-        help="with --best: the metric that decides; default: that of report.select, or the error "
+        help="with --best and --best-epoch: the metric that decides; default: that of report.select, or the error "
         "on the validation split",
     )
     more.add_argument(

@@ -9,7 +9,7 @@ from wsnet.report.where import read_condition
 
 __all__ = ["FACTS", "Arrangement", "arrange"]
 
-FACTS = ("parameters", "multiply_accumulates", "training_time")
+FACTS = ("parameters", "multiply_accumulates", "training_time", "published")
 """What a table can show of a setting besides its metrics."""
 
 

@@ -88,12 +88,12 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
     from wsnet.report.write import write_report
 
     rules = [read_rule(text) for text in arguments.fail_if]
-    own = asked.metrics == (results.header.metric,) and not asked.differs_besides_metrics
+    own = not arguments.best_epoch and asked.metrics == (results.header.metric,) and not asked.differs_besides_metrics
     shown, quantities = arrange(results, asked)
     paths = write_report(
         shown,
         arguments.out or place,
-        suffix="" if own or arguments.out is not None else asked.suffix,
+        suffix="" if own or arguments.out is not None else asked.suffix + "-best-epoch" * arguments.best_epoch,
         quantities=quantities,
         parquet=arguments.parquet,
         formats=_formats(arguments.figures),
@@ -103,6 +103,11 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
     for path in paths:
         print(f"wrote {path}")
     _mention_earlier(arguments)
+    if arguments.tracking_uri is not None:
+        from wsnet.tracking import view_links
+
+        for title, link in view_links(arguments.tracking_uri, arguments.experiment):
+            print(f"{title}: {link}")
     if arguments.bundle is not None:
         from wsnet.report.bundle import write_bundle
 
@@ -194,17 +199,22 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
     if mlflow and (arguments.tracking_uri is None or arguments.experiment is None):
         missing = "--experiment" if arguments.experiment is None else "--tracking-uri"
         raise ReportError(f"--tracking-uri and --experiment go together, but {missing} is missing")
+    if mlflow and arguments.best_epoch:
+        raise ReportError("--best-epoch needs RUNS_DIR: it reads every epoch of every trial")
     if mlflow:
         return read_mlflow(arguments.tracking_uri, arguments.experiment), f"{arguments.experiment}-report"
+    best_by = (arguments.by or "validation/top1_error") if arguments.best_epoch else None
     if not arguments.runs:
         arguments.runs = [find_sweep("runs")]
         print(f"newest sweep: {arguments.runs[0]}")
     if len(arguments.runs) > 1:
         from wsnet.report.compare import side_by_side
 
-        found = {place: read_place(place) for place in arguments.runs}
+        found = {place: read_place(place, best_by=best_by) for place in arguments.runs}
         if len(found) < len(arguments.runs):
             raise ReportError(f"give different sweeps to compare, but got {', '.join(arguments.runs)}")
         return side_by_side(found), "comparison"
     place = arguments.runs[0]
-    return read_place(place), f"{place.removesuffix('.csv')}-report" if place.endswith(".csv") else place
+    return read_place(place, best_by=best_by), f"{place.removesuffix('.csv')}-report" if place.endswith(
+        ".csv"
+    ) else place

@@ -61,6 +61,11 @@ class PublishedNumber:
         word = _STATISTICS.get(self.statistic, self.statistic)
         return word if self.runs is None or self.statistic in ("single", "") else f"{word} of {self.runs}"
 
+    @property
+    def words(self) -> str:
+        """Source, number, statistic and runs, such as `README 6.52 median of 3`."""
+        return " ".join(filter(None, (self.source, self.text, self.of_runs)))
+
 
 def published_numbers(link: PublishedConfig | None, axes: Axes, metric: str) -> tuple[PublishedNumber, ...]:
     """The published numbers of a cell.
@@ -97,9 +102,8 @@ def published_text(published: Iterable[PublishedNumber], summary: Summary | None
     """
     parts = []
     for each in published:
-        words = " ".join(filter(None, (each.source, each.text, each.of_runs)))
         difference = _difference(each, summary)
-        parts.append(f" ({words}{'' if difference is None else f', {difference:+.2f}'})")
+        parts.append(f" ({each.words}{'' if difference is None else f', {difference:+.2f}'})")
     return "".join(parts)
 
 

@@ -3,36 +3,57 @@
 from dataclasses import replace
 
 from wsnet.config.reading.stages import Chosen
+from wsnet.report import ReportError
 from wsnet.report.find import check_is_sweep
 from wsnet.report.foreign import read_csv
 from wsnet.report.pivot import pivot
 from wsnet.report.results import Header, Results, axis_text
-from wsnet.storage import Folder, Manifest, trial_directory
+from wsnet.storage import Folder, Manifest, Outcome, TrialDirectory, trial_directory
+from wsnet.storage.seeds import higher_is_better, measured
 from wsnet.tracking import read_sweep
 
 __all__ = ["read_chosen", "read_directory", "read_mlflow", "read_place"]
 
 
-def read_directory(folder: Folder) -> Results:
+def read_directory(folder: Folder, *, best_by: str | None = None) -> Results:
     """Read a sweep's folder.
+
+    Args:
+        folder: the sweep's.
+        best_by: a metric of the validation split: each finished trial counts with the epoch at which it was best, the
+            first such epoch; None for the last epoch.
 
     Raises:
         StorageError: it holds no sweep.
-        ReportError: see `Header.of`.
+        ReportError: `best_by` is not of the validation split; or see `Header.of`.
     """
+    if best_by is not None and not best_by.startswith("validation"):
+        raise ReportError(f"the best epoch must be chosen on the validation split, but got {best_by!r}")
     manifest = Manifest.read(folder)
     with_directory = set((folder / "trials").names())
     outcomes = {
         entry.trial_id: outcome
         for entry in manifest.trials
         if entry.trial_id in with_directory
-        and (outcome := trial_directory(folder, entry.trial_id).outcome()) is not None
+        and (outcome := _outcome(trial_directory(folder, entry.trial_id), best_by)) is not None
     }
-    return Results.of(Header.of(manifest), manifest.trials, outcomes)
+    header = Header.of(manifest)
+    if best_by is not None:
+        header = replace(header, at=f"the epoch with each trial's best {best_by}")
+    return Results.of(header, manifest.trials, outcomes)
 
 
-def read_place(place: str) -> Results:
-    """Read a sweep's folder, or a CSV file with a row for each run (see `read_csv`).
+def _outcome(directory: TrialDirectory, best_by: str | None) -> Outcome | None:
+    outcome = directory.outcome()
+    if outcome is None or best_by is None or outcome.status != "finished":
+        return outcome
+    values = [(value, record) for record in directory.records() if (value := measured(record, best_by)) is not None]
+    sign = -1 if higher_is_better(best_by) else 1
+    return replace(outcome, record=min(values, key=lambda pair: sign * pair[0])[1]) if values else outcome
+
+
+def read_place(place: str, *, best_by: str | None = None) -> Results:
+    """Read a sweep's folder (see `read_directory`), or a CSV file with a row for each run (see `read_csv`).
 
     Raises:
         ReportError: there is no sweep, with a suggestion of what may have been meant; or see `Header.of`.
@@ -41,7 +62,7 @@ def read_place(place: str) -> Results:
     if place.endswith(".csv"):
         return read_csv(place)
     check_is_sweep(place)
-    return read_directory(Folder(place))
+    return read_directory(Folder(place), best_by=best_by)
 
 
 def read_mlflow(uri: str, experiment: str) -> Results:

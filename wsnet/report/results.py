@@ -50,6 +50,7 @@ class Header:
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
         revision: source revision that the sweep was last started with; None if unknown.
+        at: which epoch of a trial counts, in words.
         where: conditions that the trials fulfil, in words, where only some are shown.
         compare: the comparisons that were declared, or None.
         declared_metric: the sweep's own metric, which these are about; `metric` may be another one.
@@ -75,6 +76,7 @@ class Header:
     tuned: Tuned | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     revision: str | None = None
+    at: str = "the last epoch"
     where: tuple[str, ...] = ()
     compare: Declared | None = None
     declared_metric: str | None = None

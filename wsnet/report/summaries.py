@@ -31,10 +31,10 @@ def uncounted(trials: Iterable[PlacedTrial], metric: str) -> dict[str, int]:
 
 
 def fact_of(trial: PlacedTrial, fact: str) -> float | None:
-    """One of `arrange.FACTS`: a number of parameters or multiply-accumulates, or seconds; None if unknown."""
+    """A number of parameters or multiply-accumulates, or seconds; None if unknown, or not of a trial."""
     found = {
         "parameters": trial.parameters,
         "multiply_accumulates": trial.multiply_accumulates,
         "training_time": trial.seconds,
     }
-    return found[fact]
+    return found.get(fact)

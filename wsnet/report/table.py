@@ -2,10 +2,10 @@
 
 import statistics
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from wsnet.report.pivot import Cell, CellKey, Pivot, pivot
-from wsnet.report.results import PlacedTrial, Results
+from wsnet.report.results import Header, PlacedTrial, Results
 from wsnet.report.summaries import fact_of, once
 from wsnet.report.text import MISSING, caption, cell_text, duration_text, footnote, recipe, value_of_key, value_text
 from wsnet.report.verdicts import verdicts
@@ -99,11 +99,18 @@ def _of_quantities(results: Results, first: Pivot, quantities: Sequence[str]) ->
             continue
         other = results.with_metric(quantity)
         cells = pivot(other).cells
-        columns.append([cell_text(cells.get((row, None)), other.header) for row in first.rows])
+        apart = "published" in quantities  # Published numbers then have a column of their own.
+        columns.append([_measured(cells.get((row, None)), other.header, apart=apart) for row in first.rows])
     return [tuple(texts) for texts in zip(*columns, strict=True)]
 
 
+def _measured(cell: Cell | None, header: Header, *, apart: bool) -> str:
+    return cell_text(replace(cell, published=()) if cell is not None and apart else cell, header)
+
+
 def _fact(name: str, cell: Cell, by_setting: dict[str, list[PlacedTrial]]) -> str:
+    if name == "published":
+        return "; ".join(number.words for number in cell.published) or MISSING
     trials = by_setting.get(cell.setting_id, [])
     values = [value for trial in trials if (value := fact_of(trial, name)) is not None]
     if not values:

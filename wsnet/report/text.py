@@ -118,7 +118,7 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     seeds = "one seed" if header.seeds == 1 else f"{header.seeds} seeds"
     spread = {"median": " [lowest, highest]", "mean": " ± standard deviation"}[header.statistic]
     shown = f"{header.statistic}{'' if header.seeds == 1 else spread}"
-    lines = [f"{header.metric} at the last epoch: {shown} over n = {seeds}, unless a cell gives n."]
+    lines = [f"{header.metric} at {header.at}: {shown} over n = {seeds}, unless a cell gives n."]
     if pivot.ranked_by is not None:
         lines.append(f"Settings are ranked by their median {pivot.ranked_by}.")
     elif header.columns is not None:

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from urllib.parse import quote
 
 from wsnet.config.errors import counted
 from wsnet.report.page.details import Details
@@ -25,7 +26,7 @@ class Lines:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: headings, rows of text, and how many columns on the left are labels; links by row and column."""
+    """A table: headings, rows of text, how many columns on the left are labels, and links by row and column."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -151,6 +152,11 @@ def _trials(results: Results, trials: Sequence[PlacedTrial], details: Details | 
                 MISSING if trial.seconds is None else duration_text(trial.seconds),
             ]
         )
-    base = None if details is None else details.trials
-    links = {} if base is None else {(row, 0): f"{base}/{trial.trial_id}/" for row, trial in enumerate(trials)}
+    base, runs = (None, None) if details is None else (details.trials, details.mlflow)
+    links = {} if base is None else {(row, 0): f"{quote(base)}/{trial.trial_id}/" for row, trial in enumerate(trials)}
+    if runs is not None:
+        headings.append("MLflow")
+        for row, trial in enumerate(trials):
+            rows[row].append("run")
+            links[row, len(headings) - 1] = runs + quote(f"tags.`wsnet.trial_id` = '{trial.trial_id}'", safe="")
     return Grid(headings, rows, labels=1 + len(header.axes), links=links)

@@ -1,7 +1,9 @@
 """What only a sweep's folder knows of its trials: how they were computed, and why they failed."""
 
 import os
+import sqlite3
 from collections import defaultdict
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,7 +11,10 @@ from wsnet.report.results import Results
 from wsnet.report.text import plain_text
 from wsnet.storage import DamagedFile, Folder, trial_directory
 
-__all__ = ["Details", "read_details"]
+__all__ = ["EXPERIMENT", "Details", "experiment_id", "read_details"]
+
+EXPERIMENT = "mlflow-experiment.txt"
+"""In a bundle: the id of the sweep's experiment, since the database is not in it."""
 
 _SHOWN = ("device_name", "threads", "workers", "precision", "compile", "torch", "cuda", "python", "revision")
 
@@ -25,6 +30,7 @@ class Details:
         configuration: the first trial's `trial.yaml`.
         sweep_file: the sweep file as it was run.
         trials: where the page finds the trials' folders; None where it cannot link to them.
+        mlflow: address of the sweep's runs in MLflow's UI, to which a search is appended; None if unknown.
     """
 
     messages: dict[str, str]
@@ -33,6 +39,7 @@ class Details:
     configuration: str
     sweep_file: str
     trials: str | None
+    mlflow: str | None = None
 
 
 def read_details(folder: Folder, results: Results, *, page: Folder) -> Details:
@@ -68,7 +75,29 @@ def read_details(folder: Folder, results: Results, *, page: Folder) -> Details:
         configuration=(first or b"").decode(),
         sweep_file=(folder.read("sweep.yaml") or b"").decode(),
         trials=_relative(folder, page),
+        mlflow=_runs_in_mlflow(folder, results.header.name),
     )
+
+
+def _runs_in_mlflow(folder: Folder, name: str) -> str | None:
+    """For the sweep's own database, the address that `mlflow ui` has by default."""
+    identity = experiment_id(folder, name)
+    return None if identity is None else f"http://127.0.0.1:5000/#/experiments/{identity}/runs?searchFilter="
+
+
+def experiment_id(folder: Folder, name: str) -> str | None:
+    """The sweep's experiment in its own database, or in the note that a bundle has of it; None if there is none."""
+    if (note := folder.read(EXPERIMENT)) is not None:
+        return note.decode().strip()
+    file = None if folder.local is None else folder.local / "mlflow.db"
+    if file is None or not file.is_file():
+        return None
+    try:
+        with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            found = database.execute("select experiment_id from experiments where name = ?", (name,)).fetchone()
+    except sqlite3.Error:
+        return None
+    return None if found is None else str(found[0])
 
 
 def _relative(folder: Folder, page: Folder) -> str | None:

@@ -5,7 +5,6 @@ import re
 from collections.abc import Iterable, Mapping
 from html import escape
 from importlib.resources import files
-from urllib.parse import quote
 
 from wsnet.report.page.contents import Block, Code, Figure, Grid, Lines, Section
 
@@ -83,7 +82,7 @@ def _row(grid: Grid, index: int) -> str:
     for column, text in enumerate(grid.rows[index]):
         shown = escape(text)
         if (link := grid.links.get((index, column))) is not None:
-            shown = f'<a href="{escape(quote(link), quote=True)}">{shown}</a>'
+            shown = f'<a href="{escape(link, quote=True)}">{shown}</a>'
         number = _NUMBER.match(text)
         order = f' data-n="{number[0].replace(",", "")}"' if number is not None and number.end() < len(text) else ""
         cells.append(f"<th scope=row{order}>{shown}</th>" if column < grid.labels else f"<td{order}>{shown}</td>")
