@@ -9,12 +9,14 @@ from rich.console import Console
 
 from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
+from wsnet.config.published import published_rows
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
 from wsnet.report.arrange import Arrangement, arrange
 from wsnet.report.csv_files import table_csv
 from wsnet.report.figures import figures, render
 from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
+from wsnet.report.published_tables import published_results, published_tables
 from wsnet.report.table import tabulate
 from wsnet.storage import Folder, Manifest
 
@@ -164,3 +166,16 @@ def test_mlflow_gives_the_same_published_numbers(tmp_path: Path) -> None:
 
 def _rows(found: Results) -> list[dict[str, str]]:
     return list(csv.DictReader(io.StringIO(table_csv(found, pivot(found)))))
+
+
+def test_the_published_tables_in_the_documentation_are_those_of_the_numbers() -> None:
+    written = Path(__file__).parents[2].joinpath("docs", "published-tables.md").read_text(encoding="utf-8")
+    assert written == published_tables(), "run python -m wsnet.report.published_tables > docs/published-tables.md"
+
+
+def test_every_published_number_has_a_place_in_a_table() -> None:
+    groups = {(row.fields["system"], row.fields["dataset"]) for row in published_rows()}
+    placed = [published_results(*group) for group in groups]
+    numbers = sum(len(trial.metrics) for results in placed for trial in results.trials)
+    assert numbers == len(published_rows()) == 272
+    assert all(pivot(results).most_seeds == 1 for results in placed)
