@@ -202,6 +202,6 @@ def test_the_mean_comes_with_its_standard_deviation() -> None:
     given = [("a", {"norm": "batch", "batch": 1})]
     assert texts(results(given, statistic="mean")) == [["11.00 ± 1.00"]]
     found = results(given, statistic="mean")
-    assert "mean ± standard deviation over n = 3 seeds" in caption(found.header, pivot(found))[0]
+    assert "mean ± standard deviation over 3 seeds" in caption(found.header, pivot(found))[0]
     with pytest.raises(ReportError, match="must be 'median' or 'mean', but got 'best'"):
         pivot(results([], statistic="best"))

@@ -130,7 +130,7 @@ def test_the_figure_marks_published_numbers(tmp_path: Path) -> None:
 
 def test_the_learning_rate_rule_stands_in_the_caption(tmp_path: Path) -> None:
     found = results(tmp_path, None, learning_rate="fixed")
-    assert "Learning rate over batch sizes: fixed." in markdown(tabulate(found)[0])
+    assert "The same learning rate at every batch size." in markdown(tabulate(found)[0])
 
 
 def test_the_caption_says_what_statistics_norms_were_evaluated_with(tmp_path: Path) -> None:

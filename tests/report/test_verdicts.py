@@ -39,7 +39,7 @@ def test_an_open_comparison_says_how_many_seeds_would_settle_it() -> None:
 
 def test_an_open_comparison_without_a_difference_is_said_to_take_too_many_seeds() -> None:
     assert only({("batch", 8): FIVE, ("group", 8): FIVE}).text.endswith(
-        "p = 1; it would take an estimated more than 100 seeds each."
+        "p = 1; an estimated 100 seeds or more would be needed for each."
     )
 
 
@@ -103,7 +103,7 @@ def test_comparisons_still_to_come_count_in_the_family_and_those_without_any_val
 def test_seeds_under_way_keep_a_comparison_without_a_p_value() -> None:
     found = only({("batch", 2): FIVE, ("group", 2): [*SHIFTED[:3], ("running", 3.0)]})
     assert (found.p, found.outcome, found.is_pending) == (None, "untested", True)
-    assert "no p-value since only 3 and 5 of 5 seeds are at the end" in found.text
+    assert "no p-value since 3 and 5 of 5 seeds have finished" in found.text
 
 
 def test_seeds_that_the_scheduler_stopped_keep_a_comparison_without_a_p_value() -> None:

@@ -27,7 +27,7 @@ def test_the_table_says_what_is_asked_and_how_each_cell_came_about(tmp_path: Pat
     results = read_directory(write_sweep(tmp_path)[0])
     lines = markdown(tabulate(results)[0]).splitlines()
     assert lines[0] == r"**Which norm \| holds when the batch gets small?**"
-    assert "median [lowest, highest] over n = 3 seeds" in lines[2]
+    assert "median [lowest, highest] over 3 seeds" in lines[2]
     assert "4 crashed, 1 unfinished, 3 stopped early" in lines[2]
     assert lines[4] == "| model.norm.name | 2 | 4 | 32 |"
     assert lines[6] == "| batch | diverged [14.61, diverged] | 15.35 [14.36, diverged] | 14.80 [14.14, 15.13] |"

@@ -13,6 +13,10 @@ FACTS = ("parameters", "multiply_accumulates", "training_time", "published")
 """What a table can show of a setting besides its metrics."""
 
 
+_SIGNS = {">=": "-ge-", "<=": "-le-", "!=": "-ne-", "==": "-eq-", ">": "-gt-", "<": "-lt-", "=": "-eq-"}
+"""In names of files."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Arrangement:
     """What a table shows, where it is not what the sweep file says.
@@ -46,6 +50,8 @@ class Arrangement:
         parts = [*self.metrics, *self.facts, *(self.rows or ()), self.columns, self.statistic, *self.where]
         parts.append("accuracy" if self.accuracy else "")
         words = "-".join(part for part in parts if part)
+        for sign, word in _SIGNS.items():
+            words = words.replace(sign, word)
         return "-" + "".join(c if c.isalnum() or c in "-_." else "-" for c in words)[:100] if words else ""
 
 
@@ -60,6 +66,8 @@ def arrange(results: Results, asked: Arrangement) -> tuple[Results, tuple[str, .
         ReportError: an axis, metric, fact or condition is unknown, or no trial fulfils the conditions.
     """
     header = results.header
+    if asked.columns is not None and asked.columns in (asked.rows or ()):
+        raise ReportError(f"an axis makes either rows or columns, but --rows and --columns both have {asked.columns!r}")
     metrics = tuple(map(_as_accuracy, asked.metrics or (header.metric,))) if asked.accuracy else asked.metrics
     for metric in metrics:
         results = results.with_metric(metric)
@@ -87,7 +95,8 @@ def arrange(results: Results, asked: Arrangement) -> tuple[Results, tuple[str, .
         statistic=asked.statistic or header.statistic,
         where=tuple(map(str, conditions)),
     )
-    return Results(header, trials), quantities
+    is_own = not conditions and not quantities and (asked.rows, asked.columns) == (None, None)
+    return Results(header if is_own else header.without_comparisons, trials), quantities
 
 
 def _columns(own: str | None, asked: Arrangement, *, is_of_quantities: bool) -> str | None:
@@ -99,4 +108,6 @@ def _columns(own: str | None, asked: Arrangement, *, is_of_quantities: bool) -> 
 
 
 def _as_accuracy(metric: str) -> str:
+    if not metric.endswith(("error", "accuracy")):
+        raise ReportError(f"--accuracy is about errors, but the metric is {metric!r}")
     return metric.replace("error", "accuracy")

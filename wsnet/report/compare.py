@@ -33,7 +33,8 @@ def side_by_side(sweeps: Mapping[str, Results]) -> Results:
             raise ReportError(f"{rule}, but {place} reports {header.metric!r}, not {first.metric!r}; give --metric")
     axes = tuple(dict.fromkeys(axis for header in headers.values() for axis in header.axes))
     if not any(all(axis in {**dict.fromkeys(h.axes), **h.fixed} for h in headers.values()) for axis in axes):
-        raise ReportError(f"sweeps to compare must share an axis, but {', '.join(headers)} share none")
+        listed = "; ".join(f"{place} ({', '.join(header.axes)})" for place, header in headers.items())
+        raise ReportError(f"sweeps to compare must share an axis, but there is none in all of: {listed}")
     names = _names(list(sweeps))
     first = next((header for header in headers.values() if header.columns is not None), first)
     trials = tuple(
@@ -42,9 +43,9 @@ def side_by_side(sweeps: Mapping[str, Results]) -> Results:
         for trial in results.trials
     )
     header = replace(
-        first,
+        first.without_comparisons,
         name=" and ".join(names.values()),
-        question=f"{first.question or first.name} ({' beside '.join(names.values())})",
+        question=f"{first.question or first.name} ({', '.join(names.values())})",
         rows=tuple(dict.fromkeys((*first.rows, *(() if first.columns is None else (first.columns,))))),
         columns=SWEEP,
         axes=(*axes, SWEEP),
@@ -53,6 +54,9 @@ def side_by_side(sweeps: Mapping[str, Results]) -> Results:
         fixed={k: v for k, v in first.fixed.items() if all(h.fixed.get(k) == v for h in headers.values())},
         select=None,
         tuned=None,
+        trials=None,
+        learning_rate=None,
+        evaluation_statistics=None,
         departures=(),
     )
     return Results(header, trials)

@@ -64,6 +64,7 @@ class Pivot:
         cells: by row and column.
         missing: number of trials that do not count, by status.
         not_started: number of settings of which no trial has started; 0 if unknown.
+        trials: number of trials that have started.
         ranked_by: the metric by whose median the rows are sorted, best first; None where they follow their keys.
     """
 
@@ -74,6 +75,7 @@ class Pivot:
     cells: dict[CellKey, Cell]
     missing: dict[str, int]
     not_started: int = 0
+    trials: int = 0
     ranked_by: str | None = None
 
     @property
@@ -119,6 +121,7 @@ def _arranged(results: Results, header: Header) -> Pivot:
         rows=rows_in_order(label for label, _ in groups),
         cells={position: _cell(group, header) for position, group in groups.items()},
         missing=uncounted(trials, header.metric),
+        trials=len({trial.trial_id for trial in trials}),
         not_started=0 if header.settings is None else max(0, header.settings - started),
     )
 

@@ -39,7 +39,7 @@ def read_directory(folder: Folder, *, best_by: str | None = None) -> Results:
     }
     header = Header.of(manifest)
     if best_by is not None:
-        header = replace(header, at=f"the epoch with each trial's best {best_by}")
+        header = replace(header.without_comparisons, at=f"the epoch with each trial's best {best_by}")
     return Results.of(header, manifest.trials, outcomes)
 
 

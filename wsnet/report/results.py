@@ -50,6 +50,8 @@ class Header:
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
         revision: source revision that the sweep was last started with; None if unknown.
+        compared_elsewhere: number of declared comparisons that are about another table than this one.
+        trials: number of trials of the whole sweep, including those that have not started; None if unknown.
         at: which epoch of a trial counts, in words.
         where: conditions that the trials fulfil, in words, where only some are shown.
         compare: the comparisons that were declared, or None.
@@ -76,12 +78,20 @@ class Header:
     tuned: Tuned | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     revision: str | None = None
+    compared_elsewhere: int = 0
+    trials: int | None = None
     at: str = "the last epoch"
     where: tuple[str, ...] = ()
     compare: Declared | None = None
     declared_metric: str | None = None
     after_report: AfterReport | None = None
     test_images: int | None = None
+
+    @property
+    def without_comparisons(self) -> "Header":
+        """For a table with other cells than those that the declared comparisons are about."""
+        count = 0 if self.compare is None else self.compare.count
+        return replace(self, compare=None, compared_elsewhere=self.compared_elsewhere + count)
 
     @property
     def over(self) -> tuple[str, ...]:
@@ -120,6 +130,7 @@ class Header:
             tuned=tuned,
             fixed=report.get("fixed", {}),
             revision=report.get("revision"),
+            trials=report.get("trials"),
             compare=_entry(Declared, manifest, "compare"),
             declared_metric=report["metric"],
             after_report=_entry(AfterReport, manifest, "after_report"),

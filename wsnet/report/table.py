@@ -12,6 +12,8 @@ from wsnet.report.verdicts import verdicts
 
 __all__ = ["Table", "tabulate"]
 
+_BOLD = "Bold: the best of its column, which beats every setting that it was compared with."
+
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
@@ -73,7 +75,8 @@ def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice:
             for keys in positions
         ]
     found = verdicts(results, cells)
-    about, note = recipe(header), None if header.compare is not None else footnote(cells)
+    about, note = recipe(header), None if header.compare is not None else footnote(cells, header.compared_elsewhere)
+    bold = [tuple(key is not None and found.may_be_bold(*key) for key in keys) for keys in positions]
     return Table(
         name=header.name,
         title=header.question or header.name,
@@ -81,10 +84,10 @@ def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice:
         columns=columns,
         labels=labels,
         cells=texts,
-        bold=[tuple(key is not None and found.may_be_bold(*key) for key in keys) for keys in positions],
+        bold=bold,
         caption=tuple(caption(header, cells)),
         verdicts=tuple(found.lines()),
-        note=tuple(line for line in (about, note) if line),
+        note=tuple(line for line in (_BOLD if any(map(any, bold)) else "", about, note) if line),
     ), cells
 
 

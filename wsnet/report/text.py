@@ -118,7 +118,7 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     seeds = "one seed" if header.seeds == 1 else f"{header.seeds} seeds"
     spread = {"median": " [lowest, highest]", "mean": " ± standard deviation"}[header.statistic]
     shown = f"{header.statistic}{'' if header.seeds == 1 else spread}"
-    lines = [f"{header.metric} at {header.at}: {shown} over n = {seeds}, unless a cell gives n."]
+    lines = [f"{header.metric} at {header.at}: {shown} over {seeds}; cells with another number give n."]
     if pivot.ranked_by is not None:
         lines.append(f"Settings are ranked by their median {pivot.ranked_by}.")
     elif header.columns is not None:
@@ -128,7 +128,9 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     if header.evaluation_statistics is not None:
         lines.append(f"Norms that keep a running mean and variance are evaluated with {header.evaluation_statistics}.")
     if header.learning_rate is not None:
-        lines.append(f"Learning rate over batch sizes: {header.learning_rate}.")
+        rate = header.learning_rate
+        same = "The same learning rate at every batch size."
+        lines.append(same if rate == "fixed" else f"Learning rate over batch sizes: {rate}.")
     if header.select is not None:
         lines += _selected(header, header.select, pivot)
     elif header.tuned is not None:
@@ -141,6 +143,8 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     if pivot.missing:
         counts = ", ".join(f"{count} {STATUS.get(status, status)}" for status, count in pivot.missing.items())
         lines.append(f"Trials that do not count: {counts}.")
+    if header.trials is not None and pivot.trials < header.trials and not header.where:
+        lines.append(f"Trials that have not started: {header.trials - pivot.trials} of {header.trials}.")
     return lines
 
 
@@ -206,8 +210,15 @@ def recipe(header: Header) -> str | None:
     return f"Fixed: {', '.join(f'{key} {plain_text(value)}' for key, value in header.fixed.items())}."
 
 
-def footnote(pivot: Pivot) -> str | None:
-    """That nothing was tested, and the smallest p that so many seeds allow; None if there are no seeds to compare."""
+def footnote(pivot: Pivot, elsewhere: int = 0) -> str | None:
+    """That nothing was tested, and the smallest p that so many seeds allow; None if there are no seeds to compare.
+
+    Args:
+        pivot: the table.
+        elsewhere: number of comparisons that were declared, but are about another table.
+    """
+    if elsewhere:
+        return f"Nothing is tested here: the {elsewhere} declared comparisons are about the sweep's own table."
     n = pivot.most_seeds
     if n == 0:
         return None

@@ -121,7 +121,7 @@ def _untested(verdict: Verdict, header: Header, setting: str, base: str) -> str:
     reasons = []
     if verdict.is_pending:
         n = (len(verdict.values), len(verdict.baseline))
-        reasons.append(f"only {n[0]} and {n[1]} of {counted(header.seeds, 'seed')} are at the end")
+        reasons.append(f"{n[0]} and {n[1]} of {counted(header.seeds, 'seed')} have finished")
     later = header.after_report
     if later is not None:
         changed = ((later.seeds, "added"), (later.removed, "taken out"))
@@ -157,7 +157,7 @@ def _to_settle(verdict: Verdict, family: int) -> str:
     smallest = smallest_rank_sum_p(n, m)
     few = f"; {n} seeds against {m} cannot settle it" if family * smallest > ALPHA else ""
     if verdict.seeds_needed is None:
-        return f"{few}; it would take an estimated more than {MOST_SEEDS} seeds each"
+        return f"{few}; an estimated {MOST_SEEDS} seeds or more would be needed for each"
     return f"{few}; about {verdict.seeds_needed} seeds each would settle it (an estimate)"
 
 

@@ -69,10 +69,11 @@ def contents(results: Results, table: Table, figures: Sequence[str], details: De
         figures: names of figures, the main one first.
         details: what only the sweep's folder knows; None for results from MLflow.
     """
-    trials = sorted(once(results.trials), key=lambda trial: (trial.setting_id, trial.seed))
+    trials = once(results.trials)
     main = [*figures[:1]]
+    missing = (results.header.trials or len(trials)) - len(trials)
     sections = [
-        Section("", [Lines([_overview(trials, details)])]),
+        Section("", [Lines([_overview(trials, details, missing)])]),
         Section("Verdicts", _verdicts(table)),
         Section("Medians", [_grid(table), Lines([*table.caption, *table.note], are_small=True)]),
         Section("Figures", [*map(Figure, main), *map(Figure, figures[1:])]),
@@ -84,14 +85,15 @@ def contents(results: Results, table: Table, figures: Sequence[str], details: De
     return [section for section in sections if section.blocks]
 
 
-def _overview(trials: Sequence[PlacedTrial], details: Details | None) -> str:
+def _overview(trials: Sequence[PlacedTrial], details: Details | None, missing: int) -> str:
     statuses = Counter(trial.status for trial in trials)
     counts = ", ".join(f"{count} {status}" for status, count in sorted(statuses.items()))
+    counts += f", {missing} not started" if missing else ""
     settings = counted(len({trial.setting_id for trial in trials}), "setting")
     seconds = sum(trial.seconds or 0 for trial in trials)
     devices = f" on {', '.join(details.devices)}" if details is not None and details.devices else ""
-    times = f" Training took {duration_text(seconds)} in all{devices}." if seconds else ""
-    return f"{counted(len(trials), 'trial')} of {settings}: {counts or 'none has started'}.{times}"
+    times = f" Their training times add up to {duration_text(seconds)}{devices}." if seconds else ""
+    return f"{counted(len(trials) + missing, 'trial')} of {settings}: {counts or 'none has started'}.{times}"
 
 
 def _verdicts(table: Table) -> list[Block]:

@@ -77,6 +77,7 @@ class Plan:
             "columns": columns,
             "metric": config.report.metric,
             "statistic": config.report.statistic,
+            "trials": len(self.trials),
             "fixed": fixed_options(self.sweep.base, axes),
             **self._caption,
         }
