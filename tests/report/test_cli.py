@@ -112,6 +112,42 @@ def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFix
     assert time.perf_counter() - start < 60  # With MLflow's own retries it would be 247 s.
 
 
+def test_options_that_would_be_ignored_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    place = write_sweep(tmp_path)[0].location
+    rule = ("--fail-if", "median(test/top1_error) > 8")
+    assert "--fail-if would be ignored with --best" in refusal(capsys, place, "--best", *rule)
+    assert "--best and --reproduce exclude each other" in refusal(capsys, place, "--best", "--reproduce", "x")
+    assert "--by goes with --best or --best-epoch" in refusal(capsys, place, "--by", "validation/loss")
+    assert "must name a file that ends in .zip" in refusal(capsys, place, "--bundle", "x.tar")
+    assert "needs the folder of one sweep" in refusal(capsys, place, f"{place}/.", "--bundle", "x.zip")
+    assert "either rows or columns" in refusal(capsys, place, "--rows", "optim.lr", "--columns", "optim.lr")
+    assert "--accuracy is about errors" in refusal(capsys, place, "--accuracy", "--metric", "train/loss")
+    assert "--figures takes png, svg and pdf" in refusal(capsys, place, "--figures", "gif")
+    assert "table.md" not in os.listdir(place)
+
+
+def test_a_table_of_other_cells_does_not_speak_of_the_declared_comparisons(tmp_path: Path) -> None:
+    declared = {"keys": ["model.norm.name"], "against": ['"batch"'], "count": 2, "written": {}}
+    sweep = manifest()
+    sweep.report["compare"] = declared
+    folder, _ = write_sweep(tmp_path, sweep)
+    assert main([folder.location]) == 0
+    assert b"2 comparisons declared before the run" in (folder.read("table.md") or b"")
+    for options in (["--where", "train.batch_size=32"], ["--columns", "none"], ["--best-epoch"]):
+        assert main([folder.location, *options, "--out", str(tmp_path / "out")]) == 0
+        text = (tmp_path / "out" / "table.md").read_text()
+        assert "the 2 declared comparisons are about the sweep's own table" in text and "have not started" not in text
+
+
+def test_trials_that_have_not_started_are_counted(tmp_path: Path) -> None:
+    sweep = manifest()
+    sweep.report["trials"] = len(sweep.trials)
+    folder, _ = write_sweep(tmp_path, sweep)
+    assert main([folder.location]) == 0
+    assert b"Trials that have not started: 3 of 27." in (folder.read("table.md") or b"")
+    assert b"27 trials of 8 settings: " in (folder.read("report.html") or b"")
+
+
 def test_a_database_that_is_not_mlflows_is_not_changed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     file = tmp_path / "other.db"
     with sqlite3.connect(file) as connection:

@@ -193,7 +193,7 @@ def test_without_seeds_there_is_no_footnote() -> None:
 
 def test_a_metric_that_nobody_measured_is_refused_with_those_there_are() -> None:
     with pytest.raises(
-        ReportError, match=r"did you mean 'test/top1_error'\?; there are: test/top1_error, validation/top1_err"
+        ReportError, match=r"did you mean 'test/top1_error'\? there are: test/top1_error, validation/top1_err"
     ):
         results([("a", {"norm": "batch", "batch": 1})]).with_metric("test/top1_eror")
 

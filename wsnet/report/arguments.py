@@ -32,9 +32,13 @@ def parser() -> argparse.ArgumentParser:
     )
     made.add_argument("--tracking-uri", metavar="URI", help="read from MLflow instead, such as http://127.0.0.1:5000")
     made.add_argument("--experiment", metavar="NAME", help="the sweep's name in MLflow; goes with --tracking-uri")
-    made.add_argument("--out", metavar="DIR", help="where to write; default: RUNS_DIR, or ./NAME-report with MLflow")
+    made.add_argument(
+        "--out",
+        metavar="DIR",
+        help="where to write; default: RUNS_DIR; ./comparison for several, ./NAME-report for MLflow and CSV files",
+    )
     table = made.add_argument_group(
-        "the table", "Where it differs from the sweep's own, its files are named after it, such as table-test-loss.md."
+        "the table", "A table other than the sweep's own gets files of its own, such as table-test-loss.md."
     )
     table.add_argument("--rows", metavar="KEYS", help="axes whose values make the rows, separated by commas")
     table.add_argument("--columns", metavar="KEY", help="axis whose values make the columns, or none")
@@ -73,7 +77,8 @@ def parser() -> argparse.ArgumentParser:
         metavar="RULE",
         action="append",
         default=[],
-        help="exit with 1 if a cell is like 'median(test/top1_error) > 8.0'; also mean, low, high; may be repeated",
+        help="exit with status 1 if any cell satisfies RULE, such as 'median(test/top1_error) > 8.0'; also mean, low, "
+        "high; may be repeated",
     )
     more.add_argument(
         "--watch", action="store_true", help="redraw the table until no trial runs, then write the report"

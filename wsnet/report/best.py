@@ -27,7 +27,13 @@ def best_configuration(place: str, results: Results, asked: Arrangement, *, by: 
     select = results.header.select
     by = by or (select.by if select is not None else "validation/top1_error")
     if is_of_test(by):
-        raise ReportError(f"--by must not be of the test set, which is for reporting, but got {by!r}")
+        raise ReportError(f"--by must not be a metric of the test set, which is only for reporting, but got {by!r}")
+    if all(trial.measured(by) is None for trial in results.trials):
+        known = [name for name in results.metrics if "/" in name and not is_of_test(name)]
+        rule = "--best needs a metric that was measured to choose by, not of the test set"
+        raise ReportError(
+            f"{rule}, but there is no {by!r}; --by takes {', '.join(known) or 'none, as nothing was measured'}"
+        )
     trials = arrange(results.with_metric(by), asked)[0].trials
     settings: dict[str, list[PlacedTrial]] = {}
     for trial in once(trials):

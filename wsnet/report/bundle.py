@@ -4,7 +4,6 @@ import zipfile
 from pathlib import Path
 
 from wsnet.report import ReportError
-from wsnet.report.page.details import EXPERIMENT, experiment_id
 from wsnet.storage import Folder, Manifest
 
 __all__ = ["unpack", "write_bundle"]
@@ -34,8 +33,6 @@ def write_bundle(place: str, file: str) -> str:
     with zipfile.ZipFile(partial, "w", zipfile.ZIP_DEFLATED) as bundle:
         for name in (*_OF_SWEEP, *report):
             _add(bundle, name, folder.read(name))
-        identity = experiment_id(folder, manifest.name)
-        _add(bundle, EXPERIMENT, None if identity is None else identity.encode())
         for entry in manifest.trials:
             for name in _OF_TRIAL:
                 _add(bundle, f"trials/{entry.trial_id}/{name}", (folder / "trials" / entry.trial_id).read(name))

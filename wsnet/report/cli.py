@@ -32,9 +32,12 @@ def main(argv: list[str] | None = None) -> int:
 
     try:
         return _overlay(arguments) if is_of_curves else _analyze(arguments)
-    except (ReportError, StorageError, TrackingError, OSError) as error:
+    except (ReportError, StorageError, TrackingError) as error:
         print(f"analyze.py: {error}", file=sys.stderr)
-        return 2
+    except OSError as error:
+        place = "" if error.filename is None else f"{error.filename}: "
+        print(f"analyze.py: {place}{error.strerror or error}", file=sys.stderr)
+    return 2
 
 
 def _overlay(arguments: argparse.Namespace) -> int:
@@ -49,6 +52,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     from wsnet.report.arrange import Arrangement
     from wsnet.report.bundle import unpack
 
+    _check(arguments)
     if len(arguments.runs) == 1 and arguments.runs[0].endswith(".zip"):
         arguments.runs = [unpack(arguments.runs[0], arguments.out)]
     if arguments.layers and _is_of_trials(arguments):
@@ -77,6 +81,24 @@ def _analyze(arguments: argparse.Namespace) -> int:
         print(best_configuration(_one_folder(arguments, "--best"), results, asked, by=arguments.by), end="")
         return 0
     return _report(results, asked, arguments, place)
+
+
+def _check(arguments: argparse.Namespace) -> None:
+    """Refuse options that would be ignored, and files that could not be used."""
+    instead = [f"--{name}" for name in ("best", "reproduce", "watch") if getattr(arguments, name)]
+    of_report = ("fail_if", "bundle", "layers", "parquet")
+    ignored = [f"--{name.replace('_', '-')}" for name in of_report if getattr(arguments, name)]
+    if len(instead) > 1:
+        raise ReportError(f"{' and '.join(instead)} exclude each other")
+    if instead and instead != ["--watch"] and ignored:
+        raise ReportError(f"{', '.join(ignored)} would be ignored with {instead[0]}, which writes no report")
+    if arguments.by is not None and not (arguments.best or arguments.best_epoch):
+        raise ReportError("--by goes with --best or --best-epoch")
+    if arguments.bundle is not None and not arguments.bundle.endswith(".zip"):
+        raise ReportError(f"--bundle must name a file that ends in .zip, but got {arguments.bundle!r}")
+    for option in ("best", "reproduce", "bundle", "layers"):
+        if getattr(arguments, option) and len(arguments.runs) > 1:
+            raise ReportError(f"--{option} needs the folder of one sweep")
 
 
 def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namespace, place: str) -> int:

@@ -5,7 +5,7 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,10 @@ class Curve:
     seeds: Array
     diverged: Array
 
+    def reversed(self) -> "Curve":
+        """100 - everything: an error in percent as the accuracy."""
+        return replace(self, median=100 - self.median, low=100 - self.high, high=100 - self.low)
+
 
 @dataclass(frozen=True, kw_only=True)
 class Curves:
@@ -72,6 +76,16 @@ class Curves:
     metrics: tuple[str, ...]
     by_setting: Mapping[str, Mapping[str, Curve]]
     seconds: Mapping[str, float] = field(default_factory=dict)
+
+    def as_accuracies(self, metric: str) -> "Curves":
+        """The curves of the error that belongs to an accuracy, as curves of the accuracy."""
+        error = metric.replace("accuracy", "error")
+        by_setting = {
+            setting: {metric: curves[error].reversed()}
+            for setting, curves in self.by_setting.items()
+            if error in curves
+        }
+        return replace(self, metrics=(metric,), by_setting=by_setting)
 
 
 def read_curves(folder: Folder, entries: Iterable[TrialEntry], metrics: Sequence[str]) -> Curves:

@@ -70,7 +70,7 @@ def failing_cells(results: Results, rule: Rule) -> list[str]:
         value = float(getattr(cell.summary, rule.statistic))
         if _OPERATORS[rule.operator](value, rule.bound):
             label = label_text((*row, *((column,) if len(keys) > len(row) else ())), keys)
-            lines.append(f"{rule.statistic}({rule.metric}) is {value:.6g} at {label}, {rule.operator} {rule.bound:g}")
+            lines.append(f"{value:.6g} {rule.operator} {rule.bound:g}: {rule.statistic}({rule.metric}) at {label}")
     if not found:
         raise ReportError(f"--fail-if: no cell has a value of {rule.metric} yet")
     return lines

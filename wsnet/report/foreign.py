@@ -3,6 +3,7 @@
 import csv
 import json
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
 from wsnet.report import ReportError
@@ -16,9 +17,10 @@ _OWN = ("trial_id", "setting_id", "seed", "status", "epoch")
 def read_csv(file: str) -> Results:
     """Read runs from a CSV file.
 
-    Its first line names the columns. Those with a slash, such as `test/top1_error`, are metrics of the last epoch;
-    `seed`, `status` (`finished` if absent) and `epoch` are what they say; all others are axes, named as in a sweep file
-    if they are to share a table's rows with a sweep: `model.norm.name`. Runs of equal axes are one setting.
+    Its first line names the columns. Those with a slash, such as `test/top1_error`, are metrics of the last epoch,
+    errors in percent; `seed`, `status` (`finished` if absent) and `epoch` are what they say; all others are axes, named
+    as in a sweep file if they are to share a table's rows with a sweep: `model.norm.name`. An empty field means that an
+    axis does not apply. Runs of equal axes are one setting.
 
     Raises:
         ReportError: the file is absent, has no metric, or a metric is not a number.
@@ -36,6 +38,8 @@ def read_csv(file: str) -> Results:
     if not results or not rows:
         raise ReportError(f"{file!r} must have runs and a metric, such as a column test/top1_error, but it has none")
     trials = tuple(_trial(file, line, row, axes, metrics) for line, row in enumerate(rows, 2))
+    if "seed" in names:
+        _check_seeds(file, trials)
     first = next((name for name in results if name.startswith("test/")), results[0])
     header = Header(
         name=Path(file).stem,
@@ -49,6 +53,14 @@ def read_csv(file: str) -> Results:
         column_values=(),
     )
     return Results(header, trials)
+
+
+def _check_seeds(file: str, trials: Sequence[PlacedTrial]) -> None:
+    seen: dict[tuple[str, int], int] = {}
+    for line, trial in enumerate(trials, 2):
+        first = seen.setdefault((trial.setting_id, trial.seed), line)
+        if first != line:
+            raise ReportError(f"{file}:{line}: seed {trial.seed} of this setting is in line {first}, too")
 
 
 def _trial(file: str, line: int, row: dict[str, str | None], axes: tuple[str, ...], metrics: list[str]) -> PlacedTrial:

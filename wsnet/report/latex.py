@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterable
 
+from wsnet.report.names import axis_name, metric_name
 from wsnet.report.table import Table
 
 __all__ = ["latex"]
@@ -32,22 +33,32 @@ def latex(table: Table) -> str:
 
     A cell is bold where the verdicts allow it (see `Verdicts.may_be_bold`).
     """
-    keys = table.keys or ("",)
+    units = {metric_name(table.metric)} if table.columns_key is not None else set()
+    about = f"{table.title.rstrip('.')}: {', '.join(units)}. " if units else f"{table.title.rstrip('.')}. "
     lines = [
         "% needs \\usepackage{booktabs}",
         r"\begin{table}",
         r"  \centering",
-        rf"  \caption{{{_escape(table.title)} {_escape(' '.join(table.caption))}}}",
-        rf"  \label{{tab:{re.sub('[^A-Za-z0-9-]', '-', table.name)}}}",
-        rf"  \begin{{tabular}}{{{'l' * len(keys)}{'r' * len(table.columns)}}}",
+        rf"  \caption{{{_escape(about + ' '.join(table.caption))}}}",
+        rf"  \label{{tab:{re.sub('[^A-Za-z0-9-]+', '-', f'{table.name}-{table.metric}')}}}",
+        rf"  \begin{{tabular}}{{l{'r' * len(table.columns)}}}",
         r"    \toprule",
-        _line([*keys, *table.columns]),
+        *_headings(table),
         r"    \midrule",
     ]
-    for label, cells, bold in zip(table.labels, table.cells, table.bold, strict=True):
+    for name, cells, bold in zip(table.names, table.cells, table.bold, strict=True):
         shown = [rf"\textbf{{{_escape(cell)}}}" if b else _escape(cell) for cell, b in zip(cells, bold, strict=True)]
-        lines.append(_joined([*map(_escape, label or ("all",)), *shown]))
+        lines.append(_joined([_escape(name), *shown]))
     return "\n".join([*lines, r"    \bottomrule", r"  \end{tabular}", r"\end{table}", ""])
+
+
+def _headings(table: Table) -> list[str]:
+    """The columns' values below the name of their axis, or the names of metrics and facts."""
+    if table.columns_key is None:
+        names = [metric_name(column) if "/" in column else column.replace("_", " ") for column in table.columns]
+        return [_line(["", *names])]
+    above = rf"    & \multicolumn{{{len(table.columns)}}}{{c}}{{{_escape(axis_name(table.columns_key))}}} \\"
+    return [above, rf"    \cmidrule(lr){{2-{len(table.columns) + 1}}}", _line(["", *table.columns])]
 
 
 def _line(cells: Iterable[str]) -> str:

@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from wsnet.report import ReportError
 from wsnet.report.csv_files import trial_rows
 from wsnet.report.find import check_is_sweep
 from wsnet.report.foreign import read_csv
@@ -29,11 +30,16 @@ def load(place: str | os.PathLike[str], *, epochs: bool = False, arrow: bool = F
 
     Raises:
         ReportError: there is no sweep.
+        StorageError: the sweep's manifest is damaged.
     """
     import pyarrow
 
     path = os.fspath(place)
+    if path.endswith(".zip"):
+        raise ReportError(f"a bundle must be unpacked first, by python analyze.py {path}")
     if path.endswith(".csv"):
+        if epochs:
+            raise ReportError(f"{path!r} has a row for each run, not for each epoch")
         results = read_csv(path)
         rows = trial_rows(results)
     else:

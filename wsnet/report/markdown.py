@@ -15,8 +15,9 @@ def markdown(table: Table) -> str:
         return "\n".join([*lines, "", "No trial has started yet.", ""])
     keys = table.keys or ("",)
     lines += ["", line([*keys, *table.columns]), line(["---"] * len(keys) + ["---:"] * len(table.columns))]
-    for label, cells in zip(table.labels, table.cells, strict=True):
-        lines.append(line([*(label or ["all"]), *cells]))
+    for label, cells, bold in zip(table.labels, table.cells, table.bold, strict=True):
+        shown = [f"**{cell}**" if is_bold else cell for cell, is_bold in zip(cells, bold, strict=True)]
+        lines.append(line([*(label or ["all"]), *shown]))
     if table.verdicts:
         about, *said = table.verdicts
         lines += ["", about, "", *(f"- {escape(verdict)}" for verdict in said)]

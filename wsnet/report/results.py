@@ -225,7 +225,9 @@ class Results:
         if metric not in known:
             hint = did_you_mean(metric, known, otherwise="")
             there = ", ".join(known) if known else "none, since no trial has finished an epoch"
-            raise ReportError(f"metric must be one that was measured, but got {metric!r}{hint}; there are: {there}")
+            raise ReportError(
+                f"metric must be one that was measured, but got {metric!r}{hint or ';'} there are: {there}"
+            )
         return replace(self, header=replace(self.header, metric=metric))
 
 

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from wsnet.report.names import setting_names
 from wsnet.report.pivot import Cell, CellKey, Pivot, pivot
 from wsnet.report.results import Header, PlacedTrial, Results
 from wsnet.report.summaries import fact_of, once
@@ -22,8 +23,11 @@ class Table:
     Attributes:
         name: the sweep's name.
         title: the question.
+        metric: what the cells show, or the first columns'.
         keys: headings of the row labels; empty if there is only one row.
         columns: headings of the cells.
+        columns_key: the axis that they are values of; None if they are metrics and facts.
+        names: of each row, one name as a paper would have it.
         labels: of each row, one text for each key.
         cells: of each row, one text for each column.
         bold: of each row, whether each cell may be printed in bold, as the best that beats those compared with it.
@@ -34,8 +38,11 @@ class Table:
 
     name: str
     title: str
+    metric: str
     keys: tuple[str, ...]
     columns: tuple[str, ...]
+    columns_key: str | None
+    names: tuple[str, ...]
     labels: list[tuple[str, ...]]
     cells: list[tuple[str, ...]]
     bold: list[tuple[bool, ...]]
@@ -80,8 +87,11 @@ def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice:
     return Table(
         name=header.name,
         title=header.question or header.name,
+        metric=header.metric,
         keys=cells.row_keys,
         columns=columns,
+        columns_key=None if quantities or cells.ranked_by is not None else header.columns,
+        names=tuple(setting_names(cells.rows, cells.row_keys).values()),
         labels=labels,
         cells=texts,
         bold=bold,

@@ -112,9 +112,10 @@ def _figures(
 
 
 def _curves(results: Results, source: Folder) -> Curves | None:
-    shown = {trial.trial_id for trial in results.trials}
+    shown, metric = {trial.trial_id for trial in results.trials}, results.header.metric
     entries = [entry for entry in Manifest.read(source).trials if entry.trial_id in shown]
     try:
-        return read_curves(source, entries, [results.header.metric])
-    except ReportError:  # No whole epoch yet, or an accuracy, which records do not have.
+        found = read_curves(source, entries, [metric.replace("accuracy", "error")])
+    except ReportError:  # No whole epoch yet.
         return None
+    return found if metric in found.metrics else found.as_accuracies(metric)

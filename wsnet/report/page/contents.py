@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from urllib.parse import quote
 
 from wsnet.config.errors import counted
+from wsnet.report.names import axis_name, metric_name
 from wsnet.report.page.details import Details
 from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.summaries import once
@@ -26,12 +27,13 @@ class Lines:
 
 @dataclass(frozen=True)
 class Grid:
-    """A table: headings, rows of text, how many columns on the left are labels, and links by row and column."""
+    """A table: headings, rows of text, the number of label columns on the left; links and bold cells by position."""
 
     headings: Sequence[str]
     rows: Sequence[Sequence[str]]
     labels: int
     links: Mapping[tuple[int, int], str] = field(default_factory=dict)
+    bold: frozenset[tuple[int, int]] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -75,8 +77,8 @@ def contents(results: Results, table: Table, figures: Sequence[str], details: De
     sections = [
         Section("", [Lines([_overview(trials, details, missing)])]),
         Section("Verdicts", _verdicts(table)),
-        Section("Medians", [_grid(table), Lines([*table.caption, *table.note], are_small=True)]),
-        Section("Figures", [*map(Figure, main), *map(Figure, figures[1:])]),
+        Section(_heading(results, table), [_grid(table), Lines([*table.caption, *table.note], are_small=True)]),
+        Section("Figures", [*_about_figures(results), *map(Figure, main), *map(Figure, figures[1:])]),
         Section("What was fixed", _fixed(results, details)),
         Section("Failures", _failures(trials, details)),
         Section("Environment", _environment(details)),
@@ -96,6 +98,17 @@ def _overview(trials: Sequence[PlacedTrial], details: Details | None, missing: i
     return f"{counted(len(trials) + missing, 'trial')} of {settings}: {counts or 'none has started'}.{times}"
 
 
+def _heading(results: Results, table: Table) -> str:
+    what = {"median": "Medians", "mean": "Means"}[results.header.statistic]
+    return f"{what}: {metric_name(results.header.metric)}" if len(table.columns) == 1 or table.columns_key else what
+
+
+def _about_figures(results: Results) -> list[Block]:
+    if results.header.statistic == "median":
+        return []
+    return [Lines(["Figures show medians, whatever the table does."], are_small=True)]
+
+
 def _verdicts(table: Table) -> list[Block]:
     if not table.verdicts:
         return []
@@ -104,9 +117,14 @@ def _verdicts(table: Table) -> list[Block]:
 
 
 def _grid(table: Table) -> Grid:
-    keys = table.keys or ("",)
+    keys = [axis_name(key) for key in table.keys] or [""]
     rows = [[*(label or ("all",)), *cells] for label, cells in zip(table.labels, table.cells, strict=True)]
-    return Grid([*keys, *table.columns], rows, labels=len(keys))
+    bold = {
+        (row, len(keys) + at) for row, found in enumerate(table.bold) for at, is_bold in enumerate(found) if is_bold
+    }
+    first, *others = table.columns or ("",)
+    above = first if table.columns_key is None else f"{axis_name(table.columns_key)}: {first}"
+    return Grid([*keys, above, *others], rows, labels=len(keys), bold=frozenset(bold))
 
 
 def _fixed(results: Results, details: Details | None) -> list[Block]:

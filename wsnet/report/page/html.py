@@ -12,6 +12,16 @@ __all__ = ["page_html"]
 
 _NUMBER = re.compile(r"-?\d[\d,]*\.?\d*(e[-+]?\d+)?")
 
+_CAPTIONS = {
+    "-strip": "every seed of each setting, and the medians",
+    "-lines": "the same as lines",
+    "-scatter": "every candidate against what was searched",
+    "-curves": "learning curves: medians over the seeds",
+    "-time": "against training time",
+    "-parameters": "against the number of parameters",
+    "-rungs": "how long each setting was trained before the scheduler stopped it",
+}
+
 
 def page_html(title: str, sections: Iterable[Section], figures: Mapping[str, bytes]) -> str:
     """The sections as HTML.
@@ -83,6 +93,8 @@ def _row(grid: Grid, index: int) -> str:
         shown = escape(text)
         if (link := grid.links.get((index, column))) is not None:
             shown = f'<a href="{escape(link, quote=True)}">{shown}</a>'
+        if (index, column) in grid.bold:
+            shown = f"<strong>{shown}</strong>"
         number = _NUMBER.match(text)
         order = f' data-n="{number[0].replace(",", "")}"' if number is not None and number.end() < len(text) else ""
         cells.append(f"<th scope=row{order}>{shown}</th>" if column < grid.labels else f"<td{order}>{shown}</td>")
@@ -92,4 +104,5 @@ def _row(grid: Grid, index: int) -> str:
 def _figure(name: str, data: bytes) -> str:
     kind = "image/png" if data.startswith(b"\x89PNG") else "image/svg+xml"
     source = f"data:{kind};base64,{base64.b64encode(data).decode()}"
-    return f'<figure><img src="{source}" alt="{escape(name)}"></figure>\n'
+    about = escape(next((text for kind, text in _CAPTIONS.items() if kind in name), "the table as a figure"))
+    return f'<figure><img src="{source}" alt="{about}"><figcaption class="small">{about}</figcaption></figure>\n'

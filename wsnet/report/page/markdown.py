@@ -38,7 +38,8 @@ def _block(block: Block, ending: str) -> str:
 
 def _linked(grid: Grid) -> Iterable[Sequence[str]]:
     for row, cells in enumerate(grid.rows):
+        shown = [f"**{text}**" if (row, column) in grid.bold else text for column, text in enumerate(cells)]
         yield [
             f"[{text}]({grid.links[row, column]})" if (row, column) in grid.links else text
-            for column, text in enumerate(cells)
+            for column, text in enumerate(shown)
         ]
