@@ -13,7 +13,6 @@ mlflow   with --mlflow N: the tables of N runs without curves from an SQLite sto
 """
 
 import argparse
-import json
 import math
 import statistics
 import sys
@@ -24,6 +23,7 @@ from pathlib import Path
 from no_work import GIB, ROOT, Usage, usage
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
+from wsnet.storage.trial_directory import Record
 
 _NORMS, _SEEDS = ("batch", "group", "layer", "instance", "online"), 5
 
@@ -123,12 +123,12 @@ def write_sweep(folder: Path, trials: int, epochs: int) -> Path:
         axes=["model.norm.name", "train.batch_size", "optim.lr"],
         trials=entries,
     ).write(Folder(str(folder)))
-    earlier = "".join(_line(epoch, 50.0) for epoch in range(1, epochs))
+    earlier = _lines(folder, [_record(epoch, 50.0) for epoch in range(1, epochs)])
     for number, entry in enumerate(entries):
         directory = trial_directory(Folder(str(folder)), entry.trial_id)
         directory.folder.write("trial.yaml", f"train: {{epochs: {epochs}}}\nseed: {entry.seed}\n".encode())
-        last = _line(epochs, 5 + number % 97 / 20 + entry.seed / 10)
-        directory.folder.write("records.jsonl", (earlier + last).encode())
+        directory.write_records([_record(epochs, 5 + number % 97 / 20 + entry.seed / 10)])
+        directory.folder.write("records.jsonl", earlier + (directory.folder.read("records.jsonl") or b""))
         directory.write_execution({"device_name": "made up", "threads": 1})
         directory.write_status(Status(status="finished", epoch=epochs))
     return folder
@@ -148,12 +148,18 @@ def _entries(trials: int) -> Iterator[TrialEntry]:
         )
 
 
-def _line(epoch: int, error: float) -> str:
-    record: dict[str, float] = {"epoch": epoch, "lr": 0.1}
+def _lines(folder: Path, records: list[Record]) -> bytes:
+    directory = trial_directory(Folder(str(folder)), "first")
+    directory.write_records(records)
+    return directory.folder.read("records.jsonl") or b""
+
+
+def _record(epoch: int, error: float) -> Record:
+    record: Record = {"epoch": epoch, "lr": 0.1}
     for split in ("train", "validation", "test"):
         loss, top1, top5 = error / 30 + 1 / epoch, error + 30 / epoch, error / 4
         record |= {f"{split}/loss": loss, f"{split}/top1_error": top1, f"{split}/top5_error": top5}
-    return json.dumps(record | {"time/epoch_seconds": 1.25, "time/images_per_second": 1234.5}) + "\n"
+    return record | {"time/epoch_seconds": 1.25, "time/images_per_second": 1234.5}
 
 
 def _python(code: str, folder: Path) -> Usage:

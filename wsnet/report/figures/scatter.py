@@ -129,8 +129,14 @@ def _groups(table: Table, searched: list[str]) -> tuple[dict[str, int], list[str
     names = setting_names(labels.values(), keys)
     if not 1 < len(names) <= _MOST_GROUPS:
         return {}, []
-    order = list(names)
-    return {setting: order.index(label) for setting, label in labels.items()}, list(names.values())
+    # In the order of the table's rows, so that a norm has one colour on a page.
+    order = sorted(names, key=lambda label: _first_row(table, {s for s, found in labels.items() if found == label}))
+    return {setting: order.index(label) for setting, label in labels.items()}, [names[label] for label in order]
+
+
+def _first_row(table: Table, settings: set[str]) -> int:
+    rows = {row: index for index, row in enumerate(table.pivot.rows)}
+    return min((rows[row] for (row, _), cell in table.pivot.cells.items() if cell.setting_id in settings), default=0)
 
 
 def draw_against_fact(table: Table, fact: str) -> "Figure":
