@@ -152,8 +152,9 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
         if x is not None:
             xs.append(x / divisor)
             by_row.setdefault(row, []).append((xs[-1], seeds))
-    for index, points in enumerate(by_row.values()):
-        _points(axes, points, strip, row_style(index))
+    rows = {row: index for index, row in enumerate(table.pivot.rows) if row in by_row}  # Colours as in other figures.
+    for row, index in rows.items():
+        _points(axes, by_row[row], strip, row_style(index))
     axes.margins(x=0.06)
     axes.set_xlabel(f"{_FACTS.get(fact, fact.replace('_', ' '))}{unit}")
     axes.set_ylabel(table.metric_name)
@@ -164,8 +165,8 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
         axes.text(0.5, 0.5, "no results yet", transform=axes.transAxes, ha="center", color=GREY)
     add_legend(
         figure,
-        [_handle(index) for index in range(len(by_row))],
-        [table.names[row] for row in by_row],
+        [_handle(index) for index in rows.values()],
+        [table.names[row] for row in rows],
         below=table.title,
     )
     if table.title:
