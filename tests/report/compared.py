@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from wsnet.config.compare import Declared
+from wsnet.report.header import Header, axis_text
 from wsnet.report.pivot import pivot
-from wsnet.report.results import Header, Results, axis_text
+from wsnet.report.results import Results
 from wsnet.report.verdict import Verdict
 from wsnet.report.verdicts import Verdicts, verdicts
 from wsnet.storage import Outcome, TrialEntry

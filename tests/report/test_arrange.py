@@ -89,6 +89,14 @@ def test_the_mean_and_its_standard_deviation_are_given_where_asked(results: Resu
     )
 
 
+def test_times_are_shown_with_the_device(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path)
+    for entry in sweep.trials:
+        trial_directory(folder, entry.trial_id).write_execution({"device_name": "H200"})
+    assert main([folder.location, "--facts", "training_time", "--out", str(tmp_path / "out")]) == 0
+    assert "Training times are on H200." in (tmp_path / "out" / "table.md").read_text()
+
+
 def test_another_table_leaves_the_sweeps_own_files_alone(tmp_path: Path) -> None:
     folder, _ = write_sweep(tmp_path)
     assert main([folder.location]) == 0

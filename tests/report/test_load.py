@@ -12,6 +12,7 @@ from tests.report.test_cli import refusal
 from tests.tracking.sweeps import write_sweep
 from wsnet.report.cli import main
 from wsnet.report.read import read_directory, read_place
+from wsnet.tracking.client import connect, fail_fast
 
 
 def test_a_trial_is_a_row_with_its_axes_and_last_measurements(tmp_path: Path) -> None:
@@ -62,3 +63,26 @@ def test_runs_of_another_tool_stand_beside_a_sweep(tmp_path: Path, capsys: pytes
     assert f"{file}:2: test/top1_error must be a number, but got 'many'" in refusal(capsys, str(file))
     file.write_text("model.norm.name,error\nbatch,1\n")
     assert "must have runs and a metric" in refusal(capsys, str(file))
+
+
+@pytest.mark.slow
+def test_runs_that_another_tool_has_logged_to_mlflow_are_a_table(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    uri = f"sqlite:///{tmp_path}/mlflow.db"
+    with fail_fast():
+        client = connect(uri, create=True)
+        experiment = client.create_experiment("theirs", artifact_location=str(tmp_path / "artifacts"))
+        for norm, values in {"bn": (10.0, 12.0, 11.0), "gn": (8.0, 7.0, 9.0)}.items():
+            for seed, value in enumerate(values):
+                run = client.create_run(experiment)
+                params = {"norm": norm, "seed": seed, "lr": 0.1}
+                for key, text in params.items():
+                    client.log_param(run.info.run_id, key, text)
+                client.log_metric(run.info.run_id, "test_error", value)
+                client.set_terminated(run.info.run_id)
+    out = tmp_path / "out"
+    assert main(["--tracking-uri", uri, "--experiment", "theirs", "--out", str(out)]) == 0
+    lines = (out / "table.md").read_text().splitlines()
+    assert "| bn | 11.00 [10.00, 12.00] |" in lines and "| gn | 8.00 [7.00, 9.00] |" in lines
+    assert "is not a sweep" in refusal(capsys, "--tracking-uri", uri, "--experiment", "Default")

@@ -8,8 +8,8 @@ import pytest
 
 from wsnet.config import read_sweep
 from wsnet.config.norm import NormConfig
+from wsnet.report.header import axes_as_text
 from wsnet.report.names import axis_name, metric_name, number_name, setting_name, setting_names, value_name
-from wsnet.report.results import axes_as_text
 
 SWEEPS = sorted((Path(__file__).parents[2] / "sweeps").glob("*.yaml"))
 

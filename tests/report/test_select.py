@@ -14,9 +14,10 @@ from wsnet.config.sweep import SelectConfig
 from wsnet.report import ReportError, print_table, write_report
 from wsnet.report.csv_files import table_csv, trials_csv
 from wsnet.report.figures import figures, render
+from wsnet.report.header import Header, axis_text
 from wsnet.report.markdown import markdown
 from wsnet.report.pivot import pivot
-from wsnet.report.results import Header, Results, axis_text
+from wsnet.report.results import Results
 from wsnet.report.table import tabulate
 from wsnet.report.text import MISSING, caption, cell_text
 from wsnet.storage import Manifest, Outcome, TrialEntry

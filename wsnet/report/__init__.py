@@ -4,8 +4,9 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from wsnet.report.header import Header
     from wsnet.report.read import read_chosen, read_directory, read_mlflow
-    from wsnet.report.results import Header, Results
+    from wsnet.report.results import Results
     from wsnet.report.terminal import print_table
     from wsnet.report.write import conclude, write_report
 
@@ -27,7 +28,7 @@ class ReportError(ValueError):
 
 
 _HOMES = {
-    "Header": "results",
+    "Header": "header",
     "Results": "results",
     "conclude": "write",
     "print_table": "terminal",

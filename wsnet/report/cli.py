@@ -3,6 +3,7 @@
 # Slow imports are inside the functions that use them: `--help` needs none of them.
 import argparse
 import sys
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsnet.report import ReportError
@@ -111,6 +112,12 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
 
     rules = [read_rule(text) for text in arguments.fail_if]
     own = not arguments.best_epoch and asked.metrics == (results.header.metric,) and not asked.differs_besides_metrics
+    source = _source(arguments)
+    if source is not None and "training_time" in asked.facts:
+        from wsnet.report.page import read_details
+
+        devices = read_details(source, results, page=source).devices
+        results = replace(results, header=replace(results.header, devices=tuple(devices)))
     shown, quantities = arrange(results, asked)
     paths = write_report(
         shown,
@@ -119,7 +126,7 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
         quantities=quantities,
         parquet=arguments.parquet,
         formats=_formats(arguments.figures),
-        source=_source(arguments),
+        source=source,
     )
     print_table(shown, Console(), quantities=quantities)
     for path in paths:

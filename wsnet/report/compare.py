@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from wsnet.report import ReportError
-from wsnet.report.results import Axes, PlacedTrial, Results, axis_text
+from wsnet.report.header import Axes, axis_text
+from wsnet.report.results import PlacedTrial, Results
 
 __all__ = ["SWEEP", "side_by_side"]
 

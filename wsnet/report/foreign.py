@@ -1,4 +1,4 @@
-"""Results that wsnet has not made, from a CSV file with a row for each run; `trials.csv` is such a file, too."""
+"""Results that wsnet has not made: from a CSV file with a row for each run, such as `trials.csv`, or from MLflow."""
 
 import csv
 import json
@@ -7,10 +7,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from wsnet.report import ReportError
-from wsnet.report.results import Header, PlacedTrial, Results, axis_text
+from wsnet.report.header import Header, axis_text
+from wsnet.report.results import PlacedTrial, Results
+from wsnet.tracking import OtherRun
 
-__all__ = ["read_csv"]
+__all__ = ["of_other_runs", "read_csv"]
 
+_SEEDS = ("seed", "random_seed", "manual_seed")
 _OWN = ("trial_id", "setting_id", "seed", "status", "epoch")
 
 
@@ -41,18 +44,54 @@ def read_csv(file: str) -> Results:
     if "seed" in names:
         _check_seeds(file, trials)
     first = next((name for name in results if name.startswith("test/")), results[0])
-    header = Header(
-        name=Path(file).stem,
+    return Results(_header(Path(file).stem, axes, first, trials), trials)
+
+
+def of_other_runs(experiment: str, runs: Sequence[OtherRun], *, else_raise: Exception) -> Results:
+    """Runs of another tool from MLflow: parameters in which they differ are axes, the seed's excepted.
+
+    Args:
+        experiment: its name.
+        runs: of the experiment.
+        else_raise: what to raise if no run has a metric.
+    """
+    metrics = sorted({name for run in runs for name in run.metrics})
+    if not metrics:
+        raise else_raise
+    names = list(dict.fromkeys(name for run in runs for name in run.params))
+    varied = [name for name in names if len({run.params.get(name) for run in runs}) > 1]
+    axes = tuple(name for name in varied if name.rpartition(".")[2] not in _SEEDS)
+    trials = []
+    for number, run in enumerate(runs):
+        values = {axis: _value(run.params.get(axis)) for axis in axes}
+        seeds = [run.params[name] for name in names if name.rpartition(".")[2] in _SEEDS and name in run.params]
+        trials.append(
+            PlacedTrial(
+                trial_id=run.run_id,
+                setting_id=json.dumps(values, sort_keys=True, ensure_ascii=False),
+                seed=int(seeds[0]) if seeds and seeds[0].isdecimal() else number,
+                status="finished" if run.is_finished else "failed",
+                epoch=0,
+                axes=values,
+                metrics=run.metrics,
+            )
+        )
+    first = next((name for name in metrics if name.startswith("test")), metrics[0])
+    return Results(_header(experiment, axes, first, tuple(trials)), tuple(trials))
+
+
+def _header(name: str, axes: tuple[str, ...], metric: str, trials: Sequence[PlacedTrial]) -> Header:
+    return Header(
+        name=name,
         question="",
         rows=axes,
         columns=None,
-        metric=first,
+        metric=metric,
         statistic="median",
         axes=axes,
         seeds=max(Counter(trial.setting_id for trial in trials).values()),
         column_values=(),
     )
-    return Results(header, trials)
 
 
 def _check_seeds(file: str, trials: Sequence[PlacedTrial]) -> None:

@@ -13,9 +13,9 @@ from wsnet.config.errors import did_you_mean
 from wsnet.report import ReportError
 from wsnet.report.curves import Curve, SeedCurve, median_curve, read_curves, read_seed
 from wsnet.report.figures.curves import NamedCurve
+from wsnet.report.header import axes_as_text
 from wsnet.report.layers import trials_in
 from wsnet.report.names import setting_names
-from wsnet.report.results import axes_as_text
 from wsnet.storage import Folder, Manifest
 
 __all__ = ["MOST_CURVES", "curves_from_logs", "draw_curves"]

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wsnet.config.published import PublishedConfig, rows_of
-from wsnet.report.results import Axes
+from wsnet.report.header import Axes
 from wsnet.storage.seeds import Summary, higher_is_better
 
 __all__ = ["CSV_COLUMNS", "PublishedNumber", "csv_fields", "published_caption", "published_numbers", "published_text"]

@@ -5,12 +5,13 @@ from dataclasses import replace
 from wsnet.config.reading.stages import Chosen
 from wsnet.report import ReportError
 from wsnet.report.find import check_is_sweep
-from wsnet.report.foreign import read_csv
+from wsnet.report.foreign import of_other_runs, read_csv
+from wsnet.report.header import Header, axis_text
 from wsnet.report.pivot import pivot
-from wsnet.report.results import Header, Results, axis_text
+from wsnet.report.results import Results
 from wsnet.storage import Folder, Manifest, Outcome, TrialDirectory, trial_directory
 from wsnet.storage.seeds import higher_is_better, measured
-from wsnet.tracking import read_sweep
+from wsnet.tracking import NotASweep, read_other, read_sweep
 
 __all__ = ["read_chosen", "read_directory", "read_mlflow", "read_place"]
 
@@ -66,13 +67,16 @@ def read_place(place: str, *, best_by: str | None = None) -> Results:
 
 
 def read_mlflow(uri: str, experiment: str) -> Results:
-    """Read a sweep's experiment.
+    """Read a sweep's experiment, or the runs of another tool's (see `of_other_runs`).
 
     Raises:
-        TrackingError: nothing answers at the URI, it has no such experiment, or the experiment is not a sweep's.
+        TrackingError: nothing answers at the URI, or it has no such experiment, or that has no runs with metrics.
         ReportError: see `Header.of`.
     """
-    found = read_sweep(uri, experiment)
+    try:
+        found = read_sweep(uri, experiment)
+    except NotASweep as error:
+        return of_other_runs(experiment, read_other(uri, experiment), else_raise=error)
     header = replace(
         Header.of(found.manifest),
         # MLflow's manifest has only the trials that have started; these two describe the whole sweep.

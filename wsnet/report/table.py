@@ -4,9 +4,10 @@ import statistics
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from wsnet.report.header import Header
 from wsnet.report.names import setting_names
 from wsnet.report.pivot import Cell, CellKey, Pivot, pivot
-from wsnet.report.results import Header, PlacedTrial, Results
+from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.summaries import fact_of, once
 from wsnet.report.text import MISSING, caption, cell_text, duration_text, footnote, recipe, value_of_key, value_text
 from wsnet.report.verdicts import verdicts

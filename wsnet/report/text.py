@@ -6,9 +6,9 @@ from typing import Any
 
 from wsnet.config.errors import counted
 from wsnet.config.sweep import SelectConfig, Tuned
+from wsnet.report.header import Header
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.published import published_caption, published_text
-from wsnet.report.results import Header
 from wsnet.report.statistics import smallest_p
 from wsnet.storage.seeds import Summary, is_of_test
 
@@ -140,6 +140,8 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     lines += published_caption(header.published, pivot.published, header.metric, header.departures or _means(header))
     if pivot.added:
         lines.append(f"Rows are also split by {', '.join(pivot.added)}; otherwise a cell would mix several settings.")
+    if header.devices:
+        lines.append(f"Training times are on {', '.join(header.devices)}.")
     if pivot.missing:
         counts = ", ".join(f"{count} {STATUS.get(status, status)}" for status, count in pivot.missing.items())
         lines.append(f"Trials that do not count: {counts}.")

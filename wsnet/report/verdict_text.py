@@ -6,10 +6,10 @@ import statistics
 from collections.abc import Mapping, Sequence
 
 from wsnet.config.errors import counted
+from wsnet.report.header import Header
 from wsnet.report.names import axis_name, value_name
 from wsnet.report.pivot import Label
 from wsnet.report.rank_tests import sampling_error, smallest_rank_sum_p
-from wsnet.report.results import Header
 from wsnet.report.seeds_needed import ALPHA, MOST_SEEDS
 from wsnet.report.statistics import Interval
 from wsnet.report.text import number

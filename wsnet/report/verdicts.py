@@ -4,10 +4,11 @@ import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from wsnet.report.header import Header
 from wsnet.report.names import setting_names
 from wsnet.report.pivot import Label, Pivot, cell_key
 from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
-from wsnet.report.results import Header, PlacedTrial, Results
+from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.seeds_needed import ALPHA, seeds_needed
 from wsnet.report.statistics import attainable_interval
 from wsnet.report.verdict import Mark, Verdict

@@ -2,17 +2,20 @@
 
 from wsnet.tracking.client import TrackingError, check_tracking_uri, default_tracking_uri, without_password
 from wsnet.tracking.mirror import Mirror
-from wsnet.tracking.read import MirroredSweep, read_sweep
+from wsnet.tracking.read import MirroredSweep, NotASweep, OtherRun, read_other, read_sweep
 from wsnet.tracking.report_run import report_files, upload_report
 from wsnet.tracking.views import address, view_links
 
 __all__ = [
     "Mirror",
     "MirroredSweep",
+    "NotASweep",
+    "OtherRun",
     "TrackingError",
     "address",
     "check_tracking_uri",
     "default_tracking_uri",
+    "read_other",
     "read_sweep",
     "report_files",
     "upload_report",

@@ -17,7 +17,20 @@ if TYPE_CHECKING:
     from mlflow import MlflowClient
     from mlflow.entities import Experiment, Run
 
-__all__ = ["MirroredSweep", "TrackingError", "read_sweep", "runs_by_trial", "search_runs"]
+__all__ = [
+    "MirroredSweep",
+    "NotASweep",
+    "OtherRun",
+    "TrackingError",
+    "read_other",
+    "read_sweep",
+    "runs_by_trial",
+    "search_runs",
+]
+
+
+class NotASweep(TrackingError):
+    """The experiment exists, but wsnet has not made it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,27 +54,87 @@ def read_sweep(uri: str, experiment: str) -> MirroredSweep:
     """Read a sweep's experiment.
 
     Raises:
-        TrackingError: nothing answers at the URI, it has no such experiment, or the experiment is not a sweep's.
+        NotASweep: the experiment is not a sweep's.
+        TrackingError: nothing answers at the URI, or it has no such experiment.
     """
-    file = sqlite_file(uri)
-    if file is not None and not _is_mlflow(file):  # MLflow would create the file or its tables.
-        raise TrackingError(f"tracking URI must name an existing MLflow database, but got {without_password(uri)!r}")
+    _check_is_mlflow(uri)
     with fail_fast():
         try:
             client = connect(uri)
             found = client.get_experiment_by_name(experiment)
             names = [] if found is not None else _sweep_names(client)
-            runs = runs_by_trial(client, found.experiment_id)[0] if found is not None else {}
+            is_sweep = found is not None and tags.REPORT in found.tags
+            runs = runs_by_trial(client, found.experiment_id)[0] if found is not None and is_sweep else {}
         except Exception as error:
             raise TrackingError(reason(uri, error)) from error
     if found is None:
         hint = did_you_mean(experiment, names) or "; there are no sweeps"
         raise TrackingError(f"no experiment {experiment!r} in {without_password(uri)}{hint}")
-    if tags.REPORT not in found.tags:
-        raise TrackingError(
+    if not is_sweep:
+        raise NotASweep(
             f"experiment {experiment!r} in {without_password(uri)} is not a sweep: it has no tag {tags.REPORT!r}"
         )
     return _sweep(found, runs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OtherRun:
+    """A run that wsnet has not made.
+
+    Attributes:
+        run_id: MLflow's.
+        is_finished: whether MLflow says so.
+        params: its parameters.
+        metrics: the last value of each.
+    """
+
+    run_id: str
+    is_finished: bool
+    params: dict[str, str]
+    metrics: dict[str, float]
+
+
+def read_other(uri: str, experiment: str) -> list[OtherRun]:
+    """Read the runs of an experiment that is not a sweep's, in the order in which they were started.
+
+    Raises:
+        TrackingError: nothing answers at the URI, or it has no such experiment.
+    """
+    _check_is_mlflow(uri)
+    with fail_fast():
+        try:
+            client = connect(uri)
+            found = client.get_experiment_by_name(experiment)
+            runs = [] if found is None else list(_every_run(client, found.experiment_id))
+        except Exception as error:
+            raise TrackingError(reason(uri, error)) from error
+    if found is None:
+        raise TrackingError(f"no experiment {experiment!r} in {without_password(uri)}")
+    return [
+        OtherRun(
+            run_id=run.info.run_id,
+            is_finished=run.info.status == "FINISHED",
+            params=dict(run.data.params),
+            metrics=dict(run.data.metrics),
+        )
+        for run in sorted(runs, key=lambda run: run.info.start_time)
+    ]
+
+
+def _check_is_mlflow(uri: str) -> None:
+    file = sqlite_file(uri)
+    if file is not None and not _is_mlflow(file):  # MLflow would create the file or its tables.
+        raise TrackingError(f"tracking URI must name an existing MLflow database, but got {without_password(uri)!r}")
+
+
+def _every_run(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
+    token = None
+    while True:
+        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str, "Run"], list["Run"]]:

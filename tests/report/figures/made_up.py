@@ -10,7 +10,8 @@ import numpy as np
 from wsnet.config.published import PublishedConfig
 from wsnet.config.sweep import SelectConfig
 from wsnet.report.curves import Curves, SeedCurve, median_curve
-from wsnet.report.results import Header, Results, axis_text
+from wsnet.report.header import Header, axis_text
+from wsnet.report.results import Results
 from wsnet.storage import Outcome, TrialEntry
 
 __all__ = ["DECAYS", "NORMS", "TEST", "batch_sizes", "curves_of", "decays", "made_up", "norms", "random_search"]
