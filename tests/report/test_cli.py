@@ -97,6 +97,24 @@ def test_mlflow_gives_the_same_files(
     assert "is not a sweep" in refusal(capsys, "--tracking-uri", uri, "--experiment", "Default")
 
 
+@pytest.mark.slow
+def test_the_views_in_mlflow_are_printed_from_the_folder_and_from_mlflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder, sweep = write_sweep(tmp_path, manifest(seeds=1))
+    uri = mirror(folder, sweep)
+    assert main([folder.location]) == 0
+    from_folder = [line for line in capsys.readouterr().out.splitlines() if "viewStateShareKey" in line]
+    assert main(["--tracking-uri", uri, "--experiment", sweep.name]) == 0
+    assert [line for line in capsys.readouterr().out.splitlines() if "viewStateShareKey" in line] == from_folder
+    assert [line.split(":")[0].strip() for line in from_folder] == [
+        "settings by median",
+        "settings as a chart",
+        "trials by setting",
+    ]
+
+
 def test_mistakes_are_told_in_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, _ = write_sweep(tmp_path)
     assert "is absent or empty" in refusal(capsys, str(tmp_path / "nowhere"))

@@ -108,6 +108,7 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
     from wsnet.report.arrange import arrange
     from wsnet.report.fail_if import failing_cells, read_rule
     from wsnet.report.terminal import print_table
+    from wsnet.report.views import view_lines
     from wsnet.report.write import write_report
 
     rules = [read_rule(text) for text in arguments.fail_if]
@@ -132,11 +133,8 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
     for path in paths:
         print(f"wrote {path}")
     _mention_earlier(arguments)
-    if arguments.tracking_uri is not None:
-        from wsnet.tracking import view_links
-
-        for title, link in view_links(arguments.tracking_uri, arguments.experiment):
-            print(f"{title}: {link}")
+    for line in view_lines(results.header, uri=arguments.tracking_uri, source=source):
+        print(line)
     if arguments.bundle is not None:
         from wsnet.report.bundle import write_bundle
 

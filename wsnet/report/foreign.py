@@ -91,6 +91,7 @@ def _header(name: str, axes: tuple[str, ...], metric: str, trials: Sequence[Plac
         axes=axes,
         seeds=max(Counter(trial.setting_id for trial in trials).values()),
         column_values=(),
+        is_foreign=True,
     )
 
 

@@ -45,6 +45,7 @@ class Header:
         settings: number of settings of the whole sweep, including those that have not started; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
         revision: source revision that the sweep was last started with; None if unknown.
+        is_foreign: whether wsnet has not made the runs.
         devices: what the trials were trained on, where the table shows times.
         compared_elsewhere: number of declared comparisons that are about another table than this one.
         trials: number of trials of the whole sweep, including those that have not started; None if unknown.
@@ -74,6 +75,7 @@ class Header:
     tuned: Tuned | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
     revision: str | None = None
+    is_foreign: bool = False
     devices: tuple[str, ...] = ()
     compared_elsewhere: int = 0
     trials: int | None = None

@@ -11,7 +11,9 @@ from wsnet.report.results import Results
 from wsnet.report.text import plain_text
 from wsnet.storage import DamagedFile, Folder, trial_directory
 
-__all__ = ["Details", "read_details"]
+__all__ = ["Details", "experiment_id", "read_details"]
+
+_UI = "http://127.0.0.1:5000"
 
 
 _SHOWN = ("device_name", "threads", "workers", "precision", "compile", "torch", "cuda", "python", "revision")
@@ -79,6 +81,12 @@ def read_details(folder: Folder, results: Results, *, page: Folder) -> Details:
 
 def _runs_in_mlflow(folder: Folder, name: str) -> str | None:
     """For the sweep's own database, the address that `mlflow ui` has by default."""
+    identity = experiment_id(folder, name)
+    return None if identity is None else f"{_UI}/#/experiments/{identity}/runs?searchFilter="
+
+
+def experiment_id(folder: Folder, name: str) -> str | None:
+    """The sweep's experiment in its own database, read without MLflow, which takes a second to load; None if absent."""
     file = None if folder.local is None else folder.local / "mlflow.db"
     if file is None or not file.is_file():
         return None
@@ -87,7 +95,7 @@ def _runs_in_mlflow(folder: Folder, name: str) -> str | None:
             found = database.execute("select experiment_id from experiments where name = ?", (name,)).fetchone()
     except sqlite3.Error:
         return None
-    return None if found is None else f"http://127.0.0.1:5000/#/experiments/{found[0]}/runs?searchFilter="
+    return None if found is None else str(found[0])
 
 
 def _relative(folder: Folder, page: Folder) -> str | None:
