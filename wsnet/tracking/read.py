@@ -3,7 +3,7 @@
 import json
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -57,19 +57,10 @@ def read_sweep(uri: str, experiment: str) -> MirroredSweep:
         NotASweep: the experiment is not a sweep's.
         TrackingError: nothing answers at the URI, or it has no such experiment.
     """
-    _check_is_mlflow(uri)
-    with fail_fast():
-        try:
-            client = connect(uri)
-            found = client.get_experiment_by_name(experiment)
-            names = [] if found is not None else _sweep_names(client)
-            is_sweep = found is not None and tags.REPORT in found.tags
-            runs = runs_by_trial(client, found.experiment_id)[0] if found is not None and is_sweep else {}
-        except Exception as error:
-            raise TrackingError(reason(uri, error)) from error
-    if found is None:
-        hint = did_you_mean(experiment, names) or "; there are no sweeps"
-        raise TrackingError(f"no experiment {experiment!r} in {without_password(uri)}{hint}")
+    with _asked(uri) as client:
+        found = _experiment(client, uri, experiment)
+        is_sweep = tags.REPORT in found.tags
+        runs = runs_by_trial(client, found.experiment_id)[0] if is_sweep else {}
     if not is_sweep:
         raise NotASweep(
             f"experiment {experiment!r} in {without_password(uri)} is not a sweep: it has no tag {tags.REPORT!r}"
@@ -100,16 +91,8 @@ def read_other(uri: str, experiment: str) -> list[OtherRun]:
     Raises:
         TrackingError: nothing answers at the URI, or it has no such experiment.
     """
-    _check_is_mlflow(uri)
-    with fail_fast():
-        try:
-            client = connect(uri)
-            found = client.get_experiment_by_name(experiment)
-            runs = [] if found is None else list(_every_run(client, found.experiment_id))
-        except Exception as error:
-            raise TrackingError(reason(uri, error)) from error
-    if found is None:
-        raise TrackingError(f"no experiment {experiment!r} in {without_password(uri)}")
+    with _asked(uri) as client:
+        runs = list(search_runs(client, _experiment(client, uri, experiment).experiment_id))
     return [
         OtherRun(
             run_id=run.info.run_id,
@@ -121,20 +104,27 @@ def read_other(uri: str, experiment: str) -> list[OtherRun]:
     ]
 
 
-def _check_is_mlflow(uri: str) -> None:
+@contextmanager
+def _asked(uri: str) -> Iterator["MlflowClient"]:
+    """A client that fails fast, and whose failures are `TrackingError`s."""
     file = sqlite_file(uri)
     if file is not None and not _is_mlflow(file):  # MLflow would create the file or its tables.
         raise TrackingError(f"tracking URI must name an existing MLflow database, but got {without_password(uri)!r}")
+    with fail_fast():
+        try:
+            yield connect(uri)
+        except TrackingError:
+            raise
+        except Exception as error:
+            raise TrackingError(reason(uri, error)) from error
 
 
-def _every_run(client: "MlflowClient", experiment_id: str) -> Iterator["Run"]:
-    token = None
-    while True:
-        page = client.search_runs([experiment_id], max_results=1000, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+def _experiment(client: "MlflowClient", uri: str, name: str) -> "Experiment":
+    found = client.get_experiment_by_name(name)
+    if found is None:
+        hint = did_you_mean(name, _sweep_names(client)) or "; there are no sweeps"
+        raise TrackingError(f"no experiment {name!r} in {without_password(uri)}{hint}")
+    return found
 
 
 def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str, "Run"], list["Run"]]:
@@ -150,11 +140,11 @@ def runs_by_trial(client: "MlflowClient", experiment_id: str) -> tuple[dict[str,
     return runs, duplicates
 
 
-def search_runs(client: "MlflowClient", experiment_id: str, kind: str) -> Iterator["Run"]:
-    """All runs of a kind (see `tags.KIND`) of an experiment, a thousand a call."""
-    token = None
+def search_runs(client: "MlflowClient", experiment_id: str, kind: str | None = None) -> Iterator["Run"]:
+    """All runs of an experiment, or those of a kind (see `tags.KIND`), a thousand a call."""
+    wanted, token = "" if kind is None else f"tags.`{tags.KIND}` = '{kind}'", None
     while True:
-        page = client.search_runs([experiment_id], f"tags.`{tags.KIND}` = '{kind}'", max_results=1000, page_token=token)
+        page = client.search_runs([experiment_id], wanted, max_results=1000, page_token=token)
         yield from page
         token = page.token
         if not token:
