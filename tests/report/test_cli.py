@@ -177,12 +177,26 @@ def test_a_database_that_is_not_mlflows_is_not_changed(tmp_path: Path, capsys: p
 
 def test_help_comes_at_once_since_nothing_heavy_is_imported_for_it() -> None:
     heavy = {"torch", "ray", "mlflow", "pyarrow", "matplotlib", "pydantic", "numpy", "rich", "ruamel"}
+    output = _output_and_imports(["--help"], heavy)
+    assert "RUNS_DIR" in output
+    assert output.endswith("imported:\n")
+
+
+@pytest.mark.slow
+def test_a_report_loads_no_more_than_it_needs(tmp_path: Path) -> None:
+    write_sweep(tmp_path)
+    heavy = {"torch", "ray", "mlflow", "pandas", "scipy", "wsnet.config.trial", "wsnet.config.sweep"}
+    output = _output_and_imports([str(tmp_path)], heavy)
+    assert "report.html" in output
+    assert output.endswith("imported:\n")
+
+
+def _output_and_imports(arguments: list[str], heavy: set[str]) -> str:
+    """What `analyze.py` prints, and a last line with those of the modules `heavy` that it has imported."""
     code = f"""
 import atexit, runpy, sys
 atexit.register(lambda: print("imported:", *{heavy} & set(sys.modules)))
-sys.argv = ["analyze.py", "--help"]
+sys.argv = ["analyze.py", *{arguments}]
 runpy.run_path("analyze.py", run_name="__main__")
 """
-    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "RUNS_DIR" in done.stdout
-    assert done.stdout.endswith("imported:\n")
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout

@@ -10,7 +10,7 @@ import pytest
 from rich.console import Console
 
 from wsnet.config.published import PublishedConfig
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.report import SelectConfig
 from wsnet.report import ReportError, print_table, write_report
 from wsnet.report.csv_files import table_csv, trials_csv
 from wsnet.report.figures import figures, render

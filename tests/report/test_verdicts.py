@@ -9,7 +9,7 @@ from scipy.stats import mannwhitneyu
 
 from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, only, results, seeds, verdicts_of
 from wsnet.config.compare import AfterReport
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.report import SelectConfig
 from wsnet.report import Header, ReportError
 from wsnet.report.pivot import pivot
 from wsnet.report.verdicts import verdicts

@@ -5,7 +5,7 @@ from collections.abc import Hashable, Iterable
 from typing import TYPE_CHECKING, Any
 
 from wsnet.config.optim import CosineConfig, OptimConfig, PolynomialConfig, SGDConfig
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.report import SelectConfig
 from wsnet.config.trial import TrialConfig
 
 if TYPE_CHECKING:

@@ -5,18 +5,14 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, model_validator
 
 from wsnet.config.base import Config, Duration, NonNegative, NonNegativeInt, Positive, PositiveInt, as_tuple, conflict
-from wsnet.config.compare import CompareConfig
-from wsnet.config.published import PublishedConfig
+from wsnet.config.report import ReportConfig
 from wsnet.config.schedulers import AshaConfig, FifoConfig, RungConfig, SchedulerConfig
 from wsnet.config.search import GridConfig, SearchConfig
 
 __all__ = [
-    "ReportConfig",
     "ResourcesConfig",
-    "SelectConfig",
     "StagesConfig",
     "SweepConfig",
-    "Tuned",
 ]
 
 
@@ -37,29 +33,6 @@ def _listed(seeds: int | tuple[int, ...], *, first: int = 0) -> tuple[int, ...]:
     return tuple(range(first, first + seeds)) if isinstance(seeds, int) else seeds
 
 
-class SelectConfig(Config):
-    """For each cell of the table, choose among settings on the validation split."""
-
-    over: Annotated[tuple[str, ...], as_tuple()]
-    """Axes to choose over, such as optim.lr. Settings that differ only in these are the candidates for one cell."""
-    by: Literal[
-        "validation/top1_error",
-        "validation/top5_error",
-        "validation/loss",
-        "validation_ema/top1_error",
-        "validation_ema/top5_error",
-        "validation_ema/loss",
-    ] = "validation/top1_error"
-    """Last-epoch metric that decides: the candidate with the lowest median over its seeds is shown."""
-
-    @model_validator(mode="after")
-    def _names_axes_once(self) -> "SelectConfig":
-        if not self.over or len(set(self.over)) < len(self.over):
-            text = f"over must name at least one axis, and none twice, but got {list(self.over)}"
-            raise conflict((text, ("over",)))
-        return self
-
-
 class ResourcesConfig(Config):
     """What each trial gets, and how often it may be retried."""
 
@@ -78,46 +51,6 @@ class ResourcesConfig(Config):
     stall_timeout: Duration | None = None
     """Longest time without a step, such as 10min: a trial that exceeds it is ended and retried like a crashed one. It
     must be longer than an evaluation; the first step may take a minute more (unset: no limit)."""
-
-
-class ReportConfig(Config):
-    """The table that answers the question."""
-
-    rows: Annotated[tuple[str, ...], as_tuple()] | None = None
-    """Dotted keys whose values make the rows, or `case`, the cases' labels; by default every axis but the columns'."""
-    columns: str | None = None
-    """Dotted key whose values make the columns, or `case`; by default the last axis of the grid."""
-    metric: Literal[
-        "test/top1_error",
-        "test/top1_accuracy",
-        "test/top5_error",
-        "test/top5_accuracy",
-        "test/loss",
-        "validation/top1_error",
-        "validation/top1_accuracy",
-        "validation/top5_error",
-        "validation/top5_accuracy",
-        "validation/loss",
-        "test_ema/top1_error",
-        "test_ema/top1_accuracy",
-        "test_ema/top5_error",
-        "test_ema/top5_accuracy",
-        "test_ema/loss",
-        "validation_ema/top1_error",
-        "validation_ema/top1_accuracy",
-        "validation_ema/top5_error",
-        "validation_ema/top5_accuracy",
-        "validation_ema/loss",
-    ] = "test/top1_error"
-    """Last-epoch metric in the cells; errors and accuracies in percent. `_ema`: of the averaged weights (train.ema)."""
-    statistic: Literal["median", "mean"] = "median"
-    """Statistic over its seeds that a cell shows; the mean comes with the standard deviation."""
-    published: PublishedConfig | None = None
-    """Published numbers shown beside the cells (unset: none)."""
-    select: SelectConfig | None = None
-    """Choose each cell's setting on the validation split, such as its learning rate (unset: every setting is shown)."""
-    compare: CompareConfig | None = None
-    """The comparisons that are tested, declared before the run (unset: nothing is tested)."""
 
 
 _FIRST_TUNING_SEED = 1000
@@ -152,23 +85,6 @@ class StagesConfig(Config):
     """The first stage: every candidate is trained, and one is chosen for each cell, as `report.select` says."""
     confirm: ConfirmConfig = ConfirmConfig()
     """The second stage: the candidates chosen are trained anew, with the sweep's own `seeds`."""
-
-
-class Tuned(Config):
-    """How the first of two stages chose the settings of the second; what a report needs to know of it."""
-
-    by: str
-    """Metric that decided: the candidate with the lowest median over its seeds was chosen."""
-    over: Annotated[tuple[str, ...], as_tuple()]
-    """Dotted keys chosen over."""
-    candidates: PositiveInt
-    """How many candidates a cell had; the largest number if cells differ."""
-    seeds: PositiveInt
-    """How many seeds each candidate was trained with."""
-    sweep: str
-    """Name of the first stage."""
-    learning_rate: str | None = None
-    """How the candidates' learning rates follow the batch size; None if the batch size does not vary."""
 
 
 class SweepConfig(Config):

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from wsnet.config.sweep import SelectConfig, Tuned
+from wsnet.config.report import SelectConfig, Tuned
 from wsnet.report.results import PlacedTrial
 from wsnet.report.summaries import once, value_in
 from wsnet.storage.seeds import Summary, summarize

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from wsnet.config.base import Config
 from wsnet.config.compare import AfterReport, Declared
 from wsnet.config.published import PublishedConfig, misnamed
-from wsnet.config.sweep import SelectConfig, Tuned
+from wsnet.config.report import SelectConfig, Tuned
 from wsnet.report import ReportError
 from wsnet.storage import Manifest
 

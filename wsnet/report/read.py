@@ -1,8 +1,8 @@
 """Reading results: from the folder of a sweep, or from MLflow. Both give a manifest and the outcomes of its trials."""
 
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
-from wsnet.config.reading.stages import Chosen
 from wsnet.report import ReportError
 from wsnet.report.find import check_is_sweep
 from wsnet.report.foreign import of_other_runs, read_csv
@@ -12,6 +12,9 @@ from wsnet.report.results import Results
 from wsnet.storage import Folder, Manifest, Outcome, TrialDirectory, trial_directory
 from wsnet.storage.seeds import higher_is_better, measured
 from wsnet.tracking import NotASweep, read_other, read_sweep
+
+if TYPE_CHECKING:
+    from wsnet.config.reading.stages import Chosen
 
 __all__ = ["read_chosen", "read_directory", "read_mlflow", "read_place"]
 
@@ -86,7 +89,7 @@ def read_mlflow(uri: str, experiment: str) -> Results:
     return Results.of(header, found.manifest.trials, found.outcomes)
 
 
-def read_chosen(stage: Folder) -> Chosen:
+def read_chosen(stage: Folder) -> "Chosen":
     """Choose a setting for each cell of a sweep's table, from its records.
 
     Args:
@@ -96,6 +99,8 @@ def read_chosen(stage: Folder) -> Chosen:
         StorageError: it holds no sweep.
         ReportError: see `Header.of`.
     """
+    from wsnet.config.reading.stages import Chosen  # A report of a single sweep does without what reads sweep files.
+
     cells = pivot(read_directory(stage)).cells.values()
     decided = [cell for cell in cells if cell.choice is None or cell.choice.setting_id is not None]
     return Chosen(

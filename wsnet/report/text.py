@@ -5,7 +5,7 @@ import math
 from typing import Any
 
 from wsnet.config.errors import counted
-from wsnet.config.sweep import SelectConfig, Tuned
+from wsnet.config.report import SelectConfig, Tuned
 from wsnet.report.header import Header
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot
 from wsnet.report.published import published_caption, published_text

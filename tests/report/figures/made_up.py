@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from wsnet.config.published import PublishedConfig
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.report import SelectConfig
 from wsnet.report.curves import Curves, SeedCurve, median_curve
 from wsnet.report.header import Header, axis_text
 from wsnet.report.results import Results

@@ -16,7 +16,7 @@ from tests.report.figures.made_up import (
     norms,
     random_search,
 )
-from wsnet.config.sweep import SelectConfig
+from wsnet.config.report import SelectConfig
 from wsnet.report.figures import figures, render
 from wsnet.report.figures.choose import main_kind, searched_axes
 from wsnet.report.figures.table import Table

@@ -8,7 +8,8 @@ from wsnet.config.compare import Declared
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.axes import hashable
 from wsnet.config.reading.search_cells import Study
-from wsnet.config.sweep import SweepConfig, Tuned
+from wsnet.config.report import Tuned
+from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
 __all__ = ["Setting", "Sweep", "distinct", "varying"]

@@ -10,9 +10,10 @@ from wsnet.config.reading.checked_sweep import Sweep
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.sweep_file import SweepFile
+from wsnet.config.report import ReportConfig, Tuned
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig
-from wsnet.config.sweep import ReportConfig, StagesConfig, Tuned
+from wsnet.config.sweep import StagesConfig
 
 __all__ = ["TUNING", "Chosen", "confirmed", "confirming", "mistakes_of_stages", "tuning"]
 
