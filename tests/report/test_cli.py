@@ -184,9 +184,9 @@ def test_help_comes_at_once_since_nothing_heavy_is_imported_for_it() -> None:
 
 @pytest.mark.slow
 def test_a_report_loads_no_more_than_it_needs(tmp_path: Path) -> None:
-    write_sweep(tmp_path)
+    folder, _ = write_sweep(tmp_path)
     heavy = {"torch", "ray", "mlflow", "pandas", "scipy", "wsnet.config.trial", "wsnet.config.sweep"}
-    output = _output_and_imports([str(tmp_path)], heavy)
+    output = _output_and_imports([folder.location], heavy)
     assert "report.html" in output
     assert output.endswith("imported:\n")
 
