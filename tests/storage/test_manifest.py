@@ -28,10 +28,24 @@ def test_a_folder_without_a_sweep_is_told(tmp_path: Path) -> None:
         Manifest.read(Folder(tmp_path))
 
 
-@pytest.mark.parametrize("text", [b"", b"[]", b"{}", b'{"trials": [{}]}', b'{"trials": [], "name": "x"}'])
-def test_a_file_that_is_no_manifest_is_told(text: bytes, tmp_path: Path) -> None:
+_EMPTY = b'{"name": "x", "question": "", "report": {}, "axes": [], "trials": '
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        (b"", "Expecting value"),
+        (b"[]", "it must be a mapping, but is \\[\\]"),
+        (b"{}", "it has no name, question, report, axes, trials"),
+        (_EMPTY + b"[{}]}", "a trial has no trial_id, setting_id, seed, name, axes"),
+        (_EMPTY + b"[7]}", "a trial must be a mapping, but is 7"),
+        (_EMPTY + b"7}", "not iterable"),
+        (_EMPTY + b'[], "later": 1}', "it has the unknown later"),
+    ],
+)
+def test_a_file_that_is_no_manifest_is_told(text: bytes, reason: str, tmp_path: Path) -> None:
     Folder(tmp_path).write("sweep.json", text)
-    with pytest.raises(StorageError, match=r"sweep\.json is not a sweep's manifest"):
+    with pytest.raises(StorageError, match=rf"sweep\.json is not a sweep's manifest: .*{reason}.*writes it anew"):
         Manifest.read(Folder(tmp_path))
 
 

@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import asdict, dataclass, field
+from dataclasses import MISSING, asdict, dataclass, field, fields
 from typing import Any
 
 from wsnet.storage.folder import Folder, StorageError
@@ -97,10 +97,26 @@ class Manifest:
             hint = "it holds no sweep.json; give a folder that run_sweep.py wrote"
             raise StorageError(f"no sweep in {folder.location!r}: {hint}")
         try:
-            fields = json.loads(data)
-            return cls(**{**fields, "trials": [TrialEntry(**trial) for trial in fields["trials"]]})
-        except (ValueError, KeyError, TypeError) as error:
-            raise StorageError(f"{folder.location}/sweep.json is not a sweep's manifest: {error!r}") from None
+            found = _checked(cls, json.loads(data))
+            return cls(**{**found, "trials": [TrialEntry(**_checked(TrialEntry, trial)) for trial in found["trials"]]})
+        except (ValueError, TypeError) as error:
+            text = f"{folder.location}/sweep.json is not a sweep's manifest: {error}"
+            hint = "its sweep's command writes it anew and keeps all results"
+            raise StorageError(f"{text}; it is damaged, or of another version of wsnet: {hint}") from None
+
+
+def _checked(kind: type[Manifest] | type[TrialEntry], found: Any) -> dict[str, Any]:
+    """What was read, if it is a mapping with the fields of such a class."""
+    what = "a trial" if kind is TrialEntry else "it"
+    if not isinstance(found, dict):
+        raise ValueError(f"{what} must be a mapping, but is {json.dumps(found)[:60]}")
+    known = {each.name: each for each in fields(kind)}
+    wanted = [name for name, each in known.items() if each.default is MISSING and each.default_factory is MISSING]
+    if missing := [name for name in wanted if name not in found]:
+        raise ValueError(f"{what} has no {', '.join(missing)}")
+    if unknown := sorted(found.keys() - known.keys()):
+        raise ValueError(f"{what} has the unknown {', '.join(unknown)}")
+    return found
 
 
 def trial_directory(sweep: Folder, trial_id: str) -> TrialDirectory:

@@ -33,6 +33,10 @@ class Summary:
         """Whether the median is that of a diverged seed."""
         return not math.isfinite(self.median)
 
+    def middle(self, statistic: str) -> float:
+        """The median or the mean, as `statistic` says; not finite if it is that of a diverged seed."""
+        return self.mean if statistic == "mean" else self.median
+
 
 def summarize(values: Sequence[float]) -> Summary | None:
     """Summarize the seeds, whose values are infinite where they diverged; None if there are no seeds."""

@@ -107,7 +107,7 @@ def test_what_was_chosen_over_is_drawn_against_the_metric_that_decided() -> None
     scatter = figures(results, pivot(results))["figure-scatter"]()
     (axes,) = [axes for axes in scatter.axes if axes.get_visible()]
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("learning rate", "validation error (%)")
-    points = [y for line in axes.lines if line.get_gid() == "medians" for y in line.get_ydata()]
+    points = [y for line in axes.lines if line.get_gid() == "middle" for y in line.get_ydata()]
     assert len(points) == 8  # Every candidate, not only those chosen.
 
 

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -38,16 +39,28 @@ def lines_of(*settings: tuple[dict[str, Any], list[float | None]], **options: An
 def test_every_seed_is_a_dot_and_the_median_a_point_of_the_line() -> None:
     figure = drawn(lines_of((EIGHT, [3, 1, 2]), (SIXTEEN, [5, 4, 9])))
     assert [y for _, y in points(figure, "seeds")] == [3, 1, 2, 5, 4, 9]
-    assert points(figure, "medians") == [(0.0, 2.0), (1.0, 5.0)]
+    assert points(figure, "middle") == [(0.0, 2.0), (1.0, 5.0)]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["8", "16"]
     assert figure.axes[0].get_xlabel() == "batch size" and figure.axes[0].get_ylabel() == "test error (%)"
+
+
+def test_where_means_are_asked_for_figures_show_means() -> None:
+    def mean(results: Results) -> Results:
+        return replace(results, header=replace(results.header, statistic="mean"))
+
+    lines = drawn(mean(lines_of((EIGHT, [3, 1, 5]), (SIXTEEN, [4, 4, math.inf]))))
+    assert points(lines, "middle")[0] == (0.0, 3.0)
+    assert math.isnan(points(lines, "middle")[1][1])  # The mean of a diverged seed and others is infinite.
+    strip = drawn(mean(made_up([(norm, [3.0, 1.0, 8.0]) for norm in NORMS[:2]])))
+    assert [x for x, _ in points(strip, "middle")] == [4] * 4
+    assert "mean" in [text.get_text() for text in strip.legends[0].get_texts()]
 
 
 def test_rows_are_drawn_apart() -> None:
     group = {"model.norm.name": "group"}
     rows = [(EIGHT, [2.0]), (SIXTEEN, [2.0]), ({**SIXTEEN, **group}, [2.0]), ({**EIGHT, **group}, [2.0])]
     figure = drawn(lines_of(*rows))
-    xs = [x for x, _ in points(figure, "medians")]
+    xs = [x for x, _ in points(figure, "middle")]
     assert len(set(xs)) == 4 and max(abs(x - round(x)) for x in xs) < 0.1
 
 
@@ -55,7 +68,7 @@ def test_rows_are_drawn_apart() -> None:
 def test_every_row_lies_within_the_axes_and_near_its_column(sizes: tuple[int, ...]) -> None:
     figure = drawn(batch_sizes(12, sizes=sizes, seeds=2))
     low, high = figure.axes[0].get_xlim()
-    xs = sorted(x for x, _ in points(figure, "medians"))
+    xs = sorted(x for x, _ in points(figure, "middle"))
     assert low < xs[0] and xs[-1] < high
     ticks = figure.axes[0].get_xticks()
     nearest = min(second - first for first, second in itertools.pairwise(ticks))
@@ -66,7 +79,7 @@ def test_a_missing_cell_interrupts_its_line() -> None:
     other = {"model.norm.name": "group"}
     rows = [({**EIGHT, "train.batch_size": size}, [1.0]) for size in (8, 16, 32)]
     rows += [({**EIGHT, **other, "train.batch_size": size}, [2.0]) for size in (8, 32)]
-    ys = [y for _, y in points(drawn(lines_of(*rows)), "medians")]
+    ys = [y for _, y in points(drawn(lines_of(*rows)), "middle")]
     assert ys[:4] == [1, 1, 1, 2] and math.isnan(ys[4]) and ys[5] == 2
 
 
@@ -75,7 +88,7 @@ def test_diverged_seeds_lie_beyond_the_worst_value() -> None:
     ys = [y for _, y in points(figure, "diverged")]
     assert len(ys) == 2 and min(ys) > 9
     assert "diverged" in [label.get_text() for label in figure.axes[0].get_yticklabels()]
-    assert math.isnan(points(figure, "medians")[1][1])
+    assert math.isnan(points(figure, "middle")[1][1])
     low, high = figure.axes[0].get_ylim()
     assert low < 1 and ys[0] < high
 
@@ -91,7 +104,7 @@ def test_words_on_the_column_axis_are_not_joined() -> None:
         ({"model.norm.name": norm, "optim.name": name}, [1.0, 2.0]) for norm in "ab" for name in ("sgd", "adam")
     ]
     figure = drawn(made_up(settings, rows=["model.norm.name"], columns="optim.name"))
-    medians = [line for line in figure.axes[0].lines if line.get_gid() == "medians"]
+    medians = [line for line in figure.axes[0].lines if line.get_gid() == "middle"]
     assert {line.get_linestyle() for line in medians} == {"None"}
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["SGD", "Adam"]
 
@@ -119,7 +132,7 @@ def test_a_few_far_higher_values_make_the_axis_logarithmic() -> None:
 def test_a_strip_has_every_seed_and_the_median() -> None:
     figure = drawn(made_up([(norm, [3.0, 1.0, 2.0]) for norm in NORMS[:2]]))
     assert sorted(x for x, _ in points(figure, "seeds")) == [1, 1, 2, 2, 3, 3]
-    assert [x for x, _ in points(figure, "medians")] == [2] * 4  # Both ends of each bar.
+    assert [x for x, _ in points(figure, "middle")] == [2] * 4  # Both ends of each bar.
     labels = [label.get_text() for label in figure.axes[0].get_yticklabels()]
     assert labels == ["BatchNorm", "BatchNorm, recomputed statistics"]
 
@@ -147,7 +160,7 @@ def test_a_random_search_has_logarithmic_axes_where_values_span_decades() -> Non
     assert scales == {"learning rate": "log", "weight decay": "log", "momentum": "linear"}
     results = random_search()
     measured = {trial.metrics["test/top1_error"] for trial in results.trials if trial.metrics}
-    first = [line for line in figure.axes[0].lines if line.get_gid() == "medians"]
+    first = [line for line in figure.axes[0].lines if line.get_gid() == "middle"]
     assert {float(y) for line in first for y in line.get_ydata()} == measured
 
 
@@ -162,6 +175,15 @@ def test_learning_curves_are_medians_with_the_range_as_a_band() -> None:
     assert len(bands) == 2
     ends = bands[0].get_paths()[0].vertices
     assert ends[:, 1].max() == curve.high.max() and ends[:, 1].min() == curve.low.min()
+
+
+def test_a_panel_says_how_far_its_curves_go_beyond_the_axis() -> None:
+    results = norms(2, seeds=3)
+    figure = drawn(results, "figure-curves", curves_of(results))
+    axes = figure.axes[0]
+    highest = max(max(line.get_ydata()) for line in axes.lines if line.get_gid() == "medians")
+    assert highest > axes.get_ylim()[1]
+    assert [text.get_text() for text in axes.texts if text.get_gid() == "beyond"] == [f"↑ from {highest:.3g}"]
 
 
 def test_many_curves_have_no_bands_but_panels_by_column() -> None:
@@ -193,6 +215,12 @@ def test_rungs_show_how_far_each_setting_was_trained() -> None:
     assert [x for x, _ in points(figure, "finished")] == [90, 90]
     assert sorted(x for x, _ in points(figure, "stopped")) == [10, 30]
     assert [label.get_text() for label in figure.axes[0].get_xticklabels()] == ["10", "30", "90"]
+
+
+def test_training_time_names_the_column_of_each_point() -> None:
+    results = batch_sizes(2, sizes=(2, 8), seeds=3)
+    axes = drawn(results, "figure-time", curves_of(results)).axes[0]
+    assert [text.get_text() for text in axes.texts if text.get_gid() == "column"] == ["2", "8"] * 2
 
 
 def test_training_time_has_a_readable_unit() -> None:

@@ -185,6 +185,8 @@ def _finish(grid: Any, count: int, metric: str, limits: _Limits) -> None:
     for index, axes in enumerate(grid.flat):
         if index >= count:
             axes.set_visible(False)
+        else:
+            _say_what_is_beyond(axes, metric, limits)
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True, min_n_ticks=1))
         if index >= count - grid.shape[1]:
             axes.tick_params(labelbottom=True)
@@ -193,6 +195,23 @@ def _finish(grid: Any, count: int, metric: str, limits: _Limits) -> None:
         row[0].set_ylabel(metric_name(metric))
     if not any(axes.lines for axes in grid.flat):
         grid[0, 0].text(0.5, 0.5, "no results yet", transform=grid[0, 0].transAxes, ha="center", color=GREY)
+
+
+def _say_what_is_beyond(axes: "Axes", metric: str, limits: _Limits) -> None:
+    """In a corner, how far the medians of a panel go beyond the axis' worst end, which leaves out the first epochs."""
+    drawn = [line.get_ydata() for line in axes.lines if line.get_gid() == "medians"]
+    values = np.concatenate([np.empty(0), *drawn])
+    values = values[np.isfinite(values)]
+    best_is_high = higher_is_better(metric)
+    beyond = values[values < limits.low if best_is_high else values > limits.high]
+    if len(beyond):
+        text, y, va = (
+            (f"↓ from {beyond.min():.3g}", 0.02, "bottom")
+            if best_is_high
+            else (f"↑ from {beyond.max():.3g}", 0.98, "top")
+        )
+        look: dict[str, Any] = {"ha": "right", "va": va, "fontsize": 6, "color": GREY, "gid": "beyond"}
+        axes.text(0.98, y, text, transform=axes.transAxes, **look)
 
 
 def _handle(index: int) -> Any:

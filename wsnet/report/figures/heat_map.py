@@ -1,4 +1,4 @@
-"""A table of two numeric axes as a map of medians, with the value in each cell."""
+"""A table of two numeric axes as a map of medians (or means), with the value in each cell."""
 
 import math
 from typing import TYPE_CHECKING, Any
@@ -19,7 +19,7 @@ _MOST_NAMED = 60
 
 
 def draw_heat_map(table: Table) -> "Figure":
-    """Medians by row and column; diverged settings are hatched, missing ones empty.
+    """Medians (or means) by row and column; diverged settings are hatched, missing ones empty.
 
     Numbers stand in their order. Rows that are not the values of one numeric axis have their names.
     """
@@ -33,17 +33,17 @@ def draw_heat_map(table: Table) -> "Figure":
     high = max(0.22, 0.13 * max(name.count("\n") + 1 for name in names), min(side, 0.5 if len(rows) <= 12 else 0.26))
     figure = new_figure(table.width, 0.9 + min(9.0, high * len(rows)))
     axes = figure.subplots()
-    medians = {
-        (row, column): cell.summary.median
+    middles = {
+        (row, column): table.middle(cell.summary)
         for (row, column), cell in table.pivot.cells.items()
         if cell.summary is not None
     }
-    scale, clipped = _scale([value for value in medians.values() if math.isfinite(value)])
+    scale, clipped = _scale([value for value in middles.values() if math.isfinite(value)])
     colours = _colours(table.metric)
     small = min(7.0, 72 * side / 3.4, 72 * 9.0 / len(rows))
     for y, row in enumerate(rows):
         for x, column in enumerate(columns):
-            _cell(axes, table, (row, column), (x, y), medians.get((row, column)), (scale, colours, small))
+            _cell(axes, table, (row, column), (x, y), middles.get((row, column)), (scale, colours, small))
     axes.set(xlim=(-0.5, len(columns) - 0.5), ylim=(len(rows) - 0.5, -0.5))
     _label_axes(axes, table, names, columns, side)
     bar = figure.colorbar(
@@ -51,7 +51,7 @@ def draw_heat_map(table: Table) -> "Figure":
     )
     bar.set_label(table.metric_name)
     bar.outline.set_linewidth(0.4)
-    _legend(figure, table, medians)
+    _legend(figure, table, middles)
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.note)
     return figure
@@ -98,24 +98,24 @@ def _cell(
     table: Table,
     key: tuple[Label, str | None],
     place: tuple[float, float],
-    median: float | None,
+    middle: float | None,
     look: tuple[Any, Any, float],
 ) -> None:
     from matplotlib.patches import Rectangle
 
     (x, y), (scale, colours, size) = place, look
     corner, cell = (x - 0.5, y - 0.5), table.pivot.cells.get(key)
-    if median is None:
+    if middle is None:
         axes.add_patch(Rectangle(corner, 1, 1, facecolor="white", edgecolor="#dddddd", lw=0.5, gid="missing"))
         axes.text(x, y, "–", ha="center", va="center", fontsize=size, color="#888888")  # noqa: RUF001
         return
-    if math.isinf(median):
+    if math.isinf(middle):
         axes.add_patch(Rectangle(corner, 1, 1, fc="#f4f4f4", ec="#999999", hatch="////", lw=0, gid="diverged"))
         return
-    colour = colours(scale(median))
+    colour = colours(scale(middle))
     axes.add_patch(Rectangle(corner, 1, 1, facecolor=colour, edgecolor="white", linewidth=0.5, gid="cell"))
     luminance = 0.2126 * colour[0] + 0.7152 * colour[1] + 0.0722 * colour[2]
-    text = _short(median)
+    text = _short(middle)
     if cell is not None and cell.stopped:
         text += "\n@" + ",".join(map(str, cell.stopped))
     if size < 3.5:
@@ -160,13 +160,13 @@ def _label_axes(axes: "Axes", table: Table, names: list[str], columns: list[str 
     axes.spines[:].set_visible(False)
 
 
-def _legend(figure: "Figure", table: Table, medians: dict[tuple[Label, str | None], float]) -> None:
+def _legend(figure: "Figure", table: Table, middles: dict[tuple[Label, str | None], float]) -> None:
     from matplotlib.patches import Patch
 
     entries: list[tuple[Any, str]] = []
-    if any(map(math.isinf, medians.values())):
+    if any(map(math.isinf, middles.values())):
         entries.append((Patch(facecolor="#f4f4f4", edgecolor="#999999", hatch="//////", lw=0), "diverged"))
-    if any(cell.stopped for position, cell in table.pivot.cells.items() if position in medians):
+    if any(cell.stopped for position, cell in table.pivot.cells.items() if position in middles):
         entries.append((Patch(fc="none", ec="none"), "@10: stopped after epoch 10"))
     if not entries:
         return

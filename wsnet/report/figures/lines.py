@@ -1,4 +1,4 @@
-"""The metric against the column axis: every seed as a small dot, the median of each row as a line."""
+"""The metric against the column axis: every seed as a small dot, the median (or mean) of each row as a line."""
 
 import math
 from itertools import pairwise
@@ -17,7 +17,7 @@ __all__ = ["draw_lines", "positions"]
 
 
 def draw_lines(table: Table) -> "Figure":
-    """One line per row, through the medians; the rows are slightly apart, so that none hides another."""
+    """One line per row, through the medians (or means); the rows are slightly apart, so that none hides another."""
     figure = new_figure(table.width, 2.5 if is_narrow(table.width) else 3.4)
     axes = figure.subplots()
     columns, is_ordered = positions(table.results.header.columns or "", table.pivot.columns)
@@ -57,25 +57,26 @@ def _row(
 ) -> Any:
     """Draw a row; return what stands for it in the legend."""
     style = row_style(index)
-    medians: list[tuple[float, float]] = []
+    line: list[tuple[float, float]] = []
     for x, column in places:
         cell = table.cell(row, column)
         for published in cell.published if cell is not None else ():
             _hollow(axes, [x], [published.value], style)
         seeds = table.seeds.get((row, column), [])
         if cell is None or cell.summary is None:
-            medians.append((x, math.nan))  # No line across a gap.
+            line.append((x, math.nan))  # No line across a gap.
             continue
         finite = [seed for seed in seeds if math.isfinite(seed)]
         if len(seeds) > 1:
             axes.plot([x] * len(finite), finite, "o", ms=2.3, mew=0, color=style["color"], alpha=0.6, gid="seeds")
-        if len(finite) < len(seeds):
-            worst = cell.summary.diverged  # A large cross if the median has diverged, a small one if only seeds have.
-            cross: dict[str, Any] = {"ms": 5.5, "mew": 1.4} if worst else {"ms": 3.2, "mew": 0.8}
+        middle = table.middle(cell.summary)
+        if len(finite) < len(seeds):  # A large cross if the median has diverged, a small one if only seeds have.
+            small = math.isfinite(middle)
+            cross: dict[str, Any] = {"ms": 3.2, "mew": 0.8} if small else {"ms": 5.5, "mew": 1.4}
             axes.plot([x], [strip.place], "x", color=style["color"], gid="diverged", clip_on=False, **cross)
-        medians.append((x, math.nan if cell.summary.diverged else cell.summary.median))
-    xs, ys = [x for x, _ in medians], [y for _, y in medians]
-    drawn = axes.plot(xs, ys, markersize=4.2, mec="white", mew=0.5, gid="medians", **style)[0]
+        line.append((x, middle if math.isfinite(middle) else math.nan))
+    xs, ys = [x for x, _ in line], [y for _, y in line]
+    drawn = axes.plot(xs, ys, markersize=4.2, mec="white", mew=0.5, gid="middle", **style)[0]
     if not joined:
         drawn.set_linestyle("none")
     return drawn
@@ -114,12 +115,12 @@ def positions(key: str, columns: tuple[str | None, ...]) -> tuple[dict[str | Non
 
 
 def _is_squeezed(table: Table) -> bool:
-    """Whether a linear axis would leave most medians in a small part of it, because a few are much higher."""
-    medians = [cell.summary.median for cell in table.pivot.cells.values() if cell.summary is not None]
-    finite = [median for median in medians if math.isfinite(median)]
+    """Whether a linear axis would leave most of the lines in a small part of it, because a few are much higher."""
+    middles = [table.middle(cell.summary) for cell in table.pivot.cells.values() if cell.summary is not None]
+    finite = [middle for middle in middles if math.isfinite(middle)]
     if not finite or min(table.finite()) <= 0 or max(finite) < 3 * min(finite) or not table.worst_is_high:
         return False
-    high = [median for median in finite if median > min(finite) + 0.35 * (max(finite) - min(finite))]
+    high = [middle for middle in finite if middle > min(finite) + 0.35 * (max(finite) - min(finite))]
     return len(high) < 0.25 * len(finite)
 
 

@@ -1,7 +1,6 @@
 """The metric against each searched parameter, and against quantities such as the training time."""
 
 import math
-from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from wsnet.report.figures.diverged import Strip
@@ -17,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["draw_against_fact", "draw_scatter", "is_log"]
 
-_MOST_GROUPS, _MOST_PANELS = 8, 9
+_MOST_GROUPS, _MOST_PANELS, _MOST_NAMED = 8, 9, 30
 
 _FACTS = {"training_seconds": "training time", "parameters": "parameters"}
 
@@ -89,20 +88,22 @@ def _panel(
     for name, x in zip(there, xs, strict=True):
         by_group.setdefault(groups.get(name, 0), []).append((x, values[name]))
     for group, points in by_group.items():
-        _points(axes, points, strip, row_style(group))
+        _points(axes, table, points, strip, row_style(group))
     axes.set_xlabel(axis_name(axis))
 
 
-def _points(axes: "Axes", points: list[tuple[float, list[float]]], strip: Strip, style: dict[str, Any]) -> None:
-    """Every seed as a small dot, and the median of each setting."""
+def _points(
+    axes: "Axes", table: Table, points: list[tuple[float, list[float]]], strip: Strip, style: dict[str, Any]
+) -> None:
+    """Every seed as a small dot, and the median (or mean) of each setting."""
     colour = style["color"]
     several = [(x, seed) for x, seeds in points for seed in seeds if len(seeds) > 1 and math.isfinite(seed)]
-    medians = [(x, median(seeds)) for x, seeds in points]
-    finite = [(x, y) for x, y in medians if math.isfinite(y)]
-    lost = [(x, strip.place) for x, y in medians if math.isinf(y)]
+    middles = [(x, table.middle(seeds)) for x, seeds in points]
+    finite = [(x, y) for x, y in middles if math.isfinite(y)]
+    lost = [(x, strip.place) for x, y in middles if math.isinf(y)]
     look: dict[str, Any] = {"ls": "none", "color": colour}
     axes.plot(*_two(several), marker="o", ms=2, mew=0, alpha=0.5, gid="seeds", **look)
-    axes.plot(*_two(finite), marker=style["marker"], ms=4.2, mec="white", mew=0.4, gid="medians", **look)
+    axes.plot(*_two(finite), marker=style["marker"], ms=4.2, mec="white", mew=0.4, gid="middle", **look)
     axes.plot(*_two(lost), marker="x", ms=4, mew=1.1, gid="diverged", **look)
 
 
@@ -154,7 +155,8 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
             by_row.setdefault(row, []).append((xs[-1], seeds))
     rows = {row: index for index, row in enumerate(table.pivot.rows) if row in by_row}  # Colours as in other figures.
     for row, index in rows.items():
-        _points(axes, by_row[row], strip, row_style(index))
+        _points(axes, table, by_row[row], strip, row_style(index))
+    _name_columns(axes, table, fact, divisor)
     axes.margins(x=0.06)
     axes.set_xlabel(f"{_FACTS.get(fact, fact.replace('_', ' '))}{unit}")
     axes.set_ylabel(table.metric_name)
@@ -172,6 +174,20 @@ def draw_against_fact(table: Table, fact: str) -> "Figure":
     if table.title:
         add_title(figure, table.results.header.question or table.results.header.name, table.note)
     return figure
+
+
+def _name_columns(axes: "Axes", table: Table, fact: str, divisor: float) -> None:
+    """The column's value beside each cell, where there are few enough: a row has a point for each column."""
+    if len(table.pivot.columns) < 2 or len(table.seeds) > _MOST_NAMED:
+        return
+    for (row, column), seeds in table.seeds.items():
+        x = table.facts.get(table.pivot.cells[row, column].setting_id, {}).get(fact)
+        middle = table.middle(seeds)
+        if x is not None and math.isfinite(middle):
+            look: dict[str, Any] = {"fontsize": 6, "color": GREY, "gid": "column"}
+            axes.annotate(table.column_name(column), (x / divisor, middle), (4, 2), textcoords="offset points", **look)
+    look = {"ha": "right", "va": "top", "fontsize": 6, "color": GREY}
+    axes.text(0.99, 0.99, f"beside the points: {table.columns_name}", transform=axes.transAxes, **look)
 
 
 def _unit(fact: str, values: list[float]) -> tuple[float, str]:

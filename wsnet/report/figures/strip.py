@@ -1,4 +1,4 @@
-"""The final values by setting: every seed as a dot, the median as a bar, the published value as a tick."""
+"""The final values by setting: every seed as a dot, the median (or mean) as a bar, the published value as a tick."""
 
 import math
 from typing import TYPE_CHECKING
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 __all__ = ["draw_strip"]
 
 _MOST_NAMED = 80
-_SEED, _MEDIAN, _PUBLISHED, _DIVERGED = COLOURS[0], "#111111", COLOURS[1], "#8A3A00"
+_SEED, _MIDDLE, _PUBLISHED, _DIVERGED = COLOURS[0], "#111111", COLOURS[1], "#8A3A00"
 
 
 def draw_strip(table: Table) -> "Figure":
@@ -108,9 +108,10 @@ def _line(axes: "Axes", table: Table, strip: Strip, row: Label, column: str | No
         )
         return
     finite = sorted(seed for seed in seeds if math.isfinite(seed))
-    if not cell.summary.diverged and len(seeds) > 1:
+    middle = table.middle(cell.summary)
+    if math.isfinite(middle) and len(seeds) > 1:
         ends = [y - 0.52, y + 0.52]
-        axes.plot([cell.summary.median] * 2, ends, color=_MEDIAN, lw=1.6, solid_capstyle="butt", gid="medians")
+        axes.plot([middle] * 2, ends, color=_MIDDLE, lw=1.6, solid_capstyle="butt", gid="middle")
     for x, shift in zip(finite, _beside(len(finite)), strict=True):
         axes.plot(x, y + shift, "o", ms=3.4, mec="white", mew=0.3, color=_SEED, alpha=0.85, gid="seeds", zorder=3)
     diverged = len(seeds) - len(finite)
@@ -130,7 +131,9 @@ def _legend(figure: "Figure", table: Table) -> None:
     entries = []
     if any(len(seeds) > 1 for seeds in table.seeds.values()):
         entries.append((Line2D([], [], marker="o", ls="none", ms=3.4, mew=0, color=_SEED, alpha=0.65), "one seed"))
-        entries.append((Line2D([], [], marker="|", ls="none", ms=8, mew=1.8, color=_MEDIAN), "median"))
+        entries.append(
+            (Line2D([], [], marker="|", ls="none", ms=8, mew=1.8, color=_MIDDLE), table.results.header.statistic)
+        )
     if table.pivot.published:
         entries.append((Line2D([], [], marker="|", ls="none", ms=9, mew=1.2, color=_PUBLISHED), "published"))
     add_legend(figure, [handle for handle, _ in entries], [label for _, label in entries], below=table.title)

@@ -5,11 +5,12 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from statistics import fmean, median
 
 from wsnet.report.names import axis_name, metric_name, setting_names, value_name
 from wsnet.report.pivot import SETTING, Cell, Label, Pivot, cell_key
 from wsnet.report.results import Results
-from wsnet.storage.seeds import higher_is_better, value_of
+from wsnet.storage.seeds import Summary, higher_is_better, value_of
 
 __all__ = ["Facts", "Table", "numbers"]
 
@@ -87,6 +88,13 @@ class Table:
                 found.setdefault(position, {})[trial.trial_id] = (trial.seed, value)
         return {position: [value for _, value in sorted(seeds.values())] for position, seeds in found.items()}
 
+    def middle(self, seeds: Summary | list[float]) -> float:
+        """The median or the mean of a cell's seeds, whichever the table shows; infinite if diverged seeds decide it."""
+        statistic = self.results.header.statistic
+        if isinstance(seeds, Summary):
+            return seeds.middle(statistic)
+        return fmean(seeds) if statistic == "mean" else median(seeds)
+
     def finite(self) -> list[float]:
         """Every finite value that is drawn, published numbers too."""
         values = [value for seeds in self.seeds.values() for value in seeds if math.isfinite(value)]
@@ -107,7 +115,7 @@ class Table:
         header = self.results.header
         parts = [header.name]
         if header.seeds > 1:
-            parts.append(f"median of {header.seeds} seeds and every seed")
+            parts.append(f"{header.statistic} of {header.seeds} seeds and every seed")
         if self.pivot.published:
             parts.append("published numbers")
         if header.over:

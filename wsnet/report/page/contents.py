@@ -106,7 +106,7 @@ def _heading(results: Results, table: Table) -> str:
 def _about_figures(results: Results) -> list[Block]:
     if results.header.statistic == "median":
         return []
-    return [Lines(["Figures show medians, whatever the table does."], are_small=True)]
+    return [Lines(["Learning curves show medians, whatever the table does."], are_small=True)]
 
 
 def _verdicts(table: Table) -> list[Block]:
