@@ -17,6 +17,22 @@ def test_a_manifest_comes_back_from_its_tags() -> None:
     assert manifest_from_tags(sweep.name, experiment_tags(sweep), trials) == sweep
 
 
+def test_what_is_too_long_for_a_tag_comes_back_from_several() -> None:
+    plain = manifest()
+    places = [{"optim.lr": 0.1 + number / 10_000, "model.norm.name": "none"} for number in range(900)]
+    settings = [{"optim.lr": place["optim.lr"]} for place in places]
+    sweep = replace(
+        plain,
+        report={**plain.report, "compare": {"against": {"optim.lr": 0.1}, "settings": settings}},
+        trials=[replace(plain.trials[0], epochs=None, also=places)],
+    )
+    tags = [experiment_tags(sweep), trial_tags(sweep, sweep.trials[0], 0)]
+    assert max(len(text) for each in tags for text in each.values()) < 5000
+    assert manifest_from_tags(sweep.name, tags[0], [trial_from_tags(sweep.trials[0].name, tags[1])]) == sweep
+    shorter = {**tags[0], **experiment_tags(plain)}  # The tags of more pieces stay in MLflow when a sweep gets smaller.
+    assert manifest_from_tags(plain.name, shorter, plain.trials) == plain
+
+
 def test_the_experiment_has_the_seeds_and_the_columns_of_trials_that_have_not_started() -> None:
     tags = experiment_tags(manifest())
     assert (tags["wsnet.seeds"], tags["wsnet.column_values"]) == ("3", str(BATCH_SIZES))

@@ -1,6 +1,5 @@
 """Reading a sweep back from MLflow: its manifest, and the outcome of every trial that has started."""
 
-import json
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -161,7 +160,7 @@ def _sweep(experiment: "Experiment", runs: "dict[str, Run]") -> MirroredSweep:
     return MirroredSweep(
         manifest=tags.manifest_from_tags(experiment.name, experiment.tags, trials),
         seeds=int(experiment.tags[tags.SEEDS]),
-        column_values=json.loads(experiment.tags[tags.COLUMN_VALUES]),
+        column_values=tags.value_of_tag(experiment.tags, tags.COLUMN_VALUES),
         outcomes={run.data.tags[tags.TRIAL_ID]: _outcome(run) for run in complete},
     )
 

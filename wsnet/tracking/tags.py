@@ -18,6 +18,7 @@ __all__ = [
     "setting_tags",
     "trial_from_tags",
     "trial_tags",
+    "value_of_tag",
     "varied",
 ]
 
@@ -39,6 +40,9 @@ PARENT, NOTE = "mlflow.parentRunId", "mlflow.note.content"
 SUMMARY_OF, CURVE_OF = "wsnet.summary_of", "wsnet.curve_of"
 """On a setting's run: which ends of which trials its numbers are made of, and its curve."""
 
+_LONGEST = 4_900
+"""Characters of a tag. MLflow cuts a run's tag after 8,000; its version 2 refuses more than 5,000 of an experiment's."""
+
 EPOCH = "epoch"
 """The metric whose value is its own step: the last epoch that a run has."""
 
@@ -54,10 +58,10 @@ def experiment_tags(manifest: Manifest) -> dict[str, str]:
     """
     return {
         QUESTION: manifest.question,
-        REPORT: _dumps(manifest.report),
-        AXES: _dumps(manifest.axes),
         SEEDS: str(manifest.seeds),
-        COLUMN_VALUES: _dumps(manifest.column_values),
+        **_pieces(REPORT, manifest.report),
+        **_pieces(AXES, manifest.axes),
+        **_pieces(COLUMN_VALUES, manifest.column_values),
     }
 
 
@@ -88,8 +92,8 @@ def _place_tags(manifest: Manifest, entry: TrialEntry, order: str) -> dict[str, 
     return {
         SETTING_ID: entry.setting_id,
         SWEEP: manifest.name,
-        AXES: _dumps(entry.axes),
-        ALSO: _dumps(entry.also) if entry.also else "",
+        **_pieces(AXES, entry.axes),
+        **(_pieces(ALSO, entry.also) if entry.also else {ALSO: ""}),
         ORDER: order,
         IN_SWEEP: "true",
         # Runs are grouped by this one short tag: groups of several parameters are hard to read in MLflow's table.
@@ -117,8 +121,8 @@ def manifest_from_tags(name: str, tags: Mapping[str, str], trials: list[TrialEnt
     return Manifest(
         name=name,
         question=tags.get(QUESTION, ""),
-        report=json.loads(tags[REPORT]),
-        axes=json.loads(tags[AXES]),
+        report=value_of_tag(tags, REPORT),
+        axes=value_of_tag(tags, AXES),
         trials=trials,
     )
 
@@ -130,10 +134,28 @@ def trial_from_tags(name: str, tags: Mapping[str, str]) -> TrialEntry:
         setting_id=tags[SETTING_ID],
         seed=int(tags[SEED]),
         name=name,
-        axes=json.loads(tags[AXES]),
-        also=json.loads(tags.get(ALSO) or "[]"),
+        axes=value_of_tag(tags, AXES),
+        also=value_of_tag(tags, ALSO) if tags.get(ALSO) else [],
         **json.loads(tags.get(FACTS) or "{}"),
     )
+
+
+def value_of_tag(tags: Mapping[str, str], key: str) -> Any:
+    """The value that a tag holds as JSON, in one piece or in several."""
+    text = tags[key]
+    count, bar, first = text.partition("|")
+    if bar and count.isdigit():  # JSON of a list or a mapping does not begin with a digit.
+        text = first + "".join(tags[f"{key}.{number}"] for number in range(1, int(count)))
+    return json.loads(text)
+
+
+def _pieces(key: str, value: list[Any] | dict[str, Any]) -> dict[str, str]:
+    """A value as JSON in as many tags as it takes: `key` with their number before the text, `key.1`, `key.2`, ..."""
+    text = _dumps(value)
+    pieces = [text[start : start + _LONGEST] for start in range(0, len(text), _LONGEST)]
+    if len(pieces) == 1:
+        return {key: text}
+    return {key: f"{len(pieces)}|{pieces[0]}", **{f"{key}.{n}": piece for n, piece in enumerate(pieces[1:], start=1)}}
 
 
 def final(metric: str) -> str:
