@@ -41,7 +41,7 @@ SUMMARY_OF, CURVE_OF = "wsnet.summary_of", "wsnet.curve_of"
 """On a setting's run: which ends of which trials its numbers are made of, and its curve."""
 
 _LONGEST = 4_900
-"""Characters of a tag. MLflow cuts a run's tag after 8,000; its version 2 refuses more than 5,000 of an experiment's."""
+"""Characters of a tag. MLflow cuts a run's tag after 8,000; version 2 refuses more than 5,000 of an experiment's."""
 
 EPOCH = "epoch"
 """The metric whose value is its own step: the last epoch that a run has."""
