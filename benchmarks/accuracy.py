@@ -33,7 +33,7 @@ from torchvision.transforms import v2
 from wsnet.config import TrialConfig
 from wsnet.data import ImageSet, load
 from wsnet.data.cache import data_root
-from wsnet.report.statistics import rank_sum_interval
+from wsnet.report.verdicts.intervals import rank_sum_interval
 from wsnet.storage import Folder
 from wsnet.training import Trial, fit
 

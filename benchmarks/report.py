@@ -29,10 +29,10 @@ _NORMS, _SEEDS = ("batch", "group", "layer", "instance", "online"), 5
 
 _TABLES = """
 import sys
-from wsnet.report.csv_files import table_csv, trials_csv
-from wsnet.report.latex import latex
-from wsnet.report.markdown import markdown
-from wsnet.report.table import tabulate
+from wsnet.report.tables.csv_files import table_csv, trials_csv
+from wsnet.report.tables.latex import latex
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.table import tabulate
 from wsnet.report.{source} import {reader}
 from wsnet.storage import Folder
 results = {reader}({arguments})

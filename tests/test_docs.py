@@ -16,7 +16,7 @@ from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.layers.check.cli import main
 from wsnet.models.__main__ import _parser as models_parser
 from wsnet.report.arguments import parser as report_parser
-from wsnet.report.statistics import smallest_p
+from wsnet.report.verdicts.intervals import smallest_p
 from wsnet.sweep.arguments import parser as sweep_parser
 
 ROOT = Path(__file__).parents[1]

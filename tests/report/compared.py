@@ -6,10 +6,10 @@ from typing import Any
 
 from wsnet.config.compare import Declared
 from wsnet.report.header import Header, axis_text
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
-from wsnet.report.verdict import Verdict
-from wsnet.report.verdicts import Verdicts, verdicts
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.verdicts.judge import Verdicts, verdicts
+from wsnet.report.verdicts.verdict import Verdict
 from wsnet.storage import Outcome, TrialEntry
 
 __all__ = ["CLOSE", "FIVE", "SHIFTED", "declared", "only", "results", "seeds", "verdicts_of"]

@@ -12,11 +12,11 @@ from pyarrow import parquet
 from tests.report.test_cli import FILES, refusal
 from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report import ReportError, Results, read_directory
-from wsnet.report.arrange import Arrangement, arrange
 from wsnet.report.cli import main
-from wsnet.report.csv_files import table_csv
-from wsnet.report.markdown import markdown
-from wsnet.report.table import Table, tabulate
+from wsnet.report.tables.arrange import Arrangement, arrange
+from wsnet.report.tables.csv_files import table_csv
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.table import Table, tabulate
 from wsnet.storage import Folder, trial_directory
 
 
@@ -179,7 +179,7 @@ def test_the_best_epoch_on_validation_counts_where_asked(tmp_path: Path, capsys:
 
 
 def test_latex_escapes_what_would_not_compile(results: Results) -> None:
-    from wsnet.report.latex import latex
+    from wsnet.report.tables.latex import latex
 
     found = table(results)
     assert not any(map(any, found.bold))

@@ -8,7 +8,7 @@ from collections import Counter
 import pytest
 from scipy.stats import mannwhitneyu
 
-from wsnet.report.statistics import rank_sum_interval, rank_sum_orders
+from wsnet.report.verdicts.intervals import rank_sum_interval, rank_sum_orders
 
 INF = math.inf
 

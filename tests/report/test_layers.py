@@ -11,9 +11,9 @@ from tests.report.test_cli import refusal
 from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.report.cli import main
+from wsnet.report.figures.layers import MOST_ROWS, layers_png
 from wsnet.report.layers import read_layers
-from wsnet.report.layers_figure import MOST_ROWS, layers_png
-from wsnet.report.read import read_directory, read_mlflow
+from wsnet.report.sources.read import read_directory, read_mlflow
 from wsnet.storage import Folder, Manifest, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import Record
 from wsnet.tracking.client import connect

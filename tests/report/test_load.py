@@ -11,7 +11,7 @@ import wsnet
 from tests.report.test_cli import refusal
 from tests.tracking.sweeps import write_sweep
 from wsnet.report.cli import main
-from wsnet.report.read import read_directory, read_place
+from wsnet.report.sources.read import read_directory, read_place
 from wsnet.tracking.client import connect, fail_fast
 
 

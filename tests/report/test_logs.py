@@ -6,7 +6,7 @@ import pytest
 
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.report import ReportError
-from wsnet.report.logs import MOST_CURVES, curves_from_logs, draw_curves
+from wsnet.report.commands.logs import MOST_CURVES, curves_from_logs, draw_curves
 from wsnet.storage import Folder, trial_directory
 
 LOSS = "train/loss"

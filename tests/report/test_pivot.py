@@ -7,11 +7,11 @@ from typing import Any
 import pytest
 
 from wsnet.report import ReportError
-from wsnet.report.csv_files import table_csv
 from wsnet.report.header import Header, axis_text
-from wsnet.report.pivot import Pivot, pivot
 from wsnet.report.results import Results
-from wsnet.report.text import MISSING, caption, cell_text, footnote
+from wsnet.report.tables.csv_files import table_csv
+from wsnet.report.tables.pivot import Pivot, pivot
+from wsnet.report.tables.text import MISSING, caption, cell_text, footnote
 from wsnet.storage import Outcome, TrialEntry
 
 METRIC = "test/top1_error"

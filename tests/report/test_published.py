@@ -11,13 +11,13 @@ from tests.tracking.stores import mirror
 from tests.tracking.sweeps import manifest, train
 from wsnet.config.published import published_rows
 from wsnet.report import ReportError, Results, print_table, read_directory, read_mlflow
-from wsnet.report.arrange import Arrangement, arrange
-from wsnet.report.csv_files import table_csv
 from wsnet.report.figures import figures, render
-from wsnet.report.markdown import markdown
-from wsnet.report.pivot import pivot
 from wsnet.report.published_tables import published_results, published_tables
-from wsnet.report.table import tabulate
+from wsnet.report.tables.arrange import Arrangement, arrange
+from wsnet.report.tables.csv_files import table_csv
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.tables.table import tabulate
 from wsnet.storage import Folder, Manifest
 
 LINK = {

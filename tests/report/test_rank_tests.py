@@ -10,9 +10,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p, sampling_error, smallest_rank_sum_p
-from wsnet.report.seeds_needed import MOST_SEEDS, seeds_needed
-from wsnet.report.statistics import attainable_interval, median_interval, rank_sum_interval, smallest_p
+from wsnet.report.verdicts.intervals import attainable_interval, median_interval, rank_sum_interval, smallest_p
+from wsnet.report.verdicts.rank_tests import (
+    holm,
+    probability_of_improvement,
+    rank_sum_p,
+    sampling_error,
+    smallest_rank_sum_p,
+)
+from wsnet.report.verdicts.seeds_needed import MOST_SEEDS, seeds_needed
 
 INF = math.inf
 QUICK = settings(deadline=None, derandomize=True, database=None, max_examples=60)

@@ -8,7 +8,7 @@ import pytest
 from tests.sweep.tiny import write
 from wsnet.config import read_sweep
 from wsnet.report.cli import main
-from wsnet.report.reproduce import differences
+from wsnet.report.commands.reproduce import differences
 from wsnet.storage import Folder, trial_directory
 from wsnet.sweep.planning.plan import make_plan
 from wsnet.training.fit import fit

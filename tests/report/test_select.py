@@ -12,14 +12,14 @@ from rich.console import Console
 from wsnet.config.published import PublishedConfig
 from wsnet.config.report import SelectConfig
 from wsnet.report import ReportError, print_table, write_report
-from wsnet.report.csv_files import table_csv, trials_csv
 from wsnet.report.figures import figures, render
 from wsnet.report.header import Header, axis_text
-from wsnet.report.markdown import markdown
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
-from wsnet.report.table import tabulate
-from wsnet.report.text import MISSING, caption, cell_text
+from wsnet.report.tables.csv_files import table_csv, trials_csv
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.tables.table import tabulate
+from wsnet.report.tables.text import MISSING, caption, cell_text
 from wsnet.storage import Manifest, Outcome, TrialEntry
 
 TEST, VALIDATION = "test/top1_error", "validation/top1_error"

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from wsnet.report.statistics import smallest_p
+from wsnet.report.verdicts.intervals import smallest_p
 from wsnet.storage.seeds import summarize, value_of
 
 INF = math.inf

@@ -11,8 +11,8 @@ from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, only, results,
 from wsnet.config.compare import AfterReport
 from wsnet.config.report import SelectConfig
 from wsnet.report import Header, ReportError
-from wsnet.report.pivot import pivot
-from wsnet.report.verdicts import verdicts
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.verdicts.judge import verdicts
 from wsnet.storage import Manifest
 
 INF = math.inf

@@ -15,11 +15,11 @@ from rich.console import Console
 from tests.report.test_cli import FILES
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.report import print_table, read_directory, write_report
-from wsnet.report.csv_files import table_csv, trials_csv
 from wsnet.report.figures import figures, render
-from wsnet.report.markdown import markdown
-from wsnet.report.pivot import pivot
-from wsnet.report.table import tabulate
+from wsnet.report.tables.csv_files import table_csv, trials_csv
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.tables.table import tabulate
 from wsnet.storage import Folder, trial_directory
 
 

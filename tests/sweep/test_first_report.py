@@ -8,8 +8,8 @@ import pytest
 from tests.sweep.tiny import write
 from tests.sweep.trained import run_trained
 from wsnet.report import read_directory, read_mlflow
-from wsnet.report.pivot import pivot
-from wsnet.report.verdicts import Verdicts, verdicts
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.verdicts.judge import Verdicts, verdicts
 from wsnet.storage import Folder, Manifest
 from wsnet.tracking import default_tracking_uri
 

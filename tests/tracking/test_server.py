@@ -16,7 +16,7 @@ import pytest
 from tests.tracking.stores import new_store
 from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report import read_directory, read_mlflow
-from wsnet.report.csv_files import trials_csv
+from wsnet.report.tables.csv_files import trials_csv
 from wsnet.storage import Folder, trial_directory
 from wsnet.tracking import Mirror
 from wsnet.tracking.client import connect, fail_fast

@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from wsnet.report.header import Header
-    from wsnet.report.read import read_chosen, read_directory, read_mlflow
     from wsnet.report.results import Results
-    from wsnet.report.terminal import print_table
+    from wsnet.report.sources.read import read_chosen, read_directory, read_mlflow
+    from wsnet.report.tables.terminal import print_table
     from wsnet.report.write import conclude, write_report
 
 __all__ = [
@@ -31,10 +31,10 @@ _HOMES = {
     "Header": "header",
     "Results": "results",
     "conclude": "write",
-    "print_table": "terminal",
-    "read_chosen": "read",
-    "read_directory": "read",
-    "read_mlflow": "read",
+    "print_table": "tables.terminal",
+    "read_chosen": "sources.read",
+    "read_directory": "sources.read",
+    "read_mlflow": "sources.read",
     "write_report": "write",
 }
 

@@ -10,8 +10,8 @@ from wsnet.report import ReportError
 from wsnet.report.arguments import curves_parser, parser
 
 if TYPE_CHECKING:
-    from wsnet.report.arrange import Arrangement
     from wsnet.report.results import Results
+    from wsnet.report.tables.arrange import Arrangement
     from wsnet.report.write import FigureFormat
     from wsnet.storage import Folder
 
@@ -42,7 +42,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _overlay(arguments: argparse.Namespace) -> int:
-    from wsnet.report.logs import draw_curves
+    from wsnet.report.commands.logs import draw_curves
 
     draw_curves(arguments.logs, arguments.metric, arguments.out)
     print(f"wrote {arguments.out}")
@@ -50,8 +50,8 @@ def _overlay(arguments: argparse.Namespace) -> int:
 
 
 def _analyze(arguments: argparse.Namespace) -> int:
-    from wsnet.report.arrange import Arrangement
-    from wsnet.report.bundle import unpack
+    from wsnet.report.commands.bundle import unpack
+    from wsnet.report.tables.arrange import Arrangement
 
     _check(arguments)
     if len(arguments.runs) == 1 and arguments.runs[0].endswith(".zip"):
@@ -68,16 +68,16 @@ def _analyze(arguments: argparse.Namespace) -> int:
         accuracy=arguments.accuracy,
     )
     if arguments.watch:
-        from wsnet.report.watch import watch
+        from wsnet.report.commands.watch import watch
 
         watch(lambda: _read(arguments)[0], asked)
     results, place = _read(arguments)
     if arguments.reproduce is not None:
-        from wsnet.report.reproduce import reproduce
+        from wsnet.report.commands.reproduce import reproduce
 
         return reproduce(_one_folder(arguments, "--reproduce"), arguments.reproduce, results)
     if arguments.best:
-        from wsnet.report.best import best_configuration
+        from wsnet.report.commands.best import best_configuration
 
         print(best_configuration(_one_folder(arguments, "--best"), results, asked, by=arguments.by), end="")
         return 0
@@ -105,10 +105,10 @@ def _check(arguments: argparse.Namespace) -> None:
 def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namespace, place: str) -> int:
     from rich.console import Console
 
-    from wsnet.report.arrange import arrange
-    from wsnet.report.fail_if import failing_cells, read_rule
-    from wsnet.report.terminal import print_table
-    from wsnet.report.views import view_lines
+    from wsnet.report.commands.fail_if import failing_cells, read_rule
+    from wsnet.report.commands.views import view_lines
+    from wsnet.report.tables.arrange import arrange
+    from wsnet.report.tables.terminal import print_table
     from wsnet.report.write import write_report
 
     rules = [read_rule(text) for text in arguments.fail_if]
@@ -136,7 +136,7 @@ def _report(results: "Results", asked: "Arrangement", arguments: argparse.Namesp
     for line in view_lines(results.header, uri=arguments.tracking_uri, source=source):
         print(line)
     if arguments.bundle is not None:
-        from wsnet.report.bundle import write_bundle
+        from wsnet.report.commands.bundle import write_bundle
 
         print(f"wrote {write_bundle(_one_folder(arguments, '--bundle'), arguments.bundle)}")
     if arguments.layers:
@@ -170,7 +170,7 @@ def _listed(text: str | None) -> tuple[str, ...] | None:
 def _one_folder(arguments: argparse.Namespace, option: str) -> str:
     if arguments.tracking_uri is not None or len(arguments.runs) > 1:
         raise ReportError(f"{option} needs the folder of one sweep")
-    from wsnet.report.find import find_sweep
+    from wsnet.report.sources.find import find_sweep
 
     return arguments.runs[0] if arguments.runs else find_sweep("runs")
 
@@ -202,8 +202,8 @@ def _is_of_trials(arguments: argparse.Namespace) -> bool:
 
 
 def _write_layers(place: str, out: str) -> int:
+    from wsnet.report.figures.layers import MOST_ROWS, layers_png
     from wsnet.report.layers import layers_csv, read_layers
-    from wsnet.report.layers_figure import MOST_ROWS, layers_png
     from wsnet.storage import Folder
 
     settings = read_layers(Folder(place))
@@ -217,8 +217,8 @@ def _write_layers(place: str, out: str) -> int:
 
 def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
     """The results, and the default folder for their report."""
-    from wsnet.report.find import find_sweep
-    from wsnet.report.read import read_mlflow, read_place
+    from wsnet.report.sources.find import find_sweep
+    from wsnet.report.sources.read import read_mlflow, read_place
 
     mlflow = arguments.tracking_uri is not None or arguments.experiment is not None
     if mlflow and arguments.runs:
@@ -235,7 +235,7 @@ def _read(arguments: argparse.Namespace) -> "tuple[Results, str]":
         arguments.runs = [find_sweep("runs")]
         print(f"newest sweep: {arguments.runs[0]}")
     if len(arguments.runs) > 1:
-        from wsnet.report.compare import side_by_side
+        from wsnet.report.commands.compare import side_by_side
 
         found = {place: read_place(place, best_by=best_by) for place in arguments.runs}
         if len(found) < len(arguments.runs):

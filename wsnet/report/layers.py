@@ -10,7 +10,7 @@ from statistics import median
 
 from wsnet.report import ReportError
 from wsnet.report.header import axes_as_text
-from wsnet.report.text import label_text
+from wsnet.report.tables.text import label_text
 from wsnet.storage import DamagedFile, Folder, Manifest, TrialDirectory, trial_directory
 from wsnet.storage.trial_directory import LAYERS, Record
 

@@ -5,11 +5,11 @@ import sys
 from collections.abc import Sequence
 
 from wsnet.config.published import PublishedRow, published_rows
-from wsnet.report.arrange import Arrangement, arrange
 from wsnet.report.header import Header, axis_text
-from wsnet.report.markdown import markdown
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.table import tabulate
+from wsnet.report.tables.arrange import Arrangement, arrange
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.table import tabulate
 
 __all__ = ["main", "published_results", "published_tables"]
 

@@ -5,17 +5,17 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Literal, get_args
 
 from wsnet.report import ReportError
-from wsnet.report.csv_files import table_csv, trials_csv, trials_parquet
 from wsnet.report.curves import Curves, read_curves
 from wsnet.report.figures import KINDS, figures, render
-from wsnet.report.latex import latex
-from wsnet.report.markdown import markdown
 from wsnet.report.page import contents, page_html, page_markdown, read_details
-from wsnet.report.pivot import Pivot
-from wsnet.report.read import read_directory
 from wsnet.report.results import Results
-from wsnet.report.table import tabulate
-from wsnet.report.terminal import print_table
+from wsnet.report.sources.read import read_directory
+from wsnet.report.tables.csv_files import table_csv, trials_csv, trials_parquet
+from wsnet.report.tables.latex import latex
+from wsnet.report.tables.markdown import markdown
+from wsnet.report.tables.pivot import Pivot
+from wsnet.report.tables.table import tabulate
+from wsnet.report.tables.terminal import print_table
 from wsnet.storage import Folder, Manifest, note_first_report
 
 if TYPE_CHECKING:

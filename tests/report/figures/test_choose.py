@@ -20,8 +20,8 @@ from wsnet.config.report import SelectConfig
 from wsnet.report.figures import figures, render
 from wsnet.report.figures.choose import main_kind, searched_axes
 from wsnet.report.figures.table import Table
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
+from wsnet.report.tables.pivot import pivot
 
 
 def main(results: Results) -> str:

@@ -13,8 +13,8 @@ from tests.report.figures.made_up import NORMS, batch_sizes, curves_of, decays, 
 from wsnet.report.curves import Curves, SeedCurve, median_curve
 from wsnet.report.figures import figures
 from wsnet.report.figures.lines import positions
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
+from wsnet.report.tables.pivot import pivot
 
 EIGHT = {"model.norm.name": "batch", "train.batch_size": 8}
 SIXTEEN = {"model.norm.name": "batch", "train.batch_size": 16}

@@ -11,8 +11,8 @@ from tests.report.figures.made_up import NORMS, batch_sizes, curves_of, decays, 
 from wsnet.config import read_sweep
 from wsnet.config.published import PublishedConfig
 from wsnet.report.figures import FULL_WIDTH, ONE_COLUMN, figures, render
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
+from wsnet.report.tables.pivot import pivot
 
 SWEEP = Path(__file__).parents[3] / "sweeps" / "ic_residual_units.yaml"
 PUBLISHED = PublishedConfig.model_validate(

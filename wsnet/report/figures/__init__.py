@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
     from wsnet.report.curves import Curves
     from wsnet.report.figures.table import Facts
-    from wsnet.report.pivot import Pivot
     from wsnet.report.results import Results
+    from wsnet.report.tables.pivot import Pivot
 
 __all__ = ["FULL_WIDTH", "KINDS", "ONE_COLUMN", "figures", "render"]
 

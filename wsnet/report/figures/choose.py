@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 
 from wsnet.report.figures.style import styled
 from wsnet.report.figures.table import Facts, Table, numbers
-from wsnet.report.pivot import Pivot
 from wsnet.report.results import PlacedTrial, Results
+from wsnet.report.tables.pivot import Pivot
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

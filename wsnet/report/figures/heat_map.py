@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.report.figures.style import add_legend, add_title, is_narrow, new_figure, wrap
 from wsnet.report.figures.table import Table, numbers
 from wsnet.report.names import axis_name, value_name
-from wsnet.report.pivot import Label
+from wsnet.report.tables.pivot import Label
 from wsnet.storage.seeds import higher_is_better
 
 if TYPE_CHECKING:

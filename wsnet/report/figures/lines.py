@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.report.figures.diverged import Strip
 from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, log_ticks, new_figure, row_style, wrap
 from wsnet.report.figures.table import Table, numbers
-from wsnet.report.pivot import Label
+from wsnet.report.tables.pivot import Label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

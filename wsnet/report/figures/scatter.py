@@ -7,7 +7,7 @@ from wsnet.report.figures.diverged import Strip
 from wsnet.report.figures.style import GREY, add_legend, add_title, is_narrow, log_ticks, new_figure, row_style
 from wsnet.report.figures.table import Table, numbers
 from wsnet.report.names import axis_name, metric_name, setting_names
-from wsnet.report.pivot import Label
+from wsnet.report.tables.pivot import Label
 from wsnet.storage.seeds import higher_is_better, value_of
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 from wsnet.report.figures.diverged import Strip
 from wsnet.report.figures.style import COLOURS, GREY, add_legend, add_title, is_narrow, new_figure, stacked, wrap
 from wsnet.report.figures.table import Table
-from wsnet.report.pivot import Label
+from wsnet.report.tables.pivot import Label
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

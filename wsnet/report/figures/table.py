@@ -8,8 +8,8 @@ from functools import cached_property
 from statistics import fmean, median
 
 from wsnet.report.names import axis_name, metric_name, setting_names, value_name
-from wsnet.report.pivot import SETTING, Cell, Label, Pivot, cell_key
 from wsnet.report.results import Results
+from wsnet.report.tables.pivot import SETTING, Cell, Label, Pivot, cell_key
 from wsnet.storage.seeds import Summary, higher_is_better, value_of
 
 __all__ = ["Facts", "Table", "numbers"]

@@ -9,9 +9,9 @@ from wsnet.config.errors import counted
 from wsnet.report.names import axis_name, metric_name
 from wsnet.report.page.details import Details
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.summaries import once
-from wsnet.report.table import Table
-from wsnet.report.text import MISSING, duration_text, number, plain_text, value_text
+from wsnet.report.tables.summaries import once
+from wsnet.report.tables.table import Table
+from wsnet.report.tables.text import MISSING, duration_text, number, plain_text, value_text
 
 __all__ = ["Block", "Code", "Figure", "Grid", "Lines", "Section", "contents"]
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from wsnet.report.results import Results
-from wsnet.report.text import plain_text
+from wsnet.report.tables.text import plain_text
 from wsnet.storage import DamagedFile, Folder, trial_directory
 
 __all__ = ["Details", "experiment_id", "read_details"]

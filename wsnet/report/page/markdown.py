@@ -2,8 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 
-from wsnet.report.markdown import escape, line
 from wsnet.report.page.contents import Block, Figure, Grid, Lines, Section
+from wsnet.report.tables.markdown import escape, line
 
 __all__ = ["page_markdown"]
 

@@ -4,11 +4,11 @@ import os
 from typing import Any
 
 from wsnet.report import ReportError
-from wsnet.report.csv_files import trial_rows
-from wsnet.report.find import check_is_sweep
-from wsnet.report.foreign import read_csv
-from wsnet.report.read import read_directory
 from wsnet.report.results import Results
+from wsnet.report.sources.find import check_is_sweep
+from wsnet.report.sources.foreign import read_csv
+from wsnet.report.sources.read import read_directory
+from wsnet.report.tables.csv_files import trial_rows
 from wsnet.storage import Folder, trial_directory
 from wsnet.storage.trial_directory import LAYERS
 

@@ -3,10 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from wsnet.report.pivot import SETTING
 from wsnet.report.results import Results
-from wsnet.report.table import Table, tabulate
-from wsnet.report.text import MISSING
+from wsnet.report.tables.pivot import SETTING
+from wsnet.report.tables.table import Table, tabulate
+from wsnet.report.tables.text import MISSING
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -7,9 +7,9 @@ from typing import Any
 from wsnet.config.errors import counted
 from wsnet.config.report import SelectConfig, Tuned
 from wsnet.report.header import Header
-from wsnet.report.pivot import SETTING, Cell, Label, Pivot
-from wsnet.report.published import published_caption, published_text
-from wsnet.report.statistics import smallest_p
+from wsnet.report.tables.pivot import SETTING, Cell, Label, Pivot
+from wsnet.report.tables.published import published_caption, published_text
+from wsnet.report.verdicts.intervals import smallest_p
 from wsnet.storage.seeds import Summary, is_of_test
 
 __all__ = [

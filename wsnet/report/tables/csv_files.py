@@ -8,11 +8,11 @@ import statistics
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from wsnet.report.pivot import SETTING, Cell, Pivot
-from wsnet.report.published import CSV_COLUMNS, csv_fields
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.summaries import fact_of, once, summary_of
-from wsnet.report.text import DIVERGED
+from wsnet.report.tables.pivot import SETTING, Cell, Pivot
+from wsnet.report.tables.published import CSV_COLUMNS, csv_fields
+from wsnet.report.tables.summaries import fact_of, once, summary_of
+from wsnet.report.tables.text import DIVERGED
 
 __all__ = ["table_csv", "trial_rows", "trials_csv", "trials_parquet"]
 

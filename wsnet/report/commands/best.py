@@ -3,9 +3,9 @@
 import json
 
 from wsnet.report import ReportError
-from wsnet.report.arrange import Arrangement, arrange
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.summaries import once, summary_of
+from wsnet.report.tables.arrange import Arrangement, arrange
+from wsnet.report.tables.summaries import once, summary_of
 from wsnet.storage import Folder, trial_directory
 from wsnet.storage.seeds import higher_is_better, is_of_test
 

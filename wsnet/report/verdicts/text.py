@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 from wsnet.config.errors import counted
 from wsnet.report.header import Header
 from wsnet.report.names import axis_name, value_name
-from wsnet.report.pivot import Label
-from wsnet.report.rank_tests import sampling_error, smallest_rank_sum_p
-from wsnet.report.seeds_needed import ALPHA, MOST_SEEDS
-from wsnet.report.statistics import Interval
-from wsnet.report.text import number
-from wsnet.report.verdict import Verdict
+from wsnet.report.tables.pivot import Label
+from wsnet.report.tables.text import number
+from wsnet.report.verdicts.intervals import Interval
+from wsnet.report.verdicts.rank_tests import sampling_error, smallest_rank_sum_p
+from wsnet.report.verdicts.seeds_needed import ALPHA, MOST_SEEDS
+from wsnet.report.verdicts.verdict import Verdict
 from wsnet.storage.seeds import higher_is_better, is_of_test
 
 __all__ = ["column_name", "heading", "verdict_text"]

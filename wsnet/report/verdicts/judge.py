@@ -6,13 +6,13 @@ from dataclasses import dataclass, replace
 
 from wsnet.report.header import Header
 from wsnet.report.names import setting_names
-from wsnet.report.pivot import Label, Pivot, cell_key
-from wsnet.report.rank_tests import holm, probability_of_improvement, rank_sum_p
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.seeds_needed import ALPHA, seeds_needed
-from wsnet.report.statistics import attainable_interval
-from wsnet.report.verdict import Mark, Verdict
-from wsnet.report.verdict_text import heading, verdict_text
+from wsnet.report.tables.pivot import Label, Pivot, cell_key
+from wsnet.report.verdicts.intervals import attainable_interval
+from wsnet.report.verdicts.rank_tests import holm, probability_of_improvement, rank_sum_p
+from wsnet.report.verdicts.seeds_needed import ALPHA, seeds_needed
+from wsnet.report.verdicts.text import heading, verdict_text
+from wsnet.report.verdicts.verdict import Mark, Verdict
 from wsnet.storage.seeds import higher_is_better, value_of
 
 __all__ = ["Verdict", "Verdicts", "verdicts"]

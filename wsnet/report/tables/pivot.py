@@ -4,12 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from wsnet.report import ReportError
-from wsnet.report.choose import Choice, choose, chosen_before
 from wsnet.report.header import Axes, Header
-from wsnet.report.order import columns_in_order, rows_in_order
-from wsnet.report.published import PublishedNumber, published_numbers
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.summaries import once, summary_of, uncounted
+from wsnet.report.tables.order import columns_in_order, rows_in_order
+from wsnet.report.tables.published import PublishedNumber, published_numbers
+from wsnet.report.tables.selection import Choice, choose, chosen_before
+from wsnet.report.tables.summaries import once, summary_of, uncounted
 from wsnet.storage.seeds import Summary, higher_is_better, is_of_test
 
 __all__ = ["SETTING", "Cell", "CellKey", "Label", "Pivot", "cell_key", "pivot"]

@@ -4,11 +4,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsnet.report import ReportError
-from wsnet.report.find import check_is_sweep
-from wsnet.report.foreign import of_other_runs, read_csv
 from wsnet.report.header import Header, axis_text
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
+from wsnet.report.sources.find import check_is_sweep
+from wsnet.report.sources.foreign import of_other_runs, read_csv
+from wsnet.report.tables.pivot import pivot
 from wsnet.storage import Folder, Manifest, Outcome, TrialDirectory, trial_directory
 from wsnet.storage.seeds import higher_is_better, measured
 from wsnet.tracking import NotASweep, read_other, read_sweep

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 
 from wsnet.report.names import axis_name, metric_name
-from wsnet.report.table import Table
+from wsnet.report.tables.table import Table
 
 __all__ = ["latex"]
 

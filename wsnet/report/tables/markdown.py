@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 
-from wsnet.report.table import Table
+from wsnet.report.tables.table import Table
 
 __all__ = ["escape", "line", "markdown"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from wsnet.config.report import SelectConfig, Tuned
 from wsnet.report.results import PlacedTrial
-from wsnet.report.summaries import once, value_in
+from wsnet.report.tables.summaries import once, value_in
 from wsnet.storage.seeds import Summary, summarize
 
 __all__ = ["Choice", "choose", "chosen_before"]

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from wsnet.report import ReportError
-from wsnet.report.pivot import pivot
 from wsnet.report.results import Results
-from wsnet.report.text import label_text
+from wsnet.report.tables.pivot import pivot
+from wsnet.report.tables.text import label_text
 
 __all__ = ["Rule", "failing_cells", "read_rule"]
 

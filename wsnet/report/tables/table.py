@@ -6,11 +6,20 @@ from dataclasses import dataclass, replace
 
 from wsnet.report.header import Header
 from wsnet.report.names import setting_names
-from wsnet.report.pivot import Cell, CellKey, Pivot, pivot
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.summaries import fact_of, once
-from wsnet.report.text import MISSING, caption, cell_text, duration_text, footnote, recipe, value_of_key, value_text
-from wsnet.report.verdicts import verdicts
+from wsnet.report.tables.pivot import Cell, CellKey, Pivot, pivot
+from wsnet.report.tables.summaries import fact_of, once
+from wsnet.report.tables.text import (
+    MISSING,
+    caption,
+    cell_text,
+    duration_text,
+    footnote,
+    recipe,
+    value_of_key,
+    value_text,
+)
+from wsnet.report.verdicts.judge import verdicts
 
 __all__ = ["Table", "tabulate"]
 

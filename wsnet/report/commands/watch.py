@@ -7,9 +7,9 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from wsnet.report.arrange import Arrangement, arrange
 from wsnet.report.results import Results
-from wsnet.report.terminal import print_table
+from wsnet.report.tables.arrange import Arrangement, arrange
+from wsnet.report.tables.terminal import print_table
 
 __all__ = ["watch"]
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 from wsnet.config.errors import did_you_mean
 from wsnet.report import ReportError
 from wsnet.report.results import Results
-from wsnet.report.where import read_condition
+from wsnet.report.tables.where import read_condition
 
 __all__ = ["FACTS", "Arrangement", "arrange"]
 

@@ -4,7 +4,7 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from wsnet.report.rank_tests import smallest_rank_sum_p
+from wsnet.report.verdicts.rank_tests import smallest_rank_sum_p
 
 __all__ = ["ALPHA", "MOST_SEEDS", "seeds_needed"]
 

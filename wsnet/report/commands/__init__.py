@@ -1,0 +1,1 @@
+"""What `analyze.py` does besides writing a report, one option a file."""

@@ -1,0 +1,1 @@
+"""Where results come from: folders, MLflow, bundles, and files of other tools."""

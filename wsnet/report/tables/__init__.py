@@ -1,0 +1,1 @@
+"""Tables: cells of settings, and what they are written as."""
