@@ -1,5 +1,6 @@
 """From a sweep file to its settings."""
 
+import math
 import time
 
 from tests.config.files import SWEEP, mistakes_of, sweep
@@ -86,17 +87,37 @@ def test_a_range_is_drawn_within_its_ends() -> None:
     assert all(0 <= s.config.optim.weight_decay <= 1 for s in found.settings)
 
 
+def test_decay_factors_are_drawn_on_a_log_scale_of_one_minus_them() -> None:
+    ranges = "[8]\n  optim.momentum: {one_minus_log_uniform: [0.9, 0.9999]}"
+    found = sweep({"[8, 32]": ranges, "seeds: 2": "search: {name: random, samples: 200}"})
+    values = [s.config.optim.momentum for s in found.settings]
+    assert all(0.9 <= value <= 0.9999 for value in values)
+    for below, share in ((0.99, 1 / 3), (0.999, 2 / 3)):  # Thirds: of the three decades of 1 - x.
+        assert abs(sum(value < below for value in values) / len(values) - share) < 0.1
+    assert all(math.isclose(float(f"{1 - value:.6g}"), 1 - value, rel_tol=1e-9) for value in values)  # Six digits.
+
+
 def test_a_range_must_be_one() -> None:
-    rule = "must be {uniform: [low, high]} or {log_uniform: [low, high]} with low < high, and low > 0 on a log scale"
+    rule = (
+        "must be {uniform: [low, high]}, {log_uniform: [low, high]} or {one_minus_log_uniform: [low, high]}, with "
+        "low < high, low > 0 for a log scale, and high < 1 for one of 1 - x"
+    )
     for bad in (
         "{uniform: [1, 1]}",
         "{uniform: 3}",
         "{log_uniform: [0, 1]}",
         "{uniform: [1, x]}",
         "{uniform: [.nan, 1]}",
+        "{one_minus_log_uniform: [0.9, 1]}",
     ):
         (said,) = mistakes_of({"train.batch_size: [8, 32]": f"optim.lr: {bad}", "seeds: 2": RANDOM})
         assert said.startswith(f"s.yaml:11: grid.optim.lr: {rule}, but got {{")
+
+
+def test_a_guess_at_a_range_is_told_how_one_is_written() -> None:
+    for guess in ("{min: 0.01, max: 1}", "loguniform(0.01 to 1)"):
+        (said,) = mistakes_of({"train.batch_size: [8, 32]": f"optim.lr: {guess}", "seeds: 2": RANDOM})
+        assert "must be a list of at least one value, or a range such as {log_uniform: [0.01, 1]}, but got" in said
 
 
 def test_set_fixes_a_key_of_a_trial_in_every_setting() -> None:

@@ -12,7 +12,7 @@ from wsnet.config.reading.search_cells import Study
 from wsnet.config.search import GaussianProcessConfig, SuggestedConfig, TpeConfig
 from wsnet.sweep.search.suggest import Result, suggest
 
-LR = Range(1e-4, 10.0, True, Spot("file:1", "grid.optim.lr", False))
+LR = Range(1e-4, 10.0, "log", Spot("file:1", "grid.optim.lr", False))
 
 
 def study(points: list[dict[str, Any]], target: int = 40, **space: Any) -> Study:
@@ -39,6 +39,18 @@ def test_it_finds_the_lowest_error_sooner_than_chance(config: type[SuggestedConf
     late = statistics.median(abs(math.log10(rate / 0.03)) for rate in found[12:])
     assert late < 0.8, "a random search's median distance is 1.26 decades"
     assert len(set(found)) == 24 and all(LR.low <= rate <= LR.high for rate in found)
+
+
+@pytest.mark.parametrize("config", [TpeConfig, GaussianProcessConfig])
+def test_decay_factors_are_suggested_on_a_log_scale_of_one_minus_them(config: type[SuggestedConfig]) -> None:
+    decays = Range(0.9, 0.9999, "one_minus_log", Spot("file:1", "grid.optim.momentum", False))
+    points = [{"optim.momentum": decays.at(share)} for share in (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)]
+    results = [Result(median=error(1 - point["optim.momentum"])) for point in points]
+    search = config(name="tpe" if config is TpeConfig else "gaussian_process", samples=40, batch=4)
+    space = {"optim.momentum": decays}
+    made = [point["optim.momentum"] for point in suggest(study(points, **space), results, search)]
+    assert len({*made}) == 4 and all(0.9 <= decay <= 0.9999 for decay in made)
+    assert min(abs(math.log10((1 - decay) / 0.03)) for decay in made) < 0.5  # The error is lowest at 1 - x = 0.03.
 
 
 def test_equal_results_make_equal_suggestions_and_other_seeds_others() -> None:

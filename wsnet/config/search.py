@@ -16,7 +16,8 @@ class GridConfig(Config):
 
 
 class RandomConfig(Config):
-    """Random combinations. An axis may then be a range: `{uniform: [low, high]}` or `{log_uniform: [low, high]}`."""
+    """Random combinations. An axis may then be a range: `{uniform: [low, high]}`, `{log_uniform: [low, high]}`, or
+    `{one_minus_log_uniform: [low, high]}`, uniform in the logarithm of 1 - x, for decay factors."""
 
     name: Literal["random"]
     samples: PositiveInt

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Literal
 
 from wsnet.config.errors import Keys, Mistake, nearest
 from wsnet.config.identity import affects_identity
@@ -14,8 +14,15 @@ from wsnet.config.search import GridConfig, SuggestedConfig
 
 __all__ = ["Axis", "Case", "Range", "free_axes", "hashable", "read_cases"]
 
-_RANGES = ("uniform", "log_uniform")
-_RANGE_RULE = "must be {uniform: [low, high]} or {log_uniform: [low, high]} with low < high, and low > 0 on a log scale"
+_SCALES: Mapping[str, Literal["linear", "log", "one_minus_log"]] = {
+    "uniform": "linear",
+    "log_uniform": "log",
+    "one_minus_log_uniform": "one_minus_log",
+}
+_RANGE_RULE = (
+    "must be {uniform: [low, high]}, {log_uniform: [low, high]} or {one_minus_log_uniform: [low, high]}, with "
+    "low < high, low > 0 for a log scale, and high < 1 for one of 1 - x"
+)
 
 
 @dataclass(frozen=True)
@@ -24,23 +31,30 @@ class Range:
 
     Attributes:
         low, high: its ends.
-        log: whether the draw is uniform in the logarithm.
+        scale: what the draw is uniform in: the number, its logarithm, or the logarithm of 1 minus it.
         spot: where it was written.
     """
 
     low: float
     high: float
-    log: bool
+    scale: Literal["linear", "log", "one_minus_log"]
     spot: Spot
 
     def at(self, share: float) -> float:
         """The value at a fraction (0 to 1) of the range, rounded."""
         low, high = self.low, self.high
-        return self.rounded(low * (high / low) ** share if self.log else low + share * (high - low))
+        if self.scale == "log":
+            return self.rounded(low * (high / low) ** share)
+        if self.scale == "one_minus_log":
+            return self.rounded(1 - (1 - low) * ((1 - high) / (1 - low)) ** share)
+        return self.rounded(low + share * (high - low))
 
     def rounded(self, value: float) -> float:
-        """The value with six digits, for readability, and within the range."""
-        return min(max(float(f"{value:.6g}"), self.low), self.high)
+        """The value with six digits (those of 1 minus it, on that scale), for readability, and within the range."""
+        digits = float(f"{value:.6g}")
+        if self.scale == "one_minus_log":
+            digits = float(f"{1 - float(f'{1 - value:.6g}'):.12g}")
+        return min(max(digits, self.low), self.high)
 
     def holds(self, value: object) -> bool:
         """Whether the range has the value."""
@@ -153,10 +167,11 @@ class _Reader:
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
         if not affects_identity(key):
             self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
-        elif isinstance(values, dict) and set(values) & set(_RANGES):
+        elif isinstance(values, dict) and set(values) & set(_SCALES):
             return self._range(values, path)
         elif not isinstance(values, list) or not values:
-            self.mistake(path, f"an axis must be a list of at least one value, but got {values!r}")
+            other = ", or a range such as {log_uniform: [0.01, 1]}" if isinstance(values, dict | str) else ""
+            self.mistake(path, f"an axis must be a list of at least one value{other}, but got {values!r}")
         elif len({hashable(value) for value in values}) < len(values):
             self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
         else:
@@ -165,17 +180,18 @@ class _Reader:
 
     def _range(self, values: dict[str, Any], path: Keys) -> Axis | None:
         kind, bounds = next(iter(values.items()))
-        log = kind == "log_uniform"
+        scale = _SCALES.get(kind, "linear")
         numbers = isinstance(bounds, list) and len(bounds) == 2 and all(type(bound) in (int, float) for bound in bounds)
         low, high = bounds if numbers else (0, 0)
-        if len(values) > 1 or not -1e300 < low < high < 1e300 or (log and low <= 0):
+        beyond = (scale == "log" and low <= 0) or (scale == "one_minus_log" and high >= 1)
+        if len(values) > 1 or not -1e300 < low < high < 1e300 or beyond:
             self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
         elif isinstance(search := self.file.config.search, GridConfig):
             self.mistake(path, "a range needs search: {name: random, samples: N}")
         elif isinstance(search, SuggestedConfig) and not self._is_searched(str(path[-1])):
             self.mistake(path, f"search {search.name!r} draws only from the ranges that report.select.over names")
         else:
-            return Range(float(low), float(high), log, self.file.tree.spot(path))
+            return Range(float(low), float(high), scale, self.file.tree.spot(path))
         return None
 
     def _is_searched(self, key: str) -> bool:

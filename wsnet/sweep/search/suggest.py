@@ -92,7 +92,9 @@ def _distribution(values: list[Any] | Range) -> "BaseDistribution":
     from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     if isinstance(values, Range):
-        return FloatDistribution(values.low, values.high, log=values.log)
+        if values.scale == "one_minus_log":
+            return FloatDistribution(1 - values.high, 1 - values.low, log=True)
+        return FloatDistribution(values.low, values.high, log=values.scale == "log")
     are_numbers = all(type(value) in (int, float) for value in values)
     if are_numbers and values == sorted(values):
         return IntDistribution(0, len(values) - 1)
@@ -117,13 +119,17 @@ def _told(
 
 
 def _parameter(values: list[Any] | Range, value: Any) -> Any:
+    if isinstance(values, Range) and values.scale == "one_minus_log":
+        return min(max(1 - float(value), 1 - values.high), 1 - values.low)
     if isinstance(values, Range):
         return float(value)
     return next(index for index, other in enumerate(values) if _text(other) == _text(value))
 
 
 def _value(values: list[Any] | Range, parameter: Any) -> Any:
-    return values.rounded(parameter) if isinstance(values, Range) else values[parameter]
+    if isinstance(values, Range):
+        return values.rounded(1 - parameter if values.scale == "one_minus_log" else parameter)
+    return values[parameter]
 
 
 def _combinations(space: Space) -> Iterator[dict[str, Any]]:
