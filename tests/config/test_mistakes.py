@@ -115,6 +115,11 @@ EPOCHS = "epochs: 3"
         (EPOCHS, "epochs: true", "s.yaml:6: base.train.epochs: must be a whole number, but got true"),
         (EPOCHS, "epochs: 3, drop_last: 1", "s.yaml:6: base.train.drop_last: must be true or false, but got 1"),
         ("data: {name: digits, validation: 200}", "data:", "s.yaml:3: base.data: must be a mapping, but got nothing"),
+        (
+            "optim: {name: sgd, lr: 0.1}",
+            "optim: sgd",
+            "s.yaml:5: base.optim: must be a mapping, but got 'sgd'; write {name: sgd}",
+        ),
         ("data: {name: digits, validation: 200}", "data: [1]", "s.yaml:3: base.data: must be a mapping, but got [1]"),
         (
             "{epochs: 3, batch_size: 16}",

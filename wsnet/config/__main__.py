@@ -1,25 +1,53 @@
-"""`python -m wsnet.config schema | keys`: what a sweep file may contain, as a JSON schema or a list."""
+"""`python -m wsnet.config keys | schema | reference`: what a sweep file may contain."""
 
 import argparse
 import json
+import shutil
+import signal
+import sys
+import textwrap
 
-from wsnet.config.reading.keys import dotted_keys, sweep_schema, trial_schema
+from wsnet.config.errors import ConfigError
+from wsnet.config.reading.keys import sweep_schema, trial_schema
+from wsnet.config.reading.reference import KeyEntry, entries_of
+from wsnet.config.reading.reference_page import reference_page
 
 
-def main() -> None:
-    """Print the JSON schema or the list of keys."""
+def main() -> int:
+    """Print the keys, the JSON schema, or docs/sweep-file.md."""
     parser = argparse.ArgumentParser(prog="python -m wsnet.config", description=__doc__)
     what = parser.add_subparsers(dest="what", required=True)
-    schema = what.add_parser("schema", help="print the JSON schema of sweep files")
+    keys = what.add_parser("keys", help="print every key with its type, default and meaning")
+    keys.add_argument("place", nargs="?", metavar="SECTION", help="only these, such as model.norm, optim or scheduler")
+    schema = what.add_parser("schema", help="print the JSON schema of sweep files, for editors")
     schema.add_argument("--trial", action="store_true", help="print the schema of trial files instead")
-    what.add_parser("keys", help="print every dotted key that cases, grids and --set may name")
+    what.add_parser("reference", help="print the reference of sweep files as Markdown")
     arguments = parser.parse_args()
+    if hasattr(signal, "SIGPIPE"):  # `python -m wsnet.config keys | head` ends quietly, as other commands do.
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     if arguments.what == "schema":
         print(json.dumps(trial_schema() if arguments.trial else sweep_schema(), indent=2))
+    elif arguments.what == "reference":
+        print(reference_page(), end="")
     else:
-        for key, text in dotted_keys().items():
-            print(f"{key:36} {' '.join(text.split())}".rstrip())
+        try:
+            entries = entries_of(arguments.place)
+        except ConfigError as error:
+            print(f"{parser.prog} {error}", file=sys.stderr)
+            return 2
+        width = min(shutil.get_terminal_size().columns, 120)
+        print("\n".join(_lines(entry, width) for entry in entries))
+    return 0
+
+
+def _lines(entry: KeyEntry, width: int) -> str:
+    """An entry as text: the key with its type and default, and its meaning below."""
+    taken = f"  [{', '.join(entry.taken_by)}]" if entry.taken_by else ""
+    default = {"required": "; required", "unset": "; unset by default", "": ""}.get(entry.default)
+    head = f"{entry.key}{taken}: {entry.kind}{f'; default {entry.default}' if default is None else default}"
+    wrapped = textwrap.wrap(head, width, subsequent_indent="    ", break_on_hyphens=False)
+    return "\n".join([*wrapped, *textwrap.wrap(entry.about, width, initial_indent="    ", subsequent_indent="    ")])
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())

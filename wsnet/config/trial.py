@@ -123,7 +123,9 @@ class TrialConfig(Config):
 
     data: DataConfig
     model: ModelConfig
+    """The architecture, its norm and its weight reparametrization."""
     optim: OptimConfig
+    """The optimizer and its learning rate schedule."""
     train: TrainConfig
     execution: ExecutionConfig = ExecutionConfig()
     seed: NonNegativeInt = 0

@@ -146,7 +146,10 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
         return str(context["error"])
     if kind in _KINDS:
         quoted = _KINDS[kind].endswith("number") and isinstance(value, str) and _NUMBER.fullmatch(value)
-        return _Rule(_KINDS[kind], _shown(value), "; write it without quotes" if quoted else "")
+        hint = "; write it without quotes" if quoted else ""
+        if _KINDS[kind] == "a mapping" and isinstance(value, str) and value in _names(model, path, data):
+            hint = f"; write {{name: {value}}}"
+        return _Rule(_KINDS[kind], _shown(value), hint)
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
         near = did_you_mean(value, words, otherwise="") if isinstance(value, str) else ""
@@ -184,7 +187,8 @@ def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> str:
 
 
 def _names(model: type[BaseModel], path: Keys, data: Any) -> list[str]:
-    return [variant_name(cls) for cls in _classes_at(model, path, data)]
+    classes = _classes_at(model, path, data)
+    return [variant_name(cls) for cls in classes] if len(classes) > 1 else []
 
 
 def _classes_at(model: type[BaseModel], path: Keys, data: Any) -> list[type[BaseModel]]:
