@@ -116,6 +116,18 @@ EPOCHS = "epochs: 3"
         (EPOCHS, "epochs: 3, drop_last: 1", "s.yaml:6: base.train.drop_last: must be true or false, but got 1"),
         ("data: {name: digits, validation: 200}", "data:", "s.yaml:3: base.data: must be a mapping, but got nothing"),
         (
+            "{name: cifar_resnet, depth: 8}",
+            "{name: resnet, depth: 20}",
+            "s.yaml:4: base.model.depth: must be one of 18, 34, 50, 101 or 152, but got 20; 'cifar_resnet' and "
+            "'preact_resnet' have it",
+        ),
+        (
+            "grid:\n  train.batch_size",
+            "grid:\n  batch_size",
+            "s.yaml:11: grid.batch_size: unknown key; did you mean 'train.batch_size'?",
+        ),
+        ("grid:\n", "grid:\n  lr: [1]\n", "s.yaml:11: grid.lr: unknown key; did you mean 'optim.lr'?"),
+        (
             "optim: {name: sgd, lr: 0.1}",
             "optim: sgd",
             "s.yaml:5: base.optim: must be a mapping, but got 'sgd'; write {name: sgd}",

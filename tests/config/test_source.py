@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.config.files import SWEEP, sweep
-from wsnet.config import ConfigError, read_sweep
+from wsnet.config import ConfigError, read_sweep, read_trial
 from wsnet.config.reading.yaml_lines import YamlFile
 
 
@@ -46,6 +46,28 @@ def test_an_absent_file_names_its_neighbour(tmp_path: Path) -> None:
         read_sweep(str(tmp_path / "digit.yaml"))
     with pytest.raises(ConfigError, match="cannot be read"):
         read_sweep(str(tmp_path))
+
+
+def test_a_file_that_nothing_resembles_is_not_said_to_be_a_hidden_one(tmp_path: Path) -> None:
+    (tmp_path / ".pre-commit-config.yaml").write_text("repos: []")
+    with pytest.raises(ConfigError, match=r"no such file$"):
+        read_sweep(str(tmp_path / "nothing.yaml"))
+    (tmp_path / "sweeps").mkdir()
+    (tmp_path / "sweeps" / "quickstart.yaml").write_text(SWEEP)
+    with pytest.raises(ConfigError, match=r"did you mean '.*sweeps/quickstart\.yaml'\?"):
+        read_sweep(str(tmp_path / "quickstart"))
+
+
+def test_the_file_of_a_trial_and_that_of_a_sweep_are_told_apart(tmp_path: Path) -> None:
+    (tmp_path / "sweep.yaml").write_text(SWEEP)
+    with pytest.raises(ConfigError, match=r"sweep\.yaml:1: this is a sweep file.*run_sweep\.py .*sweep\.yaml`$"):
+        read_trial(str(tmp_path / "sweep.yaml"))
+    trial = "data: {name: digits}\nmodel: {name: vgg, depth: 11}\ntrain: {epochs: 1, batch_size: 1}"
+    (tmp_path / "trial.yaml").write_text(trial)
+    with pytest.raises(
+        ConfigError, match=r"trial\.yaml:1: this is the file of one trial.*wsnet\.training .*trial\.yaml`$"
+    ):
+        read_sweep(str(tmp_path / "trial.yaml"))
 
 
 def test_a_number_in_exponent_form_is_a_number() -> None:

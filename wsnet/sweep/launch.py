@@ -74,6 +74,7 @@ def launch(
     with console.status("reading images, building models"), without_gc():
         from wsnet.data import data_root
         from wsnet.storage import Folder
+        from wsnet.sweep.planning.needs import check_packages, warnings_of_needs
         from wsnet.sweep.planning.plan import make_plan
         from wsnet.sweep.run import run
         from wsnet.tracking import Mirror, check_tracking_uri, default_tracking_uri, without_password
@@ -82,7 +83,9 @@ def launch(
         if arguments.tracking_uri is not None:
             check_tracking_uri(arguments.tracking_uri)
         plan = make_plan(whole, arguments.sweep, root=root)
+        check_packages(plan)
         folder = Folder(arguments.storage) / sweep.config.name
+        needs = warnings_of_needs(plan.of(sweep), folder)
         uri = arguments.tracking_uri or default_tracking_uri(folder)
         revision = _source_revision()
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
@@ -93,6 +96,8 @@ def launch(
             rule = "the file has changed and no longer has the trials to retry; run it again instead"
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
         manifest, earlier = _write(manifest, folder, arguments)
+    for warning in needs:
+        print(f"warning: {warning}", file=sys.stderr)
     if earlier is not None:
         console.print(earlier, **_PLAIN)
     console.print(f"{manifest.question}  {counted(len(plan.trials), 'trial')}, results in {folder.location}", **_PLAIN)

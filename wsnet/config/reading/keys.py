@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from wsnet.config.errors import did_you_mean
+from wsnet.config.errors import did_you_mean, nearest
 from wsnet.config.own_class import is_own
 from wsnet.config.published import CASE
 from wsnet.config.reading.messages import variants
@@ -69,6 +69,9 @@ class TrialKeys:
 
     def hint(self, key: str) -> str:
         """What to do about a key that is not among them."""
+        same = [known for known in dotted_keys() if known.split(".")[-1] == key]
+        if same and nearest(key, dotted_keys()) is None:  # `lr` is not similar to `optim.lr`.
+            return f"; did you mean {' or '.join(map(repr, same))}?"
         return did_you_mean(key, dotted_keys(), otherwise="; python -m wsnet.config keys lists all")
 
 

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 
@@ -153,6 +154,8 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
         near = did_you_mean(value, words, otherwise="") if isinstance(value, str) else ""
+        if path[-1:] == ("depth",) and isinstance(value, int):
+            near = _architectures_with(value, model, path[:-1], data)
         one_of = "one of " if len(words) != 1 else ""
         return _Rule(f"{one_of}{context['expected']}", _shown(value), near)
     if kind == "missing":  # in a list: pydantic reports the first missing position
@@ -164,6 +167,18 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
     if kind == "string_too_long":
         return f"must have at most {context['max_length']} characters, but got {_shown(value)}"
     return _Rule(details["msg"].removeprefix("Input should be ").removeprefix("Value should "), _shown(value))
+
+
+def _architectures_with(depth: int, model: type[BaseModel], path: Keys, data: Any) -> str:
+    """`; 'cifar_resnet' has it`: the architectures of a similar name that have such a depth."""
+    name = str(_at(data, path).get("name"))
+    having = []
+    for other in _classes_at(model, path, data):
+        with suppress(ValidationError):
+            other.model_validate({"name": variant_name(other), "depth": depth})
+            having.append(variant_name(other))
+    similar = [repr(each) for each in having if name in each]
+    return f"; {' and '.join(similar)} {'has' if len(similar) == 1 else 'have'} it" if similar else ""
 
 
 def _sentence(broken: list[_Rule]) -> str:

@@ -16,7 +16,7 @@ from ruamel.yaml.scalarfloat import ScalarFloat
 from ruamel.yaml.scalarint import ScalarInt
 from ruamel.yaml.scalarstring import ScalarString
 
-from wsnet.config.errors import ConfigError, Keys, Mistake, did_you_mean, dotted
+from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, nearest
 from wsnet.config.reading.located import COMMAND_LINE, Located
 
 __all__ = ["YamlFile", "dump_yaml", "located_value", "parse_value"]
@@ -217,5 +217,11 @@ def _unreadable(path: Path) -> str | None:
 
 
 def _neighbours(path: Path) -> str:
-    files = sorted(str(other) for other in path.parent.glob("*.y*ml")) if path.parent.is_dir() else []
-    return did_you_mean(path, files)
+    """The file that was meant, beside it or among the `sweeps`; files whose name begins with a dot are never meant."""
+    folders = [folder for folder in (path.parent, path.parent / "sweeps") if folder.is_dir()]
+    files = [str(each) for folder in folders for each in sorted(folder.glob("*.y*ml")) if each.name[0] != "."]
+    by_name = {Path(each).stem: each for each in reversed(files)}
+    if (near := nearest(str(path), files)) is None and (stem := nearest(path.stem, by_name)) is not None:
+        near = by_name[stem]
+    known = f"; known: {', '.join(files[:8])}{', ...' if len(files) > 8 else ''}" if files else ""
+    return known if near is None else f"; did you mean {near!r}?"
