@@ -241,3 +241,16 @@ class Stream(nn.Module):
 class NoModule:
     def __init__(self, num_features: int) -> None:
         pass
+
+
+class NotDetached(nn.Module):
+    """Its running mean stays part of each batch's graph."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__()
+        self.register_buffer("mean", torch.zeros(num_features, 1, 1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.training:
+            self.mean = 0.9 * self.mean + 0.1 * x.mean((0, 2, 3)).view(-1, 1, 1)
+        return x - self.mean

@@ -122,6 +122,14 @@ def test_a_graph_break_fails_the_compile_line() -> None:
     assert found.verdict == "fail" and "torch.compile(fullgraph=True) raises" in found.text
 
 
+def test_state_that_is_not_detached_is_named_with_the_way_out() -> None:
+    found = {finding.text for line, finding in card(subject("NotDetached")).items()}
+    assert found == {
+        "mean keeps the graph of the batch, so the next backward fails; update it under torch.no_grad(), or from a "
+        "detached value such as mean.detach()"
+    }
+
+
 def test_another_shape_fails_every_line_that_sees_it() -> None:
     found = card(subject("AnotherShape"))
     assert "the output must have the shape of the input" in found["batch of 1"].text

@@ -25,7 +25,7 @@ def test_a_report_card_is_printed_and_exits_0(
     printed = capsys.readouterr()
     assert (done.value.code, printed.err) == (0, "")
     lines = printed.out.splitlines()
-    assert lines[0].endswith("own_norms.py:PowerNorm, 8 channels, maps of 8x8")
+    assert lines[0].endswith("own_norms.py:PowerNorm, batch_statistics=False, power=0.5, 8 channels, maps of 8x8")
     assert [line.split()[0] for line in lines[1:] if line[:2].strip()] == ["gradients", "batch", "micro-batches", "3"]
     assert lines[-1] == "3 pass"
 
@@ -35,9 +35,20 @@ def test_a_fault_exits_1(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1 fail" in capsys.readouterr().out
 
 
+def test_one_fault_is_told_once(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", f"{OWN}:NotDetached", *FAST]) == 1
+    lines = [line.split() for line in capsys.readouterr().out.splitlines()]
+    assert ["batch", "of", "1", "fail", "as", "gradients"] in lines and [
+        "micro-batches",
+        "fail",
+        "as",
+        "gradients",
+    ] in lines
+
+
 def test_a_norm_of_wsnet_is_checked_by_its_name(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check", "group", "--option", "groups=4", "--channels", "8", "--size", "4", *FAST]) == 0
-    assert capsys.readouterr().out.splitlines()[0] == "group, 8 channels, maps of 4x4"
+    assert capsys.readouterr().out.splitlines()[0] == "group, groups=4, 8 channels, maps of 4x4"
 
 
 @pytest.mark.parametrize(

@@ -21,7 +21,7 @@ from wsnet.layers.check.cost import compiled, cost
 from wsnet.layers.check.gradients import activation_in_place, gradients
 from wsnet.layers.check.inputs import batch_of_1, channels_last, constant_maps, low_precision, other_batches
 from wsnet.layers.check.state import copies, frozen_evaluation, micro_batches
-from wsnet.layers.check.subject import Finding, Line, Subject, failed
+from wsnet.layers.check.subject import Fault, Finding, Line, Subject, failed
 from wsnet.layers.own_norm import where
 
 __all__ = ["CHECKS", "check", "main", "show"]
@@ -56,10 +56,28 @@ def check(subject: Subject, name: str) -> Line:
     """Run one check; an exception raised by the norm is a failure."""
     try:
         return Line(name, CHECKS[name](subject))
+    except Fault as fault:
+        return Line(name, failed(str(fault)))
     except Exception as error:
         config = subject.config
         file = config.source_file if isinstance(config, OwnNormConfig) else ""
-        return Line(name, failed(f"raised {where(error, file)}"))
+        return Line(name, failed(f"raised {where(error, file)}; {_way_out(error)}"))
+
+
+_WAYS_OUT = {
+    "backward through the graph a second time": "detach what is kept from one batch to the next",
+    "modified by an inplace operation": "clone what backward needs before it is changed in place",
+    "does not require grad": "compute the output from x with differentiable operations, not under torch.no_grad()",
+    "must match the size": "give statistics the shape (1, C, 1, 1) or (N, C, 1, 1), with keepdim=True",
+    "channel dimension": "give statistics the shape (1, C, 1, 1) or (N, C, 1, 1), with keepdim=True",
+    "dtype": "compute in x.float() and return the output in x.dtype",
+}
+"""By a part of an error's text: what to do."""
+
+
+def _way_out(error: Exception) -> str:
+    text = str(error)
+    return next((way for part, way in _WAYS_OUT.items() if part in text), "correct the line that raises it")
 
 
 def show(subject: Subject, console: Console | None = None, only: list[str] | None = None) -> int:
@@ -80,13 +98,18 @@ def show(subject: Subject, console: Console | None = None, only: list[str] | Non
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
     count: Counter[str] = Counter()
+    first: dict[str, str] = {}
     for name in only or CHECKS:
         with console.status(name):
             found = check(subject, name).finding
         count[found.verdict] += 1
-        table.add_row(name, f"[{_STYLES[found.verdict]}]{found.verdict}[/]", escape(found.text))
-    title = f"{subject.config.name}, {subject.channels} channels, maps of {height}x{width}"
-    console.print(escape(title), style="bold", highlight=False)
+        earlier = first.setdefault(found.text, name)
+        text = found.text if earlier == name else f"as {earlier}"
+        table.add_row(name, f"[{_STYLES[found.verdict]}]{found.verdict}[/]", escape(text))
+    given = subject.config.model_dump(exclude_defaults=True, exclude={"name", "source_file", "source_sha256"})
+    options = "".join(f", {key}={value}" for key, value in given.items())
+    title = f"{subject.config.name}{options}, {subject.channels} channels, maps of {height}x{width}"
+    console.print(escape(title), style="bold", highlight=False, soft_wrap=True)
     console.print(table, highlight=False)
     console.print(", ".join(f"{count[v]} {v}" for v in _STYLES if count[v]), highlight=False)
     return 1 if count["fail"] else 0

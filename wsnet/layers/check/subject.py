@@ -11,6 +11,7 @@ from wsnet.layers.initialize import initialize
 from wsnet.layers.norms import Size, make_norm
 
 __all__ = [
+    "Fault",
     "Finding",
     "Line",
     "Step",
@@ -24,6 +25,10 @@ __all__ = [
     "state",
     "step",
 ]
+
+
+class Fault(ValueError):
+    """A norm breaks a rule that every check relies on; the message says what to do."""
 
 
 WARM_UP_STEPS = 3
@@ -98,15 +103,24 @@ def step(norm: nn.Module, x: Tensor, weights: Tensor | None = None) -> Step:
         norm: the norm.
         x: maps N x C x H x W.
         weights: of the output's elements in the loss, in the shape of x; by default drawn at random.
+
+    Raises:
+        Fault: the output has another shape than x, or a buffer keeps the graph of the batch.
     """
     norm.zero_grad()
     x = x.detach().clone(memory_format=torch.preserve_format).requires_grad_()
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)  # A norm that draws random numbers draws the same ones in every comparison.
         y = norm(x)
+    attached = [name for name, buffer in norm.named_buffers() if buffer.requires_grad]
+    if attached:
+        raise Fault(
+            f"{', '.join(attached)} keeps the graph of the batch, so the next backward fails; update it under "
+            "torch.no_grad(), or from a detached value such as mean.detach()"
+        )
     if not isinstance(y, Tensor) or y.shape != x.shape:
         got = f"a tensor of {tuple(y.shape)}" if isinstance(y, Tensor) else f"a {type(y).__name__}"
-        raise ValueError(f"the output must have the shape of the input, {tuple(x.shape)}, but is {got}")
+        raise Fault(f"the output must have the shape of the input, {tuple(x.shape)}, but is {got}")
     (y * (weighting(x) if weights is None else weights)).sum().backward()
     leaves = {"input": x, **dict(norm.named_parameters())}
     grads = {name: torch.zeros_like(t) if t.grad is None else t.grad.clone() for name, t in leaves.items()}

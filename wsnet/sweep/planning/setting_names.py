@@ -24,7 +24,7 @@ _WORDS = {
         "evonorm_s0": "evo",
         "none": "nn",
     },
-    "model.norm.batch_statistics": {"False": "", "True": ""},
+    "model.norm.batch_statistics": {"False": "nobatch", "True": ""},
     "train.evaluation_statistics.name": {"running": "", "recomputed": "rec"},
     "model.weight": {"none": "", "standardized": "ws", "normalized": "wn"},
 }
