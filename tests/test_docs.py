@@ -1,8 +1,6 @@
 """The documentation's examples work."""
 
-import argparse
 import re
-import shlex
 from pathlib import Path
 
 import pytest
@@ -10,23 +8,14 @@ import pytest
 from tests.report.compared import CLOSE, FIVE, SHIFTED, declared, verdicts_of
 from tests.shared import SHARED
 from wsnet.config import read_sweep
-from wsnet.config.reading.only_and_smoke import only
 from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.layers.check.cli import main
-from wsnet.models.__main__ import _parser as models_parser
-from wsnet.report.arguments import parser as report_parser
 from wsnet.report.verdicts.intervals import smallest_p
-from wsnet.sweep.arguments import parser as sweep_parser
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 OTHERS = (DOCS / "from-other-tools.md").read_text(encoding="utf-8")
-PARSERS: dict[str, argparse.ArgumentParser] = {
-    "run_sweep.py": sweep_parser(),
-    "analyze.py": report_parser(),
-    "wsnet.models": models_parser(),
-}
 
 
 def test_the_example_of_an_own_norm_passes_its_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -88,25 +77,6 @@ def test_the_smallest_p_in_the_documentation_are_those_of_the_footnote() -> None
         p = smallest_p(int(seeds))
         shown = zip(written.split(" | "), (p.paired, p.paired_one_sided, p.rank_sum), strict=True)
         assert all(float(text) == pytest.approx(value, rel=0.005) for text, value in shown)
-
-
-def commands() -> list[str]:
-    """Ours in docs/from-other-tools.md; theirs are comments."""
-    blocks = re.findall(r"```sh\n(.*?)```", OTHERS, re.DOTALL)
-    return [line for block in blocks for line in block.splitlines() if line.startswith("python ")]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("command", commands())
-def test_the_commands_beside_those_of_other_tools_choose_what_is_there(
-    command: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.chdir(ROOT)
-    words = [word for word in shlex.split(command)[1:] if word != "-m"]
-    arguments = PARSERS[words[0]].parse_args(words[1:])
-    if words[0] == "run_sweep.py":
-        chosen = only(read_sweep(arguments.sweep, arguments.set), arguments.only)
-        assert not arguments.only or len(chosen.settings) == 1
 
 
 def test_every_option_of_the_other_tools_is_mapped() -> None:

@@ -10,6 +10,19 @@ def test_milestones_after_the_last_epoch_are_warned_of() -> None:
     assert found.warnings == ["s.yaml:5: base.optim.schedule.milestones: milestones [5] are never reached in 3 epochs"]
 
 
+def test_fewer_epochs_on_the_command_line_come_with_milestones_to_match() -> None:
+    recipe = {
+        "optim: {name: sgd, lr: 0.1}": "optim: {name: sgd, lr: 0.1, schedule: {name: multistep, milestones: [30, 60]}}"
+    }
+    found = sweep(recipe | {"epochs: 3": "epochs: 90"}, overrides=["train.epochs=30"])
+    warning = found.warnings[0]  # The other one is of a small last batch.
+    assert warning.endswith("in 30 epochs; to scale them from 90 epochs: --set 'optim.schedule.milestones=[10, 20]'")
+    both = ["train.epochs=30", "optim.schedule.milestones=[10, 20]"]
+    assert not any(
+        "milestones" in text for text in sweep(recipe | {"epochs: 3": "epochs: 90"}, overrides=both).warnings
+    )
+
+
 def test_a_last_step_on_a_few_images_is_warned_of_once_for_each_batch_size() -> None:
     # 1,497 images less 200 for validation: 1,297 = 162 * 8 + 1 = 40 * 32 + 17.
     assert sweep().warnings == [

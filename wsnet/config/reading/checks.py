@@ -128,11 +128,24 @@ def warnings_of(file: SweepFile, configs: Iterable[TrialConfig]) -> list[str]:
         # Published recipes have milestones past the end, so that is no mistake.
         if schedule.name == "multistep" and schedule.milestones[-1] >= epochs:
             beyond = [m for m in schedule.milestones if m >= epochs]
-            late[f"milestones {beyond} are never reached in {epochs} epochs"] = None
+            scaled = _scaled(schedule.milestones, epochs, file)
+            late[f"milestones {beyond} are never reached in {epochs} epochs{scaled}"] = None
         if (text := small_last_batch_warning(config)) is not None:
             small[text] = None
     warnings = [str(file.mistake(("base", "optim", "schedule", "milestones"), text)) for text in late]
     return warnings + [str(file.mistake(("base", "train", "drop_last"), text)) for text in small]
+
+
+def _scaled(milestones: Sequence[int], epochs: int, file: SweepFile) -> str:
+    """How to scale the milestones if `--set` has changed the number of epochs, where the file gives one for all."""
+    train = file.config.base.get("train")
+    written = train.get("epochs") if isinstance(train, dict) else None
+    if "train.epochs" not in file.fixed or type(written) is not int or written < 1 or milestones[-1] >= written:
+        return ""
+    scaled = [max(1, round(milestone * epochs / written)) for milestone in milestones]
+    if len(set(scaled)) < len(scaled) or scaled[-1] >= epochs:
+        return ""
+    return f"; to scale them from {written} epochs: --set 'optim.schedule.milestones={scaled}'"
 
 
 def small_last_batch_warning(config: TrialConfig) -> str | None:
