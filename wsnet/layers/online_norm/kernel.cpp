@@ -63,21 +63,25 @@ template <int n> struct Lanes {
     typedef uint32_t U __attribute__((vector_size(4 * n)));
     typedef uint16_t H __attribute__((vector_size(2 * n)));
 };
+template <> struct Lanes<1> { typedef float F; typedef uint32_t U; typedef uint16_t H; };
 template <int n> using F = typename Lanes<n>::F;
 template <int n> using U = typename Lanes<n>::U;
 template <int n> using H = typename Lanes<n>::H;
+template <int n, class To, class From> inline To converted(From v) {
+    if constexpr (n == 1) return To(v); else return __builtin_convertvector(v, To);
+}
 
 template <int n> inline F<n> load(const float* p) { F<n> v; std::memcpy(&v, p, sizeof v); return v; }
 template <int n> inline F<n> load(const bf16* p) {
     H<n> h; std::memcpy(&h, p, sizeof h);
-    const U<n> u = __builtin_convertvector(h, U<n>) << 16;
+    const U<n> u = converted<n, U<n>>(h) << 16;
     F<n> v; std::memcpy(&v, &u, sizeof v); return v;
 }
 template <int n> inline void store(float* p, F<n> v) { std::memcpy(p, &v, sizeof v); }
 template <int n> inline void store(bf16* p, F<n> v) {  // Round to nearest, ties to even.
     U<n> u; std::memcpy(&u, &v, sizeof u);
     const U<n> rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, quiet_nan = U<n>{} + 0x7fc0;
-    const H<n> h = __builtin_convertvector((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded, H<n>);
+    const H<n> h = converted<n, H<n>>((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded);
     std::memcpy(p, &h, sizeof h);
 }
 
@@ -105,7 +109,10 @@ template <int n, bool one> struct Channels {
 template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
     const F<n> y = e * c.scale + c.shift;
-    return ((y < largest) & (y > -largest)) ? g : F<n>{};
+    // Not &: the compiler would then contract y differently than in `Output`, and forward and backward must agree on
+    // which outputs were clamped.
+    if constexpr (n == 1) return y < largest && y > -largest ? g : 0;
+    else return ((y < largest) & (y > -largest)) ? g : F<n>{};
 }
 
 struct Sum {
@@ -226,8 +233,11 @@ void sum_rows(const T* x, const T* g, int64_t R, int64_t D, const Coefficients& 
             for (int r = 0; r < group; ++r) { a_row[r] += joined(&a[r][lane]); b_row[r] += joined(&b[r][lane]); }
         for (int64_t r = 0; r < R; ++r) {
             const int64_t at = r * D + start + size - tail;
-            sum_columns<Term, true, 1, 1, 1>(x + at, g + at, tail, 1, f, i + r, &a_row[r], &b_row[r]);
-            a_sum[r] += a_row[r]; b_sum[r] += b_row[r];
+            const Channels<1, true> c(f, i + r);
+            float a_rest = a_row[r], b_rest = b_row[r];
+            for (int64_t j = 0; j < tail; ++j)
+                Term::template add<1>(load<1>(x + at + j), load<1>(g + at + j), c, a_rest, b_rest);
+            a_sum[r] += a_rest; b_sum[r] += b_rest;
         }
     }
 }
