@@ -108,7 +108,9 @@ def backward(
         error_compensation: "ls", "ac" or "none".
     """
     axis, b = _pixel_axis(x), backward_decay
-    view, g = _view_of(x, axis), _view_of(in_layout_of(x, grad), axis)
+    # While tracing, the gradient may have another layout than x.
+    grad = grad.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
+    view, g = _view_of(x, axis), _view_of(grad, axis)
     mean, variance, inverse, d = stats.unbind()
     gamma = _filled(weight, x, 1)
     scale, shift = (values / zeta for values in _coefficients_of_z(stats, gamma, _filled(bias, x, 0)))
@@ -258,11 +260,6 @@ def _is_eager_on_cpu(view: Tensor) -> bool:
 
 
 # ---- Layouts and dtypes.
-
-
-def in_layout_of(x: Tensor, grad: Tensor) -> Tensor:
-    """The gradient in the layout of x. Called inside the operators: while tracing, grad may have another layout."""
-    return grad.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
 
 
 def _pixel_axis(x: Tensor) -> int:

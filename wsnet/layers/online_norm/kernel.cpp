@@ -24,16 +24,16 @@ extern "C" {  // Tests change them.
 // Elements per thread in a chunk of samples, which stays in the caches between its passes. Smaller chunks are no faster,
 // and each chunk costs three barriers.
 int64_t online_norm_chunk = 1 << 20;
-int64_t online_norm_tile = 1 << 13;  // Elements of a tile of pixels (channels_last), which stays in the L1 cache.
+int64_t online_norm_tile = 1 << 13;  // Elements of a tile of pixels (channels_last) or of rows, for the L1 cache.
 }
 
 namespace {
 
-constexpr float largest = 5;                // formulas.CLAMP
-constexpr double layer_scale_eps = 1e-5;    // formulas.LAYER_SCALE_EPS
+constexpr float largest = 5;              // formulas.CLAMP
+constexpr double layer_scale_eps = 1e-5;  // formulas.LAYER_SCALE_EPS
 
 struct Problem {
-    int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels
+    int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels or rows
     bool channels_last, is_bf16, layer_scaling, clamping, frozen;
     int threads;
     double forward_decay, backward_decay, eps;
@@ -211,7 +211,7 @@ void map_pixels(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coef
 
 // Over the D pixels of R <= group rows (sample, channel), (N, C, D).
 constexpr int group = 8;
-template <class Term, class T>  // In blocks short enough for float sums.
+template <class Term, class T>  // Sums of blocks that are short enough for floats.
 void sum_rows(const T* x, const T* g, int64_t R, int64_t D, const Coefficients& f, int64_t i,
               double* a_sum, double* b_sum) {
     std::fill(a_sum, a_sum + R, 0); std::fill(b_sum, b_sum + R, 0);
@@ -221,7 +221,8 @@ void sum_rows(const T* x, const T* g, int64_t R, int64_t D, const Coefficients& 
         for (int64_t r = 0; r < R; ++r) {
             int64_t at = r * D + start;
             for (int c = 0; c < 4 * W; c += 4 * L)
-                sum_columns<Term, true, L, 4, 1>(x + at + c, g + at + c, size / (4 * W), 4 * W, f, i + r, &a[r][c], &b[r][c]);
+                sum_columns<Term, true, L, 4, 1>(x + at + c, g + at + c, size / (4 * W), 4 * W, f, i + r,
+                                                 &a[r][c], &b[r][c]);
             at += size - rest;
             for (int c = 0; c < W; c += L)
                 sum_columns<Term, true, L, 1, 1>(x + at + c, g + at + c, rest / W, W, f, i + r, &a[r][c], &b[r][c]);
@@ -266,8 +267,8 @@ inline void barrier() {
 #pragma omp barrier
 }
 
-// One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), or tiles (sample, pixels)
-// of all channels if channels_last.
+// One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), of which `tile` are taken
+// at once, or tiles (sample, pixels) of all channels if channels_last.
 struct Part {
     int64_t start, count;  // samples of the chunk
     bool whole;            // Giving each thread whole samples saves barriers; a few samples are split into pieces.

@@ -143,9 +143,9 @@ class _OnlineNormalize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        x, weight, *_ = ctx.saved_tensors
+        saved = x, weight, *_ = ctx.saved_tensors  # Recomputed tensors can be taken only once.
         backward = kernel.backward_operator if kernel.has_kernels_for(x, weight, ctx.state[0]) else formulas.backward
-        grad_in, *of_parameters = backward(grad, *ctx.saved_tensors, *ctx.state, *ctx.options)
+        grad_in, *of_parameters = backward(grad, *saved, *ctx.state, *ctx.options)
         # None for parameters that the layer does not have, and for the state and the options.
         return grad_in, *([None, None] if weight is None else of_parameters), *[None] * 8
 
