@@ -23,12 +23,12 @@ class Several(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.scaled = OnlineNorm2d(6, backward_decay=0.9)
-        self.clamped = OnlineNorm2d(6, error_compensation="ac", clamp=1.0, affine=False)
+        self.clamped = OnlineNorm2d(6, error_compensation="ac", affine=False)
         self.slow = OnlineNorm2d(6, 0.9999, 0.999)
         self.plain = OnlineNorm2d(6, error_compensation="none")
 
     def forward(self, x: Tensor) -> Tensor:
-        first = self.slow(self.clamped(self.scaled(x)))
+        first = self.slow(self.clamped(5 * self.scaled(x)))  # Some is clamped.
         return self.plain(first + self.scaled(2 * x))
 
 

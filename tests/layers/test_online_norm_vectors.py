@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from tests.layers.online_norm_reference import error
 from tests.shared import SHARED
 from wsnet.layers.online_norm import OnlineNorm, OnlineNorm1d, OnlineNorm2d
+from wsnet.layers.online_norm.formulas import CLAMP, LAYER_SCALE_EPS
 
 STATE = {"m": "running_mean", "var": "running_var", "u": "u", "v": "v"}
 HERE = Path(__file__).parent / "vectors"
@@ -52,6 +53,7 @@ class SideBySide(nn.Module):
 def _check_case(
     numbers: Any, meta: dict[str, Any], case: str, settings: dict[str, Any], layout: torch.memory_format
 ) -> None:
+    assert (meta["ls_eps"], meta["clamp"]) == (LAYER_SCALE_EPS, CLAMP)
     kind = OnlineNorm2d if len(meta["shape"]) == 4 else OnlineNorm1d
     channels = meta.get("group_size", meta["shape"][1])
     norms = [
@@ -62,8 +64,6 @@ def _check_case(
             eps=meta["eps"],
             affine=settings["affine"],
             error_compensation=settings["ecm"],
-            layer_scale_eps=meta["ls_eps"],
-            clamp=meta["clamp"],
         )
         for _ in range(meta["shape"][1] // channels)
     ]

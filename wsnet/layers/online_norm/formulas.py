@@ -24,27 +24,27 @@ its dimension of pixels, 2 or 1. Names, here and in kernel.cpp:
 
 from collections.abc import Callable
 from functools import lru_cache
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-__all__ = ["Options", "backward", "evaluate", "forward", "in_layout_of", "recurrence"]
+__all__ = ["backward", "evaluate", "forward", "recurrence"]
 
-
-class Options(NamedTuple):
-    """The options of a layer (see `OnlineNorm`), in the order in which the operators take them."""
-
-    forward_decay: float  # A Python float: 1 - float32(0.999) is off by 1.3e-5.
-    backward_decay: float
-    eps: float
-    error_compensation: str
-    layer_scale_eps: float
-    clamp: float
+LAYER_SCALE_EPS = 1e-5
+"""Added to the mean square under layer scaling's root; also in kernel.cpp."""
+CLAMP = 5.0
+"""Largest absolute value that activation clamping lets through; also in kernel.cpp."""
 
 
 def forward(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    forward_decay: float,
+    eps: float,
+    error_compensation: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Normalize in training, and update the running mean and variance in place.
 
@@ -54,27 +54,29 @@ def forward(
         bias: (C,) or None.
         running_mean: (C,).
         running_var: (C,).
-        options: of the layer.
+        forward_decay: see `OnlineNorm`, like the next two. A Python float: 1 - float32(0.999) is off by 1.3e-5.
+        eps: added to the variance.
+        error_compensation: "ls", "ac" or "none".
 
     Returns:
         The output, in the layout of x; and for `backward`, in float64: stats (4, N, C), which are mean, variance,
         inverse and d; and zeta.
     """
-    axis, a = _pixel_axis(x), options.forward_decay
+    axis, a = _pixel_axis(x), forward_decay
     view = _view_of(x, axis)
     mean, variance = _moments(view, axis)
     m = recurrence(a, (1 - a) * mean, running_mean.double())
     d = mean - m[:-1]
     var = recurrence(a, (1 - a) * (variance + a * d.square()), running_var.double())
-    stats = torch.stack([mean, variance, (var[:-1] + options.eps).rsqrt(), d])
+    stats = torch.stack([mean, variance, (var[:-1] + eps).rsqrt(), d])
     scale_z, shift_z = _coefficients_of_z(stats, _filled(weight, x, 1), _filled(bias, x, 0))
     zeta = scale_z.new_ones(len(scale_z), 1)
-    if options.error_compensation == "ls":
+    if error_compensation == "ls":
         square = (scale_z.square() * variance + shift_z.square()).mean(1, keepdim=True)
-        zeta = (square + options.layer_scale_eps).sqrt()
+        zeta = (square + LAYER_SCALE_EPS).sqrt()
     out = _scaled(view, mean, scale_z / zeta, shift_z / zeta, axis)
-    if options.error_compensation == "ac":
-        out = out.clamp_(-options.clamp, options.clamp)
+    if error_compensation == "ac":
+        out = out.clamp_(-CLAMP, CLAMP)
     _keep(running_mean, running_var, m[-1], var[-1])
     return _restored(out.to(x.dtype), x, axis), stats, zeta
 
@@ -88,7 +90,8 @@ def backward(
     zeta: Tensor,
     u: Tensor,
     v: Tensor,
-    options: Options,
+    backward_decay: float,
+    error_compensation: str,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, weight and bias; updates u and v (C,) in place.
 
@@ -101,18 +104,21 @@ def backward(
         zeta: likewise.
         u: (C,), the sum that makes the gradient orthogonal to the constant.
         v: (C,), the sum that makes it orthogonal to the output.
-        options: of the layer.
+        backward_decay: see `OnlineNorm`, like the next.
+        error_compensation: "ls", "ac" or "none".
     """
-    axis, b = _pixel_axis(x), options.backward_decay
-    view, g = _view_of(x, axis), _view_of(in_layout_of(x, grad), axis)
+    axis, b = _pixel_axis(x), backward_decay
+    # While tracing, the gradient may have another layout than x.
+    grad = grad.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
+    view, g = _view_of(x, axis), _view_of(grad, axis)
     mean, variance, inverse, d = stats.unbind()
     gamma = _filled(weight, x, 1)
     scale, shift = (values / zeta for values in _coefficients_of_z(stats, gamma, _filled(bias, x, 0)))
-    if options.error_compensation == "ac":  # No gradient passes where the output was clamped.
-        g = g.masked_fill(_scaled(view, mean, scale, shift, axis).abs_() >= options.clamp, 0)
+    if error_compensation == "ac":  # No gradient passes where the output was clamped.
+        g = g.masked_fill(_scaled(view, mean, scale, shift, axis).abs_() >= CLAMP, 0)
     first, second = _gradient_moments(g, view, mean, axis)
     along, first_z, second_z = torch.zeros_like(scale), first, second
-    if options.error_compensation == "ls":  # No gradient passes along the output itself.
+    if error_compensation == "ls":  # No gradient passes along the output itself.
         along = (scale * second + shift * first).mean(1, keepdim=True)
         first_z, second_z = (first - along * shift) / zeta, (second - along * scale * variance) / zeta
     dot = (second_z + d * first_z) * inverse  # The mean over the pixels of the normalized sample times its gradient.
@@ -129,20 +135,26 @@ def backward(
 
 
 def evaluate(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
+    x: Tensor,
+    weight: Tensor | None,
+    bias: Tensor | None,
+    running_mean: Tensor,
+    running_var: Tensor,
+    eps: float,
+    error_compensation: str,
 ) -> Tensor:
     """Normalize in evaluation, with the plain gradient; the arguments are those of `forward`."""
     axis, wide = _pixel_axis(x), torch.float64 if x.dtype == torch.float64 else torch.float32
-    factor = (running_var.double() + options.eps).rsqrt() * _filled(weight, x, 1)
+    factor = (running_var.double() + eps).rsqrt() * _filled(weight, x, 1)
     m, scale_z, shift_z = (
         values.to(wide).unsqueeze(-1) if axis == 2 else values.to(wide)
         for values in (running_mean, factor, _filled(bias, x, 0))
     )
     z = (_view_of(x, axis).to(wide) - m) * scale_z + shift_z
-    if options.error_compensation == "ac":
-        z = z.clamp(-options.clamp, options.clamp)
-    if options.error_compensation == "ls":
-        square = z.square().mean(axis).mean(1, keepdim=True) + options.layer_scale_eps
+    if error_compensation == "ac":
+        z = z.clamp(-CLAMP, CLAMP)
+    if error_compensation == "ls":
+        square = z.square().mean(axis).mean(1, keepdim=True) + LAYER_SCALE_EPS
         z = z * square.rsqrt().unsqueeze(axis)
     return _restored(z.to(x.dtype), x, axis)
 
@@ -248,11 +260,6 @@ def _is_eager_on_cpu(view: Tensor) -> bool:
 
 
 # ---- Layouts and dtypes.
-
-
-def in_layout_of(x: Tensor, grad: Tensor) -> Tensor:
-    """The gradient in the layout of x. Called inside the operators: while tracing, grad may have another layout."""
-    return grad.contiguous(memory_format=torch.contiguous_format if x.is_contiguous() else torch.channels_last)
 
 
 def _pixel_axis(x: Tensor) -> int:

@@ -24,16 +24,19 @@ extern "C" {  // Tests change them.
 // Elements per thread in a chunk of samples, which stays in the caches between its passes. Smaller chunks are no faster,
 // and each chunk costs three barriers.
 int64_t online_norm_chunk = 1 << 20;
-int64_t online_norm_tile = 1 << 13;  // Elements of a tile of pixels (channels_last), which stays in the L1 cache.
+int64_t online_norm_tile = 1 << 13;  // Elements of a tile of pixels (channels_last) or of rows, for the L1 cache.
 }
 
 namespace {
 
+constexpr float largest = 5;              // formulas.CLAMP
+constexpr double layer_scale_eps = 1e-5;  // formulas.LAYER_SCALE_EPS
+
 struct Problem {
-    int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels
+    int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels or rows
     bool channels_last, is_bf16, layer_scaling, clamping, frozen;
     int threads;
-    double forward_decay, backward_decay, eps, layer_scale_eps, clamp;
+    double forward_decay, backward_decay, eps;
     const void *x, *grad;                                   // (N, C, D)
     void* out;                                              // (N, C, D): the output, or the gradient of the input
     const float *weight, *bias;                             // (C,) or null
@@ -43,42 +46,44 @@ struct Problem {
     float *grad_weight, *grad_bias;                         // (C,)
 };
 
-// ---- Vectors of n floats. Loops take steps of W, then steps of 1 for the remainder.
+// ---- Vectors of n floats.
 
-constexpr int W = 16;
+constexpr int W = 16;  // A row's elements are added up in W lanes, whatever the processor, and these one by one.
+#if defined(__AVX512F__)
+constexpr int L = 16;  // Floats of a register: the compiler keeps longer vectors in memory.
+#elif defined(__AVX__)
+constexpr int L = 8;
+#else
+constexpr int L = 4;
+#endif
+
 struct bf16 { uint16_t bits; };
-template <int n> struct Lanes;
-template <> struct Lanes<W> {
-    typedef float F __attribute__((vector_size(4 * W)));
-    typedef uint32_t U __attribute__((vector_size(4 * W)));
-    typedef uint16_t H __attribute__((vector_size(2 * W)));
-    static U wide(H h) { return __builtin_convertvector(h, U); }
-    static H narrow(U u) { return __builtin_convertvector(u, H); }
+template <int n> struct Lanes {
+    typedef float F __attribute__((vector_size(4 * n)));
+    typedef uint32_t U __attribute__((vector_size(4 * n)));
+    typedef uint16_t H __attribute__((vector_size(2 * n)));
 };
-template <> struct Lanes<1> {
-    typedef float F;
-    typedef uint32_t U;
-    typedef uint16_t H;
-    static U wide(H h) { return h; }
-    static H narrow(U u) { return H(u); }
-};
+template <> struct Lanes<1> { typedef float F; typedef uint32_t U; typedef uint16_t H; };
 template <int n> using F = typename Lanes<n>::F;
 template <int n> using U = typename Lanes<n>::U;
+template <int n> using H = typename Lanes<n>::H;
+template <int n, class To, class From> inline To converted(From v) {
+    if constexpr (n == 1) return To(v); else return __builtin_convertvector(v, To);
+}
 
 template <int n> inline F<n> load(const float* p) { F<n> v; std::memcpy(&v, p, sizeof v); return v; }
 template <int n> inline F<n> load(const bf16* p) {
-    typename Lanes<n>::H h; std::memcpy(&h, p, sizeof h);
-    const U<n> u = Lanes<n>::wide(h) << 16;
+    H<n> h; std::memcpy(&h, p, sizeof h);
+    const U<n> u = converted<n, U<n>>(h) << 16;
     F<n> v; std::memcpy(&v, &u, sizeof v); return v;
 }
 template <int n> inline void store(float* p, F<n> v) { std::memcpy(p, &v, sizeof v); }
 template <int n> inline void store(bf16* p, F<n> v) {  // Round to nearest, ties to even.
     U<n> u; std::memcpy(&u, &v, sizeof u);
     const U<n> rounded = (u + 0x7fff + ((u >> 16) & 1)) >> 16, quiet_nan = U<n>{} + 0x7fc0;
-    const auto h = Lanes<n>::narrow((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded);
+    const H<n> h = converted<n, H<n>>((u & 0x7fffffff) > 0x7f800000 ? quiet_nan : rounded);
     std::memcpy(p, &h, sizeof h);
 }
-inline float total(F<W> v) { float s = 0; for (int i = 0; i < W; ++i) s += v[i]; return s; }
 
 // ---- What is done to each pixel.
 
@@ -86,27 +91,28 @@ inline float total(F<W> v) { float s = 0; for (int i = 0; i < W; ++i) s += v[i];
 // of x is scale * grad + slope * e + offset.
 struct Coefficients {
     std::vector<float> k, scale, shift, slope, offset;
-    float limit;
-    explicit Coefficients(int64_t size, double clamp)
-        : k(size), scale(size), shift(size), slope(size), offset(size), limit(float(clamp)) {}
+    explicit Coefficients(int64_t size) : k(size), scale(size), shift(size), slope(size), offset(size) {}
 };
-// Coefficients of one channel for all lanes (n = 1), or of n channels, one per lane.
-template <int n> struct Channels {
-    F<n> k, scale, shift, slope, offset, limit;
+// Coefficients of n channels, one per lane, or of one channel for all lanes.
+template <int n, bool one> struct Channels {
+    F<n> k, scale, shift, slope, offset;
     Channels() = default;
     Channels(const Coefficients& f, int64_t i)
-        : k(load<n>(&f.k[i])), scale(load<n>(&f.scale[i])), shift(load<n>(&f.shift[i])), slope(load<n>(&f.slope[i])),
-          offset(load<n>(&f.offset[i])), limit(F<n>{} + f.limit) {}
+        : k(of(f.k, i)), scale(of(f.scale, i)), shift(of(f.shift, i)), slope(of(f.slope, i)), offset(of(f.offset, i)) {}
+    static F<n> of(const std::vector<float>& values, int64_t i) {
+        if constexpr (one) return F<n>{} + values[i];
+        else return load<n>(&values[i]);
+    }
 };
 
 // The gradient of the output y that passes the clamping: 0 where y was clamped.
 template <bool clamping, int n, class K> inline F<n> unclamped(F<n> g, F<n> e, const K& c) {
     if (!clamping) return g;
-    const F<n> y = e * c.scale + c.shift, limit = F<n>{} + c.limit;
+    const F<n> y = e * c.scale + c.shift;
     // Not &: the compiler would then contract y differently than in `Output`, and forward and backward must agree on
     // which outputs were clamped.
-    if constexpr (n == 1) return y < limit && y > -limit ? g : 0;
-    else return ((y < limit) & (y > -limit)) ? g : F<n>{};
+    if constexpr (n == 1) return y < largest && y > -largest ? g : 0;
+    else return ((y < largest) & (y > -largest)) ? g : F<n>{};
 }
 
 struct Sum {
@@ -127,7 +133,7 @@ template <bool clamping> struct Gradient {
 template <bool clamping> struct Output {
     template <int n, class K> static F<n> of(F<n> x, F<n>, const K& c) {
         F<n> y = (x - c.k) * c.scale + c.shift;
-        const F<n> limit = F<n>{} + c.limit;
+        const F<n> limit = F<n>{} + largest;
         if (clamping) { y = y > limit ? limit : y; y = y < -limit ? -limit : y; }
         return y;
     }
@@ -139,46 +145,24 @@ template <bool clamping> struct InputGradient {
     }
 };
 
-// ---- Over the D pixels of one sample and channel, (N, C, D).
+// ---- Over a matrix of R rows, `stride` elements apart. Its columns are channels, their coefficients at `i` and after;
+// or all are pixels of one channel.
 
-template <class Term, class T>  // In blocks short enough for float sums.
-void sum_row(const T* x, const T* g, int64_t D, const Coefficients& f, int64_t i, double& a_sum, double& b_sum) {
-    const Channels<1> c(f, i);
-    a_sum = b_sum = 0;
-    const auto add = [&](int64_t j, F<W>& a, F<W>& b) {
-        Term::template add<W>(load<W>(x + j), load<W>(g + j), c, a, b);
-    };
-    for (int64_t j = 0; j < D;) {
-        const int64_t end = std::min(j + 4096, D);
-        F<W> a0{}, a1{}, a2{}, a3{}, b0{}, b1{}, b2{}, b3{};
-        for (; j + 4 * W <= end; j += 4 * W) {
-            add(j, a0, b0); add(j + W, a1, b1); add(j + 2 * W, a2, b2); add(j + 3 * W, a3, b3);
-        }
-        for (; j + W <= end; j += W) add(j, a0, b0);
-        float a = total(a0 + a1 + (a2 + a3)), b = total(b0 + b1 + (b2 + b3));
-        for (; j < end; ++j) Term::template add<1>(load<1>(x + j), load<1>(g + j), c, a, b);
-        a_sum += a; b_sum += b;
-    }
-}
-template <class Pass, class T>
-void map_row(const T* x, const T* g, T* out, int64_t D, const Coefficients& f, int64_t i) {
-    const Channels<1> c(f, i);
-    int64_t j = 0;
-    for (; j + W <= D; j += W) store<W>(out + j, Pass::template of<W>(load<W>(x + j), load<W>(g + j), c));
-    for (; j < D; ++j) store<1>(out + j, Pass::template of<1>(load<1>(x + j), load<1>(g + j), c));
-}
-
-// ---- Over R pixels of all C channels of one sample, (N, D, C); the coefficients of its first channel are at `i`.
-
-template <class Term, int n, int vectors, int rows, class T>  // `vectors` of n channels each; `rows` pixels at a time.
-inline void sum_columns(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
+// Adds each column to a_sum and b_sum. Each has `vectors` * n columns; every column has `rows` sums, joined at the end.
+template <class Term, bool one, int n, int vectors, int rows, class T>
+inline void sum_columns(const T* x, const T* g, int64_t R, int64_t stride, const Coefficients& f, int64_t i,
                         float* a_sum, float* b_sum) {
     F<n> a[rows][vectors] = {}, b[rows][vectors] = {};
-    Channels<n> c[vectors];
-    for (int v = 0; v < vectors; ++v) c[v] = Channels<n>(f, i + v * n);
+    Channels<n, one> c[vectors];
+    for (int v = 0; v < vectors; ++v) {
+        c[v] = Channels<n, one>(f, one ? i : i + v * n);
+        a[0][v] = load<n>(a_sum + v * n); b[0][v] = load<n>(b_sum + v * n);
+    }
     const auto add = [&](int64_t r, int j) {
-        for (int v = 0; v < vectors; ++v)
-            Term::template add<n>(load<n>(x + r * C + v * n), load<n>(g + r * C + v * n), c[v], a[j][v], b[j][v]);
+        for (int v = 0; v < vectors; ++v) {
+            const int64_t at = r * stride + v * n;
+            Term::template add<n>(load<n>(x + at), load<n>(g + at), c[v], a[j][v], b[j][v]);
+        }
     };
     int64_t r = 0;
     for (; r + rows <= R; r += rows)
@@ -189,38 +173,88 @@ inline void sum_columns(const T* x, const T* g, int64_t R, int64_t C, const Coef
         store<n>(a_sum + v * n, a[0][v]); store<n>(b_sum + v * n, b[0][v]);
     }
 }
-template <class Term, class T>
-void sum_tile(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
-              float* a_sum, float* b_sum) {
-    int64_t c = 0;
-    const auto step = [&](auto sum, int width) {
-        for (; c + width <= C; c += width) sum(x + c, g + c, R, C, f, i + c, a_sum + c, b_sum + c);
-    };
-    step(sum_columns<Term, W, 4, 1, T>, 4 * W);  // Whole cache lines at a time.
-    step(sum_columns<Term, W, 2, 2, T>, 2 * W);
-    step(sum_columns<Term, W, 1, 4, T>, W);
-    step(sum_columns<Term, 1, 1, 1, T>, 1);
-}
-template <class Pass, int n, int vectors, class T>
-inline void map_columns(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coefficients& f, int64_t i) {
-    Channels<n> c[vectors];
-    for (int v = 0; v < vectors; ++v) c[v] = Channels<n>(f, i + v * n);
+template <class Pass, bool one, int n, int vectors, class T>
+inline void map_columns(const T* x, const T* g, T* out, int64_t R, int64_t stride, const Coefficients& f, int64_t i) {
+    Channels<n, one> c[vectors];
+    for (int v = 0; v < vectors; ++v) c[v] = Channels<n, one>(f, one ? i : i + v * n);
     for (int64_t r = 0; r < R; ++r)
         for (int v = 0; v < vectors; ++v) {
-            const int64_t at = r * C + v * n;
+            const int64_t at = r * stride + v * n;
             store<n>(out + at, Pass::template of<n>(load<n>(x + at), load<n>(g + at), c[v]));
         }
 }
+
+// Over R pixels of all C channels of one sample, (N, D, C).
+template <class Term, class T>
+void sum_pixels(const T* x, const T* g, int64_t R, int64_t C, const Coefficients& f, int64_t i,
+                float* a_sum, float* b_sum) {
+    std::fill(a_sum, a_sum + C, 0.f); std::fill(b_sum, b_sum + C, 0.f);
+    int64_t c = 0;
+    const auto step = [&](auto sum, int width, int64_t end) {
+        for (; c < end; c += width) sum(x + c, g + c, R, C, f, i + c, a_sum + c, b_sum + c);
+    };
+    step(sum_columns<Term, false, L, 4, 1, T>, 4 * L, C - C % (4 * W));
+    step(sum_columns<Term, false, L, 2, 2, T>, 2 * L, C - C % (2 * W));
+    step(sum_columns<Term, false, L, 1, 4, T>, L, C - C % W);
+    step(sum_columns<Term, false, 1, 1, 1, T>, 1, C);
+}
 template <class Pass, class T>
-void map_tile(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coefficients& f, int64_t i) {
+void map_pixels(const T* x, const T* g, T* out, int64_t R, int64_t C, const Coefficients& f, int64_t i) {
     int64_t c = 0;
     const auto step = [&](auto map, int width) {
         for (; c + width <= C; c += width) map(x + c, g + c, out + c, R, C, f, i + c);
     };
-    step(map_columns<Pass, W, 4, T>, 4 * W);
-    step(map_columns<Pass, W, 2, T>, 2 * W);
-    step(map_columns<Pass, W, 1, T>, W);
-    step(map_columns<Pass, 1, 1, T>, 1);
+    step(map_columns<Pass, false, L, 4, T>, 4 * L);
+    step(map_columns<Pass, false, L, 1, T>, L);
+    step(map_columns<Pass, false, 1, 1, T>, 1);
+}
+
+// Over the D pixels of R <= group rows (sample, channel), (N, C, D).
+constexpr int group = 8;
+template <class Term, class T>  // Sums of blocks that are short enough for floats.
+void sum_rows(const T* x, const T* g, int64_t R, int64_t D, const Coefficients& f, int64_t i,
+              double* a_sum, double* b_sum) {
+    std::fill(a_sum, a_sum + R, 0); std::fill(b_sum, b_sum + R, 0);
+    for (int64_t start = 0; start < D; start += 4096) {
+        const int64_t size = std::min<int64_t>(4096, D - start), rest = size % (4 * W), tail = size % W;
+        float a[group][4 * W] = {}, b[group][4 * W] = {};
+        for (int64_t r = 0; r < R; ++r) {
+            int64_t at = r * D + start;
+            for (int c = 0; c < 4 * W; c += 4 * L)
+                sum_columns<Term, true, L, 4, 1>(x + at + c, g + at + c, size / (4 * W), 4 * W, f, i + r,
+                                                 &a[r][c], &b[r][c]);
+            at += size - rest;
+            for (int c = 0; c < W; c += L)
+                sum_columns<Term, true, L, 1, 1>(x + at + c, g + at + c, rest / W, W, f, i + r, &a[r][c], &b[r][c]);
+        }
+        // All rows at once: the additions of one row wait for each other.
+        float a_row[group] = {}, b_row[group] = {};
+        const auto joined = [](const float* s) { return s[0] + s[W] + (s[2 * W] + s[3 * W]); };
+        for (int lane = 0; lane < W; ++lane)
+            for (int r = 0; r < group; ++r) { a_row[r] += joined(&a[r][lane]); b_row[r] += joined(&b[r][lane]); }
+        for (int64_t r = 0; r < R; ++r) {
+            const int64_t at = r * D + start + size - tail;
+            const Channels<1, true> c(f, i + r);
+            float a_rest = a_row[r], b_rest = b_row[r];
+            for (int64_t j = 0; j < tail; ++j)
+                Term::template add<1>(load<1>(x + at + j), load<1>(g + at + j), c, a_rest, b_rest);
+            a_sum[r] += a_rest; b_sum[r] += b_rest;
+        }
+    }
+}
+template <class Pass, class T>
+void map_rows(const T* x, const T* g, T* out, int64_t R, int64_t D, const Coefficients& f, int64_t i) {
+    for (int64_t r = 0; r < R; ++r) {
+        int64_t at = r * D;
+        const auto step = [&](auto map, int width) {
+            const int64_t count = ((r + 1) * D - at) / width;
+            map(x + at, g + at, out + at, count, width, f, i + r);
+            at += count * width;
+        };
+        step(map_columns<Pass, true, L, 4, T>, 4 * L);
+        step(map_columns<Pass, true, L, 1, T>, L);
+        step(map_columns<Pass, true, 1, 1, T>, 1);
+    }
 }
 
 // ---- Threads and chunks.
@@ -233,8 +267,8 @@ inline void barrier() {
 #pragma omp barrier
 }
 
-// One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), or tiles (sample, pixels)
-// of all channels if channels_last.
+// One thread's part of a chunk of samples. Its work comes in items: rows (sample, channel), of which `tile` are taken
+// at once, or tiles (sample, pixels) of all channels if channels_last.
 struct Part {
     int64_t start, count;  // samples of the chunk
     bool whole;            // Giving each thread whole samples saves barriers; a few samples are split into pieces.
@@ -263,10 +297,12 @@ struct Layout {
             if (start + chunk < p.N) barrier();
         }
     }
-    // Calls body(item, pixels, offset of the item in x, index of its first coefficient) for each item of a part.
+    // Calls body(number of the first item, rows or pixels, offset in x, index of the first coefficient), tile by tile.
     template <class Body> void each(const Part& part, Body body) const {
-        for (int64_t i = part.items.begin; i < part.items.end; ++i) {
-            if (!p.channels_last) { body(i, p.D, (part.start * p.C + i) * p.D, i); continue; }
+        const auto [begin, end] = part.items;
+        for (int64_t i = begin; !p.channels_last && i < end; i += p.tile)
+            body(i, std::min(p.tile, end - i), (part.start * p.C + i) * p.D, i);
+        for (int64_t i = begin; p.channels_last && i < end; ++i) {
             const int64_t n = i / tiles, t = i % tiles;
             body(i, pixels(t), ((part.start + n) * p.D + t * p.tile) * p.C, n * p.C);
         }
@@ -276,9 +312,9 @@ template <class Pass, class T> void map(const Layout& l, const Part& part, const
     const Problem& p = l.p;
     const T *x = (const T*)p.x, *g = (const T*)(p.grad ? p.grad : p.x);
     T* out = (T*)p.out;
-    l.each(part, [&](int64_t, int64_t D, int64_t at, int64_t c) {
-        if (p.channels_last) map_tile<Pass>(x + at, g + at, out + at, D, p.C, f, c);
-        else map_row<Pass>(x + at, g + at, out + at, D, f, c);
+    l.each(part, [&](int64_t, int64_t R, int64_t at, int64_t c) {
+        if (p.channels_last) map_pixels<Pass>(x + at, g + at, out + at, R, p.C, f, c);
+        else map_rows<Pass>(x + at, g + at, out + at, R, p.D, f, c);
     });
 }
 
@@ -301,7 +337,7 @@ struct Direction {
     const std::vector<double> weight = values(p.weight, C, 1), bias = values(p.bias, C, 0);
     double *mean = p.stats, *variance = mean + N * C, *inverse = variance + N * C, *d = inverse + N * C;
     std::vector<float> tile_a = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_b = tile_a;
-    Coefficients f{l.chunk * C, p.clamp};
+    Coefficients f{l.chunk * C};
 
     void output_coefficients(int64_t n, int64_t j) {
         for (int64_t c = 0; c < C; ++c) {
@@ -339,22 +375,24 @@ template <class T, bool clamping> struct Forward : Direction {
     // Mean and variance of the pixels, from sums of deviations from a first, rounded mean k.
     void moments(const Part& part) {
         const T* x = (const T*)p.x;
-        Coefficients shifted(C, 0);
+        Coefficients shifted(std::max<int64_t>(C, group));
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t) {
             if (!p.channels_last) {
-                double a, b;
-                sum_row<Sum>(x + at, x + at, D, shifted, 0, a, b);
-                const float k = shifted.k[0] = float(a / D);
-                sum_row<Deviation>(x + at, x + at, D, shifted, 0, a, b);
-                a /= D;
-                mean[part.start * C + i] = a + k;
-                variance[part.start * C + i] = std::max(b / D - a * a, 0.0);
+                double a[group], b[group];
+                sum_rows<Sum>(x + at, x + at, R, D, shifted, 0, a, b);
+                for (int64_t r = 0; r < R; ++r) shifted.k[r] = float(a[r] / D);
+                sum_rows<Deviation>(x + at, x + at, R, D, shifted, 0, a, b);
+                for (int64_t r = 0; r < R; ++r) {
+                    const double e = a[r] / D;
+                    mean[part.start * C + i + r] = e + shifted.k[r];
+                    variance[part.start * C + i + r] = std::max(b[r] / D - e * e, 0.0);
+                }
                 return;
             }
             float *k = shifted.k.data(), *a = &tile_a[i * C], *b = &tile_b[i * C];
-            sum_tile<Sum>(x + at, x + at, R, C, shifted, 0, a, b);
+            sum_pixels<Sum>(x + at, x + at, R, C, shifted, 0, a, b);
             for (int64_t c = 0; c < C; ++c) k[c] = a[c] / R;
-            if (R > 1) sum_tile<Deviation>(x + at, x + at, R, C, shifted, 0, a, b);
+            if (R > 1) sum_pixels<Deviation>(x + at, x + at, R, C, shifted, 0, a, b);
             else for (int64_t c = 0; c < C; ++c) a[c] = b[c] = 0;
             for (int64_t c = 0; c < C; ++c) {  // a: the tile's mean; b: its sum of squared deviations from that.
                 const float e = a[c] / R;
@@ -397,7 +435,7 @@ template <class T, bool clamping> struct Forward : Direction {
             const double scale_z = weight[c] * inverse[i], shift_z = scale_z * d[i] + bias[c];
             square += scale_z * scale_z * variance[i] + shift_z * shift_z;
         }
-        return std::sqrt(square / C + p.layer_scale_eps);
+        return std::sqrt(square / C + layer_scale_eps);
     }
 };
 
@@ -430,8 +468,8 @@ template <class T, bool clamping> struct Backward : Direction {
         const T *x = (const T*)p.x, *g = (const T*)p.grad;
         l.each(part, [&](int64_t i, int64_t R, int64_t at, int64_t c) {
             if (p.channels_last)
-                sum_tile<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_a[i * C], &tile_b[i * C]);
-            else sum_row<Gradient<clamping>>(x + at, g + at, D, f, c, first[i], second[i]);
+                sum_pixels<Gradient<clamping>>(x + at, g + at, R, C, f, c, &tile_a[i * C], &tile_b[i * C]);
+            else sum_rows<Gradient<clamping>>(x + at, g + at, R, D, f, c, &first[i], &second[i]);
         });
     }
     // From these sums, first, second and along.
@@ -490,32 +528,27 @@ template <class T> T* data(const Tensor& tensor) { return static_cast<T*>(tensor
 const float* data(const Parameter& p) { return p ? static_cast<const float*>(p->const_data_ptr()) : nullptr; }
 
 // What forward and backward have in common.
-Problem problem_of(const Tensor& x, const Parameter& weight, const Parameter& bias, double forward_decay,
-                   double backward_decay, double eps, const std::string& error_compensation, double layer_scale_eps,
-                   double clamp) {
+Problem problem_of(const Tensor& x, const Parameter& weight, const Parameter& bias, const std::string& compensation) {
     Problem p{};
     p.N = x.size(0); p.C = x.size(1); p.D = x.numel() / std::max<int64_t>(p.N * p.C, 1);
     p.threads = int(torch::stable::get_num_threads());
     p.chunk = std::max<int64_t>(p.threads * online_norm_chunk / std::max<int64_t>(p.D * p.C, 1), p.threads);
-    p.tile = std::max<int64_t>(online_norm_tile / std::max<int64_t>(p.C, 1), 16);
     p.channels_last = p.D == 1 || !x.is_contiguous();
+    p.tile = p.channels_last ? std::max<int64_t>(online_norm_tile / std::max<int64_t>(p.C, 1), 16)
+                             : std::clamp<int64_t>(online_norm_tile / std::max<int64_t>(p.D, 1), 1, group);
     p.is_bf16 = x.scalar_type() == ScalarType::BFloat16;
-    p.layer_scaling = error_compensation == "ls"; p.clamping = error_compensation == "ac";
-    p.forward_decay = forward_decay; p.backward_decay = backward_decay;
-    p.eps = eps; p.layer_scale_eps = layer_scale_eps; p.clamp = clamp;
+    p.layer_scaling = compensation == "ls"; p.clamping = compensation == "ac";
     p.x = x.const_data_ptr(); p.weight = data(weight); p.bias = data(bias);
     return p;
 }
 
 ThreeTensors forward(Tensor x, Parameter weight, Parameter bias, Tensor running_mean, Tensor running_var,
-                     double forward_decay, double backward_decay, double eps, std::string error_compensation,
-                     double layer_scale_eps, double clamp, bool frozen) {
-    Problem p = problem_of(x, weight, bias, forward_decay, backward_decay, eps, error_compensation, layer_scale_eps,
-                           clamp);
+                     double forward_decay, double eps, std::string error_compensation, bool frozen) {
+    Problem p = problem_of(x, weight, bias, error_compensation);
     Tensor out = torch::stable::empty_like(x);
     Tensor stats = torch::stable::new_empty(x, {4, p.N, p.C}, ScalarType::Double);
     Tensor zeta = torch::stable::new_empty(x, {p.N, 1}, ScalarType::Double);
-    p.frozen = frozen;
+    p.forward_decay = forward_decay; p.eps = eps; p.frozen = frozen;
     p.out = data<void>(out); p.stats = data<double>(stats); p.zeta = data<double>(zeta);
     p.running_mean = data<float>(running_mean); p.running_var = data<float>(running_var);
     run<Forward>(p);
@@ -523,14 +556,13 @@ ThreeTensors forward(Tensor x, Parameter weight, Parameter bias, Tensor running_
 }
 
 ThreeTensors backward(Tensor grad, Tensor x, Parameter weight, Parameter bias, Tensor stats, Tensor zeta, Tensor u,
-                      Tensor v, double forward_decay, double backward_decay, double eps, std::string error_compensation,
-                      double layer_scale_eps, double clamp) {
-    Problem p = problem_of(x, weight, bias, forward_decay, backward_decay, eps, error_compensation, layer_scale_eps,
-                           clamp);
+                      Tensor v, double backward_decay, std::string error_compensation) {
+    Problem p = problem_of(x, weight, bias, error_compensation);
     grad = torch::stable::contiguous(grad, x.is_contiguous() ? MemoryFormat::Contiguous : MemoryFormat::ChannelsLast);
     Tensor grad_x = torch::stable::empty_like(x);
     Tensor grad_weight = torch::stable::new_empty(x, {p.C}, ScalarType::Float);
     Tensor grad_bias = torch::stable::new_empty(x, {p.C}, ScalarType::Float);
+    p.backward_decay = backward_decay;
     p.chunk = std::max<int64_t>(p.chunk / 2, 1);
     p.grad = grad.const_data_ptr(); p.stats = data<double>(stats); p.zeta = data<double>(zeta);
     p.u = data<float>(u); p.v = data<float>(v);

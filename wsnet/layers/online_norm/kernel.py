@@ -23,13 +23,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["OPTIONS_SCHEMA", "backward_operator", "forward_operator", "has_kernels_for", "load_library"]
+__all__ = ["backward_operator", "forward_operator", "has_kernels_for", "load_library"]
 
 SOURCE = Path(__file__).with_suffix(".cpp")
-OPTIONS_SCHEMA = (
-    "float forward_decay, float backward_decay, float eps, str error_compensation, float layer_scale_eps, float clamp"
-)
-"""The options, in the syntax of an operator's schema."""
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17", "-fno-math-errno", "-Wno-psabi")
 TORCH = Path(torch.__file__).parent
 
@@ -63,14 +59,14 @@ def _define(name: str, arguments: str, fake: Any) -> Any:
 forward_operator = _define(
     "online_norm_forward",
     "Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var,"
-    f" {OPTIONS_SCHEMA}, bool frozen=False",
+    " float forward_decay, float eps, str error_compensation, bool frozen=False",
     _empty_outputs,
 )
 """As `formulas.forward`; `frozen` means evaluation mode, in which the running statistics stay."""
 backward_operator = _define(
     "online_norm_backward",
     "Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor stats, Tensor zeta, Tensor(a!) u, Tensor(b!) v,"
-    f" {OPTIONS_SCHEMA}",
+    " float backward_decay, str error_compensation",
     _empty_gradients,
 )
 """As `formulas.backward`."""

@@ -8,7 +8,6 @@ from torch.autograd.function import once_differentiable
 from torch.compiler import is_compiling
 
 from wsnet.layers.online_norm import formulas, kernel
-from wsnet.layers.online_norm.formulas import Options
 from wsnet.layers.online_norm.state import OnlineState, starting_statistics
 
 __all__ = ["OnlineNorm", "OnlineNorm1d", "OnlineNorm2d"]
@@ -24,9 +23,7 @@ class OnlineNorm(OnlineState):
         eps: added to the variance under the root.
         affine: whether each channel has a learned scale and shift.
         error_compensation: "ls": each sample's output is divided by its root mean square (layer scaling); "ac":
-            the output is clamped (activation clamping); "none".
-        layer_scale_eps: added to the mean square under layer scaling's root.
-        clamp: largest absolute value that "ac" lets through.
+            the output is clamped to [-5, 5] (activation clamping); "none".
 
     Raises:
         ValueError: an option is out of its range.
@@ -45,8 +42,6 @@ class OnlineNorm(OnlineState):
         eps: float = 1e-5,
         affine: bool = True,
         error_compensation: str = "ls",
-        layer_scale_eps: float = 1e-5,
-        clamp: float = 5.0,
     ) -> None:
         super().__init__(num_features)
         for name, decay in (("forward_decay", forward_decay), ("backward_decay", backward_decay)):
@@ -56,8 +51,7 @@ class OnlineNorm(OnlineState):
             raise ValueError(f"error_compensation must be 'ls', 'ac' or 'none', but got {error_compensation!r}")
         self.num_features, self.affine = num_features, affine
         self.forward_decay, self.backward_decay = float(forward_decay), float(backward_decay)
-        self.eps, self.layer_scale_eps, self.clamp = eps, layer_scale_eps, clamp
-        self.error_compensation = error_compensation
+        self.eps, self.error_compensation = eps, error_compensation
         self.weight = nn.Parameter(torch.ones(num_features)) if affine else None
         self.bias = nn.Parameter(torch.zeros(num_features)) if affine else None
 
@@ -71,16 +65,15 @@ class OnlineNorm(OnlineState):
         self._check(x)
         if not (x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last)):
             x = x.contiguous()
-        mean, variance, u, v = self.running_mean, self.running_var, self.u, self.v
-        options = Options(
-            self.forward_decay, self.backward_decay, self.eps, self.error_compensation, self.layer_scale_eps, self.clamp
-        )
         if not self.training:
-            return _evaluate(x, self.weight, self.bias, mean, variance, options)
-        normalize = _traced
-        if not is_compiling():
-            normalize, (mean, variance) = _OnlineNormalize.apply, starting_statistics(self)
-        out: Tensor = normalize(x, self.weight, self.bias, mean, variance, u, v, *options)
+            return self._evaluate(x)
+        compiling = is_compiling()
+        normalize = _traced if compiling else _OnlineNormalize.apply
+        mean, variance = (self.running_mean, self.running_var) if compiling else starting_statistics(self)
+        out: Tensor = normalize(
+            x, self.weight, self.bias, mean, variance, self.u, self.v,
+            self.forward_decay, self.backward_decay, self.eps, self.error_compensation,
+        )  # fmt: skip
         return out
 
     def extra_repr(self) -> str:
@@ -89,6 +82,14 @@ class OnlineNorm(OnlineState):
             f"{self.num_features}, forward_decay={self.forward_decay}, backward_decay={self.backward_decay}, "
             f"error_compensation={self.error_compensation!r}, affine={self.affine}"
         )
+
+    def _evaluate(self, x: Tensor) -> Tensor:
+        tensors = (x, self.weight, self.bias, self.running_mean, self.running_var)
+        wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
+        if wants_gradient or is_compiling() or not kernel.has_kernels_for(x, self.weight, self.running_mean):
+            return formulas.evaluate(*tensors, self.eps, self.error_compensation)
+        out: Tensor = kernel.forward_operator(*tensors, self.forward_decay, self.eps, self.error_compensation, True)[0]
+        return out
 
     def _check(self, x: Tensor) -> None:
         if self.dimensions and x.dim() not in self.dimensions:
@@ -123,14 +124,18 @@ class _OnlineNormalize(torch.autograd.Function):
         running_var: Tensor,
         u: Tensor,
         v: Tensor,
-        *options: Any,
+        forward_decay: float,
+        backward_decay: float,
+        eps: float,
+        error_compensation: str,
     ) -> Tensor:
-        if kernel.has_kernels_for(x, weight, running_mean):
-            out, stats, zeta = kernel.forward_operator(x, weight, bias, running_mean, running_var, *options)
-        else:  # The compiler sees the torch operations themselves, and fuses them.
-            out, stats, zeta = formulas.forward(x, weight, bias, running_mean, running_var, Options(*options))
+        # Without kernels the compiler sees the torch operations themselves, and fuses them.
+        has_kernels = kernel.has_kernels_for(x, weight, running_mean)
+        forward = kernel.forward_operator if has_kernels else formulas.forward
+        state = running_mean, running_var
+        out, stats, zeta = forward(x, weight, bias, *state, forward_decay, eps, error_compensation)
         ctx.save_for_backward(x, weight, bias, stats, zeta)
-        ctx.state, ctx.options = (u, v), options
+        ctx.state, ctx.options = (u, v), (backward_decay, error_compensation)
         # In-place activations may not overwrite a Function's output that is a view; they may overwrite its `.data`.
         result: Tensor = out.data if type(out) is Tensor else out
         return result
@@ -138,14 +143,11 @@ class _OnlineNormalize(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, grad: Tensor) -> Any:
-        (x, weight, bias, stats, zeta), (u, v) = ctx.saved_tensors, ctx.state
-        if kernel.has_kernels_for(x, weight, u):
-            gradients = kernel.backward_operator(grad, x, weight, bias, stats, zeta, u, v, *ctx.options)
-        else:
-            gradients = formulas.backward(grad, x, weight, bias, stats, zeta, u, v, Options(*ctx.options))
-        grad_in, grad_weight, grad_bias = gradients
-        parameters = (None if weight is None else grad_weight), (None if bias is None else grad_bias)
-        return grad_in, *parameters, *[None] * (4 + len(ctx.options))
+        saved = x, weight, *_ = ctx.saved_tensors  # Recomputed tensors can be taken only once.
+        backward = kernel.backward_operator if kernel.has_kernels_for(x, weight, ctx.state[0]) else formulas.backward
+        grad_in, *of_parameters = backward(grad, *saved, *ctx.state, *ctx.options)
+        # None for parameters that the layer does not have, and for the state and the options.
+        return grad_in, *([None, None] if weight is None else of_parameters), *[None] * 8
 
 
 # The function is wrapped in an operator so that Dynamo sees a single call. Each name and function that Dynamo traces
@@ -154,18 +156,8 @@ class _OnlineNormalize(torch.autograd.Function):
 torch.library.define(
     "wsnet::online_norm",
     "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var, Tensor(c!) u,"
-    f" Tensor(d!) v, {kernel.OPTIONS_SCHEMA}) -> Tensor",
+    " Tensor(d!) v, float forward_decay, float backward_decay, float eps, str error_compensation) -> Tensor",
     tags=(torch.Tag.needs_exact_strides,),
 )
 torch.library.impl("wsnet::online_norm", "CompositeImplicitAutograd", _OnlineNormalize.apply)
 _traced = torch.ops.wsnet.online_norm.default
-
-
-def _evaluate(
-    x: Tensor, weight: Tensor | None, bias: Tensor | None, running_mean: Tensor, running_var: Tensor, options: Options
-) -> Tensor:
-    wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in (x, weight, bias))
-    if wants_gradient or is_compiling() or not kernel.has_kernels_for(x, weight, running_mean):
-        return formulas.evaluate(x, weight, bias, running_mean, running_var, options)
-    out: Tensor = kernel.forward_operator(x, weight, bias, running_mean, running_var, *options, True)[0]
-    return out

@@ -16,6 +16,7 @@ A layer's state is its running mean and variance, and u and v, the two sums that
 """
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
@@ -65,12 +66,6 @@ class OnlineState(nn.Module):
         for name in STATE:
             getattr(self, name).fill_(1 if name == "running_var" else 0)
 
-    @torch.no_grad()
-    def rescale_gradient_state(self, factor: float | Tensor) -> None:
-        """Rescale u and v by a change of the loss's scale, new over old (mixed precision; number of micro-batches)."""
-        self.u.mul_(factor)
-        self.v.mul_(factor)
-
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Any:
         # After .to(bfloat16) or .half() the state is still float32.
         before = {name: getattr(self, name) for name in STATE}
@@ -105,11 +100,16 @@ def restore_online_state(model: nn.Module, state: dict[str, Tensor], condition: 
         buffer.copy_(torch.where(restored, state[name].to(buffer), buffer))
 
 
+@torch.no_grad()
 def rescale_gradient_state(model: nn.Module, factor: float | Tensor) -> None:
-    """Rescale u and v of all online normalizations by a change of the loss's scale (new over old)."""
+    """Rescale u and v of all online normalizations by a change of the loss's scale, new over old.
+
+    It changes with mixed precision and with the number of micro-batches.
+    """
     for module in model.modules():
         if isinstance(module, OnlineState):
-            module.rescale_gradient_state(factor)
+            module.u.mul_(factor)
+            module.v.mul_(factor)
 
 
 def _buffers(model: nn.Module) -> dict[str, Tensor]:
@@ -159,42 +159,40 @@ def merged_online_state(states: Sequence[dict[str, Tensor]]) -> dict[str, Tensor
 MeanAndVariance = tuple[Tensor, Tensor]
 
 
-class _Tape:
-    """The running mean and variance that each call of each layer started from, in the order of the calls."""
+class _Segment(AbstractContextManager[None]):
+    """A checkpointed segment: one context to run it, and one, entered any number of times, to recompute it.
 
-    def __init__(self) -> None:
-        self.calls: dict[int, list[MeanAndVariance]] = {}
-        self.number_of_next: dict[int, int] | None = None
-        """Index of each layer's next call while the segment is recomputed; None in the first forward."""
+    Args:
+        calls: by layer, the statistics that its calls started from, in their order; shared by the two contexts.
+        again: whether the segment is recomputed.
+    """
+
+    def __init__(self, calls: dict[int, list[MeanAndVariance]], again: bool) -> None:
+        self.calls, self.again = calls, again
+        self.repeated: Counter[int] = Counter()
+        """How many calls of each layer have been recomputed."""
+        self.outer: _Segment | None = None
+
+    def __enter__(self) -> None:
+        self.outer, _active.segment = _active.segment, self
+        self.repeated.clear()
+
+    def __exit__(self, *error: object) -> None:
+        _active.segment = self.outer
 
 
 class _Active(threading.local):
-    tape: _Tape | None = None
-    """The tape of the innermost checkpointed segment."""
+    segment: _Segment | None = None
+    """The innermost segment that runs."""
 
 
 _active = _Active()
 
 
-class _Segment(AbstractContextManager[None]):
-    """Makes a tape the active one: entered once to record, then any number of times to recompute the segment."""
-
-    def __init__(self, tape: _Tape, again: bool) -> None:
-        self.tape, self.again = tape, again
-        self.outer: _Tape | None = None
-
-    def __enter__(self) -> None:
-        self.outer, _active.tape = _active.tape, self.tape
-        self.tape.number_of_next = {} if self.again else None
-
-    def __exit__(self, *error: object) -> None:
-        _active.tape = self.outer
-
-
 def online_norm_checkpoint() -> tuple[AbstractContextManager[None], AbstractContextManager[None]]:
     """The `context_fn` of `torch.utils.checkpoint.checkpoint`: one context for the first forward, one for the rest."""
-    tape = _Tape()
-    return _Segment(tape, again=False), _Segment(tape, again=True)
+    calls: dict[int, list[MeanAndVariance]] = {}
+    return _Segment(calls, again=False), _Segment(calls, again=True)
 
 
 def starting_statistics(layer: OnlineState) -> MeanAndVariance:
@@ -206,8 +204,8 @@ def starting_statistics(layer: OnlineState) -> MeanAndVariance:
     Raises:
         RuntimeError: a segment is recomputed without `online_norm_checkpoint`.
     """
-    statistics, tape = (layer.running_mean, layer.running_var), _active.tape
-    if tape is None:
+    statistics, segment = (layer.running_mean, layer.running_var), _active.segment
+    if segment is None:
         if torch._C._current_graph_task_id() != -1:
             raise RuntimeError(
                 "online normalization updates its statistics in every forward, so activation checkpointing would "
@@ -215,11 +213,10 @@ def starting_statistics(layer: OnlineState) -> MeanAndVariance:
                 "use_reentrant=False, context_fn=wsnet.layers.online_norm.online_norm_checkpoint"
             )
         return statistics
-    calls = tape.calls.setdefault(id(layer), [])
-    if tape.number_of_next is None:
+    calls = segment.calls.setdefault(id(layer), [])
+    if not segment.again:
         calls.append((statistics[0].clone(), statistics[1].clone()))
         return statistics
-    number = tape.number_of_next.get(id(layer), 0)
-    tape.number_of_next[id(layer)] = number + 1
-    mean, variance = calls[number]
+    mean, variance = calls[segment.repeated[id(layer)]]
+    segment.repeated[id(layer)] += 1
     return mean.clone(), variance.clone()
