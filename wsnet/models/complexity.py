@@ -17,7 +17,8 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
-from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations, ShapesOfNorms, without_compiler
+from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations, ShapesOfNorms
+from wsnet.without_compiler import without_compiler
 
 __all__ = [
     "CONVENTION",

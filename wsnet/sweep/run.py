@@ -25,7 +25,13 @@ from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_stat
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tune_patches import ending_trials, without_history, without_lost_resources, without_telemetry
+from wsnet.sweep.tune_patches import (
+    ending_trials,
+    in_any_worker,
+    without_history,
+    without_lost_resources,
+    without_telemetry,
+)
 from wsnet.sweep.tuner import decider_of, make_context, make_tuner
 
 if TYPE_CHECKING:
@@ -143,7 +149,8 @@ def run(
             )
             try:
                 reserving = without_lost_resources() if context.pauses else nullcontext()
-                with ending_trials(), without_history(), without_telemetry(), reserving:
+                placing = in_any_worker() if session.is_own else nullcontext()
+                with ending_trials(), without_history(), without_telemetry(), reserving, placing:
                     _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
