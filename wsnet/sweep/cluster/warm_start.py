@@ -29,7 +29,10 @@ from typing import Any
 
 __all__ = ["WarmServer", "is_on", "warm_starts"]
 
-FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit")
+_OF_RAY = ("requests", "jsonschema", "google.protobuf.struct_pb2", "pyarrow.dataset", "fsspec", "yaml", "click")
+"""Modules that Ray imports, and that do not import Ray."""
+
+FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit", "rich.console", *_OF_RAY)
 """Modules that the server imports at once."""
 
 WITH_RAY = ("ray._private.workers.default_worker", "ray.tune", "ray.train.torch", "wsnet.sweep.trials.trainable")
