@@ -1,5 +1,8 @@
 """What autograd keeps, counted."""
 
+import gc
+import weakref
+
 import pytest
 import torch
 from torch import nn
@@ -20,6 +23,32 @@ def test_nothing_is_kept_without_gradients() -> None:
     net = nn.Sequential(nn.Flatten(), nn.Linear(12, 10))
     with torch.no_grad():
         assert saved_bytes(net, torch.randn(3, 3, 2, 2)) == 0
+
+
+def test_nothing_of_a_model_stays_after_its_count() -> None:
+    net = nn.Sequential(nn.Flatten(), nn.Linear(12, 5), nn.ReLU(), nn.Linear(5, 10))
+    weight = weakref.ref(net[1].weight)
+    saved_bytes(net, torch.randn(3, 3, 2, 2))
+    del net
+    gc.collect()
+    assert weight() is None
+
+
+def test_a_count_neither_waits_for_threads_nor_changes_how_the_process_computes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def settings() -> tuple[int, bool]:
+        return torch.get_num_threads(), bool(torch.backends.mkldnn.enabled)
+
+    seen, forward, before = [], nn.ReLU.forward, settings()
+
+    def noting(relu: nn.ReLU, x: torch.Tensor) -> torch.Tensor:
+        seen.append(settings())
+        return forward(relu, x)
+
+    monkeypatch.setattr(nn.ReLU, "forward", noting)
+    activation_bytes(config("cifar_resnet", depth=8, width=4), 10, (3, 8, 8))
+    assert set(seen) == {(1, False)} and settings() == before
 
 
 def test_the_count_without_memory_is_the_count_with_it() -> None:

@@ -17,6 +17,7 @@ from wsnet.sweep.cluster.node_checks import NodeError, _code, check_nodes, missi
 from wsnet.sweep.cluster.ray_session import Node, Session
 from wsnet.sweep.planning.plan import make_plan
 from wsnet.sweep.trials.context import SweepContext, prepare_trial
+from wsnet.sweep.trials.late_node import lacking_node
 from wsnet.sweep.trials.trainable import _tell_the_address
 
 OWN = Path(__file__).parents[1] / "own_norms.py"
@@ -63,6 +64,25 @@ def test_a_node_without_the_images_or_with_others_says_where_it_looked(
     assert said.endswith("; put them there, start Ray on that node with WSNET_DATA set to the folder that has them")
     said = missing_here(here, _code(), {data_config(name="digits"): "another hash"}, {})
     assert said is not None and "its images of 'digits' in /dev/null/images are others than the driver's" in said
+
+
+def test_nothing_is_downloaded_on_a_node_that_joined_later(tmp_path: Path) -> None:
+    Folder(tmp_path).write("sweep.json", b"{}")
+    wanted = {data_config(name="cifar10"): "hash"}
+    said = missing_here(context(tmp_path), _code(), wanted, {}, downloads=False)
+    assert said is not None
+    assert said.startswith(
+        f"the images of 'cifar10' are not in {str(tmp_path)!r}; put them there, start Ray on that node"
+    )
+
+
+def test_a_trials_last_error_says_whether_its_node_lacked_something() -> None:
+    lacking = (
+        "Failure # 1 (occurred at 9:00)\n...LateNodeError: 0a1b: node gpu-2 (10.0.0.7): the images are not there\n"
+    )
+    assert lacking_node(lacking) == ("0a1b", "node gpu-2 (10.0.0.7): the images are not there")
+    assert lacking_node(f"{lacking}Failure # 2 (at 9:01)\nRuntimeError: other\n") is None
+    assert lacking_node("") is None
 
 
 @pytest.mark.parametrize(("of_node", "root"), [(True, "/node"), (False, "/driver")])

@@ -158,6 +158,41 @@ def test_a_node_without_the_images_is_refused_before_anything_is_trained(
 
 
 @pytest.mark.exhaustive
+@pytest.mark.skipif(SHARED is None, reason="needs real images")
+def test_a_node_that_joins_later_without_the_images_is_named_and_its_trials_go_elsewhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WSNET_DATA", f"{SHARED}/data")
+    base = {
+        "data": {"name": "mnist", "validation": 100, "limit": 100},
+        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
+        "optim": {"name": "sgd", "lr": 0.05},
+        "train": {"epochs": 300, "batch_size": 8, "steps_per_epoch": 4},
+    }
+    resources = {"cpus_per_worker": 1, "max_failures": 1}
+    (tmp_path / "tiny.yaml").write_text(json.dumps({"name": "tiny", "base": base, "seeds": 2, "resources": resources}))
+    with raylets({"num_cpus": 1}, {"num_cpus": 1}) as cluster:
+        (first,) = cluster.worker_nodes
+        with subprocess.Popen(
+            command(tmp_path / "tiny.yaml", "--storage", tmp_path / "runs", "--address", cluster.address),
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as run:
+            until(lambda: len(list(trials(tmp_path).glob("*/records.jsonl"))) == 2, process=run)
+            later = cluster.add_node(num_cpus=1, env_vars={"WSNET_DATA": "/dev/null/images"})
+            kill_node(cluster, first)
+            stdout, stderr = run.communicate(timeout=200)
+    assert (run.returncode, stderr) == (0, "")
+    where = f"node {socket.gethostname()} ({later.node_ip_address})"
+    lacking = f"{where}: the images of 'mnist' are not in '/dev/null/images'; put them there"
+    assert " ".join(stdout.split()).count(lacking) == 1, stdout
+    done = [TrialDirectory(Folder(trial)).status() for trial in trials(tmp_path).iterdir()]
+    assert [(status.status, status.epoch) for status in done if status is not None] == [("finished", 300)] * 2
+
+
+@pytest.mark.exhaustive
 def test_a_submitted_job_has_an_entry_with_its_log_and_brings_code_and_own_norms(tmp_path: Path) -> None:
     from ray.job_submission import JobStatus, JobSubmissionClient
 

@@ -39,7 +39,7 @@ def ask(client: list[str], program: Path, **environ: str) -> "subprocess.Complet
 def test_a_program_finds_torch_and_ray_loaded_and_all_else_as_in_a_new_process(program: Path, tmp_path: Path) -> None:
     with warm_start.warm_starts(str(tmp_path)) as server:
         server.ray_runs("01000000", os.getpid())
-        client = server.runtime_env["py_executable"].split()
+        client = server.client
         for asked in ("one", "two"):
             done = ask(client, program, ASKED=asked)
             said = f"['ray', 'torch', 'wsnet.training'] {[str(program), '0']} {program.parent} {asked}\n"
@@ -91,7 +91,7 @@ def test_it_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WSNET_WARM_START", "0")
     with warm_start.warm_starts(str(tmp_path)) as server:
         server.ray_runs("01000000", 1)
-        assert server.runtime_env == {}
+        assert server.worker("default_worker.py") == "default_worker.py"
         assert list(tmp_path.iterdir()) == []
 
 
@@ -102,7 +102,7 @@ def test_two_forked_processes_do_not_share_rays_random_ids(tmp_path: Path) -> No
     program.write_text("from ray._raylet import UniqueID\nprint(UniqueID.from_random().hex())\n")
     with warm_start.warm_starts(str(tmp_path)) as server:
         server.ray_runs("01000000", os.getpid())
-        client = server.runtime_env["py_executable"].split()
+        client = server.client
         probe = tmp_path / "probe.py"
         probe.write_text(REPORTER)
         assert ask(client, probe).stdout.startswith("['ray', 'torch', 'wsnet.training']"), "they are forked"

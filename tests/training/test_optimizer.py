@@ -1,5 +1,7 @@
 """The optimizers are torch's plain ones, and LARS is what its paper says."""
 
+import subprocess
+import sys
 from typing import Any
 
 import pytest
@@ -200,3 +202,30 @@ def test_gradients_are_clipped_as_torch_does(bound: float) -> None:
         getattr(nn.utils, f"{which}_")(plain.parameters(), bound)
         for one, other in zip(model.parameters(), plain.parameters(), strict=True):
             torch.testing.assert_close(one.grad, other.grad, rtol=0, atol=0)
+
+
+@pytest.mark.slow
+def test_steps_import_torchs_compiler_only_once_something_is_compiled() -> None:
+    code = """
+import sys
+import torch
+from pydantic import TypeAdapter
+from wsnet.config.optim import OptimConfig
+from wsnet.training.optimizer import Optimizer
+
+net = torch.nn.Linear(3, 2)
+for name in ("sgd", "adam", "adamw", "lars"):
+    optim = TypeAdapter(OptimConfig).validate_python({"name": name, "lr": 0.1})
+    optimizer = Optimizer(optim, net, batch_size=4, steps_per_epoch=1, epochs=1)
+    optimizer.zero_grad()
+    net(torch.ones(4, 3)).sum().backward()
+    optimizer.step()
+    optimizer.load_state_dict(optimizer.state_dict())
+assert "torch._dynamo" not in sys.modules
+compiled = torch.compile(net, backend="eager")
+assert torch.equal(compiled(torch.ones(4, 3)), net(torch.ones(4, 3)))
+optimizer.step()
+assert hasattr(sys.modules["torch._dynamo"], "optimize")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert (done.returncode, done.stderr) == (0, "")

@@ -4,7 +4,7 @@ The functions take a model's configuration, the number of classes and the shape 
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache
 from typing import Any
 
@@ -17,7 +17,8 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
-from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations, ShapesOfNorms, without_compiler
+from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations, ShapesOfNorms
+from wsnet.without_compiler import without_compiler
 
 __all__ = [
     "CONVENTION",
@@ -59,16 +60,32 @@ def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int
 
 
 @contextmanager
-def _shapes_only(device: str) -> Iterator[None]:
-    """Within the context, a forward pass on the meta device is quick; on another one nothing changes.
+def _quick(device: str) -> Iterator[None]:
+    """Within the context, a forward pass of a few images is quick.
 
-    Only for forward passes: to build one of torchvision's networks imports torch's compiler.
+    On the meta device no function for shapes imports torch's compiler. (Only for forward passes: to build one of
+    torchvision's networks does import it.) On the CPU there is one thread, since several wait for each other longer
+    than a small layer takes; and no oneDNN, which compiles a kernel for each shape and keeps it: 1 MB for each model.
     """
-    if device != "meta":
+    with ExitStack() as stack:
+        if device == "meta":
+            stack.enter_context(without_compiler())
+            stack.enter_context(ShapesOfNorms())  # type: ignore[no-untyped-call]
+        else:
+            stack.enter_context(_plain_kernels())
         yield
-        return
-    with without_compiler(), ShapesOfNorms():  # type: ignore[no-untyped-call]
+
+
+@contextmanager
+def _plain_kernels() -> Iterator[None]:
+    threads, has_onednn = torch.get_num_threads(), torch.backends.mkldnn.enabled
+    torch.set_num_threads(1)
+    torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
+    try:
         yield
+    finally:
+        torch.backends.mkldnn.enabled = has_onednn
+        torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=4)
@@ -148,7 +165,7 @@ def _counted(
     with torch.device(device), torch.no_grad():
         image = torch.zeros(1, *shape)
         counter = Operations(formulas)
-        with _shapes_only(device), counter:
+        with _quick(device), counter:
             try:
                 network(image)
             except Exception as error:
@@ -179,7 +196,7 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     """
     device = counting_device(model, classes, shape)
     network = _built(model, classes, shape, device).train()
-    with torch.device(device), _shapes_only(device):
+    with torch.device(device), _quick(device):
         two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
     return three - two
 
@@ -196,13 +213,14 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.UntypedStorage] = {}
 
-    def pack(tensor: Tensor) -> Tensor:
+    def pack(tensor: Tensor) -> None:
+        # Nothing is kept for a backward pass. The tensor itself may be the result of the operation that saves it: with
+        # hooks the two would then keep each other, and all of the model, alive for good.
         storage = tensor.untyped_storage()
         if storage._cdata not in own:
             kept[storage._cdata] = storage  # Kept alive, so that its address is not reused.
-        return tensor
 
-    with saved_tensors_hooks(pack, lambda tensor: tensor):
+    with saved_tensors_hooks(pack, lambda nothing: nothing):
         output = model(images)
         logits = output if isinstance(output, Tensor) else output[0]
         F.cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64, device=images.device))

@@ -5,7 +5,6 @@ import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -27,36 +26,10 @@ def _without_triton() -> Iterator[None]:
             del sys.modules["triton"]
 
 
-@contextmanager
-def without_compiler() -> Iterator[None]:
-    """Within the context, shapes are computed on the meta device without importing torch's compiler, which takes 2 s.
-
-    Torch's functions for that device import it to exempt themselves from being compiled. Nothing is compiled here.
-    """
-    if "torch._dynamo" in sys.modules:
-        yield
-        return
-    exempt: list[Any] = []
-    stand_in: Any = ModuleType("torch._dynamo")
-
-    def disable(function: Any, *_: Any, **__: Any) -> Any:
-        exempt.append(function)
-        return function
-
-    stand_in.disable = disable
-    sys.modules["torch._dynamo"] = stand_in
-    try:
-        yield
-    finally:
-        del sys.modules["torch._dynamo"]
-        for function in exempt:  # Later they ask the compiler itself.
-            vars(function).pop("__dynamo_disable", None)
-
-
 with _without_triton():
     from torch.utils.flop_counter import FlopCounterMode
 
-__all__ = ["THOP_FORMULAS", "Formulas", "Operations", "ShapesOfNorms", "without_compiler"]
+__all__ = ["THOP_FORMULAS", "Formulas", "Operations", "ShapesOfNorms"]
 
 Formulas = dict[Any, Callable[..., int]]
 """Operator to the function that counts its operations; it takes the shapes of the inputs and, as out_shape, of the

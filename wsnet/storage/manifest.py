@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from dataclasses import MISSING, asdict, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from wsnet.storage.folder import Folder, StorageError
@@ -83,7 +83,13 @@ class Manifest:
 
     def write(self, folder: Folder) -> None:
         """Write `sweep.json` into the sweep's folder."""
-        folder.write("sweep.json", (json.dumps(asdict(self), indent=1) + "\n").encode())
+        folder.write("sweep.json", self._text().encode())
+
+    def _text(self) -> str:
+        """JSON with a line for each trial: quick to write, and readable with ten thousand trials."""
+        trials = ",\n".join(f"  {json.dumps(vars(trial))}" for trial in self.trials)
+        rest = json.dumps({key: value for key, value in vars(self).items() if key != "trials"}, indent=1)
+        return rest.removesuffix("\n}") + f',\n "trials": [\n{trials}\n ]\n}}\n'
 
     @classmethod
     def read(cls, folder: Folder) -> "Manifest":

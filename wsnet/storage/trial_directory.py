@@ -125,8 +125,7 @@ class TrialDirectory:
         """
         lines = (self.folder.read("records.jsonl") or b"").split(b"\n")
         # Anything after the last newline was left by a write that was cut off.
-        complete = [self._checked("records.jsonl", line) for line in lines[:-1]]
-        return [_measurements(record) for record in complete]
+        return [self._record(line) for line in lines[:-1]]
 
     def write_records(self, records: list[Record]) -> None:
         """Replace all records."""
@@ -199,6 +198,13 @@ class TrialDirectory:
 
     def _write_json(self, name: str, data: dict[str, Any]) -> None:
         self.folder.write(name, (json.dumps(_with_checksum(data), indent=1, sort_keys=True) + "\n").encode())
+
+    def _record(self, line: bytes) -> Record:
+        if not _is_as_written(line):
+            return _measurements(self._checked("records.jsonl", line))
+        content = json.loads(line)
+        del content["crc32"]
+        return _measurements(content)
 
     def _checked(self, name: str, data: bytes) -> dict[str, Any]:
         try:

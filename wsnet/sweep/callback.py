@@ -11,6 +11,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, StorageLost, trial_directory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.trials.failure import error_of, explained, out_of_memory
+from wsnet.sweep.trials.late_node import lacking_node
 
 __all__ = ["SweepCallback"]
 
@@ -32,6 +33,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         changed: called with the trial_id whenever a trial's directory has changed.
         started: called whenever a trial has started.
         has_scheduler: whether a scheduler may stop trials.
+        refuse: keeps trials off a node, by Ray's name of it; returns whether that is new.
         deadline: when the sweep ends, by `time.monotonic`, as after Ctrl-C; None: when every trial has ended.
     """
 
@@ -44,10 +46,11 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         *,
         started: Callable[[], None] = lambda: None,
         has_scheduler: bool,
+        refuse: Callable[[str], bool] = lambda node_id: False,
         deadline: float | None = None,
     ) -> None:
         super().__init__()
-        self._has_scheduler, self._started = has_scheduler, started
+        self._has_scheduler, self._started, self._refuse = has_scheduler, started, refuse
         self._folder, self._progress, self._display, self._changed = folder, progress, display, changed
         self._names = {trial.trial_id: trial.name for trial in progress.trials}
         self._settings = {trial.trial_id: trial.setting_id for trial in progress.trials}
@@ -97,6 +100,16 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         """A trial ended by itself, or the scheduler stopped it."""
         self._safely(_forget, trial)
         self._safely(self._ended, trial, "stopped" if self._has_scheduler else "failed")
+
+    def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
+        """A trial crashed and will be tried again."""
+        self._safely(self._moved, trial)
+
+    def _moved(self, trial: Any) -> None:
+        """If the trial's node lacks something, send no more trials there."""
+        found = lacking_node(error_of(trial))
+        if found is not None and self._refuse(found[0]):
+            self._display.say(f"{found[1]}; until the sweep is started again, that node gets no trials")
 
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial crashed and has no retries left."""

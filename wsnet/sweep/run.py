@@ -14,6 +14,7 @@ from wsnet.storage.outage import patience
 from wsnet.sweep.cluster.auto_resources import resolve_auto
 from wsnet.sweep.cluster.measuring import gpu_memory, seconds_with
 from wsnet.sweep.cluster.ray_session import Session, ray_session
+from wsnet.sweep.cluster.refused_nodes import refusing_nodes
 from wsnet.sweep.cluster.resources import Allocation, whole_node
 from wsnet.sweep.cluster.task_names import named_tasks
 from wsnet.sweep.cluster.warm_start import is_on
@@ -25,7 +26,13 @@ from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_stat
 from wsnet.sweep.signals import interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
-from wsnet.sweep.tune_patches import ending_trials, without_history, without_lost_resources, without_telemetry
+from wsnet.sweep.tune_patches import (
+    ending_trials,
+    in_any_worker,
+    without_history,
+    without_lost_resources,
+    without_telemetry,
+)
 from wsnet.sweep.tuner import decider_of, make_context, make_tuner
 
 if TYPE_CHECKING:
@@ -115,7 +122,7 @@ def run(
         progress.concurrent = allocation.concurrent
         _announce(session, allocation, why, plan, console)
         context = make_context(plan, missing, allocation, decider, folder, scratch, data_root, is_data_root_of_node)
-        _check_nodes(session, allocation, context, missing, console)
+        context = _checked_nodes(session, allocation, context, missing, console)
         if context.workers > 1:
             _open_dashboard(session, console, waits=True)  # Ray Train asks it about its workers.
         interrupted = None
@@ -125,6 +132,7 @@ def run(
             named_tasks({trial.trial_id: trial.name for trial in progress.trials}),
             ProgressDisplay(progress, console, trouble) as display,
             patient(patience(), display.waiting),
+            refusing_nodes(allocation) as refused,
         ):
             from wsnet.sweep.callback import SweepCallback
 
@@ -139,11 +147,13 @@ def run(
                 changed,
                 started=trial_started,
                 has_scheduler=decider is not None,
+                refuse=refused.refuse,
                 deadline=deadline,
             )
             try:
                 reserving = without_lost_resources() if context.pauses else nullcontext()
-                with ending_trials(), without_history(), without_telemetry(), reserving:
+                placing = in_any_worker() if session.is_own else nullcontext()
+                with ending_trials(), without_history(), without_telemetry(), reserving, placing:
                     _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
                 interrupted = None if callback.is_out_of_time else interruption.status
@@ -172,16 +182,25 @@ def _fit(
         make_tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()
 
 
-def _check_nodes(
+def _checked_nodes(
     session: Session, allocation: Allocation, context: SweepContext, states: list[TrialState], console: Console
-) -> None:
-    """Check the nodes on which trials can run, other than this one."""
+) -> SweepContext:
+    """Check the nodes on which trials can run, other than this one.
+
+    Returns:
+        the context, with what trials check on nodes that join later.
+    """
+    if session.is_own:
+        return context
+    from wsnet.sweep.cluster.node_checks import check_nodes, needs_of
+
+    configs = [state.trial.config for state in states]
     others = [node for node in session.nodes if not node.is_here and allocation.fits(node)]
     if others:
-        from wsnet.sweep.cluster.node_checks import check_nodes
-
         with console.status(f"checking the images on {counted(len(others), 'other node')}"):
-            check_nodes(others, context, (state.trial.config for state in states))
+            check_nodes(others, context, configs)
+    fitting = [node for node in session.nodes if node.is_here or allocation.fits(node)]
+    return replace(context, needs=needs_of(context, configs, fitting))
 
 
 def _savings(progress: SweepProgress) -> str:

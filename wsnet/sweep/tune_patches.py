@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
-__all__ = ["ending_trials", "without_history", "without_lost_resources", "without_telemetry"]
+__all__ = ["ending_trials", "in_any_worker", "without_history", "without_lost_resources", "without_telemetry"]
 
 _RESERVED_WITHIN = 0.05
 """Seconds within which Ray reserves resources that are free: usually 5 ms."""
@@ -60,6 +60,30 @@ def without_lost_resources() -> Iterator[None]:
         yield
     finally:
         PlacementGroupResourceManager.cancel_resource_request = cancel
+
+
+@contextmanager
+def in_any_worker() -> Iterator[None]:
+    """Within the context, trials run in any worker process of Ray's, such as one that has been started ahead.
+
+    Tune demands processes with some of the driver's environment variables. For a Ray that the driver has started, that
+    is all of them: its processes have the driver's environment.
+    """
+    import ray
+    from ray.tune.execution.class_cache import _ActorClassCache
+
+    get = _ActorClassCache.get
+
+    def get_plain(cache: Any, trainable: Any) -> Any:
+        if trainable not in cache._cache:
+            cache._cache[trainable] = ray.remote(trainable)
+        return cache._cache[trainable]
+
+    _ActorClassCache.get = get_plain
+    try:
+        yield
+    finally:
+        _ActorClassCache.get = get
 
 
 @contextmanager

@@ -23,6 +23,7 @@ from wsnet.config.optim import (
 )
 from wsnet.config.scaling import scaled_optim
 from wsnet.training.lars import LARS
+from wsnet.without_compiler import without_compiler
 
 __all__ = ["Optimizer", "build_optimizer", "learning_rate"]
 
@@ -58,6 +59,7 @@ class Optimizer:
         for group in self.base.param_groups:
             group["lr"] = self.learning_rate(step)
 
+    @without_compiler()
     def zero_grad(self) -> None:
         """Clear the gradients of the previous step."""
         self.base.zero_grad(set_to_none=True)
@@ -70,6 +72,7 @@ class Optimizer:
         if self._optim.clip_grad_value is not None:
             nn.utils.clip_grad_value_(self._model.parameters(), self._optim.clip_grad_value)
 
+    @without_compiler()
     def step(self) -> None:
         """Update the parameters."""
         self.base.step()
@@ -79,6 +82,7 @@ class Optimizer:
         numbered, state = enumerate(self._model.parameters()), self.base.state
         return {number: state[parameter] for number, parameter in numbered if parameter in state}
 
+    @without_compiler()
     @torch.no_grad()
     def load_state_dict(self, saved: dict[int, dict[str, Any]]) -> None:
         """Load moments and step counts; options (weight decay, ...) stay as they are.
@@ -106,6 +110,7 @@ class Optimizer:
                     values[name] = torch.empty_like(parameter).copy_(value) if is_moment else value.clone()
 
 
+@without_compiler()
 def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
     """Build the optimizer over all parameters of a model, from options already passed through `scaled_optim`.
 

@@ -1,6 +1,7 @@
 """Whether every node of a cluster can train a sweep: same code, same images, and it sees the results' folder."""
 
 import hashlib
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.config.data import DataConfig
 from wsnet.config.image_folder import find_layout
 from wsnet.data import DataError, load
+from wsnet.data.sources import find_source
 from wsnet.models import pretrained_hash
 from wsnet.storage import Folder
 from wsnet.sweep.cluster.ray_session import Node
 from wsnet.sweep.trials.context import SweepContext
+from wsnet.sweep.trials.late_node import LateNodeError, NodeNeeds
 
-__all__ = ["NodeError", "check_nodes", "missing_here"]
+__all__ = ["NodeError", "check_here", "check_nodes", "missing_here", "needs_of"]
 
 _PACKAGE = Path(__file__).parents[2]
 
@@ -27,8 +30,29 @@ _WAYS_OUT = {
 }
 
 
+_met: list[NodeNeeds] = []
+"""What this process's node has been found to have."""
+
+
 class NodeError(ValueError):
     """Nodes of a cluster that cannot train a sweep: a line for each, with what it lacks and what to do."""
+
+
+def needs_of(context: SweepContext, configs: Iterable[TrialConfig], nodes: list[Node]) -> NodeNeeds:
+    """What a node that joins later must have to train trials.
+
+    Args:
+        context: what the trials will know.
+        configs: their configurations.
+        nodes: the nodes that are there now, all checked.
+    """
+    configs = list(configs)
+    return NodeNeeds(
+        checked=frozenset(node.node_id for node in nodes),
+        code=_code(),
+        data={each.data: _hash(each.data, context.root) for each in configs},
+        weights={each.model: found for each in configs if (found := pretrained_hash(each.model)) is not None},
+    )
 
 
 def check_nodes(nodes: list[Node], context: SweepContext, configs: Iterable[TrialConfig]) -> None:
@@ -48,14 +72,12 @@ def check_nodes(nodes: list[Node], context: SweepContext, configs: Iterable[Tria
     import ray
     from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
-    configs = list(configs)
-    data = {each.data: _hash(each.data, context.root) for each in configs}
-    weights = {each.model: found for each in configs if (found := pretrained_hash(each.model)) is not None}
+    needs = needs_of(context, configs, nodes)
     look = ray.remote(num_cpus=0, max_retries=0)(missing_here)
     asked = [
         look.options(
             name=f"check {node.name}", scheduling_strategy=NodeAffinitySchedulingStrategy(node.node_id, soft=False)
-        ).remote(context, _code(), data, weights)
+        ).remote(context, needs.code, needs.data, needs.weights)
         for node in nodes
     ]
     answers = [(node, _answer(ray, answer)) for node, answer in zip(nodes, asked, strict=True)]
@@ -69,8 +91,33 @@ def check_nodes(nodes: list[Node], context: SweepContext, configs: Iterable[Tria
         raise NodeError("\n".join(refused))
 
 
+def check_here(context: SweepContext) -> None:
+    """Check that this node has what trials need, if it was not there when the sweep started. Nothing is downloaded.
+
+    Raises:
+        LateNodeError: it has not.
+    """
+    needs = context.needs
+    if needs is None or any(needs is one for one in _met):
+        return
+    import ray
+
+    node_id = ray.get_runtime_context().get_node_id()
+    if node_id not in needs.checked:
+        lacking = missing_here(context, needs.code, needs.data, needs.weights, downloads=False)
+        if lacking is not None:
+            name = f"{socket.gethostname()} ({ray.util.get_node_ip_address()})"
+            raise LateNodeError(f"{node_id}: node {name}: {lacking}")
+    _met.append(needs)
+
+
 def missing_here(
-    context: SweepContext, code: str, data: dict[DataConfig, str], weights: dict[ModelConfig, str]
+    context: SweepContext,
+    code: str,
+    data: dict[DataConfig, str],
+    weights: dict[ModelConfig, str],
+    *,
+    downloads: bool = True,
 ) -> str | None:
     """What this node lacks, and what to do about it; None if nothing.
 
@@ -79,6 +126,7 @@ def missing_here(
         code: hash of the driver's wsnet.
         data: image sets, with what `_hash` gave on the driver's node.
         weights: models that start from pretrained weights, with the hash of the file.
+        downloads: whether a set that is not there is downloaded, if it is one of the official ones.
     """
     if _code() != code:
         return f"its {_PACKAGE} is not the driver's wsnet; {_WAYS_OUT['code']}"
@@ -90,6 +138,8 @@ def missing_here(
         return f"it cannot read {folder.location} ({error.strerror or error}); {_WAYS_OUT['storage']}"
     for config, expected in data.items():
         try:
+            if not (downloads or config.streams or find_source(config, context.root)):
+                return f"the images of {config.name!r} are not in {str(context.root)!r}; {_WAYS_OUT['images']}"
             if _hash(config, context.root) != expected:
                 where = config.path or context.root
                 return f"its images of {config.name!r} in {where} are others than the driver's; {_WAYS_OUT['images']}"

@@ -7,11 +7,13 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from wsnet.sweep.cluster.dashboard import LateDashboard, without_dashboard
 from wsnet.sweep.cluster.joining import TOKEN, join, submitted_environment
+from wsnet.sweep.cluster.quick_start import quick_start
 from wsnet.sweep.cluster.warm_start import WarmServer, warm_starts
 from wsnet.sweep.signals import deferred, scratch_folder, shielded
 
@@ -55,6 +57,9 @@ _warm: list[WarmServer] = []
 _late: list[LateDashboard] = []
 """The dashboard of the Ray that this process has started."""
 
+_FIRST_JOB = "01000000"
+"""Ray's name of the first job of a new cluster."""
+
 _SESSION_SOCKET = "/ray/session_2000-01-01_00-00-00_000000_4194304/sockets/plasma_store"
 """Below the temporary folder: the longest path of Ray's sockets."""
 
@@ -95,6 +100,11 @@ class Session:
     nodes: list[Node]
     late_dashboard: LateDashboard | None = None
 
+    @property
+    def is_own(self) -> bool:
+        """Whether this process has started it."""
+        return self.late_dashboard is not None
+
 
 @contextmanager
 def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Session]:
@@ -121,21 +131,20 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
             if address is None:
                 context = None
                 warm = _warm.pop() if _warm else closing.enter_context(_warm_server())
-                if warm.runtime_env:  # Workers that Ray starts ahead are without it, and could not be used.
+                if warm.is_running:  # Otherwise `ray.init` waits for the workers.
                     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
-                with without_dashboard():
+                with without_dashboard(), quick_start(warm.worker, partial(warm.ray_runs, _FIRST_JOB), closing):
                     ray.init(
                         address="local",
                         num_cpus=cpus or len(os.sched_getaffinity(0)),
                         log_to_driver=False,
                         logging_level="error",
                         include_dashboard=True,
-                        runtime_env=warm.runtime_env,
                     )
                 _protect_token()
-                node = ray._private.worker._global_node
-                warm.ray_runs(ray.get_runtime_context().get_job_id(), node.all_processes["raylet"][0].process.pid)
-                _late.append(LateDashboard(node))
+                if ray.get_runtime_context().get_job_id() != _FIRST_JOB:
+                    warm.end()
+                _late.append(LateDashboard(ray._private.worker._global_node))
             else:
                 context = join(address, _runtime_env())
         # Otherwise Tune prints each failed trial's traceback, which is in error.txt; the display shows one line.

@@ -1,8 +1,8 @@
 """Fast starts of Ray's worker processes: each is forked from one process that has imported what trials need.
 
 A new process takes seconds to import torch and Ray Tune, and a trial of two workers needs three. So a sweep that starts
-its own Ray gives it, as the Python of its workers (`py_executable` of a runtime environment), the command
-`warm_start_client.py`, which asks the server here to fork. Where nobody answers, the command becomes Python.
+its own Ray gives it, as the program of its workers, one that runs `warm_start_client.py`, which asks the server here to
+fork. Where nobody answers, the program becomes Ray's own.
 
 The server runs nothing but imports and has not touched a GPU, so that forking it is safe. It ends with the driver,
 whose end closes its standard input.
@@ -16,7 +16,6 @@ import os
 import random
 import runpy
 import select
-import shlex
 import signal
 import socket
 import struct
@@ -30,8 +29,11 @@ from typing import Any
 
 __all__ = ["WarmServer", "is_on", "warm_starts"]
 
-FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit", "torch._dynamo")
-"""Modules that the server imports at once. (torch's optimizers import torch._dynamo in their first step: 2 s.)"""
+_OF_RAY = ("requests", "jsonschema", "google.protobuf.struct_pb2", "pyarrow.dataset", "fsspec", "yaml", "click")
+"""Modules that Ray imports, and that do not import Ray."""
+
+FIRST = ("torch", "pandas", "wsnet.training", "wsnet.training.fit", "rich.console", *_OF_RAY)
+"""Modules that the server imports at once."""
 
 WITH_RAY = ("ray._private.workers.default_worker", "ray.tune", "ray.train.torch", "wsnet.sweep.trials.trainable")
 """Modules that it imports when Ray runs: Ray reads the job and more from the environment at import, once."""
@@ -40,6 +42,8 @@ _SINGLE_THREADED = {"OMP_NUM_THREADS": "1"}
 """Environment of the server, which must start no threads of numpy's; a trial sets its number of threads itself."""
 
 _CLIENT = Path(__file__).with_name("warm_start_client.py")
+_SOCKET = "warm"
+"""Name of the server's socket in its folder."""
 
 
 class WarmServer:
@@ -47,15 +51,42 @@ class WarmServer:
 
     Args:
         process: the server; None if workers start as usual.
-        client: the command that replaces Python.
+        folder: its temporary folder.
     """
 
-    def __init__(self, process: "subprocess.Popen[bytes] | None", client: list[str]) -> None:
-        self._process = process
+    def __init__(self, process: "subprocess.Popen[bytes] | None", folder: str) -> None:
+        self._process, self._folder = process, folder
         self.is_in_use = False
         """Whether Ray's workers are forked from it."""
-        self.runtime_env: dict[str, Any] = {} if process is None else {"py_executable": shlex.join(client)}
-        """What `ray.init` needs to know."""
+
+    @property
+    def client(self) -> list[str]:
+        """The command that replaces Python: what follows is run in a process that the server forks."""
+        return [sys.executable, "-I", "-S", str(_CLIENT), os.path.join(self._folder, _SOCKET)]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether there is a server."""
+        return self._process is not None
+
+    def worker(self, program: str) -> str:
+        """The program that takes the place of a worker's program, and has the server fork.
+
+        Args:
+            program: Ray's; returned as it is if there is no server.
+        """
+        if not self.is_running:
+            return program
+        path, arguments = os.path.join(self._folder, "worker.py"), [*self.client[3:], program]
+        with open(path, "w", encoding="utf-8") as file:
+            file.write(f"import runpy, sys\nsys.argv[:1] = {arguments!r}\n")
+            file.write(f"runpy.run_path({arguments[0]!r}, run_name='__main__')\n")
+        return path
+
+    def end(self) -> None:
+        """Have workers start as usual from now on."""
+        if self._process is not None:
+            self._process.kill()
 
     def ray_runs(self, job_id: str, raylet: int) -> None:
         """Tell the server whose workers it forks.
@@ -87,10 +118,10 @@ def warm_starts(folder: str) -> Iterator[WarmServer]:
         folder: a private temporary folder for the server's socket. If its path is too long for one, there is no server.
     """
     is_wanted = sys.platform == "linux" and is_on("WSNET_WARM_START")
-    address = os.path.join(folder, "warm")
+    address = os.path.join(folder, _SOCKET)
     with socket.socket(socket.AF_UNIX) as listener:
         if not (is_wanted and _is_bound(listener, address)):
-            yield WarmServer(None, [])
+            yield WarmServer(None, folder)
             return
         listener.listen(128)  # Who asks early waits until the imports are done.
         process = subprocess.Popen(
@@ -102,13 +133,13 @@ def warm_starts(folder: str) -> Iterator[WarmServer]:
             env={**_SINGLE_THREADED, **os.environ},
             start_new_session=True,  # The terminal's Ctrl-C is for the driver.
         )
-    server = WarmServer(process, [sys.executable, "-I", "-S", str(_CLIENT), address])
+    server = WarmServer(process, folder)
     try:
         yield server
     finally:
         assert process.stdin is not None
         if not server.is_in_use:  # It may be importing, and look at nothing else.
-            process.kill()
+            server.end()
         with suppress(BrokenPipeError):
             process.stdin.close()
         with suppress(subprocess.TimeoutExpired):

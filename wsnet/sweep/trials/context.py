@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.config import TrialConfig
 from wsnet.config.own_class import bring_sources
 from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_directory
+from wsnet.sweep.trials.late_node import NodeNeeds
 
 if TYPE_CHECKING:
     from wsnet.training import Trial
@@ -27,6 +28,7 @@ class SweepContext:
         folder: location of the sweep's folder.
         data_root: folder of the image sets.
         is_data_root_of_node: whether $WSNET_DATA of the node that a trial runs on comes before `data_root`.
+        needs: what a node that joins later must have; None where none can.
         sources: content of the files of the user's own norms, which a node may not have.
         configs: configuration of each trial as JSON, by trial_id. (Tune's grid search is over the ids only: a grid over
             configurations would copy all of them for each trial.)
@@ -57,6 +59,7 @@ class SweepContext:
     storage_patience: float = 0.0
     is_data_root_of_node: bool = False
     sources: tuple[bytes, ...] = ()
+    needs: NodeNeeds | None = None
 
     @property
     def root(self) -> Path:

@@ -6,12 +6,14 @@ share: `run` retries it alone.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from wsnet.storage import Status, TrialDirectory
+from wsnet.sweep.trials.late_node import lacking_node
 from wsnet.sweep.trials.stall import STALLED, stall_reason
 
 __all__ = ["error_of", "explained", "failing_alone", "forget_failure", "in_one_line", "out_of_memory", "write_failure"]
@@ -60,6 +62,9 @@ def in_one_line(error: Exception) -> str:
     return (f"{kind.rpartition('.')[2]}{colon}{text}" if colon else last)[:_LONGEST]
 
 
+_MOVES = 20
+"""How often a trial is moved from nodes that lack something; each is reserved after the first time."""
+
 _SIGN = "out of memory: "
 
 _ON_GPU = r"CUDA out of memory\. Tried to allocate ([0-9.]+ \w+)|CUDA error: out of memory"
@@ -69,6 +74,8 @@ _ON_GPU = r"CUDA out of memory\. Tried to allocate ([0-9.]+ \w+)|CUDA error: out
 @contextmanager
 def failing_alone() -> Iterator[None]:
     """Within the context, Tune takes a trial that ran out of memory as failed, and does not restart it.
+
+    One that came to a node that lacks something is started again, without counting that as a failure.
 
     Tune's actor manager knows errors of an actor and errors of a task. Ray's OutOfMemoryError is neither, and Tune
     raises it, which ends the sweep.
@@ -84,10 +91,17 @@ def failing_alone() -> Iterator[None]:
             exception = RayActorError(error_msg=f"{_SIGN}{_used(str(exception))}\n{exception}")
         failed(manager, tracked_actor_task, exception)
 
-    def unless_out_of_memory(trial: Any) -> bool:
-        return bool(should_recover(trial)) and out_of_memory(error_of(trial)) is None
+    moved: Counter[str] = Counter()
 
-    RayActorManager._actor_task_failed, Trial.should_recover = as_death, unless_out_of_memory
+    def elsewhere_or_again(trial: Any) -> bool:
+        error = error_of(trial)
+        if lacking_node(error) is not None and moved[trial.trial_id] < _MOVES:
+            moved[trial.trial_id] += 1
+            trial.run_metadata.num_failures -= 1  # The trial itself has not failed.
+            return True
+        return bool(should_recover(trial)) and out_of_memory(error) is None
+
+    RayActorManager._actor_task_failed, Trial.should_recover = as_death, elsewhere_or_again
     try:
         yield
     finally:

@@ -12,6 +12,7 @@ from wsnet.distributed import gather_objects
 from wsnet.storage import LeaseLost, StorageLost, patient
 from wsnet.storage.stops import hold_back, mark_stopped
 from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.sweep.cluster.node_checks import check_here
 from wsnet.sweep.trials.context import SweepContext, prepare_trial
 from wsnet.sweep.trials.failure import explained, forget_failure, in_one_line, write_failure
 from wsnet.sweep.trials.stall import StallWatch
@@ -31,6 +32,7 @@ def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     """The Tune function of a trial with one worker."""
     from ray import tune
 
+    check_here(context)
     if _is_held_back(config["trial_id"], context):
         return
     try:
@@ -49,6 +51,7 @@ def train_on_workers(config: dict[str, Any], *, context: SweepContext) -> None:
     from ray.train.torch import TorchTrainer
     from ray.tune.integration.ray_train import TuneReportCallback
 
+    check_here(context)
     trial_id = config["trial_id"]
     if _is_held_back(trial_id, context):
         return
@@ -101,6 +104,7 @@ def _worker(config: dict[str, Any]) -> None:
     import ray.train
 
     context: SweepContext = config["context"]
+    check_here(context)
     if context.gpus:
         import torch
 
