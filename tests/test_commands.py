@@ -1,5 +1,6 @@
 """The command `wsnet`, and how messages name commands."""
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -103,3 +104,17 @@ def test_examples_are_found_by_name_from_anywhere(monkeypatch: pytest.MonkeyPatc
     assert example_sweeps().keys() == {path.stem for path in (ROOT / "sweeps").glob("*.yaml")}
     with pytest.raises(ConfigError, match="no example of this name; did you mean 'cifar_decay'"):
         sweep_file("cifar_deca")
+
+
+@pytest.mark.slow
+def test_the_commands_in_the_documentation_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    text = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    shown = re.findall(r"^\| `wsnet (\w+)[^|]*\| `python ([^`]*?\.py|-m [\w.]+)[ `]", text, re.MULTILINE)
+    assert {name for name, _ in shown} == {*COMMANDS, "status"}
+    assert all(SCRIPTS.get(name, "run_sweep.py") == script for name, script in shown)
+    monkeypatch.chdir(tmp_path)
+    (line,) = re.findall(r"^    wsnet (init .*)$", text, re.MULTILINE)
+    assert main(line.split()) == 0
+    assert "wrote mine.yaml: 24 settings, 72 trials" in capsys.readouterr().out
