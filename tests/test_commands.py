@@ -12,6 +12,7 @@ from wsnet.called import SCRIPTS
 from wsnet.cli import COMMANDS, main
 from wsnet.config import ConfigError
 from wsnet.config.example_sweeps import example_sweeps, sweep_file
+from wsnet.sweep.commands.init import main as init
 from wsnet.sweep.commands.stop import main as stop
 
 ROOT = Path(__file__).parents[1]
@@ -53,6 +54,9 @@ def test_errors_and_help_name_the_command_too(
     monkeypatch.setattr(sys, "argv", ["run_sweep.py"])
     assert stop([str(tmp_path), "bn"]) == 2
     assert capsys.readouterr().err.startswith("run_sweep.py stop: ")
+    with pytest.raises(SystemExit):
+        init(["--help"])
+    assert capsys.readouterr().out.startswith("usage: run_sweep.py init ")
 
 
 @pytest.mark.slow

@@ -44,7 +44,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    name = program("init") if program("init").startswith(("wsnet", "python -m")) else f"{program('run')} init"
+    name = program("init") if "wsnet" in program("run") else f"{program('run')} init"
     parser = argparse.ArgumentParser(prog=name, description=_DESCRIPTION)
     add = parser.add_argument
     add("file", metavar="FILE.yaml", type=Path, help="the file to write")
