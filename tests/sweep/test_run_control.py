@@ -81,6 +81,7 @@ def test_what_has_ended_is_neither_stopped_nor_retried(tmp_path: Path, capsys: p
 def test_how_to_continue_is_recorded_and_shown_without_a_password(tmp_path: Path) -> None:
     uri = "postgresql://user:secret@host/db"
     words = [
+        "python",
         "run_sweep.py",
         "a.yaml",
         f"--tracking-uri={uri}",
@@ -89,7 +90,7 @@ def test_how_to_continue_is_recorded_and_shown_without_a_password(tmp_path: Path
         "--storage",
         "s3://key:secret@bucket",
     ]
-    arguments = parser().parse_args(words[1:])
+    arguments = parser().parse_args(words[2:])
     arguments.command = command_line(words, arguments)
     assert arguments.command.startswith("python run_sweep.py a.yaml --tracking-uri=postgresql://host/db --set ")
     folder = Folder(tmp_path)

@@ -1,7 +1,8 @@
 """The definition of an experiment: typed, frozen, strict configuration classes. Does not import torch."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wsnet.lazy import lazy_names
 
 if TYPE_CHECKING:
     from wsnet.config.errors import ConfigError, Mistake
@@ -29,26 +30,23 @@ __all__ = [
     "trial_id",
 ]
 
-_HOMES = {
-    "NUMERICS": "identity",
-    "ConfigError": "errors",
-    "ExecutionConfig": "trial",
-    "Mistake": "errors",
-    "Setting": "reading.checked_sweep",
-    "Sweep": "reading.checked_sweep",
-    "SweepConfig": "sweep",
-    "TrialConfig": "trial",
-    "canonical": "identity",
-    "dotted_keys": "reading.keys",
-    "read_sweep": "reading.read",
-    "read_trial": "reading.read",
-    "setting_id": "identity",
-    "trial_id": "identity",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded when first used: building all classes takes 0.7 s, and a report needs only a few of them.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# Loaded when first used: building all classes takes 0.7 s, and a report needs only a few of them.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "NUMERICS": "identity",
+        "ConfigError": "errors",
+        "ExecutionConfig": "trial",
+        "Mistake": "errors",
+        "Setting": "reading.checked_sweep",
+        "Sweep": "reading.checked_sweep",
+        "SweepConfig": "sweep",
+        "TrialConfig": "trial",
+        "canonical": "identity",
+        "dotted_keys": "reading.keys",
+        "read_sweep": "reading.read",
+        "read_trial": "reading.read",
+        "setting_id": "identity",
+        "trial_id": "identity",
+    },
+)

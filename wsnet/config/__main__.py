@@ -2,42 +2,48 @@
 
 import argparse
 import json
+import os
 import shutil
 import signal
 import sys
 import textwrap
 
+from wsnet.called import program
 from wsnet.config.errors import ConfigError
 from wsnet.config.reading.keys import sweep_schema, trial_schema
 from wsnet.config.reading.reference import KeyEntry, entries_of
 from wsnet.config.reading.reference_page import reference_page
 
 
-def main() -> int:
-    """Print the keys, the JSON schema, or docs/sweep-file.md."""
-    parser = argparse.ArgumentParser(prog="python -m wsnet.config", description=__doc__)
+def main(argv: list[str] | None = None) -> int:
+    """Print the keys, the JSON schema, or docs/sweep-file.md; returns the exit status."""
+    parser = argparse.ArgumentParser(prog=program("config"), description="What a sweep file may contain.")
     what = parser.add_subparsers(dest="what", required=True)
     keys = what.add_parser("keys", help="print every key with its type, default and meaning")
     keys.add_argument("place", nargs="?", metavar="SECTION", help="only these, such as model.norm, optim or scheduler")
     schema = what.add_parser("schema", help="print the JSON schema of sweep files, for editors")
     schema.add_argument("--trial", action="store_true", help="print the schema of trial files instead")
     what.add_parser("reference", help="print the reference of sweep files as Markdown")
-    arguments = parser.parse_args()
-    if hasattr(signal, "SIGPIPE"):  # `python -m wsnet.config keys | head` ends quietly, as other commands do.
-        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
-    if arguments.what == "schema":
-        print(json.dumps(trial_schema() if arguments.trial else sweep_schema(), indent=2))
-    elif arguments.what == "reference":
-        print(reference_page(), end="")
-    else:
-        try:
-            entries = entries_of(arguments.place)
-        except ConfigError as error:
-            print(f"{parser.prog} {error}", file=sys.stderr)
-            return 2
-        width = min(shutil.get_terminal_size().columns, 120)
-        print("\n".join(_lines(entry, width) for entry in entries))
+    arguments = parser.parse_args(argv)
+    try:
+        text = _text(arguments)
+        print(text, flush=True)
+    except ConfigError as error:
+        print(f"{parser.prog} {error}", file=sys.stderr)
+        return 2
+    except BrokenPipeError:  # `keys | head` ends quietly. Python would say so again at the end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 128 + signal.SIGPIPE
     return 0
+
+
+def _text(arguments: argparse.Namespace) -> str:
+    if arguments.what == "schema":
+        return json.dumps(trial_schema() if arguments.trial else sweep_schema(), indent=2)
+    if arguments.what == "reference":
+        return reference_page().removesuffix("\n")
+    width = min(shutil.get_terminal_size().columns, 120)
+    return "\n".join(_lines(entry, width) for entry in entries_of(arguments.place))
 
 
 def _lines(entry: KeyEntry, width: int) -> str:

@@ -4,6 +4,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from wsnet.called import called
 from wsnet.config.base import Config, Fraction, PositiveInt, absolute, as_tuple, conflict
 from wsnet.config.depths import DENSE_DEPTH, RESIDUAL_DEPTH, WIDE_DEPTH, check_depth, depth_conflict
 from wsnet.config.norm import BatchNormConfig, NoNormConfig, NormConfig
@@ -356,7 +357,7 @@ class TorchvisionConfig(NetworkConfig):
         found = [
             (
                 f"model.{key} has no effect on torchvision's networks, which have their own layers; leave it out, "
-                "or use one of wsnet's own networks (python -m wsnet.models lists them)",
+                f"or use one of wsnet's own networks ({called('models')} lists them)",
                 (key, "name"),
             )
             for key in _THEIR_OWN

@@ -3,6 +3,7 @@
 import argparse
 import sys
 
+from wsnet.called import program
 from wsnet.data import info, show
 
 __all__ = ["main"]
@@ -10,7 +11,9 @@ __all__ = ["main"]
 
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 the images cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m wsnet.data", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog=program("data"), description="Describe an image set, or show what augmentation does."
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     info.add_command(commands)
     show.add_command(commands)

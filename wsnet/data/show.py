@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from wsnet.called import called
 from wsnet.config.augment import AugmentConfig
+from wsnet.config.example_sweeps import sweep_file
 from wsnet.data.images import DataError, ImageFiles, ImageSplits
 from wsnet.data.loader import Batches
 
@@ -85,8 +87,8 @@ def _text(options: dict[str, object]) -> str:
 _EXAMPLE = """\
 The picture has a row for each distinct augmentation in the sweep, and one without augmentation:
 
-  python -m wsnet.data show sweeps/cifar_augment.yaml --out augment.png
-  python -m wsnet.data show sweeps/quickstart.yaml --set data.augment.cutout.size=4
+  {data} show cifar_augment --out augment.png
+  {data} show quickstart --set data.augment.cutout.size=4
 """
 
 
@@ -96,10 +98,10 @@ def add_command(commands: Any) -> None:
         "show",
         help="draw images under the augmentations of a sweep",
         description="Draw images under the augmentations of a sweep.",
-        epilog=_EXAMPLE,
+        epilog=_EXAMPLE.format(data=called("data")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    show.add_argument("sweep", metavar="SWEEP.yaml", help="the sweep file")
+    show.add_argument("sweep", metavar="SWEEP.yaml", help="the sweep file, or the name of an example")
     show.add_argument("--out", metavar="PNG", default="augment.png", help="the picture (default: augment.png)")
     show.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override an option")
     show.add_argument("--seed", type=int, default=0, help="the trial's seed (default: 0)")
@@ -114,7 +116,7 @@ def _show(arguments: argparse.Namespace) -> int:
     from wsnet.data.cache import data_root
     from wsnet.data.load import load
 
-    settings = read_sweep(arguments.sweep, arguments.set).settings
+    settings = read_sweep(sweep_file(arguments.sweep), arguments.set).settings
     data = settings[0].config.data
     if any(setting.config.data.name != data.name for setting in settings):
         text = "has several image sets; choose one, such as --set data.name=cifar10"

@@ -4,16 +4,18 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
+from wsnet.called import called, program
+
 if TYPE_CHECKING:  # The functions import what they need, so that --help does not import torch.
     from wsnet.models.listing import Listed
 
 _EXAMPLES = """\
 Without arguments a few networks of every family are listed. Examples:
 
-  python -m wsnet.models --shape 3x224x224 --classes 1000
-  python -m wsnet.models model.name=wrn model.depth=28 model.widening=10 data.name=cifar100
-  python -m wsnet.models model.name=cifar_densenet model.depth=190 model.growth_rate=40 model.checkpointing=true
-  python -m wsnet.models sweeps/quickstart.yaml
+  {models} --shape 3x224x224 --classes 1000
+  {models} model.name=wrn model.depth=28 model.widening=10 data.name=cifar100
+  {models} model.name=cifar_densenet model.depth=190 model.growth_rate=40 model.checkpointing=true
+  {models} quickstart
 """
 
 
@@ -33,13 +35,16 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m wsnet.models",
-        description=__doc__,
-        epilog=_EXAMPLES,
+        prog=program("models"),
+        description="Parameters, cost and memory of architectures, as a table.",
+        epilog=_EXAMPLES.format(models=called("models")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument(
-        "what", nargs="*", metavar="FILE.yaml | KEY=VALUE", help="a sweep file, a trial file, or options of a model"
+        "what",
+        nargs="*",
+        metavar="FILE.yaml | KEY=VALUE",
+        help="a sweep file or an example's name, a trial file, or options of a model",
     )
     parser.add_argument("--shape", type=_shape, metavar="CxHxW", help="shape of an image (default: the data's)")
     parser.add_argument("--classes", type=_positive, metavar="N", help="number of classes (default: the data's)")

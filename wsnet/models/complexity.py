@@ -13,6 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import saved_tensors_hooks
 
+from wsnet.called import called
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
 from wsnet.layers.own_norm import where
@@ -172,7 +173,7 @@ def _counted(
                 if isinstance(model.norm, OwnNormConfig):
                     raise ModelError(
                         f"model {model.name!r} with norm {model.norm.name!r} cannot process an image: "
-                        f"{where(error, model.norm.source_file)}; python -m wsnet.layers check FILE.py:CLASS tells "
+                        f"{where(error, model.norm.source_file)}; {called('layers')} check FILE.py:CLASS tells "
                         "what is wrong with a norm"
                     ) from error
                 if not isinstance(error, RuntimeError):

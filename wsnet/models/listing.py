@@ -7,6 +7,7 @@ from pydantic import TypeAdapter
 
 from wsnet.config import TrialConfig, read_sweep, read_trial
 from wsnet.config.architectures import ModelConfig, NetworkConfig
+from wsnet.config.example_sweeps import sweep_file
 from wsnet.config.reading.located import Located
 from wsnet.config.reading.read import trial_of
 from wsnet.config.reading.yaml_lines import YamlFile
@@ -102,6 +103,7 @@ def in_file(path: str, pairs: list[str]) -> list[Listed]:
     Raises:
         ConfigError: with every mistake of the file at once.
     """
+    path = sweep_file(path)
     if "base" in YamlFile.read(path).data:
         configs = [setting.config for setting in read_sweep(path, pairs).settings]
     else:

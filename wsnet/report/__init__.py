@@ -1,7 +1,8 @@
 """Turns measurements into tables and figures, by pure functions. Imports neither torch nor ray."""
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from wsnet.lazy import lazy_names
 
 if TYPE_CHECKING:
     from wsnet.report.header import Header
@@ -27,20 +28,17 @@ class ReportError(ValueError):
     """A report cannot be made; the message is one line for the user."""
 
 
-_HOMES = {
-    "Header": "header",
-    "Results": "results",
-    "conclude": "write",
-    "print_table": "tables.terminal",
-    "read_chosen": "sources.read",
-    "read_directory": "sources.read",
-    "read_mlflow": "sources.read",
-    "write_report": "write",
-}
-
-
-def __getattr__(name: str) -> Any:
-    # Loaded when first used: pyarrow and pydantic take 0.4 s, and `analyze.py --help` needs neither.
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+# Loaded when first used: pyarrow and pydantic take 0.4 s, and `analyze.py --help` needs neither.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "Header": "header",
+        "Results": "results",
+        "conclude": "write",
+        "print_table": "tables.terminal",
+        "read_chosen": "sources.read",
+        "read_directory": "sources.read",
+        "read_mlflow": "sources.read",
+        "write_report": "write",
+    },
+)

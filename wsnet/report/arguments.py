@@ -2,26 +2,28 @@
 
 import argparse
 
+from wsnet.called import called, program
+
 __all__ = ["curves_parser", "parser"]
 
 _EXAMPLES = """\
 examples:
-  python analyze.py runs/cifar_batchsize --metric validation/top1_error
-  python analyze.py runs/cifar_batchsize --rows model.norm.name --columns train.batch_size --where 'train.batch_size>=8'
-  python analyze.py runs/quickstart --metric test/top1_error,test/top5_error --facts parameters,training_time
-  python analyze.py runs/quickstart --best
-  python analyze.py runs/today runs/yesterday
-  python analyze.py runs/quickstart --fail-if 'median(test/top1_error) > 8.0'
-  python analyze.py curves runs/quickstart runs/alone/0123456789ab other.csv --metric validation/top1_error
+  {analyze} runs/cifar_batchsize --metric validation/top1_error
+  {analyze} runs/cifar_batchsize --rows model.norm.name --columns train.batch_size --where 'train.batch_size>=8'
+  {analyze} runs/quickstart --metric test/top1_error,test/top5_error --facts parameters,training_time
+  {analyze} runs/quickstart --best
+  {analyze} runs/today runs/yesterday
+  {analyze} runs/quickstart --fail-if 'median(test/top1_error) > 8.0'
+  {analyze} curves runs/quickstart runs/alone/0123456789ab other.csv --metric validation/top1_error
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The arguments."""
     made = argparse.ArgumentParser(
-        prog="analyze.py",
+        prog=program("analyze"),
         description="Write tables and figures of a sweep: medians over its seeds. Several sweeps stand side by side.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(analyze=called("analyze")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     made.add_argument(
@@ -84,7 +86,7 @@ def parser() -> argparse.ArgumentParser:
         "--watch", action="store_true", help="redraw the table until no trial runs, then write the report"
     )
     more.add_argument(
-        "--bundle", metavar="FILE.zip", help="pack what the report is made of; analyze.py FILE.zip makes it again"
+        "--bundle", metavar="FILE.zip", help="pack what the report is made of; given as RUNS_DIR, it makes it again"
     )
     more.add_argument(
         "--reproduce", metavar="TRIAL_ID", help="train this trial again, alone, and compare the records bit by bit"
@@ -101,7 +103,8 @@ def parser() -> argparse.ArgumentParser:
 def curves_parser() -> argparse.ArgumentParser:
     """The arguments of `analyze.py curves`."""
     made = argparse.ArgumentParser(
-        prog="analyze.py curves", description="Lay the learning curves of any logs over each other, at most 24."
+        prog=f"{program('analyze')} curves",
+        description="Lay the learning curves of any logs over each other, at most 24.",
     )
     made.add_argument(
         "logs",

@@ -6,6 +6,7 @@ import sys
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from wsnet.called import program
 from wsnet.report import ReportError
 from wsnet.report.arguments import curves_parser, parser
 
@@ -34,10 +35,10 @@ def main(argv: list[str] | None = None) -> int:
     try:
         return _overlay(arguments) if is_of_curves else _analyze(arguments)
     except (ReportError, StorageError, TrackingError) as error:
-        print(f"analyze.py: {error}", file=sys.stderr)
+        print(f"{program('analyze')}: {error}", file=sys.stderr)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "
-        print(f"analyze.py: {place}{error.strerror or error}", file=sys.stderr)
+        print(f"{program('analyze')}: {place}{error.strerror or error}", file=sys.stderr)
     return 2
 
 

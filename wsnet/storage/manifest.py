@@ -5,6 +5,7 @@ from collections import Counter
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
+from wsnet.called import program
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.trial_directory import TrialDirectory
 
@@ -100,7 +101,7 @@ class Manifest:
         """
         data = folder.read("sweep.json")
         if data is None:
-            hint = "it holds no sweep.json; give a folder that run_sweep.py wrote"
+            hint = f"it holds no sweep.json; give a folder that {program('run')} wrote"
             raise StorageError(f"no sweep in {folder.location!r}: {hint}")
         try:
             found = _checked(cls, json.loads(data))

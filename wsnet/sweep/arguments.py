@@ -7,6 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsnet.called import called, program
 from wsnet.config.base import seconds_of
 
 if TYPE_CHECKING:
@@ -19,32 +20,34 @@ _COMMAND = "command.json"
 _EPILOG = """\
 To continue a sweep, run the same command again: it resumes unfinished trials and starts missing ones. Examples:
 
-  python run_sweep.py sweeps/quickstart.yaml
-  python run_sweep.py sweeps/cifar_batchsize.yaml --smoke
+  {run} quickstart
+  {run} cifar_batchsize --smoke
 
 Other commands on a sweep's folder, while it runs or not (each has --help; docs/run-control.md):
 
-  python run_sweep.py status runs/quickstart           # what is done, running and failed, why, and the time left
-  python run_sweep.py stop runs/quickstart bn-b8       # end one setting; the others continue
-  python run_sweep.py retry runs/quickstart            # train the failed trials again, now
-  python run_sweep.py gc runs                          # files that no report needs; deletes them with --delete
+  {run} status runs/quickstart           # what is done, running and failed, why, and the time left
+  {run} stop runs/quickstart bn-b8       # end one setting; the others continue
+  {run} retry runs/quickstart            # train the failed trials again, now
+  {run} gc runs                          # files that no report needs; deletes them with --delete
+  {run} init mine.yaml                   # write a sweep file of your own
 """
 
 
 def parser() -> argparse.ArgumentParser:
     """The parser of the options.
 
-    Only `retry` sets two of them: `trials`, the trial_ids to train (None: all), and `command`, what continues the sweep
-    (None: the command line itself). `deadline` is the end of --budget, by `time.monotonic`; `main` sets it.
+    Only `retry` sets `trials`, the trial_ids to train (None: all). `retry` and `wsnet.run` set `command`, what
+    continues the sweep (None: the command line), and `text`, the YAML of a sweep that is in no file. `deadline` is the
+    end of --budget, by `time.monotonic`; `main` sets it.
     """
     made = argparse.ArgumentParser(
-        prog="run_sweep.py",
+        prog=program("run"),
         description="Train every combination of a sweep file.",
-        epilog=_EPILOG,
+        epilog=_EPILOG.format(run=called("run")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     add = made.add_argument
-    add("sweep", metavar="SWEEP.yaml", help="the sweep file")
+    add("sweep", metavar="SWEEP.yaml", help="the sweep file, or the name of an example, such as quickstart")
     add(
         "--dry-run",
         action="store_true",
@@ -88,7 +91,7 @@ def parser() -> argparse.ArgumentParser:
         help="end after this long, such as 8h, and report what is done; the same command continues (exit status 3)",
     )
     add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
-    made.set_defaults(trials=None, command=None, deadline=None)
+    made.set_defaults(trials=None, command=None, text=None, deadline=None)
     return made
 
 
@@ -119,7 +122,7 @@ def as_written(arguments: argparse.Namespace) -> str:
         options.append(
             f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")
         )
-    text = Path(arguments.sweep).read_text(encoding="utf-8")
+    text = arguments.text or Path(arguments.sweep).read_text(encoding="utf-8")
     return "".join(f"# run with {option}\n" for option in options) + text
 
 
@@ -130,7 +133,7 @@ def command_line(words: list[str], arguments: argparse.Namespace) -> str:
             from wsnet.tracking import without_password
 
             words = [word.replace(uri, without_password(uri)) for word in words]
-    return shlex.join(["python", *words])
+    return shlex.join(words)
 
 
 def write_command(arguments: argparse.Namespace, folder: "Folder") -> None:

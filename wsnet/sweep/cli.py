@@ -7,10 +7,11 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsnet.called import called
 from wsnet.config.base import seconds_of
+from wsnet.config.example_sweeps import sweep_file
 from wsnet.sweep.arguments import command_line, parser
 
 if TYPE_CHECKING:
@@ -19,8 +20,9 @@ if TYPE_CHECKING:
     from wsnet.config import Sweep
     from wsnet.config.reading.stages import Chosen
     from wsnet.storage import Folder
+    from wsnet.sweep.requested_sweep import RequestedSweep
 
-__all__ = ["main"]
+__all__ = ["main", "run_requested"]
 
 Conclude = Callable[["Folder", "Console"], None]
 Choose = Callable[["Folder"], "Chosen"]
@@ -53,7 +55,7 @@ def main(argv: list[str] | None = None, *, conclude: Conclude, choose: Choose | 
 
     with interruptible() as interruption:
         try:
-            return _answered(arguments, conclude, choose, [Path(sys.argv[0]).name, *given])
+            return _answered(arguments, conclude, choose, [*shlex.split(called("run")), *given])
         except KeyboardInterrupt:
             print("\nInterrupted. Run the same command to continue.", file=sys.stderr)
             return interruption.status
@@ -78,6 +80,10 @@ def _parsed(given: list[str]) -> argparse.Namespace | int:
         from wsnet.sweep.commands.gc import main as gc
 
         return gc(rest)
+    if command == ["init"]:
+        from wsnet.sweep.commands.init import main as init
+
+        return init(rest)
     made = parser()
     arguments = made.parse_args(given)
     if not arguments.smoke and (arguments.images or arguments.steps):
@@ -101,7 +107,7 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
     except OSError as error:
         if type(error).__name__ != "StorageLost":
             raise
-        again = shlex.join(["python", *command])
+        again = shlex.join(command)
         print(f"{error}; to continue once it answers, run the same command: {again}", file=sys.stderr)
         return 1
     return 2
@@ -111,9 +117,33 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
     from wsnet.sweep.planning.without_gc import without_gc
     from wsnet.sweep.requested_sweep import RequestedSweep
 
+    arguments.sweep = sweep_file(arguments.sweep)
+    arguments.command = arguments.command or command_line(command, arguments)
     with without_gc():
         requested = RequestedSweep(arguments)
+    return run_requested(requested, arguments, conclude, choose)
+
+
+def run_requested(
+    requested: "RequestedSweep", arguments: argparse.Namespace, conclude: Conclude, choose: Choose | None
+) -> int:
+    """Run a sweep whose file was read; what `main` does, with mistakes as exceptions.
+
+    Args:
+        requested: the sweep.
+        arguments: as of `parser`, with their `command`.
+        conclude: see `main`.
+        choose: see `main`.
+
+    Returns:
+        exit status, as of `main`.
+
+    Raises:
+        ConfigError, ConnectionError, ValueError, OSError: see `launch`.
+    """
     from rich.console import Console
+
+    from wsnet.sweep.planning.without_gc import without_gc
 
     console, sweep = Console(), requested.part
     for warning in dict.fromkeys([*(sweep.tuning.warnings if sweep.tuning is not None else ()), *sweep.warnings]):
@@ -122,7 +152,6 @@ def _run(arguments: argparse.Namespace, conclude: Conclude, choose: Choose | Non
         with without_gc():
             _show(arguments, requested.read()[1], choose, console)
         return 0
-    arguments.command = arguments.command or command_line(command, arguments)
 
     def train(whole: "Sweep", sweep: "Sweep", is_last: bool = True) -> int:
         from wsnet.sweep.launch import launch

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from wsnet.called import called
 from wsnet.config.errors import counted
 from wsnet.sweep.arguments import as_written, write_command
 
@@ -199,7 +200,7 @@ def _finish(
     def say(text: str) -> None:
         console.print(text, **_PLAIN)
 
-    say(f"Other tables: python analyze.py {shlex.quote(folder.location)}")
+    say(f"Other tables: {called('analyze')} {shlex.quote(folder.location)}")
     if uri.startswith(("http://", "https://")):
         say(f"Compare runs: {address(uri)}")
     else:

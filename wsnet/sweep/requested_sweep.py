@@ -4,8 +4,10 @@ import argparse
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from wsnet.config import Sweep, read_sweep
+from wsnet.config import Sweep
 from wsnet.config.reading.only_and_smoke import only, smoke
+from wsnet.config.reading.read import sweep_of
+from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.sweep.arguments import settings
 
 if TYPE_CHECKING:
@@ -62,8 +64,12 @@ class RequestedSweep:
 
     def _read(self, suggested: "Mapping[str, Points] | None" = None) -> tuple[Sweep, Sweep]:
         arguments = self._arguments
-        whole = read_sweep(arguments.sweep, settings(arguments), suggested)
+        whole = sweep_of(self._yaml(), settings(arguments), suggested)
         part = only(whole, arguments.only)
         if arguments.smoke:
             whole = part = smoke(part, images=arguments.images or 512, steps=arguments.steps)
         return whole, part
+
+    def _yaml(self) -> YamlFile:
+        text, name = self._arguments.text, self._arguments.sweep
+        return YamlFile.read(name) if text is None else YamlFile.parse(text, name)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from rich.console import Console
 
+from wsnet.called import called
 from wsnet.config.errors import counted
 from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.storage.outage import patience
@@ -238,7 +239,7 @@ def _without_held_back(states: list[TrialState], folder: Folder, console: Consol
     held = sum(one.status != other.status for one, other in zip(states, marked, strict=True))
     if held:
         verb = "stays" if held == 1 else "stay"
-        how = f"to take that back: python run_sweep.py retry {folder.location} SETTING"
+        how = f"to take that back: {called('run')} retry {folder.location} SETTING"
         console.print(f"{counted(held, 'trial')} {verb} stopped by the user; {how}", highlight=False, markup=False)
     return marked
 

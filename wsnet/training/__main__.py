@@ -6,6 +6,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsnet.called import called, program
+
 if TYPE_CHECKING:  # Functions import what they need, so that --help and mistakes in the file do not load torch.
     from rich.console import Console
 
@@ -16,7 +18,7 @@ _EXAMPLE = """\
 A trial file holds the sections data, model, optim and train (and execution, seed), such as the trial.yaml of any trial
 of a sweep:
 
-  python -m wsnet.training runs/quickstart/trials/1a2b3c4d5e6f/trial.yaml --out alone
+  {train} runs/quickstart/trials/1a2b3c4d5e6f/trial.yaml --out alone
 """
 
 
@@ -35,9 +37,9 @@ def main(argv: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
-        prog="python -m wsnet.training",
-        description=__doc__,
-        epilog=_EXAMPLE,
+        prog=program("train"),
+        description="Train or evaluate a single trial, with the same results as in a sweep.",
+        epilog=_EXAMPLE.format(train=called("train")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("trial", metavar="TRIAL.yaml", help="the trial's configuration")

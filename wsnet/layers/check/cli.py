@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from wsnet.called import called, program
 from wsnet.config.base import Config
 from wsnet.config.errors import ConfigError, did_you_mean
 from wsnet.config.norm import NormConfig, OwnNormConfig
@@ -47,8 +48,8 @@ _STYLES = {"pass": "green", "fail": "bold red", "note": "yellow"}
 _EXAMPLES = """\
 Exit status: 0 nothing failed, 1 a check failed, 2 the norm cannot be constructed.
 
-  python -m wsnet.layers check mynorm.py:MyNorm --option alpha=0.5
-  python -m wsnet.layers check group --option groups=8 --channels 64 --size 16
+  {layers} check mynorm.py:MyNorm --option alpha=0.5
+  {layers} check group --option groups=8 --channels 64 --size 16
 """
 
 
@@ -132,13 +133,13 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m wsnet.layers")
+    parser = argparse.ArgumentParser(prog=program("layers"))
     kinds = parser.add_subparsers(required=True, metavar="COMMAND")
     check = kinds.add_parser(
         "check",
         help="check a norm and print a report card",
         description="Check whether a norm can be trusted in a sweep, and print a report card.",
-        epilog=_EXAMPLES,
+        epilog=_EXAMPLES.format(layers=called("layers")),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     check.add_argument("norm", metavar="NORM", help="FILE.py:CLASS, or a norm's name such as group")

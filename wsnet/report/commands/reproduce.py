@@ -7,6 +7,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+from wsnet.called import program
 from wsnet.config.errors import did_you_mean
 from wsnet.report import ReportError
 from wsnet.report.results import Results
@@ -35,7 +36,9 @@ def reproduce(place: str, trial_id: str, results: Results) -> int:
     if status is None or not status.has_ended:
         raise ReportError(f"trial {trial_id!r} has not ended yet")
     if execution.get("workers", 1) != 1:
-        raise ReportError(f"trial {trial_id!r} was trained by {execution['workers']} workers, so it needs run_sweep.py")
+        raise ReportError(
+            f"trial {trial_id!r} was trained by {execution['workers']} workers, so it needs {program('run')}"
+        )
     with tempfile.TemporaryDirectory(prefix="wsnet-reproduce-") as folder:
         file = Path(folder, "trial.yaml")
         file.write_bytes(directory.folder.read("trial.yaml") or b"")

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from wsnet.called import program
 from wsnet.report import ReportError
 
 __all__ = ["check_is_sweep", "find_sweep", "sweeps_in"]
@@ -16,7 +17,7 @@ def find_sweep(folder: str) -> str:
     """
     sweeps = sweeps_in(folder)
     if not sweeps:
-        raise ReportError(f"no sweep below ./{folder}; give the folder of a sweep that run_sweep.py wrote")
+        raise ReportError(f"no sweep below ./{folder}; give the folder of a sweep that {program('run')} wrote")
     return sweeps[0]
 
 

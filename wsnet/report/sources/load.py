@@ -3,6 +3,7 @@
 import os
 from typing import Any
 
+from wsnet.called import called
 from wsnet.report import ReportError
 from wsnet.report.results import Results
 from wsnet.report.sources.find import check_is_sweep
@@ -36,7 +37,7 @@ def load(place: str | os.PathLike[str], *, epochs: bool = False, arrow: bool = F
 
     path = os.fspath(place)
     if path.endswith(".zip"):
-        raise ReportError(f"a bundle must be unpacked first, by python analyze.py {path}")
+        raise ReportError(f"a bundle must be unpacked first, by {called('analyze')} {path}")
     if path.endswith(".csv"):
         if epochs:
             raise ReportError(f"{path!r} has a row for each run, not for each epoch")

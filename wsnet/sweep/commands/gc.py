@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsnet.called import program
 from wsnet.config.errors import counted
 from wsnet.sweep.formatting import readable_size
 
@@ -75,7 +76,7 @@ def main(argv: list[str]) -> int:
             for leftover in leftovers(sweep, unlisted=arguments.unlisted, delete=arguments.delete)
         ]
     except (StorageError, OSError) as error:
-        print(f"run_sweep.py gc: {error}", file=sys.stderr)
+        print(f"{program('run')} gc: {error}", file=sys.stderr)
         return 1 if isinstance(error, OSError) else 2
     for line in _lines(found, is_deleted=arguments.delete):
         print(line)
@@ -83,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run_sweep.py gc", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=f"{program('run')} gc", description=_DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="a sweep's folder, or one with several, such as runs")
     add("--delete", action="store_true", help="delete them; without it, nothing is changed")
@@ -106,7 +107,9 @@ def _sweeps(folder: "Folder") -> list["Folder"]:
         return [folder]
     sweeps = [folder / name for name in folder.names() if (folder / name).exists("sweep.json")]
     if not sweeps:
-        raise StorageError(f"no sweep in {folder.location!r}, nor in a folder in it; give one that run_sweep.py wrote")
+        raise StorageError(
+            f"no sweep in {folder.location!r}, nor in a folder in it; give one that {program('run')} wrote"
+        )
     return sweeps
 
 

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from wsnet.called import program
 from wsnet.config.errors import counted
 from wsnet.sweep.commands.stop import Choice, UnknownSetting, choose
 
@@ -45,12 +46,12 @@ def main(argv: list[str]) -> argparse.Namespace | int:
         print(line, flush=True)
         return _options(arguments, manifest, folder, trial_ids) if trial_ids else 0
     except (StorageError, UnknownSetting, OSError) as error:
-        print(f"run_sweep.py retry: {error}", file=sys.stderr)
+        print(f"{program('run')} retry: {error}", file=sys.stderr)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="run_sweep.py retry", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=f"{program('run')} retry", description=_DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
     add("settings", metavar="SETTING", nargs="*", help="short names or ids of settings or trials (default: all failed)")

@@ -4,6 +4,7 @@ import argparse
 import sys
 from collections import defaultdict
 
+from wsnet.called import program
 from wsnet.config.errors import counted
 from wsnet.sweep.commands.sweep_status import State, SweepStatus, TrialStatus, read_status
 from wsnet.sweep.formatting import TrialEpochs, describe_savings, duration, readable_size
@@ -27,7 +28,7 @@ def main(argv: list[str]) -> int:
         exit status: 0, or 2 if there is no sweep.
     """
     parser = argparse.ArgumentParser(
-        prog="run_sweep.py status",
+        prog=f"{program('run')} status",
         description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
     )
     parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
@@ -37,7 +38,7 @@ def main(argv: list[str]) -> int:
     try:
         found = read_status(Folder(arguments.folder))
     except StorageError as error:
-        print(f"run_sweep.py status: {error}", file=sys.stderr)
+        print(f"{program('run')} status: {error}", file=sys.stderr)
         return 2
     for line in _lines(found):
         print(line)

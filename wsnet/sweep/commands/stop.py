@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsnet.called import called, program
 from wsnet.config.errors import counted, did_you_mean
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ __all__ = ["Choice", "UnknownSetting", "choose", "main"]
 
 _DESCRIPTION = """\
 Stop settings or trials of a sweep; the others continue. What runs ends after its current epoch, what has not started is
-not started, now and by later starts, until `run_sweep.py retry` takes the stop back. Nothing is deleted.
+not started, now and by later starts, until `retry` takes the stop back. Nothing is deleted.
 """
 
 
@@ -49,7 +50,7 @@ def main(argv: list[str]) -> int:
     Returns:
         exit status: 0, or 2 if there is no such sweep or setting.
     """
-    parser = argparse.ArgumentParser(prog="run_sweep.py stop", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=f"{program('run')} stop", description=_DESCRIPTION)
     parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
     parser.add_argument(
         "settings",
@@ -66,7 +67,7 @@ def main(argv: list[str]) -> int:
         for choice in [choose(manifest, word) for word in arguments.settings]:
             print(_stop(choice, folder, arguments.folder))
     except (StorageError, UnknownSetting, OSError) as error:
-        print(f"run_sweep.py stop: {error}", file=sys.stderr)
+        print(f"{program('run')} stop: {error}", file=sys.stderr)
         return 2
     return 0
 
@@ -113,4 +114,4 @@ def _stop(choice: Choice, folder: "Folder", location: str) -> str:
         f"{counted(ended, 'trial')} had ended before": ended,
     }
     parts = ", ".join(text for text, count in what.items() if count)
-    return f"{choice.name}: stopped; {parts}. To take it back: python run_sweep.py retry {location} {choice.name}"
+    return f"{choice.name}: stopped; {parts}. To take it back: {called('run')} retry {location} {choice.name}"
