@@ -23,10 +23,13 @@ __all__ = [
     "CONVENTION",
     "THOP",
     "activation_bytes",
+    "built",
     "counting_device",
+    "kept_storages",
     "multiply_accumulates",
     "parameter_count",
     "saved_bytes",
+    "shapes_only",
     "thop_operations",
 ]
 
@@ -59,7 +62,7 @@ def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int
 
 
 @contextmanager
-def _shapes_only(device: str) -> Iterator[None]:
+def shapes_only(device: str) -> Iterator[None]:
     """Within the context, a forward pass on the meta device is quick; on another one nothing changes.
 
     Only for forward passes: to build one of torchvision's networks imports torch's compiler.
@@ -76,7 +79,7 @@ def _count_by_shapes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     return _count(model, classes, shape, "meta")
 
 
-def _built(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> nn.Module:
+def built(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> nn.Module:
     """A model on a device; one that has shapes only is built once for all that is counted of it."""
     if device == "meta":
         return _built_by_shapes(model, classes, shape)
@@ -95,7 +98,7 @@ def _count(model: ModelConfig, classes: int, shape: tuple[int, int, int], device
     sizes = {**model.model_dump(include=_SIZES), "classes": classes, "images": "x".join(map(str, shape))}
     asked = f"with {', '.join(f'{key}={value}' for key, value in sizes.items() if value is not None)}"
     try:
-        count = sum(parameter.numel() for parameter in _built(model, classes, shape, device).parameters())
+        count = sum(parameter.numel() for parameter in built(model, classes, shape, device).parameters())
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
@@ -144,11 +147,11 @@ def _counted(
     model: ModelConfig, classes: int, shape: tuple[int, int, int], formulas: Formulas, device: str
 ) -> dict[Any, int]:
     """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
-    network = _built(model, classes, shape, device).eval()
+    network = built(model, classes, shape, device).eval()
     with torch.device(device), torch.no_grad():
         image = torch.zeros(1, *shape)
         counter = Operations(formulas)
-        with _shapes_only(device), counter:
+        with shapes_only(device), counter:
             try:
                 network(image)
             except Exception as error:
@@ -178,8 +181,8 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
         ValueError: as `build`.
     """
     device = counting_device(model, classes, shape)
-    network = _built(model, classes, shape, device).train()
-    with torch.device(device), _shapes_only(device):
+    network = built(model, classes, shape, device).train()
+    with torch.device(device), shapes_only(device):
         two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
     return three - two
 
@@ -193,6 +196,11 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
         model: any model, in the mode in question (training or evaluation); on the meta device nothing is computed.
         images: N x C x H x W, on the model's device.
     """
+    return sum(kept_storages(model, images))
+
+
+def kept_storages(model: nn.Module, images: Tensor) -> list[int]:
+    """Bytes of each storage that autograd keeps; arguments as for `saved_bytes`."""
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -206,4 +214,4 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
         output = model(images)
         logits = output if isinstance(output, Tensor) else output[0]
         F.cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64, device=images.device))
-    return sum(storage.nbytes() for storage in kept.values())
+    return [storage.nbytes() for storage in kept.values()]
