@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wsnet.config import Sweep, read_sweep
-from wsnet.config.reading.only_and_smoke import only, smoke
+from wsnet.config.reading.only_and_smoke import SMOKE_IMAGES, only, smoke
 from wsnet.sweep.arguments import settings
 
 if TYPE_CHECKING:
@@ -65,5 +65,5 @@ class RequestedSweep:
         whole = read_sweep(arguments.sweep, settings(arguments), suggested)
         part = only(whole, arguments.only)
         if arguments.smoke:
-            whole = part = smoke(part, images=arguments.images or 512, steps=arguments.steps)
+            whole = part = smoke(part, images=arguments.images or SMOKE_IMAGES, steps=arguments.steps)
         return whole, part
