@@ -43,6 +43,13 @@ def test_many_settings_are_folded_along_the_axis_with_most_values() -> None:
     assert "1, 2, 4, 8, 16, 32, 64, 128, 256" in rows[0]
 
 
+def test_what_the_label_of_a_case_covers_is_no_column() -> None:
+    nets = [("WRN", 28, 0.0), ("WRN", 28, 0.3), ("VGG", 16, 0.0)]
+    places = [{"case": case, "model.depth": depth, "model.dropout": dropout} for case, depth, dropout in nets]
+    head, *_, last = printed(places, [SECONDS], 80)
+    assert head.split() == ["case", "dropout", "per", "trial"] and last == "Covered by the case: model.depth"
+
+
 @pytest.mark.parametrize("width", [40, 80, 200])
 def test_no_value_is_cut_on_a_narrow_terminal(width: int) -> None:
     values = [0.9990234375, 0.9921875]

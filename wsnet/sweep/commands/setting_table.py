@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from wsnet.config.published import CASE
 from wsnet.storage import TrialEntry
 from wsnet.sweep.formatting import Side
 
@@ -52,6 +53,8 @@ def print_settings(entries: Sequence[TrialEntry], axes: Sequence[str], facts: Se
         console: where to print it.
     """
     rows = _folded(entries, axes)
+    covered = _covered(entries, axes)
+    axes = [axis for axis in axes if axis not in covered]
     options = {axis: _options(axis, axes) for axis in axes}
     axes = [axis for axis in axes if not any(axis in of for of in options.values())]
     headings = dict(zip(axes, _short(axes), strict=True))
@@ -74,6 +77,8 @@ def print_settings(entries: Sequence[TrialEntry], axes: Sequence[str], facts: Se
     if len(rows) < len(entries):
         console.print(f"{len(entries):,} settings in {len(rows)} rows:", highlight=False)
     _print(columns, len(axes) or 1, console)
+    if covered:
+        console.print(f"Covered by the case: {', '.join(covered)}", highlight=False, markup=False)
     if left_out:
         names = ", ".join(reversed(left_out))
         console.print(f"Left out at {console.width} columns: {names}", highlight=False, markup=False)
@@ -100,6 +105,20 @@ def _folded(entries: Sequence[TrialEntry], axes: Sequence[str]) -> list[_Row]:
             groups.setdefault(json.dumps([_values(axis, [entry]) for axis in kept]), []).append(entry)
         rows = list(groups.values())
     return rows
+
+
+def _covered(entries: Sequence[TrialEntry], axes: Sequence[str]) -> list[str]:
+    """The axes without which the label of a case still tells every setting from the others."""
+
+    def count(axes: Sequence[str]) -> int:
+        return len({json.dumps([_values(axis, [entry]) for axis in axes]) for entry in entries})
+
+    kept = list(axes)
+    for axis in axes if CASE in axes else ():
+        fewer = [other for other in kept if other != axis]
+        if axis != CASE and count(fewer) == count(axes):
+            kept = fewer
+    return [axis for axis in axes if axis not in kept]
 
 
 def _values(axis: str, row: Iterable[TrialEntry]) -> list[str]:
