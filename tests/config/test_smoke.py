@@ -9,7 +9,9 @@ CIFAR = {"name: digits, validation: 200": "name: cifar10, validation: 5000"}
 
 
 def test_every_case_is_kept_with_both_ends_of_its_axes() -> None:
-    small = smoke(sweep({"[8, 32]": "[4, 8, 16, 32]", "model.norm.groups: 4": "grid: {model.norm.groups: [1, 2, 4]}"}))
+    small = smoke(
+        sweep({"[8, 32]": "[4, 8, 16, 32]", "model.norm.groups: 4": "grid: {model.norm.groups: [1, 2, 4]}"}), images=512
+    )
     kept = [
         (s.axes["model.norm.name"], s.axes["train.batch_size"], s.axes.get("model.norm.groups")) for s in small.settings
     ]
@@ -36,7 +38,7 @@ def test_it_is_one_epoch_of_few_images_with_two_seeds() -> None:
 
 
 def test_no_validation_split_stays_none_and_a_lower_limit_stays() -> None:
-    small = smoke(sweep({", validation: 200": ", limit: 64"}))
+    small = smoke(sweep({", validation: 200": ", limit: 64"}), images=512)
     assert {(s.config.data.validation, s.config.data.limit) for s in small.settings} == {(0, 64)}
 
 
@@ -121,3 +123,23 @@ def test_micro_batches_stay_where_a_batch_of_them_is_left() -> None:
 
     assert sizes(299) == {(200, 100)}
     assert sizes(90) == {(90, 10)}
+
+
+def test_of_many_settings_each_has_one_seed() -> None:
+    many = sweep(
+        {"[8, 32]": "[1, 8]", "model.norm.groups: 4": "grid: {model.norm.groups: [1, 4], optim.lr: [0.1, 0.2]}"}
+    )
+    assert smoke(many).config.seeds == 1 and len(smoke(many).settings) >= 8
+    assert smoke(sweep({})).config.seeds == 2
+
+
+def test_a_deep_network_for_small_images_has_one_block_in_each_stage_unless_it_has_weights_or_groups() -> None:
+    def depth(model: str) -> int:
+        changes = {"name: cifar_resnet, depth: 8": model, "model.norm.groups: 4": "model.norm.groups: 2"}
+        return max(setting.config.model.depth for setting in smoke(sweep(changes)).settings)
+
+    assert depth("name: preact_resnet, depth: 1001, block: bottleneck") == 11
+    assert depth("name: wrn, depth: 28") == 10
+    assert depth("name: resnet, depth: 50, stem: cifar") == 50
+    assert depth("name: cifar_resnet, depth: 110, pretrained: weights.pth") == 110
+    assert depth("name: cifar_densenet, depth: 100") == 100  # With group norm; with batch norm, 10.

@@ -11,9 +11,10 @@ from rich.console import Console
 
 from tests.sweep.tiny import ROOT, write
 from wsnet.config import ConfigError, read_sweep
-from wsnet.models import activation_bytes, build, parameter_count
+from wsnet.models import activation_bytes, build, count_model, parameter_count
 from wsnet.storage import Folder
 from wsnet.sweep.commands.dry_run import show_costs
+from wsnet.sweep.planning import reference
 from wsnet.sweep.planning.estimate import estimate
 from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.training import Trial
@@ -97,10 +98,10 @@ def test_a_dry_run_does_not_build_a_model_of_gigabytes(tmp_path: Path, monkeypat
     made = plan(tmp_path, grid={"model.width": [4, 5000]})
     built: list[int] = []
     monkeypatch.setattr(
-        "wsnet.sweep.planning.estimate.build",
+        "wsnet.sweep.planning.stopwatch.build",
         lambda model, **options: built.append(model.width) or build(model, **options),
     )
-    cost = estimate(made, threads=1, device="cpu", concurrent=1)
+    cost = estimate(made, threads=1, gpus=0, is_timed=True)
     small, large = (trial.entry.setting_id for trial in made.trials)
     assert built == [4] and cost.per_trial[large] > 1000 * cost.per_trial[small]
 
@@ -128,13 +129,39 @@ def test_of_many_models_some_are_timed_and_the_others_estimated_by_their_size(
 ) -> None:
     made = plan(tmp_path, cases=[{"model.norm.name": name} for name in ("batch", "none")], grid={"model.width": [4, 8]})
     timed: list[Any] = []
-    monkeypatch.setattr("wsnet.sweep.planning.estimate._BUDGET", -1.0)
+    monkeypatch.setattr("wsnet.sweep.planning.stopwatch._BUDGET", -1.0)
     monkeypatch.setattr(
-        "wsnet.sweep.planning.estimate._line", lambda config, device: timed.append(config.model) or (0.0, 0.1)
+        "wsnet.sweep.planning.stopwatch._line", lambda config, device: timed.append(config.model) or (0.0, 0.1)
     )
-    cost = estimate(made, threads=1, device="cpu", concurrent=1)
+    cost = estimate(made, threads=1, gpus=0, is_timed=True)
     assert [(model.norm.name, model.width) for model in timed] == [("batch", 4), ("none", 4)]
     (seconds, size), (more, larger) = (
         (cost.per_trial[trial.entry.setting_id], made.sizes[trial.entry.setting_id]) for trial in made.trials[:2]
     )
     assert more / seconds == pytest.approx(larger.multiply_accumulates / size.multiply_accumulates)
+
+
+def test_an_estimate_times_one_small_network_whatever_the_plan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    timed: list[Any] = []
+
+    def seconds(model: Any, images: torch.Tensor, *_: Any) -> float:
+        timed.append(sum(parameter.numel() for parameter in model.parameters()))
+        return 0.01 + 0.002 * len(images)
+
+    monkeypatch.setattr("wsnet.sweep.planning.reference.step_seconds", seconds)
+    made = plan(tmp_path, cases=[{"model.norm.name": name} for name in ("batch", "none")], grid={"model.width": [4, 8]})
+    cost = estimate(made, threads=1, gpus=0)
+    assert set(timed) == {reference._SIZE.parameters} and len(timed) == 4
+    narrow, wide, _, plain = (cost.per_trial[trial.entry.setting_id] for trial in made.trials)
+    assert 0 < narrow < wide and plain < wide  # More multiply-accumulates; fewer operations.
+
+
+def test_the_counts_of_the_small_network_are_its_counts() -> None:
+    counts = count_model(reference._MODEL, reference._CLASSES, reference._SHAPE)
+    size = reference._SIZE
+    assert (counts.multiply_accumulates, counts.activation_bytes, counts.operations) == (
+        size.multiply_accumulates,
+        size.activation_bytes,
+        size.operations,
+    )
+    assert parameter_count(reference._MODEL, reference._CLASSES, reference._SHAPE) == size.parameters

@@ -10,6 +10,7 @@ from wsnet.models.complexity import (
     saved_bytes,
     thop_operations,
 )
+from wsnet.models.one_pass import ModelCounts, count_model
 from wsnet.models.pretrained import PretrainedError, load_pretrained, pretrained_hash
 from wsnet.models.torchvision_net import loss_and_logits
 
@@ -17,10 +18,12 @@ __all__ = [
     "CONVENTION",
     "MODELS",
     "THOP",
+    "ModelCounts",
     "ModelError",
     "PretrainedError",
     "activation_bytes",
     "build",
+    "count_model",
     "load_pretrained",
     "loss_and_logits",
     "multiply_accumulates",

@@ -25,9 +25,12 @@ __all__ = [
     "CONVENTION",
     "THOP",
     "activation_bytes",
+    "built",
     "counting_device",
+    "kept_storages",
     "multiply_accumulates",
     "parameter_count",
+    "quick_forward",
     "saved_bytes",
     "thop_operations",
 ]
@@ -61,7 +64,7 @@ def parameter_count(model: ModelConfig, classes: int, shape: tuple[int, int, int
 
 
 @contextmanager
-def _quick(device: str) -> Iterator[None]:
+def quick_forward(device: str) -> Iterator[None]:
     """Within the context, a forward pass of a few images is quick.
 
     On the meta device no function for shapes imports torch's compiler. (Only for forward passes: to build one of
@@ -94,7 +97,7 @@ def _count_by_shapes(model: ModelConfig, classes: int, shape: tuple[int, int, in
     return _count(model, classes, shape, "meta")
 
 
-def _built(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> nn.Module:
+def built(model: ModelConfig, classes: int, shape: tuple[int, int, int], device: str) -> nn.Module:
     """A model on a device; one that has shapes only is built once for all that is counted of it."""
     if device == "meta":
         return _built_by_shapes(model, classes, shape)
@@ -113,7 +116,7 @@ def _count(model: ModelConfig, classes: int, shape: tuple[int, int, int], device
     sizes = {**model.model_dump(include=_SIZES), "classes": classes, "images": "x".join(map(str, shape))}
     asked = f"with {', '.join(f'{key}={value}' for key, value in sizes.items() if value is not None)}"
     try:
-        count = sum(parameter.numel() for parameter in _built(model, classes, shape, device).parameters())
+        count = sum(parameter.numel() for parameter in built(model, classes, shape, device).parameters())
     except RuntimeError as error:
         if "overflow" not in str(error):
             raise
@@ -162,11 +165,11 @@ def _counted(
     model: ModelConfig, classes: int, shape: tuple[int, int, int], formulas: Formulas, device: str
 ) -> dict[Any, int]:
     """Operations of one image's forward pass by torch operator; a multiply-accumulate counts as two."""
-    network = _built(model, classes, shape, device).eval()
+    network = built(model, classes, shape, device).eval()
     with torch.device(device), torch.no_grad():
         image = torch.zeros(1, *shape)
         counter = Operations(formulas)
-        with _quick(device), counter:
+        with quick_forward(device), counter:
             try:
                 network(image)
             except Exception as error:
@@ -196,8 +199,8 @@ def activation_bytes(model: ModelConfig, classes: int, shape: tuple[int, int, in
         ValueError: as `build`.
     """
     device = counting_device(model, classes, shape)
-    network = _built(model, classes, shape, device).train()
-    with torch.device(device), _quick(device):
+    network = built(model, classes, shape, device).train()
+    with torch.device(device), quick_forward(device):
         two, three = (saved_bytes(network, torch.zeros(images, *shape)) for images in (2, 3))
     return three - two
 
@@ -211,6 +214,11 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
         model: any model, in the mode in question (training or evaluation); on the meta device nothing is computed.
         images: N x C x H x W, on the model's device.
     """
+    return sum(kept_storages(model, images))
+
+
+def kept_storages(model: nn.Module, images: Tensor) -> list[int]:
+    """Bytes of each storage that autograd keeps; arguments as for `saved_bytes`."""
     own = {tensor.untyped_storage()._cdata for tensor in (*model.parameters(), *model.buffers())}
     kept: dict[int, torch.UntypedStorage] = {}
 
@@ -225,4 +233,4 @@ def saved_bytes(model: nn.Module, images: Tensor) -> int:
         output = model(images)
         logits = output if isinstance(output, Tensor) else output[0]
         F.cross_entropy(logits, torch.zeros(len(images), dtype=torch.int64, device=images.device))
-    return sum(storage.nbytes() for storage in kept.values())
+    return [storage.nbytes() for storage in kept.values()]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from wsnet.called import called, program
 from wsnet.config.base import seconds_of
+from wsnet.config.reading.only_and_smoke import SMOKE_IMAGES
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder
@@ -53,12 +54,13 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="print settings, trial count, model sizes and a time estimate; start nothing",
     )
+    add("--time", action="store_true", help="with --dry-run: time a few steps of each model, which can take minutes")
     add(
         "--smoke",
         action="store_true",
         help="run a small version in a separate folder, to check that the sweep works before it runs for days",
     )
-    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 512)")
+    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 16)")
     add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override an option; repeatable")
     add(
@@ -120,7 +122,8 @@ def as_written(arguments: argparse.Namespace) -> str:
     options = [f"--set {item}" for item in settings(arguments)] + [f"--only {item}" for item in arguments.only]
     if arguments.smoke:
         options.append(
-            f"--smoke --images {arguments.images or 512}" + (f" --steps {arguments.steps}" if arguments.steps else "")
+            f"--smoke --images {arguments.images or SMOKE_IMAGES}"
+            + (f" --steps {arguments.steps}" if arguments.steps else "")
         )
     text = arguments.text or Path(arguments.sweep).read_text(encoding="utf-8")
     return "".join(f"# run with {option}\n" for option in options) + text

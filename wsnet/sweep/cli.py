@@ -88,6 +88,8 @@ def _parsed(given: list[str]) -> argparse.Namespace | int:
     arguments = made.parse_args(given)
     if not arguments.smoke and (arguments.images or arguments.steps):
         made.error("--images and --steps make a smoke run smaller; give --smoke too")
+    if arguments.time and not arguments.dry_run:
+        made.error("--time belongs to --dry-run")
     return arguments
 
 
@@ -194,4 +196,4 @@ def _show(arguments: argparse.Namespace, sweep: "Sweep", choose: Choose | None, 
     for stage in stages:
         show_settings(stage, arguments.sweep, console)
         folder = storage / stage.config.name
-        show_costs(stage, arguments.sweep, root=root, folder=folder, console=console)
+        show_costs(stage, arguments.sweep, root=root, folder=folder, console=console, is_timed=arguments.time)

@@ -1,57 +1,12 @@
-"""What is printed on a terminal: tables of text, times, sizes, and the epochs that a scheduler has saved."""
+"""What is printed on a terminal: times, sizes, and the epochs that a scheduler has saved."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from rich.cells import cell_len
-from rich.console import Console
-from rich.segment import Segment, Segments
-from rich.table import Table
-from rich.text import Text
-
-__all__ = ["Side", "TrialEpochs", "describe_savings", "duration", "print_table", "readable_size"]
+__all__ = ["Side", "TrialEpochs", "describe_savings", "duration", "readable_size"]
 
 Side = Literal["left", "right"]
-
-_MOST_ROWS = 100
-"""Rows that rich lays out: it takes about 1 ms for each."""
-
-
-def print_table(columns: Mapping[str, Side], rows: Sequence[Sequence[str]], console: Console) -> None:
-    """Print a table.
-
-    Args:
-        columns: heading of each column, and at which side its cells are aligned.
-        rows: the cells of each row. A table of more than 100 rows is not fitted to the width of the terminal.
-        console: where to print it.
-    """
-    if len(rows) > _MOST_ROWS:
-        _print_unfitted(columns, rows, console)
-        return
-    table = Table(box=None, padding=(0, 1))
-    for heading, side in columns.items():
-        table.add_column(heading, justify=side)
-    for row in rows:
-        table.add_row(*map(Text, row))
-    console.print(table)
-
-
-def _print_unfitted(columns: Mapping[str, Side], rows: Sequence[Sequence[str]], console: Console) -> None:
-    widths = [max(map(cell_len, column)) for column in zip(columns, *rows, strict=True)]
-    shape = list(zip(widths, columns.values(), strict=True))
-
-    def line(cells: Sequence[str]) -> str:
-        return "".join(_padded(cell, width, side) for cell, (width, side) in zip(cells, shape, strict=True))
-
-    text = "".join(f"{line(row)}\n" for row in rows)
-    lines = Segments([Segment(line(list(columns)), console.get_style("table.header")), Segment.line(), Segment(text)])
-    console.print(lines, crop=False, end="")
-
-
-def _padded(cell: str, width: int, side: Side) -> str:
-    space = " " * (width - cell_len(cell))
-    return f" {cell}{space} " if side == "left" else f" {space}{cell} "
 
 
 def duration(seconds: float) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from wsnet.config import Sweep
-from wsnet.config.reading.only_and_smoke import only, smoke
+from wsnet.config.reading.only_and_smoke import SMOKE_IMAGES, only, smoke
 from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.sweep.arguments import settings
@@ -67,7 +67,7 @@ class RequestedSweep:
         whole = sweep_of(self._yaml(), settings(arguments), suggested)
         part = only(whole, arguments.only)
         if arguments.smoke:
-            whole = part = smoke(part, images=arguments.images or 512, steps=arguments.steps)
+            whole = part = smoke(part, images=arguments.images or SMOKE_IMAGES, steps=arguments.steps)
         return whole, part
 
     def _yaml(self) -> YamlFile:

@@ -9,18 +9,24 @@ from wsnet.config.errors import ConfigError, Mistake, did_you_mean
 from wsnet.config.optim import ConstantConfig, MultiStepConfig, OneCycleConfig, ScheduleConfig
 from wsnet.config.published import CASE
 from wsnet.config.reading.checked_sweep import Setting, Sweep, distinct, varying
+from wsnet.config.reading.shallow import shallow
 from wsnet.config.reading.yaml_lines import parse_value
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig, MedianConfig, RungConfig
 from wsnet.config.search import GridConfig
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrainConfig, TrialConfig
 
-__all__ = ["only", "smoke"]
+__all__ = ["SMOKE_IMAGES", "only", "smoke"]
+
+SMOKE_IMAGES = 16
+"""Images of each split of a smoke run, unless --images says otherwise."""
 
 _PLACE = "--only"
 _SAMPLES = 4
 """Settings that a smoke run keeps of each case of a random search."""
 _SUFFIX = "-smoke"
+_MANY = 8
+"""Settings from which on a smoke run has one seed."""
 
 
 def only(sweep: Sweep, pairs: list[str]) -> Sweep:
@@ -68,12 +74,14 @@ def only(sweep: Sweep, pairs: list[str]) -> Sweep:
     return replace(sweep, settings=settings, tuning=tuning, studies=studies)
 
 
-def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep:
+def smoke(sweep: Sweep, *, images: int = SMOKE_IMAGES, steps: int | None = None) -> Sweep:
     """Shrink a sweep to a test of whether it runs; its results mean nothing.
 
     Every case is kept, with the first and the last value of each of its axes (in a random search: the first settings
     drawn). A setting is trained for one epoch (with a scheduler that stops trials: two, with a rung after the first),
-    with at most two seeds, and leaves no checkpoint. Options in epochs are scaled accordingly; a schedule that then
+    with one seed, or two where there are fewer than 8 settings or settings are compared, and leaves no checkpoint.
+
+    Networks for small images have one block in each stage. Options in epochs are scaled; a schedule that then
     reaches no milestone becomes constant. Batches are no larger than the reduced training set. Settings that end up
     equal are trained once.
 
@@ -96,7 +104,7 @@ def smoke(sweep: Sweep, *, images: int = 512, steps: int | None = None) -> Sweep
         small.append(Setting(config=config, axes=places[0], case=setting.case, also=tuple(places[1:])))
     settings = distinct(small)
     return Sweep(
-        config=_sweep_config(sweep.config),
+        config=_sweep_config(sweep.config, len(settings)),
         settings=settings,
         axes=varying(settings),
         warnings=[],
@@ -142,10 +150,11 @@ def _ends_of_case(settings: list[Setting]) -> list[Setting]:
     return [kept for setting in settings if (kept := setting.where(at_an_end))]
 
 
-def _sweep_config(config: SweepConfig) -> SweepConfig:
+def _sweep_config(config: SweepConfig, settings: int) -> SweepConfig:
     changes: dict[str, Any] = {"name": config.name[: 80 - len(_SUFFIX)] + _SUFFIX}
     changes["report"] = config.report.model_copy(update={"published": None})  # Smoke results are not comparable.
-    changes["seeds"] = min(config.seeds, 2) if isinstance(config.seeds, int) else config.seeds[:2]
+    seeds = 1 if settings >= _MANY and not config.compares_settings else 2
+    changes["seeds"] = min(config.seeds, seeds) if isinstance(config.seeds, int) else config.seeds[:seeds]
     if not isinstance(config.search, GridConfig):
         changes["search"] = config.search.model_copy(update={"samples": min(config.search.samples, _SAMPLES)})
     if not isinstance(config.scheduler, FifoConfig):
@@ -174,6 +183,7 @@ def _shrunk(config: TrialConfig, *, epochs: int, images: int, steps: int | None,
     schedule = _scaled(config.optim.schedule, epochs, train.epochs)
     update = {
         "data": data,
+        "model": shallow(config.model),
         "optim": config.optim.model_copy(update={"schedule": schedule}),
         "train": train.model_copy(
             update={

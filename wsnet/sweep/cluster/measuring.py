@@ -7,7 +7,7 @@ import torch
 
 from wsnet.config import TrialConfig
 from wsnet.models import build
-from wsnet.sweep.planning.estimate import cpu_threads, step_seconds
+from wsnet.sweep.planning.stopwatch import cpu_threads, step_seconds
 from wsnet.sweep.trials.context import images_here
 
 __all__ = ["GpuMemory", "gpu_memory", "seconds_with"]

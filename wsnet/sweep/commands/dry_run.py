@@ -1,7 +1,9 @@
 """`--dry-run`: what a sweep file asks for, and what it would cost."""
 
+import heapq
 import os
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,26 +14,21 @@ from wsnet.config import Sweep, canonical
 from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
-from wsnet.sweep.formatting import Side, duration, print_table, readable_size
+from wsnet.sweep.formatting import duration, readable_size
 
 if TYPE_CHECKING:
-    from wsnet.storage import Folder
+    from wsnet.storage import Folder, TrialEntry
+    from wsnet.sweep.planning.estimate import Estimate
     from wsnet.sweep.planning.extend_epochs import Shorter
     from wsnet.sweep.planning.plan import Plan
     from wsnet.sweep.resume import TrialState
 
 __all__ = ["show_costs", "show_settings"]
 
-_COLUMNS: dict[str, Side] = {
-    "setting": "left",
-    "setting_id": "left",
-    "parameters": "right",
-    "MACs/image": "right",
-    "kept/image": "right",
-    "steps/epoch": "right",
-    "per trial": "right",
-}
-_COMPUTED_AS: dict[str, Side] = {"computed as": "left"}
+_ESTIMATED = (
+    "estimated from timed steps of one small network and each model's multiply-accumulates; --time times each model"
+)
+_TIMED = "measured with a few steps of each model (of some of each kind, where there are many)"
 
 
 def show_settings(sweep: Sweep, path: str, console: Console) -> None:
@@ -55,7 +52,9 @@ def show_settings(sweep: Sweep, path: str, console: Console) -> None:
         console.print(line, highlight=False, markup=False, soft_wrap=True)
 
 
-def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console: Console) -> None:
+def show_costs(
+    sweep: Sweep, path: str, *, root: Path, folder: "Folder", console: Console, is_timed: bool = False
+) -> None:
     """Print each setting's parameters, multiply-accumulates, activation memory and time, and the total time.
 
     Args:
@@ -64,6 +63,7 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
         root: folder of the image sets.
         folder: the sweep's folder, where earlier starts may have left results.
         console: where to print.
+        is_timed: time a few steps of each model, instead of steps of one small network.
 
     Raises:
         DataError: images are missing or damaged.
@@ -73,65 +73,106 @@ def show_costs(sweep: Sweep, path: str, *, root: Path, folder: "Folder", console
 
     from wsnet.sweep.cluster.ray_session import Node
     from wsnet.sweep.cluster.resources import allocate
-    from wsnet.sweep.planning.estimate import estimate, settled_device
+    from wsnet.sweep.planning.estimate import estimate
     from wsnet.sweep.planning.extend_epochs import describe_shorter, shorter_trials
     from wsnet.sweep.planning.plan import make_plan
     from wsnet.sweep.resume import read_states
 
     plan = make_plan(sweep, path, root=root)
-    execution = sweep.settings[0].config.execution
     here = Node(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
     devices = {setting.config.execution.device for setting in sweep.settings}
     allocation = allocate(sweep.config.resources, [here], devices=devices, path=path)
-    device = settled_device(execution, allocation.gpus)
-    with console.status("timing a few steps of every model"):
-        cost = estimate(plan, threads=max(1, int(allocation.cpus)), device=device, concurrent=allocation.concurrent)
-    _show_table(plan, cost.per_trial, console)
-    concurrent = counted(allocation.concurrent, "trial")
-    console.print(
-        f"\nAbout {duration(cost.total)} on this machine ({concurrent} at a time on {device}), "
-        f"estimated from a few steps; checkpoints at the end: {readable_size(cost.checkpoint_bytes)}. "
-        "Nothing was started.",
-        highlight=False,
-        soft_wrap=True,
-    )
-    if later := sum(study.missing for study in sweep.studies):
-        share = (len(sweep.settings) + later) / len(sweep.settings)
-        text = f"With the settings that are suggested later: about {duration(cost.total * share)}."
-        console.print(text, highlight=False, soft_wrap=True)
+    with console.status("timing"):
+        cost = estimate(plan, threads=max(1, int(allocation.cpus)), gpus=allocation.gpus, is_timed=is_timed)
     states = [state for state in read_states(plan, folder) if state.status is not None]
     shorter = shorter_trials(plan, folder)
+    _show_table(plan, cost, states, console)
+
+    def say(text: str) -> None:
+        console.print(text, highlight=False, markup=False, soft_wrap=True)
+
+    slots = allocation.concurrent
+    whole = _makespan([cost.per_trial[trial.entry.setting_id] for trial in plan.trials], slots)
+    how = _TIMED if is_timed else _ESTIMATED
+    say(f"\nAbout {duration(whole)} on {_slots(slots, len(plan.trials), cost)}: {how}.")
+    say(f"Checkpoints at the end: {readable_size(cost.checkpoint_bytes)}. Nothing was started.")
+    if later := sum(study.missing for study in sweep.studies):
+        share = (len(sweep.settings) + later) / len(sweep.settings)
+        say(f"With the settings that are suggested later: about {duration(whole * share)}.")
     if states or shorter:
-        left = _seconds_left(plan, states, shorter, cost.per_trial) / allocation.concurrent
-        lines = [_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)]
-        console.print("\n".join(lines), highlight=False, markup=False, soft_wrap=True)
+        left = _makespan(_seconds_left(plan, states, shorter, cost.per_trial), slots)
+        for line in (_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)):
+            say(line)
 
 
-def _show_table(plan: "Plan", per_trial: Mapping[str, float], console: Console) -> None:
-    """Print a line for each setting."""
+def _show_table(plan: "Plan", cost: "Estimate", states: "list[TrialState]", console: Console) -> None:
+    """Print a line for each setting, or for each group of settings where there are many."""
+    from wsnet.sweep.commands.setting_table import Fact, print_settings
     from wsnet.training.micro_batches import plan_micro_batches
 
     resources, first_seed = plan.sweep.config.resources, plan.sweep.config.seed_list[0]
-    has_micro_batches = any(setting.config.train.micro_batch_size for setting in plan.sweep.settings)
-    rows: list[list[str]] = []
-    reasons: dict[str, str] = {}
-    for trial in (trial for trial in plan.trials if trial.entry.seed == first_seed):
-        size, entry = plan.sizes[trial.entry.setting_id], trial.entry
-        how = plan_micro_batches(trial.config, workers=resources.workers)
-        reasons[f"{trial.config.model.norm.name}: {how.rule}"] = how.why
-        row = [
-            entry.name.rpartition("-s")[0],
-            entry.setting_id,
-            _short(size.parameters),
-            _short(size.multiply_accumulates),
-            readable_size(size.activation_bytes),
-            f"{trial.config.steps_per_epoch:,}",
-            duration(per_trial[entry.setting_id]),
-        ]
-        rows.append([*row, how.what] if has_micro_batches else row)
-    print_table(_COLUMNS | (_COMPUTED_AS if has_micro_batches else {}), rows, console)
-    for what, why in reasons.items() if has_micro_batches else ():
+    configs = {t.entry.setting_id: t.config for t in plan.trials if t.entry.seed == first_seed}
+    entries = [t.entry for t in plan.trials if t.entry.seed == first_seed]
+    has_micro_batches = any(config.train.micro_batch_size for config in configs.values())
+    hows = {
+        setting_id: plan_micro_batches(config, workers=resources.workers)
+        for setting_id, config in (configs.items() if has_micro_batches else ())
+    }
+
+    def spread(of: Callable[[str], float], text: Callable[[Any], str]) -> "Callable[[list[TrialEntry]], str]":
+        return lambda row: _spread([of(entry.setting_id) for entry in row], text)
+
+    trials = Counter(t.entry.setting_id for t in plan.trials)
+    done = Counter(state.setting_id for state in states if state.is_done)
+    begun = Counter(state.setting_id for state in states if not state.is_done)
+    facts = [Fact(name="per trial", text=spread(cost.per_trial.__getitem__, duration), can_go=False)]
+    if len(set(cost.devices.values())) > 1:
+        facts.append(Fact(name="device", text=lambda row: _joined(cost.devices[e.setting_id] for e in row)))
+    if states:
+        counts = {"done": done, "to continue": begun, "new": trials - done - begun}
+        for name, count in counts.items():
+            facts.append(Fact(name=name, text=_sum(count), can_go=False))
+    if has_micro_batches:
+        facts.append(Fact(name="computed as", text=lambda row: _joined(hows[e.setting_id].what for e in row)))
+    facts += [
+        Fact(name="steps/epoch", text=spread(lambda i: configs[i].steps_per_epoch, "{:,}".format)),
+        Fact(name="parameters", text=spread(lambda i: plan.sizes[i].parameters, _short)),
+        Fact(name="MACs/image", text=spread(lambda i: plan.sizes[i].multiply_accumulates, _short)),
+        Fact(name="kept/image", text=spread(lambda i: plan.sizes[i].activation_bytes, readable_size)),
+        Fact(name="setting_id", text=lambda row: row[0].setting_id if len(row) == 1 else f"{len(row)} of them"),
+    ]
+    print_settings(entries, plan.sweep.axes, facts, console)
+    reasons = {f"{configs[i].model.norm.name}: {how.rule}": how.why for i, how in hows.items()}
+    for what, why in reasons.items():
         console.print(f"{what}, since {why}", highlight=False, soft_wrap=True)
+
+
+def _sum(count: Mapping[str, int]) -> "Callable[[list[TrialEntry]], str]":
+    """The cell with the number of trials of a row's settings."""
+    return lambda row: str(sum(count.get(entry.setting_id, 0) for entry in row))
+
+
+def _spread(values: list[float], text: Callable[[Any], str]) -> str:
+    low, high = text(min(values)), text(max(values))
+    return low if low == high else f"{low} to {high}"
+
+
+def _joined(texts: Iterable[str]) -> str:
+    return ", ".join(dict.fromkeys(texts))
+
+
+def _slots(slots: int, trials: int, cost: "Estimate") -> str:
+    """`2 slots of this machine (cpu)`."""
+    used = min(slots, trials)
+    return f"{counted(used, 'slot')} of this machine ({_joined(cost.devices.values())})"
+
+
+def _makespan(seconds: list[float], slots: int) -> float:
+    """When the last of several trials ends, if each starts as soon as a slot is free."""
+    ends = [0.0] * min(slots, max(1, len(seconds)))
+    for each in seconds:
+        heapq.heapreplace(ends, ends[0] + each)
+    return max(ends)
 
 
 def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, folder: "Folder") -> str:
@@ -147,13 +188,14 @@ def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, fold
 
 def _seconds_left(
     plan: "Plan", states: "list[TrialState]", shorter: "list[Shorter]", per_trial: Mapping[str, float]
-) -> float:
-    """Of all trials one after the other."""
+) -> list[float]:
+    """Of each trial that is not done."""
     done = {s.trial_id: 1.0 if s.is_done else len(s.records) / s.trial.config.train.epochs for s in states}
     for one in shorter:
         if one.is_its_beginning:
             done[one.trial.entry.trial_id] = one.epochs / one.trial.config.train.epochs
-    return sum((1 - done.get(t.entry.trial_id, 0.0)) * per_trial[t.entry.setting_id] for t in plan.trials)
+    left = ((1 - done.get(t.entry.trial_id, 0.0)) * per_trial[t.entry.setting_id] for t in plan.trials)
+    return [seconds for seconds in left if seconds > 0]
 
 
 def _scalings(sweep: Sweep) -> list[str]:

@@ -56,7 +56,7 @@ def main(argv: list[str]) -> int:
         "settings",
         metavar="SETTING",
         nargs="+",
-        help="short name or setting_id, as a dry run prints them; or one trial: its short name or trial_id",
+        help="short name or setting_id, as `status` prints them; or one trial: its short name or trial_id",
     )
     arguments = parser.parse_args(argv)
     from wsnet.storage import Folder, Manifest, StorageError

@@ -6,7 +6,7 @@ from wsnet.config import TrialConfig
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.datasets import SetFacts
 from wsnet.config.norm import OwnNormConfig
-from wsnet.models import ModelError, activation_bytes, multiply_accumulates, parameter_count, pretrained_hash
+from wsnet.models import ModelError, count_model, parameter_count, pretrained_hash
 
 __all__ = ["ModelSize", "ModelSizes", "structure"]
 
@@ -19,12 +19,14 @@ class ModelSize:
         parameters: number of trained values.
         multiply_accumulates: of one image's forward pass.
         activation_bytes: bytes kept per image for the backward pass.
+        operations: torch's operations in the forward pass of a batch.
         pretrained: hash of the file of pretrained weights that training starts from, or None.
     """
 
     parameters: int
     multiply_accumulates: int
     activation_bytes: int
+    operations: int
     pretrained: str | None
 
 
@@ -47,10 +49,12 @@ class ModelSizes:
         about = (model, facts.classes, facts.shape)
         if about not in self._known:
             try:
+                parameters, counts = parameter_count(*about), count_model(*about)
                 self._known[about] = ModelSize(
-                    parameters=parameter_count(*about),
-                    multiply_accumulates=multiply_accumulates(*about),
-                    activation_bytes=activation_bytes(*about),
+                    parameters=parameters,
+                    multiply_accumulates=counts.multiply_accumulates,
+                    activation_bytes=counts.activation_bytes,
+                    operations=counts.operations,
                     pretrained=pretrained_hash(model),
                 )
             except ModelError as error:
