@@ -17,16 +17,21 @@ os.environ.setdefault("RAY_worker_niceness", "0")
 os.environ.setdefault("WSNET_DASHBOARD", "0")
 
 
+# Tests that start sweeps as processes: together they take about as long as the others that need a Ray.
+_SECOND_RAY = ("test_cli.py", "test_interrupt.py", "test_nodes.py", "test_out_of_memory.py")
+
+
 @cache
 def _ray(file: Path) -> str | None:
-    """Which Ray a file's tests share, if any: the second one's start processes of their own, with a Ray of their own.
+    """Which Ray a file's tests share, if any: each of the two is in one process, and they take about as long.
 
-    So the two take about as long. Trials of several workers are all in the first, where they share a fixture.
+    Trials of several workers are all in the first, where they share a fixture.
     """
     text = file.read_text(encoding="utf-8")
-    if not any(sign in text for sign in ("shared_ray", "on_two_workers", "cluster: str", "ray_session(")):
+    if not any(sign in text for sign in ("shared_ray", "on_two_workers", "cluster: str")):
         return None
-    return "second ray" if "subprocess" in text and "on_two_workers" not in text else "first ray"
+    is_second = file.parent.name == "sweep" and file.name in _SECOND_RAY
+    return "second ray" if is_second else "first ray"
 
 
 class _FilesAndRay(LoadScopeScheduling):

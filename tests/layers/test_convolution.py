@@ -21,7 +21,7 @@ def convolved(conv: nn.Conv2d, x: torch.Tensor) -> list[torch.Tensor]:
 def test_picking_pixels_first_is_the_strided_convolution(monkeypatch: pytest.MonkeyPatch, size: int) -> None:
     conv = Layers(NoNormConfig(name="none")).conv(4, 8, 1, stride=2)
     x = torch.randn(2, 4, size, size)
-    monkeypatch.setattr(convolution, "_has_avx512", lambda: False)
+    monkeypatch.setattr(convolution, "_HAS_AVX512", False)
     picked = convolved(conv, x)
     for one, other in zip(picked, convolved(_plain(conv), x), strict=True):
         torch.testing.assert_close(one, other)
@@ -38,6 +38,12 @@ def test_narrow_strided_filters_have_a_gradient_in_channels_last(channels: int, 
         found = convolved(conv, x.to(memory_format=torch.channels_last))
     for one, other in zip(found, expected, strict=True):
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_narrow_strided_filters_are_no_break_in_a_compiled_graph() -> None:
+    conv = Layers(NoNormConfig(name="none")).conv(4, 8, 1, stride=2)
+    x = torch.randn(2, 4, 7, 7)
+    torch.testing.assert_close(torch.compile(conv, fullgraph=True, backend="eager")(x), conv(x))
 
 
 def _plain(conv: nn.Conv2d) -> nn.Conv2d:

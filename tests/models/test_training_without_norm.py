@@ -16,22 +16,24 @@ ZERO = {"residual_init": "zero"}
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("model", "batch_size", "lr"),
+    ("model", "batch_size", "lr", "epochs"),
     [
-        (WEIGHT, 2, 0.003),
-        (WEIGHT, 128, 0.05),
-        (WEIGHT | ZERO, 2, 0.01),
-        (FROM_DATA, 2, 0.003),
-        (FROM_DATA, 128, 0.05),
-        (NONE | ZERO, 128, 0.05),
+        (WEIGHT, 2, 0.003, 2),
+        (WEIGHT, 128, 0.05, 12),
+        (WEIGHT | ZERO, 2, 0.01, 3),
+        (FROM_DATA, 2, 0.003, 1),
+        (FROM_DATA, 128, 0.05, 12),
+        (NONE | ZERO, 128, 0.05, 12),
     ],
 )
-def test_a_resnet_8_learns_the_digits(tmp_path: Path, model: dict[str, Any], batch_size: int, lr: float) -> None:
+def test_a_resnet_8_learns_the_digits(
+    tmp_path: Path, model: dict[str, Any], batch_size: int, lr: float, epochs: int
+) -> None:
     sections = {
         "data": {"limit": 1000, "augment": {}},
         "model": {"width": 8, **model},
         "optim": {"lr": lr},
-        "train": {"epochs": 12 if batch_size > 2 else 3, "batch_size": batch_size},
+        "train": {"epochs": epochs, "batch_size": batch_size},
     }
     result = trained(Trial.prepare(config(**sections)), tmp_path)
     assert result.status.status == "finished"

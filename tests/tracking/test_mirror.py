@@ -176,18 +176,18 @@ def test_changes_come_up_while_the_sweep_runs(tmp_path: Path) -> None:
 
 def test_closing_waits_as_long_as_uploads_progress(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder, sweep = write_sweep(tmp_path)
-    started = (folder / "trials").names()
+    started, pause = (folder / "trials").names(), 0.4
     upload = SweepRuns.upload
 
     def slowly(runs: SweepRuns, trial_id: str) -> None:
-        time.sleep(0.8)
+        time.sleep(pause)
         upload(runs, trial_id)
 
     monkeypatch.setattr(SweepRuns, "upload", slowly)
     uri = new_store(folder)
     first = Mirror(folder, sweep, uri=uri, revision=None)
     assert first.close(2.0), "it gives up"
-    assert len(started) * 0.8 > 6.0, "so that closing takes longer than its timeout"
+    assert len(started) * pause - 2.0 > 6.0, "so that closing takes longer than its timeout"
     assert Mirror(folder, sweep, uri=uri, revision=None).close(6.0, while_progress=True) == []
 
 

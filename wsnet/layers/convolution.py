@@ -9,6 +9,9 @@ __all__ = ["Conv2d"]
 _BLOCK = 8
 """Channels per AVX2 register."""
 
+_HAS_AVX512 = torch.backends.cpu.get_cpu_capability().startswith("AVX512")
+"""Asked for once: torch.compile breaks its graph where a forward pass asks."""
+
 
 class Conv2d(nn.Conv2d):
     """torch's convolution, avoiding a kernel that writes out of bounds.
@@ -19,7 +22,7 @@ class Conv2d(nn.Conv2d):
     """
 
     def _conv_forward(self, input: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-        if input.is_cpu and self._is_narrow_and_strided and not _has_avx512():
+        if input.is_cpu and self._is_narrow_and_strided and not _HAS_AVX512:
             rows, columns = self.stride
             return F.conv2d(input[:, :, ::rows, ::columns], weight, bias, groups=self.groups)
         out: Tensor = super()._conv_forward(input, weight, bias)
@@ -33,7 +36,3 @@ class Conv2d(nn.Conv2d):
             and self.padding == (0, 0)
             and self.in_channels // self.groups < _BLOCK
         )
-
-
-def _has_avx512() -> bool:
-    return torch.backends.cpu.get_cpu_capability().startswith("AVX512")
