@@ -24,7 +24,16 @@ from wsnet.training.__main__ import _parser as training_parser
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-_OF_FOLDERS = ("status", "stop", "retry", "gc")
+_OTHERS = ("status", "stop", "retry", "gc", "init")
+
+
+_SCRIPTS = {
+    "run": "python run_sweep.py ",
+    "analyze": "python analyze.py ",
+    "train": "python -m wsnet.training ",
+    "models": "python -m wsnet.models ",
+}
+"""By command of `wsnet`: how else it is called."""
 
 
 def _commands() -> list[tuple[str, str]]:
@@ -34,7 +43,9 @@ def _commands() -> list[tuple[str, str]]:
         text = re.sub(r"\\\n\s*", "", page.read_text(encoding="utf-8"))
         lines = re.findall(r"^\s*(python (?:-m wsnet|run_sweep|analyze).*?)(?:\s+#.*)?$", text, re.MULTILINE)
         inline = re.findall(r"`(python (?:-m wsnet|run_sweep\.py|analyze\.py)[^`]*)`", text)
-        found |= dict.fromkeys((page.name, " ".join(line.split())) for line in [*lines, *inline])
+        short = re.findall(r"^ {4,}(wsnet (?:run|analyze|train|models) .*?)(?:\s+#.*)?$", text, re.MULTILINE)
+        long = [_SCRIPTS[line.split()[1]] + line.split(maxsplit=2)[2] for line in short]
+        found |= dict.fromkeys((page.name, " ".join(line.split())) for line in [*lines, *inline, *long])
     return list(found)
 
 
@@ -55,7 +66,7 @@ def test_there_are_commands_of_every_kind() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "page"), [each for each in _of("run_sweep.py") if each.values[0][0] not in _OF_FOLDERS]
+    ("words", "page"), [each for each in _of("run_sweep.py") if each.values[0][0] not in _OTHERS]
 )
 def test_a_shown_sweep_can_be_read_with_its_options(
     words: list[str], page: str, monkeypatch: pytest.MonkeyPatch
@@ -123,7 +134,7 @@ def test_a_shown_command_on_a_folder_runs(
     words: list[str], page: str, quickstart: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(quickstart)
-    if Path(words[1]).exists():
+    if len(words) > 1 and Path(words[1]).exists():
         assert run_sweep(words, conclude=conclude, choose=read_chosen) == 0
         assert capsys.readouterr().out
 
