@@ -65,9 +65,7 @@ def test_there_are_commands_of_every_kind() -> None:
     assert len(_of("run_sweep.py")) > 40 and len(_of("analyze.py")) > 10
 
 
-@pytest.mark.parametrize(
-    ("words", "page"), [each for each in _of("run_sweep.py") if each.values[0][0] not in _OTHERS]
-)
+@pytest.mark.parametrize(("words", "page"), [each for each in _of("run_sweep.py") if each.values[0][0] not in _OTHERS])
 def test_a_shown_sweep_can_be_read_with_its_options(
     words: list[str], page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
