@@ -1,10 +1,14 @@
 """What is printed on a terminal: times, sizes, and the epochs that a scheduler has saved."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
-__all__ = ["Side", "TrialEpochs", "describe_savings", "duration", "readable_size"]
+if TYPE_CHECKING:
+    from rich.console import Console
+
+__all__ = ["Side", "TrialEpochs", "announced", "describe_savings", "duration", "readable_size"]
 
 Side = Literal["left", "right"]
 
@@ -24,6 +28,17 @@ def readable_size(size: float) -> str:
             return f"{size:.0f} {unit}"
         size /= 1000
     return f"{size:.1f} TB"
+
+
+@contextmanager
+def announced(text: str, console: "Console") -> Iterator[None]:
+    """Within the context, say what is waited for: beside a spinner on a terminal, on a line of its own elsewhere."""
+    if console.is_terminal:
+        with console.status(text):
+            yield
+        return
+    console.print(f"{text} ...", highlight=False, markup=False, soft_wrap=True)
+    yield
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -67,12 +67,13 @@ def launch(
     """
     from wsnet.config import ConfigError, Mistake
     from wsnet.sweep.cluster.joining import check_address, check_storage
+    from wsnet.sweep.formatting import announced
     from wsnet.sweep.planning.without_gc import without_gc
 
     if arguments.address is not None:
         check_address(arguments.address)
     check_storage(arguments.storage)
-    with console.status("reading images, building models"), without_gc():
+    with announced("reading images, counting what models compute", console), without_gc():
         from wsnet.data import data_root
         from wsnet.storage import Folder
         from wsnet.sweep.planning.needs import check_packages, warnings_of_needs

@@ -1,7 +1,7 @@
 """Runs a sweep through Ray Tune: trains what is missing and leaves everything else as it is."""
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -19,7 +19,8 @@ from wsnet.sweep.cluster.refused_nodes import refusing_nodes
 from wsnet.sweep.cluster.resources import Allocation, whole_node
 from wsnet.sweep.cluster.task_names import named_tasks
 from wsnet.sweep.cluster.warm_start import is_on
-from wsnet.sweep.formatting import TrialEpochs, describe_savings
+from wsnet.sweep.cluster.watch import cluster_address, watched_cluster
+from wsnet.sweep.formatting import TrialEpochs, announced, describe_savings
 from wsnet.sweep.planning.extend_epochs import continue_shorter, describe_shorter, shorter_trials
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
@@ -108,10 +109,12 @@ def run(
     if not missing:
         console.print("Every trial is done already.", highlight=False)
         return SweepOutcome(progress=progress, interrupted=None)
-    with (
-        scratch_folder() as scratch,
-        ray_session(address=address) as session,
-    ):
+    starting = "starting Ray" if address is None else f"joining the Ray cluster at {address!r}"
+    with scratch_folder() as scratch, ExitStack() as opened:
+        with announced(starting, console):
+            session = opened.enter_context(ray_session(address=address))
+        if address is not None:
+            opened.enter_context(watched_cluster(console))
         allocation, why = resolve_auto(
             plan,
             session.nodes,
@@ -198,7 +201,7 @@ def _checked_nodes(
     configs = [state.trial.config for state in states]
     others = [node for node in session.nodes if not node.is_here and allocation.fits(node)]
     if others:
-        with console.status(f"checking the images on {counted(len(others), 'other node')}"):
+        with announced(f"checking the images on {counted(len(others), 'other node')}", console):
             check_nodes(others, context, configs)
     fitting = [node for node in session.nodes if node.is_here or allocation.fits(node)]
     return replace(context, needs=needs_of(context, configs, fitting))
@@ -252,6 +255,11 @@ def _announce(session: Session, allocation: Allocation, why: str | None, plan: P
     console.print(f"Ray: {cpus:g} CPUs, {gpus:g} GPUs; {shares}", highlight=False)
     if why is not None:
         console.print(f"{why} (measured)", highlight=False, soft_wrap=True)
+    if not session.is_own and (where := cluster_address()) is not None:
+        nodes = counted(len(session.nodes), "node")
+        console.print(
+            f"Ray cluster at {where}, {nodes}: others may use it, too, and it is not ended here", highlight=False
+        )
     if session.dashboard:
         _print_dashboard(session.dashboard, console)
 
