@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from wsnet.called import called
 from wsnet.config.errors import did_you_mean, nearest
 from wsnet.config.own_class import is_own
 from wsnet.config.published import CASE
@@ -72,7 +73,7 @@ class TrialKeys:
         same = [known for known in dotted_keys() if known.split(".")[-1] == key]
         if same and nearest(key, dotted_keys()) is None:  # `lr` is not similar to `optim.lr`.
             return f"; did you mean {' or '.join(map(repr, same))}?"
-        return did_you_mean(key, dotted_keys(), otherwise="; python -m wsnet.config keys lists all")
+        return did_you_mean(key, dotted_keys(), otherwise=f"; {called('config')} keys lists all")
 
 
 def covers(key: str, other: str) -> bool:

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from wsnet.called import called
 from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.published import CASE
 from wsnet.config.reading.axes import Case, read_cases
@@ -123,7 +124,7 @@ def read_trial(path: str, overrides: list[str] | None = None) -> TrialConfig:
 def trial_of(yaml: YamlFile, overrides: list[str] | None = None) -> TrialConfig:
     """The trial of a parsed file; see `read_trial`."""
     if "base" in yaml.data:
-        text = f"this is a sweep file, not the file of one trial; train it with `python run_sweep.py {yaml.name}`"
+        text = f"this is a sweep file, not the file of one trial; train it with `{called('run')} {yaml.name}`"
         raise ConfigError([Mistake(f"{yaml.name}:1", "", text)])
     keys = TrialKeys.of(yaml.data, overrides or [])
     command_line = read_command_line(overrides or [], keys, of_sweep=False)

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
+from wsnet.called import called
 from wsnet.config.errors import ConfigError, Keys, Mistake
 from wsnet.config.reading.command_line import read_command_line
 from wsnet.config.reading.keys import NOT_AN_AXIS, TrialKeys
@@ -61,7 +62,7 @@ def read_sections(file: YamlFile, pairs: list[str]) -> SweepFile:
         ConfigError: it is the file of a trial.
     """
     if {"data", "model", "train"} <= file.data.keys() and "base" not in file.data:
-        text = f"this is the file of one trial, not a sweep file; train it with `python -m wsnet.training {file.name}`"
+        text = f"this is the file of one trial, not a sweep file; train it with `{called('train')} {file.name}`"
         raise ConfigError([Mistake(f"{file.name}:1", "", text)])
     keys = TrialKeys.of(file.data, pairs)
     command_line = read_command_line(pairs, keys, of_sweep=True)
