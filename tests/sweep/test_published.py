@@ -109,6 +109,6 @@ def test_sweeps_over_batch_sizes_say_how_the_learning_rate_follows() -> None:
         **dict.fromkeys(
             ("cifar_batchsize", "cifar_batchsize_tuned"), "tuned, among rates that follow the batch: linear"
         ),
-        "cifar_decay_tuned": "linear",
+        **dict.fromkeys(("cifar_decay_tuned", "cifar_small"), "linear"),
         **dict.fromkeys(("quickstart", "wn_cifar10", "wn_cifar10_adam"), "fixed"),
     }

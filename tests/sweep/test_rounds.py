@@ -9,6 +9,8 @@ import pytest
 from tests.config.test_search import SEARCH
 from tests.sweep.tiny import alone, records, write
 from wsnet.config import Sweep, read_sweep
+from wsnet.config.reading.read import sweep_of
+from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.config.search import TpeConfig
 from wsnet.report import conclude, read_chosen
 from wsnet.storage import Folder, Manifest, trial_directory
@@ -70,11 +72,11 @@ def test_a_dry_run_tells_what_is_still_to_be_suggested(tmp_path: Path, capsys: p
 def test_a_file_without_a_search_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     paths: list[str] = []
 
-    def read(path: str, *rest: Any) -> Sweep:
-        paths.append(path)
-        return read_sweep(path, *rest)
+    def read(yaml: YamlFile, *rest: Any) -> Sweep:
+        paths.append(yaml.name)
+        return sweep_of(yaml, *rest)
 
-    monkeypatch.setattr("wsnet.sweep.requested_sweep.read_sweep", read)
+    monkeypatch.setattr("wsnet.sweep.requested_sweep.sweep_of", read)
     assert main([str(write(tmp_path)), "--storage", str(tmp_path), "--dry-run"], conclude=conclude) == 0
     assert len(paths) == 1, "a file of thousands of settings takes seconds to read"
 

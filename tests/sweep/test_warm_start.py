@@ -91,7 +91,7 @@ def test_it_can_be_switched_off(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setenv("WSNET_WARM_START", "0")
     with warm_start.warm_starts(str(tmp_path)) as server:
         server.ray_runs("01000000", 1)
-        assert server.worker("default_worker.py") == "default_worker.py"
+        assert server.worker("01000000", "default_worker.py") == "default_worker.py"
         assert list(tmp_path.iterdir()) == []
 
 

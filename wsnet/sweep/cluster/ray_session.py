@@ -133,7 +133,10 @@ def ray_session(*, address: str | None, cpus: int | None = None) -> Iterator[Ses
                 warm = _warm.pop() if _warm else closing.enter_context(_warm_server())
                 if warm.is_running:  # Otherwise `ray.init` waits for the workers.
                     os.environ.setdefault("RAY_prestart_worker_first_driver", "0")
-                with without_dashboard(), quick_start(warm.worker, partial(warm.ray_runs, _FIRST_JOB), closing):
+                with (
+                    without_dashboard(),
+                    quick_start(partial(warm.worker, _FIRST_JOB), partial(warm.ray_runs, _FIRST_JOB), closing),
+                ):
                     ray.init(
                         address="local",
                         num_cpus=cpus or len(os.sched_getaffinity(0)),

@@ -69,17 +69,22 @@ class WarmServer:
         """Whether there is a server."""
         return self._process is not None
 
-    def worker(self, program: str) -> str:
+    def worker(self, job_id: str, program: str) -> str:
         """The program that takes the place of a worker's program, and has the server fork.
 
         Args:
+            job_id: Ray's name of this process's job. Workers of other jobs, such as those of a sweep that joins this
+                Ray, start as usual: what the server has imported belongs to this job.
             program: Ray's; returned as it is if there is no server.
         """
         if not self.is_running:
             return program
         path, arguments = os.path.join(self._folder, "worker.py"), [*self.client[3:], program]
         with open(path, "w", encoding="utf-8") as file:
-            file.write(f"import runpy, sys\nsys.argv[:1] = {arguments!r}\n")
+            file.write("import os, runpy, sys\n")
+            file.write(f"if os.environ.get('RAY_JOB_ID') != {job_id!r}:\n")
+            file.write(f"    os.execv(sys.executable, [sys.executable, {program!r}, *sys.argv[1:]])\n")
+            file.write(f"sys.argv[:1] = {arguments!r}\n")
             file.write(f"runpy.run_path({arguments[0]!r}, run_name='__main__')\n")
         return path
 
