@@ -25,7 +25,7 @@ from tests.sweep.started import (
     trials,
     under_way,
 )
-from tests.sweep.tiny import environment, processes, train, until, writers
+from tests.sweep.tiny import ROOT, environment, processes, train, until, writers
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.usefixtures("shared_ray")]
 
@@ -46,7 +46,7 @@ def test_a_killed_driver_goes_on_where_it_was(tmp_path: Path, undisturbed: Undis
     assert_whole(tmp_path, undisturbed)
 
 
-SAID = "to go. To continue, run the same command: python run_sweep.py "
+SAID = f"to go. To continue, run the same command: python {ROOT / 'run_sweep.py'} "  # As it was called.
 
 
 def test_an_interrupted_sweep_says_how_to_go_on_leaves_no_process_and_nobody_else_could_reach_it(

@@ -22,6 +22,7 @@ from wsnet.training import Trial, fit
 
 __all__ = [
     "ON_TWO_WORKERS",
+    "ROOT",
     "Ran",
     "alone",
     "command",
