@@ -169,7 +169,8 @@ EPOCHS = "epochs: 3"
         (
             "[8, 32]",
             "{uniform: [8, 32]}",
-            "s.yaml:11: grid.train.batch_size: a range needs search: {name: random, samples: N}",
+            "s.yaml:11: grid.train.batch_size: a range needs search: {name: random, samples: N}, or tpe or "
+            "gaussian_process (docs/search.md)",
         ),
         (
             "train.batch_size: [8, 32]",

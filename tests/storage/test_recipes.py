@@ -6,6 +6,7 @@ from typing import Any
 
 from tests.tracking.sweeps import manifest, train
 from wsnet.storage import Folder, Manifest
+from wsnet.storage.first_report import FIRST_REPORT
 from wsnet.storage.recipes import earlier_recipes, recipe_changes, set_aside_report
 
 
@@ -47,3 +48,16 @@ def test_the_earlier_report_is_kept_and_another_start_of_the_same_recipe_keeps_i
     ((place, kept),) = earlier_recipes(folder)
     assert (place.read("table.md"), kept) == (b"old", before)
     assert place.location in said
+
+
+def test_the_note_of_the_first_report_comes_back_with_its_recipe(tmp_path: Path) -> None:
+    folder, first, second = Folder(tmp_path), fixed(optim__lr=0.1), fixed(optim__lr=0.2)
+    first.write(folder)
+    train(folder, first.trials[0])
+    folder.write(FIRST_REPORT, b"of the first")
+    set_aside_report(folder, second)
+    assert folder.read(FIRST_REPORT) is None
+    second.write(folder)
+    folder.write(FIRST_REPORT, b"of the second")
+    set_aside_report(folder, first)
+    assert folder.read(FIRST_REPORT) == b"of the first"

@@ -213,7 +213,9 @@ def test_a_whole_run_prints_nothing_of_rays_and_leaves_no_temporary_folder(
         timeout=200,
     )
     assert (done.returncode, done.stderr) == (0, "")
-    lines = done.stdout.splitlines()
+    first, *lines = done.stdout.splitlines()
+    assert first.startswith("reading images")
+    assert lines.pop(1) == "starting Ray ..."
     assert lines[0] == f"Does it [run]?  2 trials, results in {tmp_path}/runs/tiny"
     assert re.fullmatch(r"Ray: \d+ CPUs, \d+ GPUs; 1 trial at a time, 1 worker of \d+ CPU.* each", lines[1])
     assert all(line.startswith(("trials ", "Ray dashboard: http://")) for line in lines[2:4])

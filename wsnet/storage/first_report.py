@@ -10,9 +10,10 @@ from typing import Any
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.manifest import Manifest
 
-__all__ = ["note_first_report", "since_first_report"]
+__all__ = ["FIRST_REPORT", "note_first_report", "since_first_report"]
 
-_NAME = "first_report.json"
+FIRST_REPORT = "first_report.json"
+"""The note's file."""
 _ENDED = ("finished", "diverged", "stopped", "failed")
 
 
@@ -26,12 +27,12 @@ def note_first_report(sweep: Folder, statuses: Mapping[str, str]) -> None:
     Raises:
         StorageError: the folder holds no sweep.
     """
-    if sweep.exists(_NAME):
+    if sweep.exists(FIRST_REPORT):
         return
     manifest = Manifest.read(sweep)
     if manifest.trials and all(statuses.get(entry.trial_id) in _ENDED for entry in manifest.trials):
         date = datetime.now(UTC).isoformat(timespec="seconds")
-        sweep.write(_NAME, (json.dumps({"date": date, **_about(manifest)}, indent=1) + "\n").encode())
+        sweep.write(FIRST_REPORT, (json.dumps({"date": date, **_about(manifest)}, indent=1) + "\n").encode())
 
 
 def since_first_report(sweep: Folder, manifest: Manifest) -> Manifest:
@@ -47,7 +48,7 @@ def since_first_report(sweep: Folder, manifest: Manifest) -> Manifest:
     Raises:
         StorageError: the note of the first report is damaged.
     """
-    data = sweep.read(_NAME)
+    data = sweep.read(FIRST_REPORT)
     if data is None:
         return manifest
     try:
@@ -56,7 +57,7 @@ def since_first_report(sweep: Folder, manifest: Manifest) -> Manifest:
         compared = (then["compare"], then["metric"])
     except (ValueError, KeyError, TypeError) as error:
         text = "is not the note of a report; if nothing was added to the sweep since its first report, delete it"
-        raise StorageError(f"{sweep.location}/{_NAME} {text} ({error!r})") from None
+        raise StorageError(f"{sweep.location}/{FIRST_REPORT} {text} ({error!r})") from None
     now = _about(manifest)
     seeds = set(now["seeds"])
     changed = compared != (now["compare"], now["metric"])

@@ -6,13 +6,14 @@ from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
+from wsnet.storage.first_report import FIRST_REPORT
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.manifest import Manifest
 
 __all__ = ["earlier_recipes", "recipe_changes", "recipe_id", "set_aside_report"]
 
 _RECIPES = "recipes"
-_OF_REPORT = ("sweep.json", "sweep.yaml", "trials.csv", "first_report.json")
+_OF_REPORT = ("sweep.json", "sweep.yaml", "trials.csv", FIRST_REPORT)
 
 
 def recipe_id(manifest: Manifest) -> str:
@@ -62,14 +63,23 @@ def set_aside_report(folder: Folder, now: Manifest) -> str | None:
             for name in sorted(filter(_is_of_report, folder.names()), key=lambda name: name == "sweep.json"):
                 earlier.write(name, folder.read(name) or b"")
                 folder.delete(name)
+            _bring_note_back(folder, now)
             return f"the recipe has changed ({'; '.join(changes)}): its earlier report is in {earlier.location}"
     return None
 
 
+def _bring_note_back(folder: Folder, now: Manifest) -> None:
+    """If the folder has had this recipe before, what its first report was about counts again.
+
+    Otherwise seeds that were added after that report would seem to have been there from the beginning.
+    """
+    note = (folder / _RECIPES / recipe_id(now)).read(FIRST_REPORT)
+    if note is not None:
+        folder.write(FIRST_REPORT, note)
+
+
 def _is_of_report(name: str) -> bool:
-    return name in ("sweep.json", "sweep.yaml", "trials.csv", "first_report.json") or name.startswith(
-        ("table", "figure", "report.")
-    )
+    return name in _OF_REPORT or name.startswith(("table", "figure", "report."))
 
 
 def earlier_recipes(folder: Folder) -> list[tuple[Folder, Manifest]]:

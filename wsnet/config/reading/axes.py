@@ -187,7 +187,9 @@ class _Reader:
         if len(values) > 1 or not -1e300 < low < high < 1e300 or beyond:
             self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
         elif isinstance(search := self.file.config.search, GridConfig):
-            self.mistake(path, "a range needs search: {name: random, samples: N}")
+            self.mistake(
+                path, "a range needs search: {name: random, samples: N}, or tpe or gaussian_process (docs/search.md)"
+            )
         elif isinstance(search, SuggestedConfig) and not self._is_searched(str(path[-1])):
             self.mistake(path, f"search {search.name!r} draws only from the ranges that report.select.over names")
         else:
