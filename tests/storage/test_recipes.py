@@ -51,7 +51,7 @@ def test_the_earlier_report_is_kept_and_another_start_of_the_same_recipe_keeps_i
 
 
 def test_the_note_of_the_first_report_comes_back_with_its_recipe(tmp_path: Path) -> None:
-    folder, first, second = Folder(tmp_path), fixed(optim__lr=0.1), fixed(optim__lr=0.2)
+    folder, first, second = Folder(tmp_path), fixed(optim__weight_decay=1e-4), fixed(optim__weight_decay=5e-4)
     first.write(folder)
     train(folder, first.trials[0])
     folder.write(FIRST_REPORT, b"of the first")
