@@ -116,14 +116,6 @@ def test_a_shown_report_of_the_quickstart_is_made(
     assert analyze(words) == 0
 
 
-@pytest.mark.parametrize(
-    ("words", "page"), [each for each in _of("analyze.py") if not _is_of_quickstart(each.values[0])]
-)
-def test_the_options_of_a_shown_report_exist(words: list[str], page: str) -> None:
-    parser, rest = (curves_parser(), words[1:]) if words[0] == "curves" else (report_parser(), words)
-    parser.parse_args(rest)
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "page"), [each for each in _of("run_sweep.py") if each.values[0][0] in ("status", "gc")]
@@ -137,17 +129,26 @@ def test_a_shown_command_on_a_folder_runs(
         assert capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("words", "page"), [each for each in _of("-m") if each.values[0][0] == "wsnet.training"])
-def test_the_options_of_a_shown_training_exist(words: list[str], page: str) -> None:
-    training_parser().parse_args([word for word in words[1:] if word != "..."] or ["trial.yaml"])
-
-
 _SECTIONS = "data|model|optim|train|execution|search|scheduler|resources|report|stages"
 
 
-@pytest.mark.parametrize(("words", "page"), [each for each in _of("-m") if each.values[0][0] == "wsnet.models"])
-def test_the_options_of_a_shown_list_of_models_exist(words: list[str], page: str) -> None:
-    models_parser().parse_args(words[1:])
+_PARSERS = {"analyze.py": report_parser, "wsnet.training": training_parser, "wsnet.models": models_parser}
+"""By program: the parser of commands whose options are read without running them."""
+
+_READ_ONLY = [
+    *[each for each in _of("analyze.py") if not _is_of_quickstart(each.values[0])],
+    *[each for each in _of("-m") if each.values[0][0] in _PARSERS],
+]
+
+
+@pytest.mark.parametrize(("words", "page"), _READ_ONLY)
+def test_the_options_of_a_shown_command_are_taken(words: list[str], page: str) -> None:
+    program, rest = (words[0], words[1:]) if words[0] in _PARSERS else ("analyze.py", words)
+    parser = curves_parser() if rest[:1] == ["curves"] else _PARSERS[program]()
+    rest = [word for word in rest if word not in ("curves", "...")]
+    if not rest and program == "wsnet.training":  # Its name alone, in a sentence.
+        rest = ["trial.yaml"]
+    assert parser.parse_args(rest)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -79,13 +79,18 @@ def test_the_newest_sweep_below_runs_is_the_default(
     assert "did you mean 'runs/new'?" in refusal(capsys, "runs/nwe")
 
 
+def mirrored(place: Path) -> tuple[Folder, str]:
+    """The folder of the sweep "batches", and the MLflow store that has it too."""
+    folder, sweep = write_sweep(place, manifest(seeds=1))
+    return folder, mirror(folder, sweep)
+
+
 @pytest.mark.slow
 def test_mlflow_gives_the_same_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder, sweep = write_sweep(tmp_path, manifest(seeds=1))
-    uri = mirror(folder, sweep)
+    folder, uri = mirrored(tmp_path)
     assert main(["--tracking-uri", uri, "--experiment", "batches", "--metric", "train/loss"]) == 0
     assert "wrote batches-report/table-train-loss.md\n" in capsys.readouterr().out
     assert main([folder.location, "--metric", "train/loss"]) == 0
@@ -102,11 +107,10 @@ def test_the_views_in_mlflow_are_printed_from_the_folder_and_from_mlflow(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder, sweep = write_sweep(tmp_path, manifest(seeds=1))
-    uri = mirror(folder, sweep)
+    folder, uri = mirrored(tmp_path)
     assert main([folder.location]) == 0
     from_folder = [line for line in capsys.readouterr().out.splitlines() if "viewStateShareKey" in line]
-    assert main(["--tracking-uri", uri, "--experiment", sweep.name]) == 0
+    assert main(["--tracking-uri", uri, "--experiment", "batches"]) == 0
     assert [line for line in capsys.readouterr().out.splitlines() if "viewStateShareKey" in line] == from_folder
     assert [line.split(":")[0].strip() for line in from_folder] == [
         "settings by median",

@@ -126,18 +126,23 @@ def test_a_paused_trial_frees_its_workers_beside_another_cluster(tmp_path: Path)
     assert [(status.status, status.epoch) for status in statuses if status] == [("finished", 4)] * 2
 
 
+def _small_on_mnist(*, epochs: int, steps: int) -> dict[str, Any]:
+    """The configuration of trials whose images must be on the node."""
+    return {
+        "data": {"name": "mnist", "validation": 100, "limit": 100},
+        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
+        "optim": {"name": "sgd", "lr": 0.05},
+        "train": {"epochs": epochs, "batch_size": 8, "steps_per_epoch": steps},
+    }
+
+
 @pytest.mark.exhaustive
 @pytest.mark.skipif(SHARED is None, reason="needs real images")
 def test_a_node_without_the_images_is_refused_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSNET_DATA", f"{SHARED}/data")
-    base = {
-        "data": {"name": "mnist", "validation": 100, "limit": 100},
-        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
-        "optim": {"name": "sgd", "lr": 0.05},
-        "train": {"epochs": 1, "batch_size": 8, "steps_per_epoch": 2},
-    }
+    base = _small_on_mnist(epochs=1, steps=2)
     elsewhere = {"num_cpus": 1, "env_vars": {"WSNET_DATA": "/dev/null/images"}}
     (tmp_path / "tiny.yaml").write_text(json.dumps({"name": "tiny", "base": base, "seeds": 2}))
     with raylets({"num_cpus": 1}, elsewhere) as cluster:
@@ -163,12 +168,7 @@ def test_a_node_that_joins_later_without_the_images_is_named_and_its_trials_go_e
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WSNET_DATA", f"{SHARED}/data")
-    base = {
-        "data": {"name": "mnist", "validation": 100, "limit": 100},
-        "model": {"name": "cifar_resnet", "depth": 8, "width": 4},
-        "optim": {"name": "sgd", "lr": 0.05},
-        "train": {"epochs": 300, "batch_size": 8, "steps_per_epoch": 4},
-    }
+    base = _small_on_mnist(epochs=300, steps=4)
     resources = {"cpus_per_worker": 1, "max_failures": 1}
     (tmp_path / "tiny.yaml").write_text(json.dumps({"name": "tiny", "base": base, "seeds": 2, "resources": resources}))
     with raylets({"num_cpus": 1}, {"num_cpus": 1}) as cluster:

@@ -16,6 +16,7 @@ from torch.autograd.graph import saved_tensors_hooks
 from wsnet.called import called
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NoNormConfig, OwnNormConfig
+from wsnet.cpu_threads import cpu_threads
 from wsnet.layers.own_norm import where
 from wsnet.models.build import ModelError, build
 from wsnet.models.operations import THOP_FORMULAS, Formulas, Operations, ShapesOfNorms
@@ -82,14 +83,13 @@ def quick_forward(device: str) -> Iterator[None]:
 
 @contextmanager
 def _plain_kernels() -> Iterator[None]:
-    threads, has_onednn = torch.get_num_threads(), torch.backends.mkldnn.enabled
-    torch.set_num_threads(1)
+    has_onednn = torch.backends.mkldnn.enabled
     torch.backends.mkldnn.enabled = False  # type: ignore[assignment]
     try:
-        yield
+        with cpu_threads(1):
+            yield
     finally:
         torch.backends.mkldnn.enabled = has_onednn
-        torch.set_num_threads(threads)
 
 
 @lru_cache(maxsize=4)

@@ -168,7 +168,7 @@ class ProgressDisplay:
         self._live = Live(console=console, auto_refresh=False, transient=True) if console.is_terminal else None
         self._drawn = -math.inf
         self._pause = 0.0
-        self._ran, self._done_before = False, progress.done
+        self._before = dict(progress.statuses)
         self._shown_trouble: str | None = None
 
     def __enter__(self) -> "ProgressDisplay":
@@ -240,7 +240,8 @@ class ProgressDisplay:
     def _counts(self) -> str:
         progress = self._progress
         counts = {word: progress.count(word) for word in ("running", "waiting", "failed", "diverged", "stopped")}
-        if not counts["running"] and not self._has_run and progress.done < len(progress.trials):
+        nothing_yet = progress.statuses == self._before and progress.done < len(progress.trials)
+        if nothing_yet and not counts["running"]:
             return "the first trials' processes are starting"
         return ", ".join(f"{count} {word}" for word, count in counts.items() if word == "running" or count)
 
@@ -250,13 +251,6 @@ class ProgressDisplay:
         elapsed = f"{_clock(time.monotonic() - progress.began)} elapsed"
         is_going_on = left is not None and progress.done + progress.count("failed") < len(progress.trials)
         return f"{elapsed}, about {_clock(left)} left" if is_going_on and left is not None else elapsed
-
-    @property
-    def _has_run(self) -> bool:
-        """Whether a trial has been seen to run, or has ended since the display was opened."""
-        progress = self._progress
-        self._ran = self._ran or progress.count("running") > 0 or progress.done > self._done_before
-        return self._ran
 
     def _line(self) -> str:
         progress = self._progress

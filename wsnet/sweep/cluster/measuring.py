@@ -6,8 +6,9 @@ from pathlib import Path
 import torch
 
 from wsnet.config import TrialConfig
+from wsnet.cpu_threads import cpu_threads
 from wsnet.models import build
-from wsnet.sweep.planning.stopwatch import cpu_threads, step_seconds
+from wsnet.sweep.planning.stopwatch import step_seconds
 from wsnet.sweep.trials.context import images_here
 
 __all__ = ["GpuMemory", "gpu_memory", "seconds_with"]

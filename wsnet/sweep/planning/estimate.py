@@ -6,11 +6,12 @@ Separate from `dry_run`, which prints the settings before torch is imported.
 from dataclasses import dataclass
 
 from wsnet.config import ExecutionConfig, TrialConfig
-from wsnet.config.optim import AdamConfig, AdamWConfig
 from wsnet.config.trial import RecomputedConfig
+from wsnet.cpu_threads import cpu_threads
+from wsnet.sweep.planning.needs import checkpoint_bytes
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.planning.reference import Reference
-from wsnet.sweep.planning.stopwatch import Stopwatch, cpu_threads
+from wsnet.sweep.planning.stopwatch import Stopwatch
 from wsnet.training.micro_batches import plan_micro_batches
 
 __all__ = ["Estimate", "estimate", "settled_device"]
@@ -47,18 +48,18 @@ def estimate(plan: Plan, *, threads: int, gpus: float, is_timed: bool = False) -
     per_trial: dict[str, float] = {}
     devices: dict[str, str] = {}
     clocks: dict[str, Stopwatch | Reference] = {}
-    checkpoint_bytes = 0
+    of_checkpoints = 0
     with cpu_threads(threads):
         for trial in plan.trials:
             setting_id = trial.entry.setting_id
             size, config = plan.sizes[setting_id], trial.config
-            checkpoint_bytes += _checkpoint_bytes(config, size.parameters)
+            of_checkpoints += checkpoint_bytes(config, size.parameters)
             if setting_id not in per_trial:
                 device = devices[setting_id] = settled_device(config.execution, gpus)
                 if device not in clocks:
                     clocks[device] = Stopwatch(device) if is_timed else Reference(device)
                 per_trial[setting_id] = _trial_seconds(config, *clocks[device].line(config, size))
-    return Estimate(per_trial=per_trial, devices=devices, checkpoint_bytes=checkpoint_bytes)
+    return Estimate(per_trial=per_trial, devices=devices, checkpoint_bytes=of_checkpoints)
 
 
 def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> float:
@@ -82,14 +83,6 @@ def _recomputed(config: TrialConfig) -> int:
     of_weights = asked if isinstance(asked, RecomputedConfig) else None
     each = min((of_weights or RecomputedConfig(name="recomputed")).images, config.data.train_size)
     return each * ((of_weights is not None) + has_average)
-
-
-def _checkpoint_bytes(config: TrialConfig, parameters: int) -> int:
-    optim = config.optim
-    states = 3 if isinstance(optim, AdamConfig | AdamWConfig) else 2 if optim.momentum else 1
-    states += config.train.ema is not None
-    files = {"none": 0, "last": 1, "best": 2, "all": config.train.epochs + 2}[config.train.keep]
-    return 4 * parameters * states * files
 
 
 def settled_device(execution: ExecutionConfig, gpus: float) -> str:

@@ -7,16 +7,16 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from wsnet.config import ConfigError, Mistake, TrialConfig
+from wsnet.config.optim import AdamConfig, AdamWConfig
 from wsnet.storage import Folder
 from wsnet.sweep.formatting import readable_size
 from wsnet.sweep.planning.model_sizes import ModelSize
 from wsnet.sweep.planning.plan import Plan
 
-__all__ = ["check_packages", "warnings_of_needs"]
+__all__ = ["check_packages", "checkpoint_bytes", "warnings_of_needs"]
 
 _FLOAT = 4
-_STATES = {"sgd": 1, "lars": 1, "adam": 2, "adamw": 2}
-"""Values that an optimizer keeps for each parameter."""
+"""Bytes of a value."""
 
 
 def check_packages(plan: Plan) -> None:
@@ -58,7 +58,7 @@ def _needed(config: TrialConfig, size: ModelSize) -> int:
     if config.execution.micro_batches == "loop" and config.train.micro_batch_size is not None:
         images = config.train.micro_batch_size
     kept = 0 if config.model.checkpointing else size.activation_bytes * images
-    return size.parameters * _FLOAT * (2 + _STATES[config.optim.name]) + kept
+    return size.parameters * _FLOAT * (2 + _moments(config)) + kept
 
 
 def _memory_here() -> tuple[int, str]:
@@ -75,7 +75,7 @@ def _disk(plan: Plan, folder: Folder) -> Iterator[str]:
         return
     there = set((folder / "trials").names())
     new = [trial for trial in plan.trials if trial.entry.trial_id not in there]
-    needed = sum(_checkpoints(trial.config, plan.sizes[trial.entry.setting_id]) for trial in new)
+    needed = sum(checkpoint_bytes(trial.config, plan.sizes[trial.entry.setting_id].parameters) for trial in new)
     free = shutil.disk_usage(_existing(folder.local)).free
     if needed > free:
         yield (
@@ -84,11 +84,22 @@ def _disk(plan: Plan, folder: Folder) -> Iterator[str]:
         )
 
 
-def _checkpoints(config: TrialConfig, size: ModelSize) -> int:
-    """Bytes of the checkpoints that a trial leaves: weights and the optimizer's state, and the average of weights."""
-    kept = {"none": 0, "last": 1, "best": 2, "all": config.train.epochs}[config.train.keep]
-    copies = 1 + _STATES[config.optim.name] + (config.train.ema is not None)
-    return kept * size.parameters * _FLOAT * copies
+def checkpoint_bytes(config: TrialConfig, parameters: int) -> int:
+    """Bytes of the checkpoints that a trial leaves: weights, the optimizer's moments, and the average of the weights.
+
+    Args:
+        config: the trial's.
+        parameters: number of trained values of its model.
+    """
+    files = {"none": 0, "last": 1, "best": 2, "all": config.train.epochs + 2}[config.train.keep]
+    copies = 1 + _moments(config) + (config.train.ema is not None)
+    return files * parameters * _FLOAT * copies
+
+
+def _moments(config: TrialConfig) -> int:
+    """Values that the optimizer keeps for each parameter."""
+    optim = config.optim
+    return 2 if isinstance(optim, AdamConfig | AdamWConfig) else 1 if optim.momentum else 0
 
 
 def _existing(path: Path) -> Path:

@@ -1,8 +1,7 @@
 """Times the models of a plan: a few steps of each, or, where there are many, of some of each kind."""
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import torch
 
@@ -11,7 +10,7 @@ from wsnet.config.architectures import ModelConfig
 from wsnet.models import build, loss_and_logits
 from wsnet.sweep.planning.model_sizes import ModelSize, structure
 
-__all__ = ["Line", "Stopwatch", "cpu_threads", "step_seconds"]
+__all__ = ["Line", "Stopwatch", "step_seconds"]
 
 _SIZES = (2, 16)
 """Batch sizes timed: a step takes a fixed time plus a time per image, and two points determine that line."""
@@ -87,17 +86,6 @@ def _computed_line(size: ModelSize, device: str) -> Line:
     seconds = step_seconds(torch.nn.Sequential(convolution, torch.nn.Flatten()), images, classes=10)
     speed = len(images) * 64 * 64 * 9 * 16 * 16 / seconds
     return 0.0, size.multiply_accumulates / speed
-
-
-@contextmanager
-def cpu_threads(number: int) -> Iterator[None]:
-    """Within the context, torch computes with a number of CPU threads."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(number)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def step_seconds(
