@@ -151,6 +151,32 @@ def test_comparisons_are_left_out_where_the_command_line_fixes_what_they_name() 
     assert sweep(compare, overrides=["train.epochs=1"]).comparisons is not None
 
 
+@pytest.mark.parametrize(
+    ("seeds", "compare", "said"),
+    [
+        (
+            2,
+            "{against: {model.norm.name: batch}}",
+            "2 seeds cannot decide any of the 4 comparisons: the smallest p-value of so few against each other is "
+            "0.33, 1 by Holm's correction; 0.05 takes at least 5 seeds, or fewer comparisons",
+        ),
+        (
+            1,
+            "{against: {model.norm.name: batch}, settings: [{model.weight: standardized}], "
+            "at: {train.batch_size: [32]}}",
+            "1 seed cannot decide the comparison: the smallest p-value of so few against each other is 1; "
+            "0.05 takes at least 4 seeds, or fewer comparisons",
+        ),
+        (5, "{against: {model.norm.name: batch}}", None),
+    ],
+)
+def test_too_few_seeds_for_the_comparisons_are_warned_of(seeds: int, compare: str, said: str | None) -> None:
+    changes = {**comparing(compare, **CASES)}
+    changes["seeds: 2"] = changes["seeds: 2"].replace("seeds: 2", f"seeds: {seeds}")
+    found = [warning for warning in sweep(changes).warnings if "drop_last" not in warning]
+    assert [warning.partition(": report.compare: ")[2] for warning in found] == [said] * (said is not None)
+
+
 def test_a_part_of_a_sweep_keeps_its_comparisons_and_a_smoke_run_has_none() -> None:
     whole = sweep(comparing("{against: {model.norm.name: batch}}"))
     assert only(whole, ["train.batch_size=8"]).comparisons == whole.comparisons is not None

@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
+from wsnet.config.compare import smallest_rank_sum_p
 from wsnet.report.verdicts.intervals import attainable_interval, median_interval, rank_sum_interval, smallest_p
 from wsnet.report.verdicts.rank_tests import (
     holm,
     probability_of_improvement,
     rank_sum_p,
     sampling_error,
-    smallest_rank_sum_p,
 )
 from wsnet.report.verdicts.seeds_needed import MOST_SEEDS, seeds_needed
 

@@ -10,7 +10,9 @@ import pytest
 
 from tests.sweep.tiny import write
 from wsnet.config import ConfigError, read_sweep
+from wsnet.report import conclude
 from wsnet.storage import Folder
+from wsnet.sweep.cli import main
 from wsnet.sweep.planning import needs
 from wsnet.sweep.planning.plan import Plan, make_plan
 
@@ -46,6 +48,20 @@ def test_checkpoints_that_the_disk_cannot_hold_are_warned_of(tmp_path: Path, mon
         (folder / "trials" / trial.entry.trial_id).write("status.json", b"{}")
     assert needs.warnings_of_needs(made, folder) == []
     assert needs.warnings_of_needs(plan(tmp_path, seeds=9, train={"keep": "none"}), folder) == []
+
+
+def test_a_dry_run_tells_what_cannot_suffice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = write(tmp_path, seeds=3)
+    monkeypatch.setattr(shutil, "disk_usage", lambda path: _Usage(10**6, 10**6, 50_000))
+    assert main([str(path), "--storage", str(tmp_path / "runs"), "--dry-run"], conclude=conclude) == 0
+    assert "warning: the checkpoints" in capsys.readouterr().err
+    find = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None if name == "tensorboard" else find(name))
+    asked = [str(path), "--set", "train.tensorboard=true", "--dry-run"]
+    assert main(asked, conclude=conclude) == 2
+    assert "needs the tensorboard package" in capsys.readouterr().err
 
 
 def test_a_trial_that_the_memory_cannot_hold_is_warned_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

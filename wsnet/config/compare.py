@@ -1,12 +1,21 @@
 """`report.compare`: which settings are compared with which, declared before they are trained."""
 
+import math
 from typing import Annotated, Any
 
 from pydantic import model_validator
 
 from wsnet.config.base import Config, NonNegativeInt, as_tuple, conflict
 
-__all__ = ["AfterReport", "CompareConfig", "Declared"]
+__all__ = ["ALPHA", "AfterReport", "CompareConfig", "Declared", "smallest_rank_sum_p"]
+
+ALPHA = 0.05
+"""Largest p-value, after the correction for several comparisons, that decides one."""
+
+
+def smallest_rank_sum_p(first: int, second: int) -> float:
+    """The smallest two-sided p-value that so many values against so many can have: 2 / C(n + m, n), at most 1."""
+    return min(1.0, 2 / math.comb(first + second, first))
 
 
 class CompareConfig(Config):

@@ -2,10 +2,11 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import count
 from typing import Any
 
-from wsnet.config.compare import CompareConfig, Declared
-from wsnet.config.errors import Keys, Mistake, did_you_mean
+from wsnet.config.compare import ALPHA, CompareConfig, Declared, smallest_rank_sum_p
+from wsnet.config.errors import Keys, Mistake, counted, did_you_mean
 from wsnet.config.published import CASE
 from wsnet.config.reading.checked_sweep import Setting, varying
 from wsnet.config.reading.keys import covers
@@ -38,7 +39,7 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
 
     Returns:
         the comparisons, None if there are none; every mistake; and a warning where the command line fixes a key that
-        the comparisons name, so that they are left out.
+        the comparisons name, so that they are left out, or where there are too few seeds to decide any of them.
     """
     compare = file.config.report.compare
     if compare is None:
@@ -62,7 +63,24 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
     found = _resolved(compare, rows, keys)
     if found.count == 0:
         return None, [file.mistake(_COMPARE, "the baseline has no column in common with a row to compare it with")], []
-    return found, [], []
+    return found, [], _of_few_seeds(file, found.count)
+
+
+def _of_few_seeds(file: SweepFile, comparisons: int) -> list[str]:
+    """A warning where not even seeds without any overlap could decide a comparison."""
+    seeds = len(file.config.seed_list)
+    smallest = smallest_rank_sum_p(seeds, seeds)
+    if comparisons * smallest <= ALPHA:
+        return []
+    enough = next(n for n in count(seeds) if comparisons * smallest_rank_sum_p(n, n) <= ALPHA)
+    what = "the comparison" if comparisons == 1 else f"any of the {comparisons} comparisons"
+    text = (
+        f"{counted(seeds, 'seed')} cannot decide {what}: the smallest p-value of so few against each other is "
+        f"{smallest:.2g}"
+    )
+    if comparisons > 1 and smallest < 1:
+        text += f", {min(1.0, comparisons * smallest):.2g} by Holm's correction"
+    return [str(file.mistake(_COMPARE, f"{text}; {ALPHA} takes at least {enough} seeds, or fewer comparisons"))]
 
 
 def _resolved(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[str]) -> Declared:

@@ -4,13 +4,14 @@ import statistics
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+from wsnet.config.compare import ALPHA
 from wsnet.report.header import Header
 from wsnet.report.names import setting_names
 from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.tables.pivot import Label, Pivot, cell_key
 from wsnet.report.verdicts.intervals import attainable_interval
 from wsnet.report.verdicts.rank_tests import holm, probability_of_improvement, rank_sum_p
-from wsnet.report.verdicts.seeds_needed import ALPHA, seeds_needed
+from wsnet.report.verdicts.seeds_needed import seeds_needed
 from wsnet.report.verdicts.text import heading, verdict_text
 from wsnet.report.verdicts.verdict import Mark, Verdict
 from wsnet.storage.seeds import higher_is_better, value_of

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from wsnet.storage.seeds import higher_is_better
 
-__all__ = ["holm", "probability_of_improvement", "rank_sum_p", "sampling_error", "smallest_rank_sum_p"]
+__all__ = ["holm", "probability_of_improvement", "rank_sum_p", "sampling_error"]
 
 
 def rank_sum_p(first: Sequence[float], second: Sequence[float]) -> float:
@@ -30,11 +30,6 @@ def rank_sum_p(first: Sequence[float], second: Sequence[float]) -> float:
     observed = sum(ranks[:chosen])
     counts = _ways_by_sum(ranks, chosen, width=total.bit_length() // 8 + 1)
     return min(1.0, 2 * min(sum(counts[: observed + 1]), sum(counts[observed:])) / total)
-
-
-def smallest_rank_sum_p(first: int, second: int) -> float:
-    """The smallest two-sided p-value that so many values against so many can have: 2 / C(n + m, n), at most 1."""
-    return min(1.0, 2 / math.comb(first + second, first))
 
 
 def holm(p_values: Sequence[float], *, family: int | None = None) -> list[float]:

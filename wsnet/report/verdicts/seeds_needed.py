@@ -4,12 +4,9 @@ import math
 import statistics
 from collections.abc import Sequence
 
-from wsnet.report.verdicts.rank_tests import smallest_rank_sum_p
+from wsnet.config.compare import ALPHA, smallest_rank_sum_p
 
-__all__ = ["ALPHA", "MOST_SEEDS", "seeds_needed"]
-
-ALPHA = 0.05
-"""Largest p-value, after the correction for several comparisons, that decides one."""
+__all__ = ["MOST_SEEDS", "seeds_needed"]
 
 MOST_SEEDS = 100
 """Per setting. An estimate above is given as none: it says no more than that the difference is small."""

@@ -5,14 +5,15 @@ import math
 import statistics
 from collections.abc import Mapping, Sequence
 
+from wsnet.config.compare import ALPHA, smallest_rank_sum_p
 from wsnet.config.errors import counted
 from wsnet.report.header import Header
 from wsnet.report.names import axis_name, value_name
 from wsnet.report.tables.pivot import Label
 from wsnet.report.tables.text import number
 from wsnet.report.verdicts.intervals import Interval
-from wsnet.report.verdicts.rank_tests import sampling_error, smallest_rank_sum_p
-from wsnet.report.verdicts.seeds_needed import ALPHA, MOST_SEEDS
+from wsnet.report.verdicts.rank_tests import sampling_error
+from wsnet.report.verdicts.seeds_needed import MOST_SEEDS
 from wsnet.report.verdicts.verdict import Verdict
 from wsnet.storage.seeds import higher_is_better, is_of_test
 

@@ -3,9 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from wsnet.config.compare import ALPHA
 from wsnet.report.tables.pivot import Label
 from wsnet.report.verdicts.intervals import Interval
-from wsnet.report.verdicts.seeds_needed import ALPHA
 
 __all__ = ["Mark", "Verdict"]
 

@@ -2,6 +2,7 @@
 
 import heapq
 import os
+import sys
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -67,7 +68,7 @@ def show_costs(
 
     Raises:
         DataError: images are missing or damaged.
-        ConfigError: a setting cannot be run.
+        ConfigError: a setting cannot be run, or a package that it needs is missing.
     """
     import torch
 
@@ -75,10 +76,12 @@ def show_costs(
     from wsnet.sweep.cluster.resources import allocate
     from wsnet.sweep.planning.estimate import estimate
     from wsnet.sweep.planning.extend_epochs import describe_shorter, shorter_trials
+    from wsnet.sweep.planning.needs import check_packages, warnings_of_needs
     from wsnet.sweep.planning.plan import make_plan
     from wsnet.sweep.resume import read_states
 
     plan = make_plan(sweep, path, root=root)
+    check_packages(plan)
     here = Node(cpus=len(os.sched_getaffinity(0)), gpus=torch.cuda.device_count())
     devices = {setting.config.execution.device for setting in sweep.settings}
     allocation = allocate(sweep.config.resources, [here], devices=devices, path=path)
@@ -94,7 +97,8 @@ def show_costs(
     slots = allocation.concurrent
     whole = _makespan([cost.per_trial[trial.entry.setting_id] for trial in plan.trials], slots)
     how = _TIMED if is_timed else _ESTIMATED
-    say(f"\nAbout {duration(whole)} on {_slots(slots, len(plan.trials), cost)}: {how}.")
+    slots_used = _slots(slots, len(plan.trials), cost)
+    say(f"\nAbout {duration(whole)} on {slots_used}, with nothing else running: {how}.")
     say(f"Checkpoints at the end: {readable_size(cost.checkpoint_bytes)}. Nothing was started.")
     if later := sum(study.missing for study in sweep.studies):
         share = (len(sweep.settings) + later) / len(sweep.settings)
@@ -103,6 +107,8 @@ def show_costs(
         left = _makespan(_seconds_left(plan, states, shorter, cost.per_trial), slots)
         for line in (_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)):
             say(line)
+    for warning in warnings_of_needs(plan, folder):
+        print(f"warning: {warning}", file=sys.stderr)
 
 
 def _show_table(plan: "Plan", cost: "Estimate", states: "list[TrialState]", console: Console) -> None:

@@ -19,6 +19,9 @@ __all__ = ["Estimate", "estimate", "settled_device"]
 _EVALUATION = 1 / 3
 """Cost of evaluating an image relative to training on it: a forward pass without a backward pass."""
 
+_TRIAL, _EPOCH = 0.06, 0.015
+"""Seconds that a trial and each of its epochs take besides: files, reports (docs/scaling.md has them measured)."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
@@ -72,7 +75,8 @@ def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> fl
     size = plan_micro_batches(config).size
     passes = steps * (1 if size is None else -(-config.train.batch_size // size))
     forward = evaluated * evaluations + _recomputed(config)
-    return config.train.epochs * (passes * per_step + (trained + forward * _EVALUATION) * per_image)
+    epoch = passes * per_step + (trained + forward * _EVALUATION) * per_image
+    return _TRIAL + config.train.epochs * (epoch + _EPOCH)
 
 
 def _recomputed(config: TrialConfig) -> int:
