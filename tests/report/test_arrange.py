@@ -184,8 +184,9 @@ def test_latex_escapes_what_would_not_compile(results: Results) -> None:
     found = table(results)
     assert not any(map(any, found.bold))
     text = latex(replace(found, bold=[(False, False, True), *found.bold[1:]]))
-    assert r"\textbf{14.80 {[}14.14, 15.13{]}}" in text
-    assert "test/top1\\_error" in text and "n=1 of 3" in text
+    assert r"\withrange{\textbf{14.80}}{{[}14.14, 15.13{]}}" in text
+    assert r"Test error (\%) at the last epoch: median" in text and "n=1 of 3" in text
+    assert "Columns:" not in text and "batch_size" not in text
     assert r"& \multicolumn{3}{c}{batch size} \\" in text and "    BatchNorm & " in text
     assert text.count("{") == text.count("}")
     assert markdown(table(results)).count("14.80") == 1

@@ -113,7 +113,7 @@ def test_a_seed_that_diverged_ranks_worst_in_the_choice_too() -> None:
 def test_a_candidate_that_was_stopped_counts_but_is_not_chosen_beside_one_that_finished() -> None:
     cells = {0.1: [("stopped", 1.0, 1.0)], 0.2: [("finished", 5.0, 6.0)], 0.4: [("diverged", 1.0, 1.0)]}
     assert one(cells) == "6.00 n=1 at lr=0.2"
-    assert "lr is the one of 3 with" in said(results({("batch", 8): cells}))
+    assert "lr was selected among 3 candidates by" in said(results({("batch", 8): cells}))
     rungs = {0.1: [("stopped", 4.0, 1.0)], 0.2: [("stopped", 3.0, 9.0)], 0.4: [("diverged", 1.0, 1.0)]}
     assert one(rungs) == "stopped at 9 (validation 3.00 n=1) at lr=0.2"
 
@@ -121,7 +121,7 @@ def test_a_candidate_that_was_stopped_counts_but_is_not_chosen_beside_one_that_f
 def test_candidates_without_a_result_count_and_are_named() -> None:
     crashed, running = [("failed", 1.0, 1.0)] * 3, [("running", 1.0, 1.0)] * 3
     found = results({("batch", 8): {0.1: crashed, 0.2: LOW_ON_TEST, 0.4: running}})
-    assert "lr is the one of 3 with the lowest median" in said(found)
+    assert "lr was selected among 3 candidates by the lowest median" in said(found)
     assert "Candidates without a result: batch, batch=8, lr=0.1; batch, batch=8, lr=0.4." in said(found)
     assert "Trials that do not count: 3 crashed, 3 unfinished." in said(found)
     assert one({0.1: crashed, 0.2: running}) == MISSING
@@ -135,11 +135,10 @@ def test_settings_that_have_not_started_are_said_to_be_no_candidates_yet() -> No
 
 def test_the_caption_says_how_was_chosen_among_how_many_and_without_the_test_set() -> None:
     assert (
-        "In each cell lr is the one of 2 with the lowest median validation/top1_error over the seeds; "
+        "For each cell, lr was selected among 2 candidates by the lowest median validation/top1_error over the seeds; "
         "the test set had no part in the choice."
     ) in said(results({("batch", 8): TWO["batch", 8]}))
-    assert "lr is the one with the lowest median" in said(results(TWO))
-    assert "selected among 2 to 3; the test set had no part" in said(results(TWO))
+    assert "selected among 2 to 3 candidates by the lowest median" in said(results(TWO))
     assert "optimistic" in said(results(TWO, metric=VALIDATION)) and "optimistic" not in said(results(TWO))
 
 
@@ -151,8 +150,7 @@ def test_several_axes_may_be_chosen_over_at_once() -> None:
         "8.00 [7.00, 9.00] at lr=0.2, batch=8",
         "8.00 [7.00, 9.00] at lr=0.1, batch=8",
     ]
-    assert "lr and batch are those of the candidate with the lowest median" in said(found)
-    assert "selected among 4 to 5;" in said(found)
+    assert "lr and batch were selected among 4 to 5 candidates by" in said(found)
 
 
 def test_a_setting_that_stands_at_several_candidates_is_one() -> None:
@@ -254,4 +252,4 @@ def test_learning_rates_side_by_side_are_said_to_invite_selection_on_the_test_se
 
 def test_where_the_learning_rate_is_chosen_nothing_is_left_to_select() -> None:
     found = with_rates([0.1, 0.2], select=SelectConfig(over=("optim.lr",)))
-    assert "optim.lr is the one of 2" in said(found) and WARNING not in said(found)
+    assert "optim.lr was selected among 2" in said(found) and WARNING not in said(found)

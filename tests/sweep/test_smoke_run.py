@@ -33,5 +33,5 @@ def test_the_cifar_sweep_runs_small_with_every_setting_of_its_ends(tmp_path: Pat
     assert len(ends) >= 8 and {end["status"] for end in ends} <= {"finished", "diverged"}
     assert len({trial["axes"]["optim.lr"] for trial in manifest["trials"]}) == 2
     table = (folder / "table.md").read_text()
-    assert "In each cell optim.lr is the one of 2 with the lowest median validation/top1_error" in table
+    assert "optim.lr was selected among 2 candidates by the lowest median validation/top1_error" in table
     assert (folder / "figure.png").exists()

@@ -29,7 +29,7 @@ def test_what_the_first_stage_chose_is_trained_anew_and_alone_in_the_table(
     records = [trial_directory(second, entry.trial_id).records()[-1] for entry in manifest.trials]
     assert all("validation/top1_error" not in record and record["train/loss"] < 10 for record in records)
     table = (tmp_path / "runs" / "tiny" / "table.md").read_text()
-    assert "over 3 seeds, selected among 2 in sweep 'tiny-tune'" in table and "at lr=0.05" in table
+    assert "selected among 2 candidates in sweep 'tiny-tune'" in table and "at lr=0.05" in table
     assert "selected_among" in (tmp_path / "runs" / "tiny" / "table.csv").read_text()
 
     logs = {log: log.stat().st_mtime_ns for log in (tmp_path / "runs").glob("*/trials/*/log.tsv")}

@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Sequence
 from typing import Any
 
 from wsnet.config.errors import counted
@@ -118,7 +119,9 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     seeds = "one seed" if header.seeds == 1 else f"{header.seeds} seeds"
     spread = {"median": " [lowest, highest]", "mean": " ± standard deviation"}[header.statistic]
     shown = f"{header.statistic}{'' if header.seeds == 1 else spread}"
-    lines = [f"{header.metric} at {header.at}: {shown} over {seeds}; cells with another number give n."]
+    others = any(cell.summary is not None and cell.summary.n != header.seeds for cell in pivot.cells.values())
+    fewer = "; n= where there are more or fewer" if others else ""
+    lines = [f"{header.metric} at {header.at}: {shown} over {seeds}{fewer}."]
     if pivot.ranked_by is not None:
         lines.append(f"Settings are ranked by their median {pivot.ranked_by}.")
     elif header.columns is not None:
@@ -154,14 +157,10 @@ def _selected(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
     """How the settings shown were chosen, and among how many."""
     counts = sorted({cell.choice.among for cell in pivot.cells.values() if cell.choice is not None})
     among = " to ".join(str(count) for count in dict.fromkeys([*counts[:1], *counts[-1:]]))
-    lowest, rest = f"with the lowest median {select.by} over the seeds", "the test set had no part in the choice."
-    if len(select.over) > 1:
-        how = f"{' and '.join(select.over)} are those of the candidate {lowest}, selected among {among}"
-    elif len(counts) > 1:
-        how = f"{select.over[0]} is the one {lowest}, selected among {among}"
-    else:
-        how = f"{select.over[0]} is the one of {among} {lowest}"
-    lines = [f"In each cell {how}; {rest}"] if counts else []
+    lines = []
+    if counts:
+        how = f"selected among {among} candidates by the lowest median {select.by} over the seeds"
+        lines.append(f"For each cell, {_were(select.over)} {how}; the test set had no part in the choice.")
     if header.metric.startswith("validation"):
         lines.append("The values shown are from the split that was used to choose, so they are optimistic.")
     missing = _missing_candidates(header, select, pivot)
@@ -175,12 +174,15 @@ def _selected(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
 
 def _tuned(tuned: Tuned) -> str:
     """That a first stage chose the settings shown."""
-    keys, verb = " and ".join(tuned.over), "are those" if len(tuned.over) > 1 else "is the one"
+    how = f"selected among {tuned.candidates} candidates in sweep {tuned.sweep!r} by the lowest median {tuned.by}"
     return (
-        f"In each cell {keys} {verb} with the lowest median {tuned.by} over {counted(tuned.seeds, 'seed')}, selected "
-        f"among {tuned.candidates} in sweep {tuned.sweep!r}. The trials shown were trained afterwards, with other "
-        "seeds; the test set had no part in the choice."
+        f"For each cell, {_were(tuned.over)} {how} over {counted(tuned.seeds, 'seed')}. The trials shown were trained "
+        "afterwards, with other seeds; the test set had no part in the choice."
     )
+
+
+def _were(keys: Sequence[str]) -> str:
+    return f"{' and '.join(keys)} {'was' if len(keys) == 1 else 'were'}"
 
 
 def _missing_candidates(header: Header, select: SelectConfig, pivot: Pivot) -> list[str]:
