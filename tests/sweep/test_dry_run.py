@@ -36,6 +36,12 @@ def test_options_of_a_norm_stand_beside_its_name() -> None:
     assert lines[1].split()[:3] == ["group,", "groups", "2"]
 
 
+def test_axes_of_one_section_stand_together() -> None:
+    nets = [("batch", "plain", 0.1), ("group", "standardized", 0.2)]
+    places = [{"model.norm.name": norm, "optim.lr": lr, "model.weight": weight} for norm, weight, lr in nets]
+    assert printed(places, [SECONDS], 80)[0].split()[:3] == ["norm", "weight", "lr"]
+
+
 def test_many_settings_are_folded_along_the_axis_with_most_values() -> None:
     places = [{"optim.lr": lr, "train.batch_size": 2**k} for lr in (0.03, 0.1, 0.3, 1.0, 3.0) for k in range(9)]
     title, _, *rows = printed(places, [SECONDS], 80)

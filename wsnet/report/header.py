@@ -54,6 +54,7 @@ class Header:
         compare: the comparisons that were declared, or None.
         declared_metric: the sweep's own metric, which these are about; `metric` may be another one.
         after_report: how the sweep departs from what its first report showed; None if it does not.
+        is_smoke: whether it is a smoke run, whose values mean nothing.
         test_images: number of images that the test metrics are measured on; None if unknown, or if settings differ.
     """
 
@@ -84,6 +85,7 @@ class Header:
     compare: Declared | None = None
     declared_metric: str | None = None
     after_report: AfterReport | None = None
+    is_smoke: bool = False
     test_images: int | None = None
 
     @property
@@ -133,6 +135,7 @@ class Header:
             compare=_entry(Declared, manifest, "compare"),
             declared_metric=report["metric"],
             after_report=_entry(AfterReport, manifest, "after_report"),
+            is_smoke=report.get("is_smoke", False),
             test_images=report.get("test_images"),
         )
 

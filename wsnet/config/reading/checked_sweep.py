@@ -56,6 +56,7 @@ class Sweep:
             settings of every candidate.
         tuned: set for a second stage that holds only the candidates chosen.
         is_stage: whether it is one of two stages.
+        is_smoke: whether it is the reduced sweep of `--smoke`.
         studies: with a search that makes suggestions, its cells; `settings` has only those drawn and suggested so far.
         base: what the trials share, nested: the file's `base` with what its stage and the command line fix.
         departures: with published numbers, where the command line departs from their recipe, in words.
@@ -69,6 +70,7 @@ class Sweep:
     tuning: "Sweep | None" = None
     tuned: Tuned | None = None
     is_stage: bool = False
+    is_smoke: bool = False
     studies: tuple[Study, ...] = ()
     base: dict[str, Any] = field(default_factory=dict)
     departures: tuple[str, ...] = ()

@@ -110,6 +110,7 @@ def smoke(sweep: Sweep, *, images: int = SMOKE_IMAGES, steps: int | None = None)
         warnings=[],
         tuning=None if sweep.tuning is None else smoke(sweep.tuning, images=images, steps=steps),
         is_stage=sweep.is_stage,
+        is_smoke=True,
     )
 
 

@@ -23,6 +23,7 @@ from wsnet.report.verdicts.judge import verdicts
 
 __all__ = ["Table", "tabulate"]
 
+_SMOKE = "This is a smoke run, which shows whether the sweep runs; its values mean nothing."
 _BOLD = "Bold: the best of its column, which beats every setting that it was compared with."
 
 
@@ -92,7 +93,8 @@ def tabulate(results: Results, quantities: Sequence[str] = (), *, before_choice:
             for keys in positions
         ]
     found = verdicts(results, cells)
-    about, note = recipe(header), None if header.compare is not None else footnote(cells, header.compared_elsewhere)
+    about = recipe(header)
+    note = _SMOKE if header.is_smoke else footnote(cells, header.compared_elsewhere) if header.compare is None else None
     bold = [tuple(key is not None and found.may_be_bold(*key) for key in keys) for keys in positions]
     return Table(
         name=header.name,

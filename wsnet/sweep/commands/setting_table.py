@@ -44,7 +44,7 @@ def print_settings(entries: Sequence[TrialEntry], axes: Sequence[str], facts: Se
     """Print a row for each setting, or for each group of them where there are more than 40.
 
     Axis values are never cut: on a narrow terminal they continue on the next line, and facts are left out, the last
-    ones first. What is the same in all rows stands above them.
+    ones first. What is the same in all rows stands above them. Axes of one section stand together.
 
     Args:
         entries: one trial of each setting.
@@ -54,7 +54,9 @@ def print_settings(entries: Sequence[TrialEntry], axes: Sequence[str], facts: Se
     """
     rows = _folded(entries, axes)
     covered = _covered(entries, axes)
+    sections = list(dict.fromkeys(axis.partition(".")[0] for axis in axes))
     axes = [axis for axis in axes if axis not in covered]
+    axes.sort(key=lambda axis: sections.index(axis.partition(".")[0]))  # A norm beside its weights.
     options = {axis: _options(axis, axes) for axis in axes}
     axes = [axis for axis in axes if not any(axis in of for of in options.values())]
     headings = dict(zip(axes, _short(axes), strict=True))

@@ -108,6 +108,8 @@ class Plan:
             found["published"] = settled(link, self.sweep.axes, shared).model_dump(mode="json")
             if self.sweep.departures:
                 found["departures"] = list(self.sweep.departures)
+        if self.sweep.is_smoke:
+            found["is_smoke"] = True
         if self.sweep.comparisons is not None:
             found["compare"] = self.sweep.comparisons.model_dump(mode="json")
         if len(images := {c.data.test_size for c in configs}) == 1:
