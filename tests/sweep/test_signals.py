@@ -3,12 +3,14 @@
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from tests.sweep.tiny import environment, processes, until
-from wsnet.sweep.signals import deferred
+from wsnet.sweep import signals
+from wsnet.sweep.signals import deferred, heeded, interruptible
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
@@ -28,6 +30,41 @@ def test_a_signal_while_ray_starts_is_handled_afterwards_as_before(number: signa
         assert handled == [number, number]
     finally:
         signal.signal(number, before)
+
+
+class InItsDestructor:
+    """Where Python drops what a signal's handler raises."""
+
+    def __del__(self) -> None:
+        signal.raise_signal(signal.SIGTERM)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+def test_an_interruption_that_python_drops_is_raised_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signals, "_PATIENCE", 0.05)
+    with interruptible() as interruption:
+        InItsDestructor()
+        with pytest.raises(KeyboardInterrupt):
+            time.sleep(20)
+        assert interruption.status == 143
+
+
+def test_an_interruption_is_not_raised_again_while_it_passes_or_after_it_was_handled(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(signals, "_PATIENCE", 0.05)
+    ended = []
+    with interruptible():
+        with pytest.raises(KeyboardInterrupt):
+            try:
+                signal.raise_signal(signal.SIGINT)
+            finally:
+                time.sleep(0.3)
+                ended.append("what cleans up")
+        heeded()
+        time.sleep(0.3)
+        ended.append("what comes afterwards")
+    assert len(ended) == 2
 
 
 STARTS_OTHERS = """

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.called import called
 from wsnet.config.errors import counted
 from wsnet.sweep.arguments import as_written, write_command
+from wsnet.sweep.signals import heeded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -150,6 +151,7 @@ def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
         with console.status(f"uploading to MLflow: {left} to go (Ctrl-C leaves the rest to the next start)"):
             return mirror.close(_PATIENCE[uri.startswith("sqlite:")], while_progress=True)
     except KeyboardInterrupt:
+        heeded()
         return mirror.close(0)
 
 
@@ -160,6 +162,7 @@ def _upload_report(folder: "Folder", manifest: "Manifest", uri: str, timeout: fl
     try:
         trouble = upload_report(folder, manifest, uri, timeout=timeout)
     except KeyboardInterrupt:
+        heeded()
         trouble = "interrupted"
     if trouble is not None:
         print(f"tracking: {trouble}; the report is in the sweep's folder, but not in MLflow", file=sys.stderr)

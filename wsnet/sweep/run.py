@@ -25,7 +25,7 @@ from wsnet.sweep.planning.extend_epochs import continue_shorter, describe_shorte
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
-from wsnet.sweep.signals import interruptible, scratch_folder
+from wsnet.sweep.signals import heeded, interruptible, scratch_folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
 from wsnet.sweep.tune_patches import (
@@ -160,6 +160,7 @@ def run(
                 with ending_trials(), without_history(), without_telemetry(), reserving, placing:
                     _fit(plan, context, allocation, session, decider, callback, progress)
             except KeyboardInterrupt:
+                heeded()
                 interrupted = None if callback.is_out_of_time else interruption.status
     if callback.lost is not None:
         raise callback.lost

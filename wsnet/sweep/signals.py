@@ -6,13 +6,15 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import Any
 
-__all__ = ["Interruption", "deferred", "interruptible", "scratch_folder", "shielded"]
+__all__ = ["Interruption", "deferred", "heeded", "interruptible", "scratch_folder", "shielded"]
 
 
 @dataclass
@@ -32,6 +34,18 @@ _first: list[int] = []
 _contexts: list[Interruption] = []
 """The `interruptible` contexts that are open."""
 
+_raised: SimpleQueue[int | None] = SimpleQueue()
+"""Tells the thread that reminds of a signal, and that it was handled (None). Unlike others, safe in a handler."""
+
+_pending: list[int] = []
+"""The signal for which a KeyboardInterrupt is on its way, until that has been handled."""
+
+_sent_again: list[int] = []
+"""The signal that reminds of it, until its handler runs."""
+
+_PATIENCE = 1.0
+"""Seconds until a KeyboardInterrupt that has been lost is raised again."""
+
 _scratch: set[str] = set()
 """Temporary folders in use: ending at once leaves no time for their owners to remove them."""
 
@@ -43,22 +57,82 @@ def interruptible() -> Iterator[Interruption]:
     A second signal ends the process at once, with all that it has started. Also where SIGINT was ignored, as it is in a
     shell's background jobs. Gives what tells the two signals apart: Ray raises a KeyboardInterrupt of its own in place
     of the handler's.
+
+    Python drops an exception that a handler raises in a destructor or in a callback of a C library, such as while a
+    module is loaded. The KeyboardInterrupt is raised again until it leaves the context or `heeded` is called.
     """
     interruption = Interruption()
-
-    def handle(number: int, _: object) -> None:
-        _end_at_second(number)
-        interruption.status = 128 + number
-        raise KeyboardInterrupt
-
-    if not _contexts:
+    is_outermost = not _contexts
+    if is_outermost:
         _first.clear()
     _contexts.append(interruption)
     try:
-        with _handled(handle, signal.SIGINT, signal.SIGTERM):
+        with _handled(_interrupt, signal.SIGINT, signal.SIGTERM), _reminding() if is_outermost else nullcontext():
             yield interruption
     finally:
+        heeded()
         _contexts.pop()
+
+
+def heeded() -> None:
+    """Call this where a KeyboardInterrupt is handled, rather than passed on, so that it is not raised again."""
+    _pending.clear()
+    _raised.put(None)
+
+
+def _interrupt(number: int, _: object) -> None:
+    if not _is_sent_again():
+        _end_at_second(number)
+        _contexts[-1].status = 128 + number
+        _pending.append(number)
+        _raised.put(number)
+    elif not _pending or _is_passing():
+        return
+    raise KeyboardInterrupt
+
+
+def _is_sent_again() -> bool:
+    """Whether the signal being handled is an earlier one, sent again."""
+    found = bool(_sent_again)
+    _sent_again.clear()
+    return found
+
+
+def _is_passing() -> bool:
+    """Whether a KeyboardInterrupt is on its way: what runs are `finally` clauses and the like."""
+    error = sys.exc_info()[1]
+    while error is not None and not isinstance(error, KeyboardInterrupt):
+        error = error.__context__
+    return error is not None
+
+
+@contextmanager
+def _reminding() -> Iterator[None]:
+    """Within the context, send SIGINT while the KeyboardInterrupt for a signal has not been handled."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    over = threading.Event()
+
+    def remind() -> None:
+        number = None
+        while not over.is_set():
+            try:
+                number = _raised.get(timeout=None if number is None else _PATIENCE)
+            except Empty:
+                if signal.getsignal(signal.SIGINT) is _interrupt and not over.is_set():
+                    _sent_again.append(signal.SIGINT)  # Ray resets SIGTERM, unknown to Python, when it shuts down.
+                    signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+
+    thread = threading.Thread(target=remind, name="wsnet-signals", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        heeded()
+        over.set()
+        _raised.put(None)
+        thread.join(_PATIENCE)
 
 
 @contextmanager
@@ -81,6 +155,8 @@ def deferred() -> Iterator[Callable[[], None]]:
         return signal.getsignal(number) if number == signal.SIGTERM else set_handler(number, handler)
 
     def note(number: int, _: object) -> None:
+        if _is_sent_again():
+            return
         if noted or _first:
             _end_at_once((_first or noted)[0])
         noted.append(number)
@@ -112,6 +188,8 @@ def scratch_folder() -> Iterator[str]:
 
 def _end_at_second(number: int) -> None:
     """Note a signal; if it is not the first one, end at once."""
+    if _is_sent_again():
+        return
     if _first:
         _end_at_once(_first[0])
     _first.append(number)
