@@ -86,7 +86,8 @@ def show_costs(
     devices = {setting.config.execution.device for setting in sweep.settings}
     allocation = allocate(sweep.config.resources, [here], devices=devices, path=path)
     with console.status("timing"):
-        cost = estimate(plan, threads=max(1, int(allocation.cpus)), gpus=allocation.gpus, is_timed=is_timed)
+        threads, slots = max(1, int(allocation.cpus)), min(allocation.concurrent, len(plan.trials))
+        cost = estimate(plan, threads=threads, gpus=allocation.gpus, slots=slots, is_timed=is_timed)
     states = [state for state in read_states(plan, folder) if state.status is not None]
     shorter = shorter_trials(plan, folder)
     _show_table(plan, cost, states, console)
@@ -94,11 +95,10 @@ def show_costs(
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    slots = allocation.concurrent
     whole = _makespan([cost.per_trial[trial.entry.setting_id] for trial in plan.trials], slots)
     how = _TIMED if is_timed else _ESTIMATED
-    slots_used = _slots(slots, len(plan.trials), cost)
-    say(f"\nAbout {duration(whole)} on {slots_used}, with nothing else running: {how}.")
+    where = f"{counted(slots, 'slot')} of this machine ({_joined(cost.devices.values())})"
+    say(f"\nAbout {duration(whole)} on {where}, with nothing else running: {how}.")
     say(f"Checkpoints at the end: {readable_size(cost.checkpoint_bytes)}. Nothing was started.")
     if later := sum(study.missing for study in sweep.studies):
         share = (len(sweep.settings) + later) / len(sweep.settings)
@@ -165,12 +165,6 @@ def _spread(values: list[float], text: Callable[[Any], str]) -> str:
 
 def _joined(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(texts))
-
-
-def _slots(slots: int, trials: int, cost: "Estimate") -> str:
-    """`2 slots of this machine (cpu)`."""
-    used = min(slots, trials)
-    return f"{counted(used, 'slot')} of this machine ({_joined(cost.devices.values())})"
 
 
 def _makespan(seconds: list[float], slots: int) -> float:

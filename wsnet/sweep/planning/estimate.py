@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from wsnet.config import ExecutionConfig, TrialConfig
 from wsnet.config.trial import RecomputedConfig
-from wsnet.cpu_threads import cpu_threads
+from wsnet.cpu_threads import busy_cores, cpu_threads
 from wsnet.sweep.planning.needs import checkpoint_bytes
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.planning.reference import Reference
@@ -18,6 +18,9 @@ __all__ = ["Estimate", "estimate", "settled_device"]
 
 _EVALUATION = 1 / 3
 """Cost of evaluating an image relative to training on it: a forward pass without a backward pass."""
+
+_MOST_SLOTS = 8
+"""Slots from which on more of them are not imitated."""
 
 _TRIAL, _EPOCH = 0.06, 0.015
 """Seconds that a trial and each of its epochs take besides: files, reports (docs/scaling.md has them measured)."""
@@ -38,13 +41,14 @@ class Estimate:
     checkpoint_bytes: int
 
 
-def estimate(plan: Plan, *, threads: int, gpus: float, is_timed: bool = False) -> Estimate:
+def estimate(plan: Plan, *, threads: int, gpus: float, slots: int = 1, is_timed: bool = False) -> Estimate:
     """Estimate the time of every setting of a plan.
 
     Args:
         plan: the plan.
         threads: CPU threads that a trial would get.
         gpus: GPUs that it would get.
+        slots: trials that would run at a time, which share caches and more.
         is_timed: time a few steps of each model (of some of each kind, where there are many), instead of steps of one
             small network from whose time those of the others are computed.
     """
@@ -52,7 +56,7 @@ def estimate(plan: Plan, *, threads: int, gpus: float, is_timed: bool = False) -
     devices: dict[str, str] = {}
     clocks: dict[str, Stopwatch | Reference] = {}
     of_checkpoints = 0
-    with cpu_threads(threads):
+    with cpu_threads(threads), busy_cores(0 if gpus else min(slots, _MOST_SLOTS) - 1):
         for trial in plan.trials:
             setting_id = trial.entry.setting_id
             size, config = plan.sizes[setting_id], trial.config
