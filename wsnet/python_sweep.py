@@ -77,7 +77,7 @@ def run(
         set: options to override: {"train.epochs": 3}, or ["train.epochs=3"] as on the command line.
         only: run only the settings with these values: {"case": "ResNet-110"}, or ["case=ResNet-110"].
         smoke: run a small version in a separate folder.
-        images: with `smoke`, images in each split (default: 16).
+        images: with `smoke`, images in each split (default: 8).
         steps: with `smoke`, steps per epoch (default: all).
         address: join this Ray cluster ("auto", or host:port) instead of starting Ray here.
         tracking_uri: MLflow tracking server or database; by default mlflow.db in the results.

@@ -60,7 +60,7 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="run a small version in a separate folder, to check that the sweep works before it runs for days",
     )
-    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 16)")
+    add("--images", type=_positive, metavar="N", help="with --smoke: images in each split (default: 8)")
     add("--steps", type=_positive, metavar="N", help="with --smoke: steps per epoch (default: all)")
     add("--set", action="append", default=[], metavar="KEY=VALUE", help="override an option; repeatable")
     add(

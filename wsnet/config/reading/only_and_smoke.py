@@ -18,7 +18,7 @@ from wsnet.config.trial import TrainConfig, TrialConfig
 
 __all__ = ["SMOKE_IMAGES", "only", "smoke"]
 
-SMOKE_IMAGES = 16
+SMOKE_IMAGES = 8
 """Images of each split of a smoke run, unless --images says otherwise."""
 
 _PLACE = "--only"
