@@ -46,7 +46,7 @@ def images(size: int = 8) -> Tensor:
 
 def refusal(model: nn.Module, *arguments: object, **options: object) -> str:
     before = str(model)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(wsnet.ConfigError) as caught:
         wsnet.replace_norms(model, *arguments, **options)  # type: ignore[arg-type]
     assert str(model) == before
     return str(caught.value)

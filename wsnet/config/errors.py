@@ -4,6 +4,8 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from wsnet.errors import Error
+
 __all__ = ["ConfigError", "Keys", "Mistake", "counted", "did_you_mean", "dotted", "in_order", "nearest"]
 
 Keys = tuple[str | int, ...]
@@ -40,7 +42,7 @@ def _cut(text: str) -> str:
     return f"{text[:half]} ... ({len(text) - _LONGEST:,} characters) ... {text[-half:]}"
 
 
-class ConfigError(ValueError):
+class ConfigError(Error):
     """An invalid configuration; its text has one line per mistake."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
