@@ -91,12 +91,12 @@ def download(name: str, root: Path) -> None:
         Exception: any failure of the download or of torchvision; there are too many kinds to list.
     """
     dataset = _dataset(name)
+    if not all(file.exists() for file in archive_files(name, root)):  # Without a server, nothing is left behind.
+        _require_server([dataset.url] if hasattr(dataset, "url") else dataset.mirrors)
     root.mkdir(parents=True, exist_ok=True)
     with FileLock(root / f".{name}.lock"):
         if all(file.exists() for file in official_files(name, root)):
             return  # another process was faster
-        if not all(file.exists() for file in archive_files(name, root)):
-            _require_server([dataset.url] if hasattr(dataset, "url") else dataset.mirrors)
         with _socket_timeout(_TIMEOUT):
             dataset(str(root), train=True, download=True)
 

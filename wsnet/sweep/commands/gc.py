@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
             for leftover in leftovers(sweep, unlisted=arguments.unlisted, delete=arguments.delete)
         ]
     except (StorageError, OSError) as error:
-        print(f"{program('run')} gc: {error}", file=sys.stderr)
+        print(f"{program('gc')}: {error}", file=sys.stderr)
         return 1 if isinstance(error, OSError) else 2
     for line in _lines(found, is_deleted=arguments.delete):
         print(line)
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{program('run')} gc", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=program("gc"), description=_DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="a sweep's folder, or one with several, such as runs")
     add("--delete", action="store_true", help="delete them; without it, nothing is changed")
