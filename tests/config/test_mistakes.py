@@ -181,8 +181,8 @@ EPOCHS = "epochs: 3"
         ),
         (
             "train.batch_size: [8, 32]",
-            "train: {batch_size: [8, 32]}",
-            "s.yaml:11: grid.train: an axis is a single key with dots; write train.batch_size: [...]",
+            "model: {norm: {eps: [1e-5]}}",
+            "s.yaml:11: grid.model: an axis is a single key with dots; write model.norm.eps: [...]",
         ),
         (
             "model.norm.groups: 4",
@@ -336,10 +336,18 @@ IN_THE_AXES = [
             ["s.yaml:11: optim.lr: must be indented under 'grid', and so must model.norm.momentum"],
         ),
         (
+            {GRID: f"grid:\n{AXES}".replace("optim.", "") + "\nmomentum: [0.9]"},
+            [
+                "s.yaml:11: lr: must be indented under 'grid' as optim.lr, and so must model.norm.momentum",
+                "s.yaml:13: momentum: unknown key; known: name, question, base, cases, grid, seeds, search, scheduler, "
+                "stages, resources, report",
+            ],
+        ),
+        (
             {GRID: f"{AXES}\ntrain.batch_size: 8"},
             [
                 "s.yaml:10: optim.lr: must be indented under 'grid', and so must model.norm.momentum",
-                "s.yaml:12: train.batch_size: must be indented under 'base'",
+                "s.yaml:12: train.batch_size: must be indented under 'base' as train: {batch_size: ...}",
             ],
         ),
         (

@@ -175,7 +175,7 @@ class _Reader:
         elif isinstance(values, dict) and set(values) & set(_SCALES):
             return self._range(key, values, path)
         elif isinstance(values, dict) and values and all(f"{key}.{inner}" in self.file.keys for inner in values):
-            self.mistake(path, f"an axis is a single key with dots; write {key}.{next(iter(values))}: [...]")
+            self.mistake(path, f"an axis is a single key with dots; write {_dotted(key, values)}: [...]")
         elif not isinstance(values, list) or not values:
             other = ", or a range such as {log_uniform: [0.01, 1]}" if isinstance(values, dict | str) else ""
             self.mistake(path, f"an axis must be a list of at least one value{other}, but got {values!r}")
@@ -218,6 +218,14 @@ class _Reader:
         value = self.file.tree.at(path)
         assert value is not None, "only what the file holds is asked for"
         return replace(value, key=self.file.tree.spot(key or path).key)
+
+
+def _dotted(key: str, values: Any) -> str:
+    """The first dotted key of nested ones."""
+    if not isinstance(values, dict) or not values or set(values) & set(_SCALES):
+        return key
+    name = next(iter(values))
+    return _dotted(f"{key}.{name}", values[name])
 
 
 def _whole_numbers(low: float, high: float, scale: str) -> list[int]:

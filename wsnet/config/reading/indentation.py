@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from wsnet.config.errors import Keys, Mistake
-from wsnet.config.reading.keys import NOT_AN_AXIS, TrialKeys
+from wsnet.config.reading.keys import NOT_AN_AXIS, TrialKeys, sweep_keys
 from wsnet.config.reading.located import Located
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
@@ -21,13 +21,13 @@ class _Move:
 
     Attributes:
         where: the path of what holds them.
-        keys: their names.
+        keys: their names, each with its name where it belongs.
         to: the path of what should hold them.
         rule: what is wrong.
     """
 
     where: Keys
-    keys: tuple[str, ...]
+    keys: dict[str, str]
     to: Keys
     rule: str
 
@@ -41,7 +41,7 @@ def indented(tree: Located, keys: TrialKeys) -> tuple[Located, list[Mistake]]:
     """
     mistakes = []
     for move in _moves(tree, keys):
-        mistakes.append(tree.spot((*move.where, move.keys[0])).mistake(move.rule))
+        mistakes.append(tree.spot((*move.where, next(iter(move.keys)))).mistake(move.rule))
         tree = _moved(tree, move)
     return tree, mistakes
 
@@ -52,25 +52,41 @@ def _moves(tree: Located, keys: TrialKeys) -> Iterator[_Move]:
         sections = _OF_FILE if len(where) == 1 else ["cases", "grid"]
         for key in (key for key in sections if key in _names(tree, where)):
             rule = f"belongs to the whole file: write {key!r} at the beginning of a line, not indented under 'base'"
-            yield _Move(where, (key,), (), rule)
+            yield _Move(where, {key: key}, (), rule)
     if "grid" in _names(tree, ("grid",)):
         rule = "is a grid in a grid: indent its keys under the outer one alone"
-        yield _Move(("grid",), ("grid",), (), rule)
+        yield _Move(("grid",), {"grid": "grid"}, (), rule)
 
 
 def _of_trials_at_the_top(tree: Located, keys: TrialKeys) -> Iterator[_Move]:
     """Keys of a trial at the top of the file: those with several values belong to the grid, the others to `base`."""
-    found = [key for key in _names(tree, ()) if key in keys and key not in (*SweepConfig.model_fields, *NOT_AN_AXIS)]
-    varied = [key for key in found if _varies(key, tree)]
-    for section, names in (("grid", varied), ("base", [key for key in found if key not in varied])):
+    strays = [key for key in _names(tree, ()) if key not in (*SweepConfig.model_fields, *NOT_AN_AXIS)]
+    meant = {key: [key] if key in keys else _ending_in(key, keys) for key in strays}
+    found = {key: names[0] for key, names in meant.items() if len(names) == 1}
+    varied = {key: name for key, name in found.items() if "." in name and _has_several_values(tree.at((key,)))}
+    fixed = {key: name for key, name in found.items() if key not in varied}
+    for section, names in (("grid", varied), ("base", fixed)):
         if names:
-            others = f", and so must {' and '.join(names[1:])}" if len(names) > 1 else ""
-            yield _Move((), tuple(names), (section,), f"must be indented under {section!r}{others}")
+            first, *others = (f"{key}{_as(key, name, section)}" for key, name in names.items())
+            rule = f"must be indented under {section!r}{first.removeprefix(next(iter(names)))}"
+            yield _Move((), names, (section,), f"{rule}, and so must {' and '.join(others)}" if others else rule)
 
 
-def _varies(key: str, tree: Located) -> bool:
-    value = tree.at((key,))
-    return "." in key and value is not None and isinstance(value.value, list | dict)
+def _ending_in(key: str, keys: TrialKeys) -> list[str]:
+    """The keys of a trial that may have been meant by their last part; none if the file's own sections have it too."""
+    return [] if any(own.split(".")[-1] == key for own in sweep_keys()) else keys.ending_in(key)
+
+
+def _as(key: str, name: str, section: str) -> str:
+    """How a key is written in its section; empty where that does not change."""
+    if section == "grid" or "." not in name:
+        return "" if key == name else f" as {name}"
+    *around, last = name.split(".")
+    return f" as {''.join(f'{part}: {{' for part in around)}{last}: ...{'}' * len(around)}"
+
+
+def _has_several_values(value: Located | None) -> bool:
+    return value is not None and isinstance(value.value, list | dict)
 
 
 def _moved(tree: Located, move: _Move) -> Located:
@@ -78,8 +94,8 @@ def _moved(tree: Located, move: _Move) -> Located:
     assert holder is not None and isinstance(holder.value, dict), "the keys were found there"
     rest = {key: value for key, value in holder.value.items() if key not in move.keys}
     tree = tree.put(move.where, Located(rest, holder.place, holder.key))
-    for key in move.keys:
-        to: Keys = (*move.to, *key.split(".")) if move.to == ("base",) else (*move.to, key)
+    for key, name in move.keys.items():
+        to: Keys = (*move.to, *name.split(".")) if move.to == ("base",) else (*move.to, name)
         tree = _put(tree, to, holder.value[key])
     return tree
 

@@ -89,9 +89,13 @@ class TrialKeys:
         """Message for a key that is not among them."""
         return f"unknown key{self.hint(key)}"
 
+    def ending_in(self, name: str) -> list[str]:
+        """The known keys with this last part: `optim.lr` for `lr`."""
+        return [known for known in dotted_keys() if known.split(".")[-1] == name]
+
     def hint(self, key: str) -> str:
         """What to do about a key that is not among them."""
-        same = [known for known in dotted_keys() if known.split(".")[-1] == key]
+        same = self.ending_in(key)
         if same and nearest(key, dotted_keys()) is None:  # `lr` is not similar to `optim.lr`.
             return f"; did you mean {' or '.join(map(repr, same))}?"
         return did_you_mean(key, dotted_keys(), otherwise=f"; {called('config')} keys lists all")
