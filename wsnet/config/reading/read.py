@@ -210,10 +210,10 @@ def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Lo
 
 
 def _hidden(violation: Violation, hidden: set[str], has_axes: bool) -> bool:
-    """Whether something is called missing only because the cases or axes that set it have mistakes themselves."""
-    if violation.kind != "missing":
-        return False
+    """Whether something is missing or wrong only because the cases or axes that set it have mistakes themselves."""
     key = ".".join(map(str, violation.paths[0]))
+    if violation.kind != "missing":
+        return key in hidden
     return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
 
 
