@@ -175,7 +175,7 @@ class _Reader:
         elif isinstance(values, dict) and set(values) & set(_SCALES):
             return self._range(key, values, path)
         elif isinstance(values, dict) and values and all(f"{key}.{inner}" in self.file.keys for inner in values):
-            self.mistake(path, f"an axis is a single key with dots; write {_dotted(key, values)}: [...]")
+            self.mistake(path, f"an axis is a single key with dots; write {self._dotted(key, values)}: [...]")
         elif not isinstance(values, list) or not values:
             other = ", or a range such as {log_uniform: [0.01, 1]}" if isinstance(values, dict | str) else ""
             self.mistake(path, f"an axis must be a list of at least one value{other}, but got {values!r}")
@@ -213,19 +213,17 @@ class _Reader:
         select = self.file.config.report.select
         return select is None or key in select.over
 
+    def _dotted(self, key: str, values: Any) -> str:
+        """The first dotted key of nested ones."""
+        name = next(iter(values), None) if isinstance(values, dict) else None
+        inner = f"{key}.{name}"
+        return self._dotted(inner, values[name]) if inner in self.file.keys else key
+
     def _written(self, path: Keys, key: Keys | None = None) -> Located:
         """The value at a path of the file, to be put elsewhere; it keeps the key that it was written under."""
         value = self.file.tree.at(path)
         assert value is not None, "only what the file holds is asked for"
         return replace(value, key=self.file.tree.spot(key or path).key)
-
-
-def _dotted(key: str, values: Any) -> str:
-    """The first dotted key of nested ones."""
-    if not isinstance(values, dict) or not values or set(values) & set(_SCALES):
-        return key
-    name = next(iter(values))
-    return _dotted(f"{key}.{name}", values[name])
 
 
 def _whole_numbers(low: float, high: float, scale: str) -> list[int]:

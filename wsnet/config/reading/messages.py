@@ -153,7 +153,7 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
         hint = "; write it without quotes" if quoted else ""
         if _KINDS[kind] == "a mapping" and isinstance(value, str) and value in _names(model, path, data):
             hint = f"; write {{name: {value}}}"
-        if _KINDS[kind] == "a list" and type(value) in (str, int):
+        if _KINDS[kind] == "a list" and type(value) in (str, int) and re.fullmatch(r"[\w./-]+", str(value)):
             hint = f"; write [{value}]"
         return _Rule(_KINDS[kind], _shown(value), hint)
     if kind == "literal_error":
