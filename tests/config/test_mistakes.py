@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.files import mistakes_of
+from tests.config.files import SWEEP, mistakes_of
 from wsnet.config import ConfigError, read_trial
 
 LR = "lr: 0.1"
@@ -315,6 +315,14 @@ def test_a_trial_file_tells_its_mistakes_too(tmp_path: Path) -> None:
         "--set: seed: must be a whole number, but got 'x'",
         "--set: train.batch_size: must be greater than or equal to 1, but got 0",
         "/trial.yaml:4: train.epoch: unknown key; did you mean 'epochs'?",
+    ]
+
+
+def test_a_base_whose_sections_are_not_indented_is_one_mistake() -> None:
+    lines = SWEEP.split("\n")
+    indented = "\n".join(lines[2:6])
+    assert mistakes_of({indented: indented.replace("  data", "data").replace("\n  ", "\n")}) == [
+        "s.yaml:3: data: must be indented under 'base', and so must model, optim and train"
     ]
 
 

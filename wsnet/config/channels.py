@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from wsnet.config.base import conflict
 from wsnet.config.depths import DENSE_DEPTH, RESIDUAL_DEPTH
+from wsnet.config.errors import listed
 
 __all__ = ["DENSENETS", "Channels", "check_groups", "normalized_channels", "pyramid_widths"]
 
@@ -50,17 +51,17 @@ def check_groups(groups: int, name: str, options: Mapping[str, Any], *, before_s
         return
     possible = ", ".join(str(each) for each in range(common, 0, -1) if common % each == 0)
     text = (
-        f"groups must divide the channels, but got groups={groups} with layers of {_listed(found)} channels; "
+        f"groups must divide the channels, but got groups={groups} with layers of {_named(found)} channels; "
         f"possible: {possible}"
     )
     raise conflict((text, ("norm.groups", "norm.name", *_FAMILIES[name][1])))
 
 
-def _listed(channels: list[int]) -> str:
-    *first, last = map(str, channels)
+def _named(channels: list[int]) -> str:
+    """`16, 32 and 64`, or the first few of many."""
     if len(channels) > _MOST_SHOWN:
-        return f"{', '.join(first[: _MOST_SHOWN - 1])}, ..."
-    return f"{', '.join(first)} and {last}" if first else last
+        return f"{', '.join(map(str, channels[: _MOST_SHOWN - 1]))}, ..."
+    return listed(channels)
 
 
 def normalized_channels(name: str, options: Mapping[str, Any], *, before_sums: bool = True) -> set[int]:

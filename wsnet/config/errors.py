@@ -1,12 +1,12 @@
 """Mistakes in a configuration: all of them at once, each with its place, its value, the rule and the fix."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from wsnet.errors import Error
 
-__all__ = ["ConfigError", "Keys", "Mistake", "counted", "did_you_mean", "dotted", "in_order", "nearest"]
+__all__ = ["ConfigError", "Keys", "Mistake", "counted", "did_you_mean", "dotted", "in_order", "listed", "nearest"]
 
 Keys = tuple[str | int, ...]
 """A path of keys and list positions into nested data."""
@@ -69,6 +69,12 @@ def did_you_mean(word: object, known: Iterable[str], *, otherwise: str | None = 
 def counted(count: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(words: Sequence[object]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def dotted(keys: Keys) -> str:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from wsnet.config.errors import Keys, Mistake
+from wsnet.config.errors import Keys, Mistake, listed
 from wsnet.config.reading.keys import NOT_AN_AXIS, TrialKeys, sweep_keys
 from wsnet.config.reading.located import Located
 from wsnet.config.sweep import SweepConfig
@@ -69,7 +69,7 @@ def _of_trials_at_the_top(tree: Located, keys: TrialKeys) -> Iterator[_Move]:
         if names:
             first, *others = (f"{key}{_as(key, name, section)}" for key, name in names.items())
             rule = f"must be indented under {section!r}{first.removeprefix(next(iter(names)))}"
-            yield _Move((), names, (section,), f"{rule}, and so must {' and '.join(others)}" if others else rule)
+            yield _Move((), names, (section,), f"{rule}, and so must {listed(others)}" if others else rule)
 
 
 def _ending_in(key: str, keys: TrialKeys) -> list[str]:

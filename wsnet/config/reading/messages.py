@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wsnet.config.errors import Keys, Mistake, did_you_mean, nearest
+from wsnet.config.errors import Keys, Mistake, did_you_mean, listed, nearest
 from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
 from wsnet.config.reading.located import Located
 
@@ -200,8 +200,7 @@ def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> Violation:
     chosen = _chosen(here, section.get("name"))
     takers = [variant_name(cls) for cls in here if key in cls.model_fields] if len(here) > 1 else []
     if takers:
-        *first, last = map(repr, takers)
-        only = f"only {', '.join(first)} and {last} take it" if first else f"only {last} takes it"
+        only = f"only {listed([*map(repr, takers)])} {'takes' if len(takers) == 1 else 'take'} it"
         return Violation((path,), f"has no effect with {section.get('name')!r}; {only}", "unknown")
     names = dict.fromkeys(name for cls in chosen for name in cls.model_fields)
     near = nearest(key, names)

@@ -100,6 +100,7 @@ def _sweeps(folder: "Folder") -> list["Folder"]:
         StorageError: there is none, or the folder is remote.
     """
     from wsnet.storage import StorageError
+    from wsnet.storage.find import meant_sweep
 
     if folder.local is None:
         raise StorageError(f"gc needs a local folder, but got {folder.location!r}: other storage has no locks")
@@ -107,9 +108,8 @@ def _sweeps(folder: "Folder") -> list["Folder"]:
         return [folder]
     sweeps = [folder / name for name in folder.names() if (folder / name).exists("sweep.json")]
     if not sweeps:
-        raise StorageError(
-            f"no sweep in {folder.location!r}, nor in a folder in it; give one that {program('run')} wrote"
-        )
+        hint = meant_sweep(folder.location) or f"; give one that {program('run')} wrote"
+        raise StorageError(f"no sweep in {folder.location!r}, nor in a folder in it{hint}")
     return sweeps
 
 
