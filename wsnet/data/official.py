@@ -93,12 +93,30 @@ def download(name: str, root: Path) -> None:
     dataset = _dataset(name)
     if not all(file.exists() for file in archive_files(name, root)):  # Without a server, nothing is left behind.
         _require_server([dataset.url] if hasattr(dataset, "url") else dataset.mirrors)
+    was_there, lock = root.exists(), root / f".{name}.lock"
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f".{name}.lock"):
-        if all(file.exists() for file in official_files(name, root)):
-            return  # another process was faster
-        with _socket_timeout(_TIMEOUT):
-            dataset(str(root), train=True, download=True)
+    try:
+        with FileLock(lock):
+            if all(file.exists() for file in official_files(name, root)):
+                return  # another process was faster
+            with _socket_timeout(_TIMEOUT):
+                dataset(str(root), train=True, download=True)
+    except Exception:
+        _remove_empty(root, lock)
+        if not was_there:
+            with contextlib.suppress(OSError):
+                root.rmdir()
+        raise
+
+
+def _remove_empty(root: Path, lock: Path) -> None:
+    """Remove the lock and the folders of a download that has failed, if they hold nothing else."""
+    if any(path.is_file() and path != lock for path in root.rglob("*")):
+        return
+    with contextlib.suppress(OSError):
+        lock.unlink()
+        for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
+            folder.rmdir()
 
 
 def _dataset(name: str) -> Any:
