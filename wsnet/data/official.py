@@ -102,21 +102,20 @@ def download(name: str, root: Path) -> None:
             with _socket_timeout(_TIMEOUT):
                 dataset(str(root), train=True, download=True)
     except Exception:
-        _remove_empty(root, lock)
         if not was_there:
-            with contextlib.suppress(OSError):
-                root.rmdir()
+            _remove_empty(root, root / _LAYOUTS[name].folder, lock)
         raise
 
 
-def _remove_empty(root: Path, lock: Path) -> None:
-    """Remove the lock and the folders of a download that has failed, if they hold nothing else."""
-    if any(path.is_file() and path != lock for path in root.rglob("*")):
-        return
-    with contextlib.suppress(OSError):
-        lock.unlink()
-        for folder in sorted((path for path in root.rglob("*") if path.is_dir()), reverse=True):
-            folder.rmdir()
+def _remove_empty(root: Path, folder: Path, lock: Path) -> None:
+    """Remove what a failed download has made, a folder below `root` and the lock, as far as that is empty."""
+    for each in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # It is not there, or not empty.
+            if each == root and list(root.iterdir()) == [lock]:
+                lock.unlink()
+            each.rmdir()
+        if each == root:
+            return
 
 
 def _dataset(name: str) -> Any:
