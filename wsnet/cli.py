@@ -2,6 +2,7 @@
 
 import argparse
 import gc
+import shlex
 import sys
 from collections.abc import Callable
 from importlib import import_module
@@ -65,7 +66,7 @@ def _meant(word: str) -> str:
     from wsnet.config.example_sweeps import example_sweeps
 
     if word in example_sweeps() or word.endswith((".yaml", ".yml")):
-        return f"; to train a sweep: {called('run')} {word}"
+        return f"; to train a sweep: {called('run')} {shlex.quote(word)}"
     return did_you_mean(word, dict.fromkeys([*COMMANDS, *OF_RUN]))
 
 

@@ -344,11 +344,12 @@ IN_THE_AXES = [
             ["s.yaml:11: optim.lr: must be indented under 'grid', and so must model.norm.momentum"],
         ),
         (
-            {GRID: f"grid:\n{AXES}".replace("optim.", "") + "\nmomentum: [0.9]"},
+            {GRID: f"grid:\n{AXES}".replace("optim.", "") + "\nmomentum: [0.9]\nnorm: {name: layer}"},
             [
                 "s.yaml:11: lr: must be indented under 'grid' as optim.lr, and so must model.norm.momentum",
                 "s.yaml:13: momentum: unknown key; known: name, question, base, cases, grid, seeds, search, scheduler, "
                 "stages, resources, report",
+                "s.yaml:14: norm: must be indented under 'base' as model: {norm: ...}",
             ],
         ),
         (

@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import TypeAdapter
 
 from wsnet.called import called
 from wsnet.config import ConfigError, Mistake, TrialConfig, read_sweep, read_trial
@@ -139,7 +139,7 @@ def _options_of_name(word: str) -> dict[str, Any] | None:
     networks = {variant_name(network): network for network in variants(ModelConfig)}
     similar = sorted((network for network in networks if name and name in network), key=lambda each: each != name)
     for network in similar if depth else []:
-        with suppress(ValidationError):
+        with suppress(ValueError):  # Of pydantic, or there are too many digits.
             networks[network].model_validate({"name": network, "depth": int(depth)})
             return {"name": network, "depth": int(depth)}
     if word in classification_networks():

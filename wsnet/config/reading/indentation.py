@@ -86,7 +86,9 @@ def _as(key: str, name: str, section: str) -> str:
 
 
 def _has_several_values(value: Located | None) -> bool:
-    return value is not None and isinstance(value.value, list | dict)
+    """Whether a value is a list or a range."""
+    inner = None if value is None else value.value
+    return isinstance(inner, list) or (isinstance(inner, dict) and any(key.endswith("uniform") for key in inner))
 
 
 def _moved(tree: Located, move: _Move) -> Located:
