@@ -1,5 +1,6 @@
 """The command `wsnet`, and how messages name commands."""
 
+import os
 import re
 import subprocess
 import sys
@@ -34,6 +35,9 @@ def test_messages_name_commands_as_this_one_was_called(
     monkeypatch.setattr(sys, "argv", [started])
     assert [called.called(name) for name in ("run", "analyze", "models")] == [run, analyze, models]
     assert called.program("run") == (run if "-m" in run else run.removeprefix("python "))
+    assert called.called("status") == f"{run.removesuffix(' run')} status"
+    monkeypatch.setattr(sys, "argv", [started, "run", "status"])
+    assert called.called("status") == f"{run} status"
 
 
 def test_outside_the_source_tree_there_are_no_scripts(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -48,7 +52,7 @@ def test_errors_and_help_name_the_command_too(
     monkeypatch.setattr(sys, "argv", ["/usr/bin/wsnet"])
     assert main(["stop", str(tmp_path), "bn"]) == 2
     error = capsys.readouterr().err
-    assert error.startswith("wsnet run stop: ") and "that wsnet run wrote" in error
+    assert error.startswith("wsnet stop: ") and "that wsnet run wrote" in error
     assert main(["analyze", str(tmp_path)]) == 2
     assert capsys.readouterr().err.startswith("wsnet analyze: no sweep in ")
     monkeypatch.setattr(sys, "argv", ["run_sweep.py"])
@@ -79,7 +83,12 @@ def test_help_lists_the_commands_and_a_typo_gets_them(capsys: pytest.CaptureFixt
     assert all(f"\n    {command} " in text for command in COMMANDS)
     with pytest.raises(SystemExit) as ended:
         main(["runn"])
-    assert ended.value.code == 2 and "invalid choice: 'runn'" in capsys.readouterr().err
+    assert ended.value.code == 2 and "invalid choice: 'runn'; did you mean 'run'?" in capsys.readouterr().err
+    ways = {"stauts": "did you mean 'status'?", "quickstart": ".py quickstart", "a.yaml": ".py a.yaml"}
+    for wrong, meant in ways.items():
+        with pytest.raises(SystemExit, match="2"):
+            main([wrong])
+        assert capsys.readouterr().err.endswith(f"{meant}\n")
 
 
 def test_help_loads_nothing_slow() -> None:
@@ -95,6 +104,19 @@ print({"torch", "pydantic", "pyarrow", "ray"} & set(sys.modules))
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "set()"
+
+
+@pytest.mark.slow
+def test_a_dry_run_without_images_says_so_alone_and_leaves_nothing_behind(tmp_path: Path) -> None:
+    proxies = dict.fromkeys(("http_proxy", "https_proxy"), "http://127.0.0.1:9")  # Nothing listens there: no network.
+    others = {k: v for k, v in os.environ.items() if k.lower() not in ("no_proxy", "wsnet_data", *proxies)}
+    environment = {**others, **proxies, "WSNET_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(ROOT)}
+    (tmp_path / "here").mkdir()
+    command = [sys.executable, "-m", "wsnet", "run", "cifar_small", "--dry-run"]
+    done = subprocess.run(command, cwd=tmp_path / "here", env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2 and "the images of 'cifar10' are not in 'data'" in done.stderr
+    assert done.stderr.endswith("To use another folder, set --data-root or WSNET_DATA.\n")
+    assert not list((tmp_path / "here").iterdir())
 
 
 def test_examples_are_found_by_name_from_anywhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ def test_the_readme_quotes_the_sweep_file_as_it_is_and_counts_its_trials() -> No
 
 def test_the_example_of_comparisons_is_part_of_a_sweep_file_and_makes_as_many_as_is_said() -> None:
     *_, example = re.findall(r"```yaml\n(.*?)```", (DOCS / "reports.md").read_text(encoding="utf-8"), re.DOTALL)
-    model = "model: {name: cifar_resnet, depth: 8}"
+    model = "model: {name: resnet, depth: 18, stem: cifar}"
     base = f"{{data: {{name: cifar10}}, {model}, optim: {{name: sgd, lr: 0.1}}, train: {{epochs: 1}}}}"
     found = sweep_of(YamlFile.parse(f"name: s\nbase: {base}\n{example}", "reports.md")).comparisons
     assert found is not None and found.count == 2

@@ -45,8 +45,12 @@ def test_the_examples_of_networks_make_networks(tmp_path: Path, monkeypatch: pyt
     (tmp_path / "mynorm.py").write_text("import torch\n\nclass MyNorm(torch.nn.BatchNorm2d):\n    pass\n")
     monkeypatch.chdir(tmp_path)
     first, _, *others = re.findall(r"^model = wsnet\.model\((.*)\)$", TEXT, re.MULTILINE)
-    with pytest.raises(ValueError, match="groups must divide the channels, but got groups=32, channels=16"):
+    with pytest.raises(wsnet.Error) as caught:
         eval(f"wsnet.model({first})")
+    assert f"```\n{caught.value}\n```" in TEXT
+    with pytest.raises(wsnet.ConfigError) as wrong:
+        wsnet.model("cifar_resnet", depht=20, norm="grup")
+    assert f"```\n{wrong.value}\n```" in TEXT
     assert len(others) == 3
     for call in others:
         assert isinstance(eval(f"wsnet.model({call.replace(', pretrained=True', '')})"), nn.Module)

@@ -12,7 +12,7 @@ import shlex
 import sys
 from pathlib import Path
 
-__all__ = ["SCRIPTS", "called", "program"]
+__all__ = ["OF_RUN", "SCRIPTS", "called", "program"]
 
 SCRIPTS = {
     "run": "run_sweep.py",
@@ -26,12 +26,20 @@ SCRIPTS = {
 """By command of `wsnet`, what does the same in the source tree, after `python`."""
 
 
+OF_RUN = ("status", "stop", "retry", "gc", "init")
+"""Commands of `run_sweep.py`, which `wsnet` takes without `run` too."""
+
+
 def called(command: str) -> str:
     """A command as the user may type it, such as `python run_sweep.py` or `wsnet run`.
 
     Args:
         command: its name as a command of `wsnet`.
     """
+    if command in OF_RUN:
+        run = called("run")
+        is_after_run = sys.argv[1:3] == ["run", command] or not run.endswith(" run")
+        return f"{run if is_after_run else run.removesuffix(' run')} {command}"
     started = Path(sys.argv[0] if sys.argv else "")
     if started.stem == "wsnet":
         return f"wsnet {command}"

@@ -2,9 +2,12 @@
 
 import argparse
 import gc
+import shlex
 import sys
 from collections.abc import Callable
 from importlib import import_module
+
+from wsnet.called import OF_RUN, called
 
 __all__ = ["COMMANDS", "main", "run"]
 
@@ -20,7 +23,7 @@ def run(argv: list[str] | None = None) -> int:
         conclude=lambda folder, console: report.conclude(folder, console),
         choose=lambda folder: report.read_chosen(folder),
     )
-    if "ray" not in sys.modules:  # Ray loads libraries that complain of what is left at the end.
+    if not {"ray", "triton"} & sys.modules.keys():  # Both load libraries that complain of what is left at the end.
         gc.freeze()  # Otherwise Python looks for garbage in all of torch before it ends: half a second.
     return status
 
@@ -37,9 +40,6 @@ COMMANDS: dict[str, tuple[str, str]] = {
 }
 """By command: the function that runs it, from arguments to the exit status, and what it does. Loaded when called."""
 
-_OF_RUN = ("status", "stop", "retry", "gc")
-"""Commands of `run_sweep.py`, which `wsnet` takes without `run` too."""
-
 _EPILOG = """\
 Each command has --help. On a sweep's folder: wsnet status, stop, retry, gc. To begin:
 
@@ -52,10 +52,22 @@ Each command has --help. On a sweep's folder: wsnet status, stop, retry, gc. To 
 def main(argv: list[str] | None = None) -> int:
     """Run a command of `wsnet`; returns the exit status."""
     given = sys.argv[1:] if argv is None else argv
-    if given[:1] and given[0] in _OF_RUN:
+    if given[:1] and given[0] in OF_RUN and given[0] not in COMMANDS:
         given = ["run", *given]
-    command = _parser().parse_args(given[:1]).command
+    parser = _parser()
+    if given[:1] and not given[0].startswith("-") and given[0] not in COMMANDS:
+        parser.error(f"invalid choice: {given[0]!r}{_meant(given[0])}")
+    command = parser.parse_args(given[:1]).command
     return _function(command)(given[1:])
+
+
+def _meant(word: str) -> str:
+    from wsnet.config.errors import did_you_mean
+    from wsnet.config.example_sweeps import example_sweeps
+
+    if word in example_sweeps() or word.endswith((".yaml", ".yml")):
+        return f"; to train a sweep: {called('run')} {shlex.quote(word)}"
+    return did_you_mean(word, dict.fromkeys([*COMMANDS, *OF_RUN]))
 
 
 def _parser() -> argparse.ArgumentParser:

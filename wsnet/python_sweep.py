@@ -90,8 +90,8 @@ def run(
 
     Raises:
         ConfigError: the sweep or an option is wrong; a line for each mistake (a ValueError).
-        ValueError: images are missing or damaged, the results cannot be written, or the tracking URI cannot be right
-            (DataError, StorageError, TrackingError).
+        Error: images are missing or damaged, the results cannot be written, or the tracking URI cannot be right
+            (DataError, StorageError, TrackingError; each a ValueError, too).
         ConnectionError: no Ray cluster answers at the address.
         KeyboardInterrupt: interrupted; everything that is done is kept.
     """

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.config.files import mistakes_of
+from tests.config.files import SWEEP, mistakes_of
 from wsnet.config import ConfigError, read_trial
 
 LR = "lr: 0.1"
@@ -15,6 +15,8 @@ EPOCHS = "epochs: 3"
     ("old", "new", "said"),
     [
         ("depth: 8", "depht: 8, depth: 8", "s.yaml:4: base.model.depht: unknown key; did you mean 'depth'?"),
+        ("depth: 8", "depht: 8", "s.yaml:4: base.model.depht: unknown key; did you mean 'depth'?"),
+        ("name: small", "nmae: small", "s.yaml:1: nmae: unknown key; did you mean 'name'?"),
         ("depth: 8", "width: 8", "s.yaml:4: base.model.depth: missing, and it has no default"),
         (
             "depth: 8",
@@ -178,6 +180,28 @@ EPOCHS = "epochs: 3"
             "s.yaml:11: grid.data.workers: does not change a trial's numbers, so it can not be an axis; set it in base",
         ),
         (
+            "train.batch_size: [8, 32]",
+            "model: {norm: {eps: [1e-5]}}",
+            "s.yaml:11: grid.model: an axis is a single key with dots; write model.norm.eps: [...]",
+        ),
+        (
+            "model.norm.groups: 4",
+            "model.norm.groups: 3",
+            "s.yaml:9: cases[1].model.norm.groups: groups must divide the channels, but got groups=3 with layers of "
+            "16, 32 and 64 channels; possible: 16, 8, 4, 2, 1",
+        ),
+        (
+            ", model.norm.groups: 4",
+            "",
+            "s.yaml:9: cases[1].model.norm.name: groups must divide the channels, but got groups=32 with layers of "
+            "16, 32 and 64 channels; possible: 16, 8, 4, 2, 1",
+        ),
+        (
+            "seeds: 2",
+            "stages: {}\nreport: {select: {over: optim.lr}}",
+            "s.yaml:13: report.select.over: must be a list, but got 'optim.lr'; write [optim.lr]",
+        ),
+        (
             "[8, 32]",
             "[8, 2000]",
             "s.yaml:11: grid.train.batch_size: train.batch_size must not exceed the training set, "
@@ -197,7 +221,7 @@ EPOCHS = "epochs: 3"
         ),
         (
             "model.norm.groups: 4",
-            "model.norm.momentum: 0.1",
+            "model.norm.groups: 4, model.norm.momentum: 0.1",
             "s.yaml:9: cases[1].model.norm.momentum: has no effect with 'group'; "
             "only 'batch', 'sync_batch', 'ghost_batch' and 'batch_renorm' take it",
         ),
@@ -291,5 +315,78 @@ def test_a_trial_file_tells_its_mistakes_too(tmp_path: Path) -> None:
         "--set: seed: must be a whole number, but got 'x'",
         "--set: train.batch_size: must be greater than or equal to 1, but got 0",
         "/trial.yaml:4: train.epoch: unknown key; did you mean 'epochs'?",
-        "/trial.yaml:4: train.epochs: missing, and it has no default",
     ]
+
+
+def test_a_base_whose_sections_are_not_indented_is_one_mistake() -> None:
+    lines = SWEEP.split("\n")
+    indented = "\n".join(lines[2:6])
+    assert mistakes_of({indented: indented.replace("  data", "data").replace("\n  ", "\n")}) == [
+        "s.yaml:3: data: must be indented under 'base', and so must model, optim and train"
+    ]
+
+
+GRID = "grid:\n  train.batch_size: [8, 32]\nseeds: 2\n"
+AXES = "optim.lr: [0.1, -1]\nmodel.norm.momentum: {uniform: [0, 1]}"
+"""One of the values is wrong, and so is the range in a grid: both are told as well, wherever the axes stand."""
+IN_THE_AXES = [
+    "grid.model.norm.momentum: a range needs search: {name: random, samples: N}, or tpe or gaussian_process "
+    "(docs/search.md)",
+    "grid.optim.lr: must be greater than 0, but got -1",
+]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {GRID: f"grid:\n{AXES}"},
+            ["s.yaml:11: optim.lr: must be indented under 'grid', and so must model.norm.momentum"],
+        ),
+        (
+            {GRID: f"grid:\n{AXES}".replace("optim.", "") + "\nmomentum: [0.9]\nnorm: {name: layer}"},
+            [
+                "s.yaml:11: lr: must be indented under 'grid' as optim.lr, and so must model.norm.momentum",
+                "s.yaml:13: momentum: unknown key; known: name, question, base, cases, grid, seeds, search, scheduler, "
+                "stages, resources, report",
+                "s.yaml:14: norm: must be indented under 'base' as model: {norm: ...}",
+            ],
+        ),
+        (
+            {GRID: f"{AXES}\ntrain.batch_size: 8"},
+            [
+                "s.yaml:10: optim.lr: must be indented under 'grid', and so must model.norm.momentum",
+                "s.yaml:12: train.batch_size: must be indented under 'base' as train: {batch_size: ...}",
+            ],
+        ),
+        (
+            {GRID: "", "16}\n": f"16}}\n  grid: {{{AXES.replace(chr(10), ', ')}}}\n  seeds: 3\n"},
+            [
+                "s.yaml:7: base.grid: belongs to the whole file: write 'grid' at the beginning of a line, not indented "
+                "under 'base'",
+                "s.yaml:8: base.seeds: belongs to the whole file: write 'seeds' at the beginning of a line, not "
+                "indented under 'base'",
+            ],
+        ),
+        (
+            {GRID: "", "16}\n": f"16, grid: {{{AXES.replace(chr(10), ', ')}}}}}\n"},
+            [
+                "s.yaml:6: base.train.grid: belongs to the whole file: write 'grid' at the beginning of a line, not "
+                "indented under 'base'",
+            ],
+        ),
+        (
+            {GRID: f"grid:\n  grid: {{{AXES.replace(chr(10), ', ')}}}"},
+            ["s.yaml:11: grid.grid: is a grid in a grid: indent its keys under the outer one alone"],
+        ),
+    ],
+)
+def test_keys_at_a_wrong_depth_are_told_once_and_read_as_if_they_were_right(
+    changes: dict[str, str], said: list[str]
+) -> None:
+    found = mistakes_of(
+        {"{model.norm.name: batch}": "{}", "{model.norm.name: group, model.norm.groups: 4}": "{}"} | changes
+    )
+    assert sorted(line for line in found if ": grid." not in line or "grid.grid" in line) == said
+    assert sorted(line.partition(": ")[2] for line in found if "grid.o" in line or "grid.m" in line) == IN_THE_AXES
+    assert len(found) == len(said) + len(IN_THE_AXES)

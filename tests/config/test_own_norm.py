@@ -156,7 +156,7 @@ def test_a_norm_of_wsnet_refuses_what_it_does_not_know_also_beside_an_own_norm(f
     assert said == ["s.yaml:9: cases[1].model.norm.grops: unknown key; did you mean 'model.norm.groups'?"]
     said = mistakes(folder, {CASE: OWN}, ["model.norm.inner.alpha=3", "train.epoch=3"])
     assert [line.split(": ")[1] for line in said] == ["model.norm.inner.alpha", "train.epoch"]
-    said = mistakes(folder, {"model.norm.groups: 4": "model.norm.batch_statistics: true"})
+    said = mistakes(folder, {"model.norm.groups: 4": "model.norm.groups: 4, model.norm.batch_statistics: true"})
     assert said == [
         "s.yaml:9: cases[1].model.norm.batch_statistics: has no effect with 'group'; only 'FILE.py:CLASS' takes it"
     ]

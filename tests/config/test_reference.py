@@ -64,9 +64,21 @@ def test_a_key_names_its_values_its_default_and_who_takes_it() -> None:
 def test_a_single_name_stands_for_every_place_that_has_it() -> None:
     assert entries_of("norm") == entries_of("model.norm")
     assert {entry.key.split(".")[0] for entry in entries_of("momentum")} == {"model", "optim"}
+    assert entries_of("norm.groups") == entries_of("model.norm.groups")
 
 
-@pytest.mark.parametrize(("wrong", "meant"), [("model.nrom", "model.norm"), ("nrom", "norm"), ("optimm", "optim")])
+def test_the_name_of_a_network_or_a_norm_stands_for_the_keys_that_it_takes() -> None:
+    keys = {entry.key for entry in entries_of("group")}
+    assert keys == {"model.norm.name", "model.norm.groups", "model.norm.eps"}
+    keys = {entry.key for entry in entries_of("cifar_resnet")}
+    assert {"model.depth", "model.width", "model.norm", "model.weight"} <= keys
+    assert not {"model.widening", "model.stem", "optim.lr"} & keys
+
+
+@pytest.mark.parametrize(
+    ("wrong", "meant"),
+    [("model.nrom", "model.norm"), ("nrom", "norm"), ("optimm", "optim"), ("cifar_resnt", "cifar_resnet")],
+)
 def test_an_unknown_key_is_told_what_was_meant(wrong: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=rf"{wrong}: no key has this name; did you mean '.*{meant}'"):
         entries_of(wrong)

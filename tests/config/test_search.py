@@ -1,5 +1,6 @@
 """`search: tpe`: which cells are searched, over what, and what a sweep file gets wrong about it."""
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +54,42 @@ def test_parts_of_it_can_be_trained(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="'tpe' chooses its values; use --set"):
         only(sweep, ["optim.lr=0.1"])
     assert not smoke(sweep).studies and len(smoke(sweep).settings) == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        (
+            {"report": {}},
+            ["search: 'tpe' needs report.select, which says what to search over, such as {over: [optim.lr]}"],
+        ),
+        (
+            {"report": {"select": {"over": "optim.lr"}}},
+            ["report.select.over: must be a list, but got 'optim.lr'; write [optim.lr]"],
+        ),
+        (
+            {"grid": {"optim.lr": {"log_uniform": [0.001, 1]}, "train.batch_size": {"log_uniform": [8, 128]}}},
+            [
+                "grid.train.batch_size: takes whole numbers, but a range has fractions; list its values instead, such "
+                "as [8, 16, 32, 64, 128]"
+            ],
+        ),
+        (
+            {"grid": {"optim.lr": {"uniform": [-2, -1]}, "optim.nesterov": {"uniform": [0, 1]}}},
+            [
+                "grid.optim.lr: must be greater than 0, but got -1.x, drawn from this range",
+                "grid.optim.nesterov: takes no range of numbers; list its values instead",
+            ],
+        ),
+    ],
+)
+def test_what_is_wrong_with_a_search_is_told_once_and_alone(
+    tmp_path: Path, changes: dict[str, Any], said: list[str]
+) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_sweep(str(write(tmp_path, **{**SEARCH, **changes})))
+    found = sorted(f"{mistake.key}: {mistake.message}" for mistake in caught.value.mistakes)
+    assert [re.sub(r"-1\.\d+", "-1.x", line) for line in found] == said
 
 
 @pytest.mark.parametrize(

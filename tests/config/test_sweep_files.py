@@ -42,7 +42,7 @@ def test_a_case_has_a_grid_of_its_own() -> None:
 
 
 def test_a_case_with_its_own_values_of_an_axis_has_only_those() -> None:
-    found = sweep({"model.norm.groups: 4": "grid: {train.batch_size: [4]}"})
+    found = sweep({"model.norm.groups: 4": "model.norm.groups: 4, grid: {train.batch_size: [4]}"})
     assert [a["train.batch_size"] for a in axes(found)] == [8, 32, 4]
 
 

@@ -175,6 +175,7 @@ def test_missing_images_are_an_error_that_says_where_and_what_to_do(
         "WSNET_DATA",
     ):
         assert part in message
+    assert not root.exists(), "a dry run, too, asks for the images"
 
 
 def image_file(value: int, file_format: str = "PNG", size: int = 28) -> bytes:

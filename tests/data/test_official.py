@@ -1,6 +1,7 @@
 """The official archives in torchvision's folders."""
 
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -35,6 +36,25 @@ def test_mnist_is_read_from_the_unpacked_official_files(tmp_path: Path) -> None:
         loaded = load(DataConfig(name="mnist"), root=tmp_path)
         assert np.array_equal(loaded.train.images[..., 0], images["train"])
         assert np.array_equal(loaded.test.labels, labels["t10k"])
+
+
+@pytest.mark.parametrize("name", ["cifar10", "mnist"])
+def test_a_download_that_is_refused_leaves_nothing_behind(
+    name: Literal["cifar10", "mnist"], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ConnectionError("403: not from here")
+
+    monkeypatch.setattr("wsnet.data.official._require_server", lambda urls: None)  # It answers that it is there.
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(DataError, match="could not be downloaded"):
+        load(DataConfig(name=name), root=tmp_path / "data")
+    assert not (tmp_path / "data").exists()
+    (tmp_path / "data").mkdir()
+    (tmp_path / "data" / "mine").touch()
+    with pytest.raises(DataError, match="could not be downloaded"):
+        load(DataConfig(name=name), root=tmp_path / "data")
+    assert (tmp_path / "data" / "mine").exists()
 
 
 def test_damaged_official_files_are_named(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def images(size: int = 8) -> Tensor:
 
 def refusal(model: nn.Module, *arguments: object, **options: object) -> str:
     before = str(model)
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(wsnet.ConfigError) as caught:
         wsnet.replace_norms(model, *arguments, **options)  # type: ignore[arg-type]
     assert str(model) == before
     return str(caught.value)
@@ -145,7 +145,7 @@ def test_mistakes_are_named_with_what_to_do() -> None:
     assert "bn1: groups must divide the channels, but got groups=3, channels=8" in refusal(Small(), "group", groups=3)
     assert 'give the shape of an image, such as shape=(3, 224, 224); or affine="channel"' in refusal(Small(), "layer")
     assert "has an activation of its own" in refusal(Small(), "evonorm_s0")
-    assert "weight must be 'none', 'standardized' or 'normalized'" in refusal(Small(), "online", weight="ws")
+    assert "weight: must be 'none', 'standardized' or 'normalized'" in refusal(Small(), "online", weight="ws")
     assert "must be a norm's name" in refusal(Small(), 3)
     assert "Linear has no BatchNorm2d" in refusal(nn.Linear(2, 2), "online")
     assert "it has 1 LayerNorm, which are left" in refusal(nn.Sequential(nn.LayerNorm(3)), "online")

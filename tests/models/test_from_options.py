@@ -9,8 +9,12 @@ import wsnet
 from tests.models.small import ALL
 from wsnet.config.architectures import CifarResNetConfig
 from wsnet.config.norm import GroupNormConfig
-from wsnet.layers import StandardizedConv2d, initialize
+from wsnet.data import DataError
+from wsnet.layers import OwnNormError, StandardizedConv2d, initialize
 from wsnet.models import MODELS, ModelError, build
+from wsnet.report import ReportError
+from wsnet.storage import StorageError
+from wsnet.tracking import TrackingError
 
 
 def refusal(*arguments: object, **options: object) -> list[str]:
@@ -70,7 +74,6 @@ def test_a_norm_of_ones_own_is_found_from_the_working_directory(
 def test_all_mistakes_are_told_at_once_with_the_nearest_name() -> None:
     assert refusal("cifar_resnet", depht=20, norm="grup") == [
         "wsnet.model: norm: unknown name 'grup'; did you mean 'group'?",
-        "wsnet.model: depth: missing, and it has no default",
         "wsnet.model: depht: unknown key; did you mean 'depth'?",
     ]
     assert (
@@ -80,8 +83,31 @@ def test_all_mistakes_are_told_at_once_with_the_nearest_name() -> None:
     assert "norm: must be a norm's name" in refusal("cifar_resnet", depth=20, norm=3)[0]
     assert "classes: must be a whole number of at least 1, but got 0" in refusal("alexnet", classes=0, shape=3)[0]
     assert "shape: must be (channels, height, width)" in refusal("alexnet", classes=0, shape=3)[1]
-    with pytest.raises(ModelError, match="groups must divide the channels, but got groups=32, channels=16"):
-        wsnet.model("cifar_resnet", depth=20, norm="group")
+    assert refusal("cifar_resnet", depth=20, norm="group") == [
+        "wsnet.model: norm.groups: groups must divide the channels, but got groups=32 with layers of 16, 32 and 64 "
+        "channels; possible: 16, 8, 4, 2, 1"
+    ]
+
+
+def test_an_option_of_the_norm_is_told_where_to_go() -> None:
+    written = "norm={'name': 'online', 'forward_decay': 0.9, 'eps': 0.1}"
+    assert refusal("cifar_resnet", depth=8, norm="online", forward_decay=0.9, eps=0.1) == [
+        f"wsnet.model: forward_decay: is an option of the norm; write {written}",
+        f"wsnet.model: eps: is an option of the norm; write {written}",
+    ]
+    (line,) = refusal("shake_shake", norm={"name": "online", "eps": 0.1}, forward_decay=0.9)
+    assert "write norm={'name': 'online', 'eps': 0.1, 'forward_decay': 0.9}" in line
+
+
+def test_what_cannot_be_used_is_an_error_of_wsnets_and_a_value_error() -> None:
+    for kind in (wsnet.ConfigError, ModelError, DataError, ReportError, StorageError, TrackingError, OwnNormError):
+        assert issubclass(kind, wsnet.Error) and issubclass(kind, ValueError)
+    with pytest.raises(wsnet.Error, match="no sweep in"):
+        wsnet.load("nowhere")
+    with pytest.raises(wsnet.Error, match="more than one element"):
+        wsnet.model("resnet", depth=18, norm="instance", stem="cifar", shape=(1, 8, 8))
+    with pytest.raises(wsnet.ConfigError, match=r"wsnet\.replace_norms: Linear has no BatchNorm2d"):
+        wsnet.replace_norms(torch.nn.Linear(1, 1), "group")
 
 
 @pytest.mark.slow

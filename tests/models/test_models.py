@@ -59,8 +59,8 @@ def test_every_convolution_is_standardized() -> None:
 
 
 def test_a_norm_that_does_not_fit_the_architecture_is_refused_with_its_reason() -> None:
-    with pytest.raises(ValueError, match="groups must divide the channels, but got groups=8, channels=12"):
-        build(config("cifar_resnet", "group", depth=8, width=12), classes=10, shape=(3, 32, 32))
+    with pytest.raises(ValueError, match="got groups=8 with layers of 12, 24 and 48 channels; possible: 12, 6, 4,"):
+        config("cifar_resnet", "group", depth=8, width=12)
     with pytest.raises(ValueError, match=r"instance normalization needs more than one element .* map of 1x1"):
         build(config("resnet", "instance", depth=18, stem="cifar"), classes=10, shape=(1, 8, 8))
 

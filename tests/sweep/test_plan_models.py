@@ -94,6 +94,15 @@ def test_a_model_that_fits_no_machine_is_refused_before_it_is_built(
     assert rule in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
+def test_settings_that_cannot_be_built_for_one_reason_are_one_mistake(tmp_path: Path) -> None:
+    base = json.loads(write(tmp_path).read_text())["base"] | {"model": {"name": "resnet", "depth": 18, "stem": "cifar"}}
+    grid = {"model.norm.name": ["batch", "instance"], "optim.lr": [0.1, 0.2]}
+    with pytest.raises(ConfigError) as caught:
+        plan(tmp_path, base=base, grid=grid)
+    (line,) = str(caught.value).splitlines()
+    assert line.startswith("tiny.yaml: model.norm.name=instance: model 'resnet'") and "more than one element" in line
+
+
 def test_a_dry_run_does_not_build_a_model_of_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     made = plan(tmp_path, grid={"model.width": [4, 5000]})
     built: list[int] = []

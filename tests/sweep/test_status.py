@@ -1,5 +1,7 @@
 """`run_sweep.py status`: from the folder alone, whether the sweep runs or not."""
 
+import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from tests.sweep.tiny import command, environment
 from tests.tracking.sweeps import write_sweep
+from wsnet.report.cli import main as analyze
 from wsnet.storage import Status, trial_directory
 from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.cli import main
@@ -65,6 +68,26 @@ def test_the_time_left_is_told_while_it_runs(tmp_path: Path, capsys: pytest.Capt
 def test_a_folder_without_a_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["status", str(tmp_path)], conclude=conclude) == 2
     assert "it holds no sweep.json" in capsys.readouterr().err
+
+
+def test_without_a_folder_the_sweeps_are_listed_and_a_sweeps_name_is_recognized(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert main(["status"], conclude=conclude) == 2
+    assert "no sweep below ./runs" in capsys.readouterr().err
+    folder, sweep = write_sweep(tmp_path / "runs")
+    assert folder.local is not None
+    name = folder.local.name
+    shutil.copytree(folder.local, tmp_path / "runs" / "newer")
+    os.utime(folder.local / "sweep.json", (0, 0))
+    assert main(["status"], conclude=conclude) == 0
+    newer, older = capsys.readouterr().out.splitlines()
+    assert newer.startswith(f"runs/newer: {len(sweep.trials)} trials: ") and older.startswith(f"runs/{name}: ")
+    assert main(["status", name], conclude=conclude) == 2
+    assert capsys.readouterr().err.endswith(f"it holds no sweep.json; did you mean 'runs/{name}'?\n")
+    assert analyze([name]) == 2
+    assert capsys.readouterr().err.endswith(f"the folder is absent or empty; did you mean 'runs/{name}'?\n")
 
 
 @pytest.mark.slow

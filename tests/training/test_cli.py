@@ -131,7 +131,9 @@ def test_input_that_can_not_be_used_is_one_clear_line(
     assert "is not a wsnet checkpoint, or is damaged" in refused(capsys, file, "--evaluate", damaged)
     assert "holds trial" in refused(capsys, file, "--set", "seed=1", "--out", done)
     assert "after epoch 3" in refused(capsys, file, "--set", "seed=1", "--resume", done / "last.pt", "--out", tmp_path)
-    assert "'group'" in refused(capsys, file, "--set", "model.norm={name: group, groups: 3}", "--out", tmp_path / "g")
+    assert "groups must divide the channels" in refused(capsys, file, "--set", "model.norm={name: group, groups: 3}")
+    small = "model={name: resnet, depth: 18, stem: cifar, norm: {name: instance}}"
+    assert "more than one element" in refused(capsys, file, "--set", small, "--out", tmp_path / "small")
     assert "execution.device" in refused(capsys, file, "--set", "execution.device=cuda:63")
     (tmp_path / "file").touch()
     assert str(tmp_path / "file") in refused(capsys, file, "--out", tmp_path / "file" / "below")

@@ -88,7 +88,7 @@ def test_the_way_of_evaluation_is_part_of_the_identity_and_its_default_is_not() 
 @pytest.mark.parametrize("norm", ["group", "layer", "none"])
 def test_recomputed_statistics_of_a_norm_without_any_are_a_mistake(norm: str) -> None:
     with pytest.raises(ValueError, match=f"'recomputed' has no effect with norm '{norm}', which keeps no running stat"):
-        config(train={"evaluation_statistics": RECOMPUTED}, model={"norm": {"name": norm}})
+        config(train={"evaluation_statistics": RECOMPUTED}, model={"width": 32, "norm": {"name": norm}})
 
 
 def test_a_network_without_such_layers_is_refused_before_the_first_step(tmp_path: Path) -> None:

@@ -6,8 +6,9 @@ from pydantic import AfterValidator, Field, ValidationInfo, field_validator, mod
 
 from wsnet.called import called
 from wsnet.config.base import Config, Fraction, PositiveInt, absolute, as_tuple, conflict
+from wsnet.config.channels import check_groups
 from wsnet.config.depths import DENSE_DEPTH, RESIDUAL_DEPTH, WIDE_DEPTH, check_depth, depth_conflict
-from wsnet.config.norm import BatchNormConfig, NoNormConfig, NormConfig
+from wsnet.config.norm import BatchNormConfig, EvoNormS0Config, GroupNormConfig, NoNormConfig, NormConfig
 
 __all__ = [
     "AlexNetConfig",
@@ -86,6 +87,14 @@ class NetworkConfig(Config):
                 f"weight {self.weight!r} and norm {self.norm.name!r}"
             )
             raise conflict((text, ("weight_init", "weight", "norm.name")))
+        return self
+
+    @model_validator(mode="after")
+    def _groups_divide_the_channels(self) -> Self:
+        norm = self.norm
+        if isinstance(norm, GroupNormConfig | EvoNormS0Config):
+            options = self.model_dump(exclude={"name", *NetworkConfig.model_fields})
+            check_groups(norm.groups, getattr(self, "name", ""), options, before_sums=norm.name == "group")
         return self
 
 

@@ -2,13 +2,15 @@
 
 from dataclasses import dataclass
 
+from wsnet.errors import Error
+
 __all__ = ["IMAGE_SETS", "MOST_CLASSES", "DataError", "SetFacts"]
 
 MOST_CLASSES = 1_000_000
 """Most classes of an image set: a label above is a mistake, and each class costs memory."""
 
 
-class DataError(ValueError):
+class DataError(Error):
     """Images that are missing, damaged, or not what their name says. The message says which and what to do."""
 
 

@@ -1,10 +1,12 @@
 """Mistakes in a configuration: all of them at once, each with its place, its value, the rule and the fix."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-__all__ = ["ConfigError", "Keys", "Mistake", "counted", "did_you_mean", "dotted", "in_order", "nearest"]
+from wsnet.errors import Error
+
+__all__ = ["ConfigError", "Keys", "Mistake", "counted", "did_you_mean", "dotted", "in_order", "listed", "nearest"]
 
 Keys = tuple[str | int, ...]
 """A path of keys and list positions into nested data."""
@@ -40,7 +42,7 @@ def _cut(text: str) -> str:
     return f"{text[:half]} ... ({len(text) - _LONGEST:,} characters) ... {text[-half:]}"
 
 
-class ConfigError(ValueError):
+class ConfigError(Error):
     """An invalid configuration; its text has one line per mistake."""
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
@@ -67,6 +69,12 @@ def did_you_mean(word: object, known: Iterable[str], *, otherwise: str | None = 
 def counted(count: int, noun: str) -> str:
     """`1 trial`, `2 trials`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def listed(words: Sequence[object]) -> str:
+    """`a`, `a and b`, `a, b and c`."""
+    *first, last = map(str, words)
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def dotted(keys: Keys) -> str:

@@ -91,14 +91,31 @@ def download(name: str, root: Path) -> None:
         Exception: any failure of the download or of torchvision; there are too many kinds to list.
     """
     dataset = _dataset(name)
+    if not all(file.exists() for file in archive_files(name, root)):  # Without a server, nothing is left behind.
+        _require_server([dataset.url] if hasattr(dataset, "url") else dataset.mirrors)
+    was_there, lock = root.exists(), root / f".{name}.lock"
     root.mkdir(parents=True, exist_ok=True)
-    with FileLock(root / f".{name}.lock"):
-        if all(file.exists() for file in official_files(name, root)):
-            return  # another process was faster
-        if not all(file.exists() for file in archive_files(name, root)):
-            _require_server([dataset.url] if hasattr(dataset, "url") else dataset.mirrors)
-        with _socket_timeout(_TIMEOUT):
-            dataset(str(root), train=True, download=True)
+    try:
+        with FileLock(lock):
+            if all(file.exists() for file in official_files(name, root)):
+                return  # another process was faster
+            with _socket_timeout(_TIMEOUT):
+                dataset(str(root), train=True, download=True)
+    except Exception:
+        if not was_there:
+            _remove_empty(root, root / _LAYOUTS[name].folder, lock)
+        raise
+
+
+def _remove_empty(root: Path, folder: Path, lock: Path) -> None:
+    """Remove what a failed download has made, a folder below `root` and the lock, as far as that is empty."""
+    for each in (folder, *folder.parents):
+        with contextlib.suppress(OSError):  # It is not there, or not empty.
+            if each == root and list(root.iterdir()) == [lock]:
+                lock.unlink()
+            each.rmdir()
+        if each == root:
+            return
 
 
 def _dataset(name: str) -> Any:

@@ -18,6 +18,7 @@ from torch import nn
 from wsnet.config.errors import did_you_mean
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.own_class import read_source
+from wsnet.errors import Error
 
 __all__ = ["OwnNormError", "is_own", "load_own_norm", "make_own_norm", "where"]
 
@@ -25,7 +26,7 @@ _MODULES = "wsnet_own_"
 """Prefix of the names of modules made from users' files; the file's hash follows."""
 
 
-class OwnNormError(ValueError):
+class OwnNormError(Error):
     """A norm from a file that cannot be used; the message says why, and on which line."""
 
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
-from wsnet.config.errors import counted
+from wsnet.config.errors import ConfigError, Mistake, counted
 from wsnet.config.norm import LayerNormConfig, NormConfig, OwnNormConfig
 from wsnet.config.reading.options import NormOptions, norm_options
 from wsnet.layers.batch_renorm import BatchRenorm2d
@@ -72,23 +72,23 @@ def replace_norms(
         The model; if it is itself a norm, the new one.
 
     Raises:
-        ConfigError: the norm or an option is wrong (a ValueError).
-        ValueError: the model has no norm to replace, or the norm or the weights do not fit one of its layers. The
-            model is then unchanged.
+        ConfigError: the norm or an option is wrong, the model has no norm to replace, or the norm or the weights do
+            not fit one of its layers (a ValueError). The model is then unchanged.
     """
     if isinstance(norm, str):
         norm = {"name": norm}
     config = norm_options({**norm, **options} if isinstance(norm, Mapping) else norm, place=_PLACE)
     if weight not in ("none", "standardized", "normalized"):
-        raise ValueError(f"{_PLACE}: weight must be 'none', 'standardized' or 'normalized', but got {weight!r}")
+        raise _refused("weight", f"must be 'none', 'standardized' or 'normalized', but got {weight!r}")
     if config.name in _WITH_ACTIVATION:
-        raise ValueError(
-            f"{_PLACE}: {config.name!r} has an activation of its own, so the model's activations would have to change "
-            "too; use it in one of wsnet's networks (wsnet.model)"
+        raise _refused(
+            "norm",
+            f"{config.name!r} has an activation of its own, so the model's activations would have to change too; use "
+            "it in one of wsnet's networks (wsnet.model)",
         )
     old = {name: module for name, module in model.named_modules() if isinstance(module, _REPLACED)}
     if not old:
-        raise ValueError(f"{_PLACE}: {_nothing_to_replace(model)}")
+        raise _refused("", _nothing_to_replace(model))
     sizes = {} if shape is None else _sizes(model, list(old.values()), shape)
     made: dict[nn.Module, nn.Module] = {}
     for name, module in old.items():
@@ -109,6 +109,11 @@ def replace_norms(
 _PLACE = "wsnet.replace_norms"
 
 
+def _refused(what: str, why: str) -> ConfigError:
+    """The error for a layer or an argument."""
+    return ConfigError([Mistake(_PLACE, what, why)])
+
+
 def _channels(module: nn.Module, name: str) -> int:
     if isinstance(module, nn.GroupNorm):
         return module.num_channels
@@ -116,7 +121,7 @@ def _channels(module: nn.Module, name: str) -> int:
         return module.shape[0]
     channels = len(module.weight) if isinstance(module, BatchRenorm2d) else module.num_features
     if not channels:
-        raise ValueError(f"{_PLACE}: {name}: a lazy norm has no channels yet; run the model on a batch first")
+        raise _refused(name, "a lazy norm has no channels yet; run the model on a batch first")
     return int(channels)  # type: ignore[arg-type]
 
 
@@ -124,14 +129,16 @@ def _made(module: nn.Module, name: str, config: NormConfig, size: Size | None, m
     """The norm in place of one of the model's, with what follows it in the same module."""
     channels = _channels(module, name)
     if size is None and _depends_on_size(config):
-        raise ValueError(
-            f"{_PLACE}: {config.name!r} depends on the size of its maps; give the shape of an image, such as "
-            "shape=(3, 224, 224)" + ('; or affine="channel"' if config.name == "layer" else "")
+        or_channel = '; or affine="channel"' if config.name == "layer" else ""
+        raise _refused(
+            "norm",
+            f"{config.name!r} depends on the size of its maps; give the shape of an image, such as "
+            f"shape=(3, 224, 224){or_channel}",
         )
     try:
         norm = make_norm(config, channels, size or _ANY_SIZE)
     except ValueError as error:
-        raise ValueError(f"{_PLACE}: {name or type(module).__name__}: {error}") from error
+        raise _refused(name or type(module).__name__, str(error)) from error
     like = next(
         (t for t in (*module.parameters(), *module.buffers(), *model.parameters()) if t.is_floating_point()), None
     )

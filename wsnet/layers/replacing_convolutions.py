@@ -6,6 +6,7 @@ from typing import Any, Literal
 import torch
 from torch import nn
 
+from wsnet.config.errors import ConfigError, Mistake
 from wsnet.layers.convolution import Conv2d
 from wsnet.layers.weights import NormalizedConv2d, ReparametrizedConv2d, StandardizedConv2d
 
@@ -37,21 +38,22 @@ def reparametrized(
     """The same convolutions, with the same parameters, by the convolution that each replaces.
 
     Raises:
-        ValueError: one is of a class of its own, or its filters have a single element.
+        ConfigError: one is of a class of its own, or its filters have a single element.
     """
     kind, new = _KINDS[weight], dict[nn.Module, nn.Module]()
     for name, conv in convolutions.items():
         if isinstance(conv, kind):
             continue
         if type(conv) not in (nn.Conv2d, Conv2d):
-            raise ValueError(
-                f"{place}: {name}: only nn.Conv2d can be {weight}, but this is a {type(conv).__name__}, whose own "
-                "computation would be lost; leave out weight"
+            text = (
+                f"only nn.Conv2d can be {weight}, but this is a {type(conv).__name__}, whose own computation would be "
+                "lost; leave out weight"
             )
+            raise ConfigError([Mistake(place, name, text)])
         try:
             new[conv] = _like(conv, kind)
         except ValueError as error:
-            raise ValueError(f"{place}: {name}: {error}") from error
+            raise ConfigError([Mistake(place, name, str(error))]) from error
     return new
 
 

@@ -5,6 +5,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from wsnet.called import called, program
+from wsnet.errors import Error
 
 if TYPE_CHECKING:  # The functions import what they need, so that --help does not import torch.
     from wsnet.models.listing import Listed
@@ -22,12 +23,9 @@ Without arguments a few networks of every family are listed. Examples:
 def main(argv: list[str] | None = None) -> int:
     """Returns the exit status: 0 done, 2 the input cannot be used."""
     arguments = _parser().parse_args(argv)
-    from wsnet.config import ConfigError
-    from wsnet.models import ModelError
-
     try:
         _show(_listed(arguments), arguments.convention)
-    except (ConfigError, ModelError) as error:
+    except Error as error:
         print(error, file=sys.stderr)
         return 2
     return 0

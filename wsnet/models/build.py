@@ -5,6 +5,7 @@ from collections.abc import Callable
 from torch import nn
 
 from wsnet.config.architectures import ModelConfig, NetworkConfig
+from wsnet.errors import Error
 from wsnet.layers import Layers
 from wsnet.models.alexnet import alexnet
 from wsnet.models.checkpointing import recompute_blocks
@@ -22,7 +23,7 @@ from wsnet.models.wrn import wrn
 __all__ = ["MODELS", "ModelError", "build"]
 
 
-class ModelError(ValueError):
+class ModelError(Error):
     """A model that cannot be built as configured; the message names the option, its value and the rule."""
 
 

@@ -18,6 +18,7 @@ ReLU, 3x3 to k channels. Between two blocks a transition (norm, ReLU, 1x1, 2x2 a
 import torch
 from torch import Tensor, nn
 
+from wsnet.config.channels import DENSENETS
 from wsnet.config.depths import DENSE_DEPTH
 from wsnet.layers import Dropout, Layers, Size
 from wsnet.models.blocks import strided
@@ -153,15 +154,6 @@ class DenseNet(nn.Module):
         return logits
 
 
-_DENSENETS: dict[int, tuple[int, int, tuple[int, ...]]] = {
-    121: (32, 64, (6, 12, 24, 16)),
-    161: (48, 96, (6, 12, 36, 24)),
-    169: (32, 64, (6, 12, 32, 32)),
-    201: (32, 64, (6, 12, 48, 32)),
-}
-"""Growth rate, channels of the first convolution, and layers in each block, by depth."""
-
-
 def densenet(layers: Layers, *, depth: int, dropout: float, classes: int, shape: tuple[int, int, int]) -> DenseNet:
     """DenseNet-121, -161, -169 or -201: with bottlenecks and compression 0.5.
 
@@ -175,7 +167,7 @@ def densenet(layers: Layers, *, depth: int, dropout: float, classes: int, shape:
     Raises:
         ValueError: the images are too small.
     """
-    growth_rate, channels, blocks = _DENSENETS[depth]
+    growth_rate, channels, blocks = DENSENETS[depth]
     return DenseNet(
         layers,
         blocks=blocks,

@@ -1,5 +1,7 @@
 """`wsnet.model`: a network from Python values."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -7,6 +9,7 @@ from torch import nn
 
 from wsnet.config.errors import ConfigError, Mistake
 from wsnet.config.reading.options import NormOptions, model_options
+from wsnet.config.reading.reference import entries_of
 from wsnet.layers import RandomLayer, initialize
 from wsnet.models.build import build
 from wsnet.models.pretrained import load_pretrained
@@ -53,7 +56,7 @@ def model(
     try:
         config = model_options(name, options, place=_PLACE)
     except ConfigError as error:
-        raise _with_ways_out(error, name) from None
+        raise _with_ways_out(error, name, options) from None
     network = build(config, classes=classes, shape=shape)
     initialize(network, int(torch.randint(2**31, ())) if seed is None else seed)
     load_pretrained(network, config, classes=classes)
@@ -78,8 +81,8 @@ def _is_positive(number: object) -> bool:
     return isinstance(number, int) and not isinstance(number, bool) and number >= 1
 
 
-def _with_ways_out(error: ConfigError, name: str) -> ConfigError:
-    """The mistakes, with what to call instead where the user probably means a network of torchvision."""
+def _with_ways_out(error: ConfigError, name: str, options: Mapping[str, Any]) -> ConfigError:
+    """The mistakes, with what to call instead: for options of the norm, and for a network of torchvision."""
     from wsnet.models.torchvision_net import classification_networks
 
     ways = {}
@@ -87,4 +90,15 @@ def _with_ways_out(error: ConfigError, name: str) -> ConfigError:
         ways = dict.fromkeys(("norm", "norm.name", "weight"), "; wsnet.replace_norms(model, ...) changes them")
     elif any(mistake.key == "name" for mistake in error.mistakes) and name in classification_networks():
         ways["name"] = f' torchvision\'s network is wsnet.model("torchvision", architecture="{name}")'
-    return ConfigError(Mistake(m.place, m.key, m.message + ways.get(m.key, "")) for m in error.mistakes)
+    of_norm = _options_of_norm(error, options)
+    return ConfigError(of_norm.get(m.key, replace(m, message=m.message + ways.get(m.key, ""))) for m in error.mistakes)
+
+
+def _options_of_norm(error: ConfigError, options: Mapping[str, Any]) -> dict[str, Mistake]:
+    """By option that the architecture lacks and its norm has, the mistake that says where to write it."""
+    norm = options.get("norm")
+    norm = dict(norm) if isinstance(norm, Mapping) else {"name": norm}
+    known = {entry.key.split(".")[-1] for entry in entries_of("model.norm") if norm.get("name") in entry.taken_by}
+    found = {mistake.key: options[mistake.key] for mistake in error.mistakes if mistake.key in known & {*options}}
+    text = f"is an option of the norm; write norm={ {**norm, **found} }"
+    return {key: Mistake(_PLACE, key, text) for key in found}

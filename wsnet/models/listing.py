@@ -1,16 +1,22 @@
 """Which models `python -m wsnet.models` lists: those asked for, or a few of every family."""
 
+import re
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import TypeAdapter
 
-from wsnet.config import TrialConfig, read_sweep, read_trial
+from wsnet.called import called
+from wsnet.config import ConfigError, Mistake, TrialConfig, read_sweep, read_trial
 from wsnet.config.architectures import ModelConfig, NetworkConfig
-from wsnet.config.example_sweeps import sweep_file
+from wsnet.config.errors import nearest
+from wsnet.config.example_sweeps import example_sweeps, sweep_file
 from wsnet.config.reading.located import Located
+from wsnet.config.reading.messages import variant_name, variants
 from wsnet.config.reading.read import trial_of
 from wsnet.config.reading.yaml_lines import YamlFile
+from wsnet.models.torchvision_net import classification_networks
 
 __all__ = ["Listed", "asked_for", "in_file", "representative"]
 
@@ -103,12 +109,44 @@ def in_file(path: str, pairs: list[str]) -> list[Listed]:
     Raises:
         ConfigError: with every mistake of the file at once.
     """
-    path = sweep_file(path)
+    path = _found(path)
     if "base" in YamlFile.read(path).data:
         configs = [setting.config for setting in read_sweep(path, pairs).settings]
     else:
         configs = [read_trial(path, pairs)]
     return list(dict.fromkeys(_listed(config) for config in configs))
+
+
+def _found(word: str) -> str:
+    """The path of a sweep file.
+
+    Raises:
+        ConfigError: there is none; for the name of a network, with the options that say which one.
+    """
+    try:
+        return sweep_file(word)
+    except ConfigError:
+        if (options := _options_of_name(word.lower())) is None:
+            raise
+        call = " ".join([called("models"), *(f"model.{key}={value}" for key, value in _flat(options, "").items())])
+        text = f"no such file, and no example of this name; a network is given by its options: {call}"
+        raise ConfigError([Mistake(word, "", text)]) from None
+
+
+def _options_of_name(word: str) -> dict[str, Any] | None:
+    """The options of the network that a name such as resnet20, WRN-28-10 or mobilenet_v2 probably stands for."""
+    name, depth = re.fullmatch(r"(.*?)[-_]?(\d*)(?:[-_x]\d+)*", word, re.DOTALL).groups()  # type: ignore[union-attr]
+    networks = {variant_name(network): network for network in variants(ModelConfig)}
+    similar = sorted((network for network in networks if name and name in network), key=lambda each: each != name)
+    for network in similar if depth else []:
+        with suppress(ValueError):  # Of pydantic, or there are too many digits.
+            networks[network].model_validate({"name": network, "depth": int(depth)})
+            return {"name": network, "depth": int(depth)}
+    if word in classification_networks():
+        return {"name": "torchvision", "architecture": word}
+    if not similar and nearest(word, example_sweeps()) is None:
+        similar = [near for near in [nearest(name, networks)] if near is not None]
+    return next((options for options in (*_SMALL, *_LARGE) if options["name"] in similar[:1]), None)
 
 
 def _listed(config: TrialConfig) -> Listed:

@@ -17,6 +17,7 @@ from typing import Literal
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsnet.config.channels import pyramid_widths
 from wsnet.config.depths import RESIDUAL_DEPTH
 from wsnet.layers import Layers, Size
 from wsnet.models.blocks import block_positions, strided
@@ -130,14 +131,14 @@ class PyramidNet(nn.Module):
         """
         super().__init__()
         make = PyramidBasic if block == "basic" else PyramidBottleneck
-        n = RESIDUAL_DEPTH[block].blocks(depth)
+        n, widths = RESIDUAL_DEPTH[block].blocks(depth), pyramid_widths(depth, alpha, block, width)
         size: Size = (shape[1], shape[2])
         channels = stem_width or width
         self.conv1 = layers.conv(shape[0], channels, 3)
         self.bn1 = layers.norm(channels, size=size, before="sum")
         stages = [nn.Sequential() for _ in range(3)]
         for at in block_positions((n, n, n), size):
-            inner = round(width + alpha * (at.stage * n + at.block + 1) / (3 * n))
+            inner = widths[at.stage * n + at.block]
             stages[at.stage].append(make(layers, channels, inner, size=at.size, stride=at.stride))
             channels, size = make.expansion * inner, at.size_out
         self.layer1, self.layer2, self.layer3 = stages

@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING
 
+from wsnet.errors import Error
 from wsnet.lazy import lazy_names
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ __all__ = [
 ]
 
 
-class ReportError(ValueError):
+class ReportError(Error):
     """A report cannot be made; the message is one line for the user."""
 
 

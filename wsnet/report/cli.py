@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from wsnet.called import program
+from wsnet.errors import Error
 from wsnet.report import ReportError
 from wsnet.report.arguments import curves_parser, parser
 
@@ -29,12 +30,10 @@ def main(argv: list[str] | None = None) -> int:
     given = sys.argv[1:] if argv is None else argv
     is_of_curves = given[:1] == ["curves"]
     arguments = (curves_parser() if is_of_curves else parser()).parse_args(given[is_of_curves:])
-    from wsnet.storage import StorageError
-    from wsnet.tracking import TrackingError
 
     try:
         return _overlay(arguments) if is_of_curves else _analyze(arguments)
-    except (ReportError, StorageError, TrackingError) as error:
+    except Error as error:
         print(f"{program('analyze')}: {error}", file=sys.stderr)
     except OSError as error:
         place = "" if error.filename is None else f"{error.filename}: "

@@ -11,6 +11,7 @@ from typing import TypeVar
 
 from pyarrow import fs
 
+from wsnet.errors import Error
 from wsnet.storage.lease import Lease
 from wsnet.storage.outage import retried
 
@@ -22,7 +23,7 @@ _OBJECT_STORES = {"s3", "gcs", "abfs"}
 """Filesystems that show a file only when its upload is complete, and that have no folders to create."""
 
 
-class StorageError(ValueError):
+class StorageError(Error):
     """A place for results cannot be used; the message says which one and what to do."""
 
 

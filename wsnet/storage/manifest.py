@@ -6,6 +6,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any
 
 from wsnet.called import program
+from wsnet.storage.find import meant_sweep
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.trial_directory import TrialDirectory
 
@@ -101,8 +102,8 @@ class Manifest:
         """
         data = folder.read("sweep.json")
         if data is None:
-            hint = f"it holds no sweep.json; give a folder that {program('run')} wrote"
-            raise StorageError(f"no sweep in {folder.location!r}: {hint}")
+            hint = meant_sweep(folder.location) or f"; give a folder that {program('run')} wrote"
+            raise StorageError(f"no sweep in {folder.location!r}: it holds no sweep.json{hint}")
         try:
             found = _checked(cls, json.loads(data))
             return cls(**{**found, "trials": [TrialEntry(**_checked(TrialEntry, trial)) for trial in found["trials"]]})

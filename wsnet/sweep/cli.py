@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from wsnet.called import called
 from wsnet.config.base import seconds_of
 from wsnet.config.example_sweeps import sweep_file
+from wsnet.errors import Error
 from wsnet.sweep.arguments import command_line, parser
 
 if TYPE_CHECKING:
@@ -101,10 +102,7 @@ def _answered(arguments: argparse.Namespace, conclude: Conclude, choose: Choose 
         return _run(arguments, conclude, choose, command)
     except (ConfigError, ConnectionError) as error:
         print(error, file=sys.stderr)
-    except ValueError as error:
-        # By name: importing the classes would load torch and pyarrow just to report a typo.
-        if type(error).__name__ not in ("DataError", "NodeError", "StorageError", "TrackingError"):
-            raise
+    except Error as error:
         print(f"{arguments.sweep}: {error}", file=sys.stderr)
     except OSError as error:
         if type(error).__name__ != "StorageLost":

@@ -5,13 +5,14 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from wsnet.called import called
 from wsnet.config.errors import counted
-from wsnet.sweep.arguments import as_written, write_command
+from wsnet.sweep.arguments import as_written, recorded, write_command
 from wsnet.sweep.signals import heeded
 
 if TYPE_CHECKING:
@@ -179,6 +180,8 @@ def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace
 
     try:
         earlier = set_aside_report(folder, manifest)
+        if earlier is not None:
+            earlier += f". {_ways_back(folder, arguments)}"
         manifest = since_first_report(folder, manifest)
         folder.write("sweep.yaml", as_written(arguments).encode())
         if arguments.trials is None:
@@ -188,6 +191,18 @@ def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace
     except OSError as error:
         rule = "--storage must be writable"
         raise StorageError(f"{rule}, but got {arguments.storage!r}: {error.strerror or error}") from None
+
+
+def _ways_back(folder: "Folder", arguments: argparse.Namespace) -> str:
+    """How to return to the recipe that a sweep's folder had, for which the user may only have forgotten an option."""
+    from wsnet.storage import StorageError
+
+    lacking: list[str] = []
+    with suppress(StorageError):  # It does not say how it was started.
+        lacking = [pair for pair in recorded(folder)["set"] if pair not in arguments.set]
+    options = " ".join(f"--set {shlex.quote(pair)}" for pair in lacking)
+    back = f"To continue the earlier one, interrupt this and add {options}; to" if lacking else "To"
+    return f"{back} keep both, give this one another --storage, or another name in its file"
 
 
 def _finish(

@@ -243,7 +243,7 @@ def _without_held_back(states: list[TrialState], folder: Folder, console: Consol
     held = sum(one.status != other.status for one, other in zip(states, marked, strict=True))
     if held:
         verb = "stays" if held == 1 else "stay"
-        how = f"to take that back: {called('run')} retry {folder.location} SETTING"
+        how = f"to take that back: {called('retry')} {folder.location} SETTING"
         console.print(f"{counted(held, 'trial')} {verb} stopped by the user; {how}", highlight=False, markup=False)
     return marked
 

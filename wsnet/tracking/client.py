@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import quote, unquote, urlsplit
 
+from wsnet.errors import Error
 from wsnet.storage import Folder, StorageError
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ _SETTINGS = {
 }
 
 
-class TrackingError(ValueError):
+class TrackingError(Error):
     """A sweep cannot be read from MLflow; the message is one line for the user."""
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from wsnet.called import called, program
+from wsnet.errors import Error
 
 if TYPE_CHECKING:  # Functions import what they need, so that --help and mistakes in the file do not load torch.
     from rich.console import Console
@@ -27,7 +28,7 @@ def main(argv: list[str] | None = None) -> int:
     arguments = _parser().parse_args(argv)
     try:
         return _run(arguments)
-    except _input_errors() as error:
+    except (Error, OSError) as error:  # Each says what to do about it, or (OSError) which file it is about.
         print(error, file=sys.stderr)
     except KeyboardInterrupt:
         print("\ninterrupted; the same command resumes from the last checkpoint", file=sys.stderr)
@@ -52,17 +53,6 @@ def _parser() -> argparse.ArgumentParser:
         "--evaluate", metavar="PATH", help="print this checkpoint's loss and accuracy; do not train"
     )
     return parser
-
-
-def _input_errors() -> tuple[type[Exception], ...]:
-    """Errors in the user's input: each says what to do about it, or (OSError) which file it is about."""
-    from wsnet.config import ConfigError
-    from wsnet.data import DataError
-    from wsnet.models import ModelError
-    from wsnet.storage import StorageError
-    from wsnet.training.execution import TrialError
-
-    return ConfigError, StorageError, DataError, ModelError, TrialError, OSError
 
 
 def _run(arguments: argparse.Namespace) -> int:

@@ -13,6 +13,7 @@ import torch
 import torch.utils.deterministic
 
 from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.errors import Error
 from wsnet.layers.online_norm.kernel import load_library
 
 __all__ = [
@@ -31,7 +32,7 @@ _memory: Any = torch.utils.deterministic
 _NO_KERNEL = "does not have a deterministic implementation"
 
 
-class TrialError(ValueError):
+class TrialError(Error):
     """A trial that cannot be trained as configured, or not on this machine.
 
     The message names the option, its value and the rule.

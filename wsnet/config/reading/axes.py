@@ -7,7 +7,7 @@ from typing import Any, Literal
 from wsnet.config.errors import Keys, Mistake, nearest
 from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE
-from wsnet.config.reading.keys import NOT_AN_AXIS, covers, dotted_keys
+from wsnet.config.reading.keys import NOT_AN_AXIS, covers, dotted_keys, takes
 from wsnet.config.reading.located import Located, Spot
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.search import GridConfig, SuggestedConfig
@@ -79,6 +79,11 @@ class Case:
     label: str | None
     constants: dict[str, Located]
     axes: dict[str, Axis]
+
+    @property
+    def ranges(self) -> dict[str, Spot]:
+        """Dotted key to place, of the axes that are ranges."""
+        return {key: axis.spot for key, axis in self.axes.items() if isinstance(axis, Range)}
 
 
 def read_cases(file: SweepFile) -> tuple[list[Case], list[Mistake], set[str]]:
@@ -168,7 +173,9 @@ class _Reader:
         if not affects_identity(key):
             self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
         elif isinstance(values, dict) and set(values) & set(_SCALES):
-            return self._range(values, path)
+            return self._range(key, values, path)
+        elif isinstance(values, dict) and values and all(f"{key}.{inner}" in self.file.keys for inner in values):
+            self.mistake(path, f"an axis is a single key with dots; write {self._dotted(key, values)}: [...]")
         elif not isinstance(values, list) or not values:
             other = ", or a range such as {log_uniform: [0.01, 1]}" if isinstance(values, dict | str) else ""
             self.mistake(path, f"an axis must be a list of at least one value{other}, but got {values!r}")
@@ -178,7 +185,7 @@ class _Reader:
             return [self._written((*path, index), key=path) for index in range(len(values))]
         return None
 
-    def _range(self, values: dict[str, Any], path: Keys) -> Axis | None:
+    def _range(self, key: str, values: dict[str, Any], path: Keys) -> Axis | None:
         kind, bounds = next(iter(values.items()))
         scale = _SCALES.get(kind, "linear")
         numbers = isinstance(bounds, list) and len(bounds) == 2 and all(type(bound) in (int, float) for bound in bounds)
@@ -190,7 +197,13 @@ class _Reader:
             self.mistake(
                 path, "a range needs search: {name: random, samples: N}, or tpe or gaussian_process (docs/search.md)"
             )
-        elif isinstance(search, SuggestedConfig) and not self._is_searched(str(path[-1])):
+        elif key in dotted_keys() and not takes(key, float):
+            rule = "takes no range of numbers; list its values instead"
+            if takes(key, int):
+                example = _whole_numbers(low, high, scale)
+                rule = f"takes whole numbers, but a range has fractions; list its values instead, such as {example}"
+            self.mistake(path, rule)
+        elif isinstance(search, SuggestedConfig) and not self._is_searched(key):
             self.mistake(path, f"search {search.name!r} draws only from the ranges that report.select.over names")
         else:
             return Range(float(low), float(high), scale, self.file.tree.spot(path))
@@ -200,11 +213,24 @@ class _Reader:
         select = self.file.config.report.select
         return select is None or key in select.over
 
+    def _dotted(self, key: str, values: Any) -> str:
+        """The first dotted key of nested ones."""
+        name = next(iter(values), None) if isinstance(values, dict) else None
+        inner = f"{key}.{name}"
+        return self._dotted(inner, values[name]) if inner in self.file.keys else key
+
     def _written(self, path: Keys, key: Keys | None = None) -> Located:
         """The value at a path of the file, to be put elsewhere; it keeps the key that it was written under."""
         value = self.file.tree.at(path)
         assert value is not None, "only what the file holds is asked for"
         return replace(value, key=self.file.tree.spot(key or path).key)
+
+
+def _whole_numbers(low: float, high: float, scale: str) -> list[int]:
+    """At most five whole numbers from one to the other, evenly spaced on a scale."""
+    shares = [share / 4 for share in range(5)]
+    values = [low * (high / low) ** share if scale == "log" else low + (high - low) * share for share in shares]
+    return list(dict.fromkeys(map(round, values)))
 
 
 def _spot(item: Located | Axis) -> Spot:

@@ -4,7 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel
 
@@ -24,6 +25,7 @@ __all__ = [
     "dotted_keys",
     "sweep_keys",
     "sweep_schema",
+    "takes",
     "trial_schema",
 ]
 
@@ -43,6 +45,25 @@ def dotted_keys() -> dict[str, str]:
 def sweep_keys() -> dict[str, str]:
     """Dotted key to its documentation, for the keys of a sweep file outside its trials."""
     return _keys_of(SweepConfig, "")
+
+
+@cache
+def takes(key: str, kind: type[int] | type[float]) -> bool:
+    """Whether a trial's dotted key takes whole numbers (`int`), or numbers with fractions (`float`), in any variant."""
+    classes: list[type[BaseModel]] = [TrialConfig]
+    *sections, last = key.split(".")
+    for section in sections:
+        fields = [each.model_fields[section] for each in classes if section in each.model_fields]
+        classes = [inner for field in fields for inner in variants(field.annotation)]
+    return any(_has(each.model_fields[last].annotation, kind) for each in classes if last in each.model_fields)
+
+
+def _has(annotation: Any, kind: type) -> bool:
+    if get_origin(annotation) is Annotated:
+        return _has(get_args(annotation)[0], kind)
+    if get_origin(annotation) in (Union, UnionType):
+        return any(_has(member, kind) for member in get_args(annotation))
+    return annotation is kind
 
 
 @dataclass(frozen=True)
@@ -68,9 +89,13 @@ class TrialKeys:
         """Message for a key that is not among them."""
         return f"unknown key{self.hint(key)}"
 
+    def ending_in(self, name: str) -> list[str]:
+        """The known keys with this last part: `optim.lr` for `lr`."""
+        return [known for known in dotted_keys() if known.split(".")[-1] == name]
+
     def hint(self, key: str) -> str:
         """What to do about a key that is not among them."""
-        same = [known for known in dotted_keys() if known.split(".")[-1] == key]
+        same = self.ending_in(key)
         if same and nearest(key, dotted_keys()) is None:  # `lr` is not similar to `optim.lr`.
             return f"; did you mean {' or '.join(map(repr, same))}?"
         return did_you_mean(key, dotted_keys(), otherwise=f"; {called('config')} keys lists all")

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wsnet.config.errors import Keys, Mistake, did_you_mean
+from wsnet.config.errors import Keys, Mistake, did_you_mean, listed, nearest
 from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
 from wsnet.config.reading.located import Located
 
@@ -39,11 +39,13 @@ class Violation:
         paths: where in the data; several if keys conflict, beginning with the one to change.
         message: what was found, the rule, the fix.
         kind: `missing`, `unknown` (a key that is not accepted) or `wrong`.
+        meant: the path that an unknown key probably stands for.
     """
 
     paths: tuple[Keys, ...]
     message: str
     kind: str = "wrong"
+    meant: Keys | None = None
 
     def located_in(self, tree: Located) -> Mistake:
         """The mistake, shown at the first of the paths that a case, a grid or `--set` has set, else at the first."""
@@ -74,7 +76,8 @@ def validated(model: type[_Model], data: dict[str, Any]) -> tuple[_Model | None,
         for violation in violations:
             data = _without(data, violation.paths[0])
         violations = violations + validated(model, data)[1]
-    return None, violations
+    misspelt = {violation.meant for violation in violations}  # Their values are known only under another name.
+    return None, [violation for violation in violations if violation.paths[0] not in misspelt]
 
 
 def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[Violation]:
@@ -86,10 +89,10 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[V
         if details["type"] == "conflict":
             for text, keys in details["ctx"]["found"]:
                 violations.append(Violation(tuple((*path, *key.split(".")) for key in keys), text))
-        elif details["type"] in ("extra_forbidden", "missing") and not isinstance(details["loc"][-1], int):
-            unknown = details["type"] == "extra_forbidden"
-            text = _unknown_key(path, model, data) if unknown else "missing, and it has no default"
-            violations.append(Violation((path,), text, "unknown" if unknown else "missing"))
+        elif details["type"] == "extra_forbidden":
+            violations.append(_unknown_key(path, model, data))
+        elif details["type"] == "missing" and not isinstance(details["loc"][-1], int):
+            violations.append(Violation((path,), "missing, and it has no default", "missing"))
         elif details["type"] == "union_tag_not_found":
             text = f"needs a 'name', one of {', '.join(_names(model, path, data))}"
             violations.append(Violation((path,), text, "missing"))
@@ -150,6 +153,8 @@ def _message(details: ErrorDetails, path: Keys, model: type[BaseModel], data: An
         hint = "; write it without quotes" if quoted else ""
         if _KINDS[kind] == "a mapping" and isinstance(value, str) and value in _names(model, path, data):
             hint = f"; write {{name: {value}}}"
+        if _KINDS[kind] == "a list" and type(value) in (str, int) and re.fullmatch(r"[\w./-]+", str(value)):
+            hint = f"; write [{value}]"
         return _Rule(_KINDS[kind], _shown(value), hint)
     if kind == "literal_error":
         words = re.findall(r"'([^']*)'", context["expected"])
@@ -188,17 +193,19 @@ def _sentence(broken: list[_Rule]) -> str:
     return f"must be {' or '.join(rules)}, but got {broken[0].shown}{hint}"
 
 
-def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> str:
+def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> Violation:
     key = str(path[-1])
     here = _classes_at(model, path[:-1], data)
     section = _at(data, path[:-1])
     chosen = _chosen(here, section.get("name"))
     takers = [variant_name(cls) for cls in here if key in cls.model_fields] if len(here) > 1 else []
     if takers:
-        *first, last = map(repr, takers)
-        only = f"only {', '.join(first)} and {last} take it" if first else f"only {last} takes it"
-        return f"has no effect with {section.get('name')!r}; {only}"
-    return f"unknown key{did_you_mean(key, dict.fromkeys(name for cls in chosen for name in cls.model_fields))}"
+        only = f"only {listed([*map(repr, takers)])} {'takes' if len(takers) == 1 else 'take'} it"
+        return Violation((path,), f"has no effect with {section.get('name')!r}; {only}", "unknown")
+    names = dict.fromkeys(name for cls in chosen for name in cls.model_fields)
+    near = nearest(key, names)
+    meant = None if near is None or near in section else (*path[:-1], near)
+    return Violation((path,), f"unknown key{did_you_mean(key, names)}", "unknown", meant)
 
 
 def _names(model: type[BaseModel], path: Keys, data: Any) -> list[str]:

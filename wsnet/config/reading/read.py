@@ -1,6 +1,6 @@
 """From a sweep file to its settings: cases x grid, each one a complete, checked configuration."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -63,7 +63,8 @@ def sweep_of(
     stages = file.config.stages
     if stages is None:
         return _checked(*_sweep(file, folder, suggested))
-    if wrong := mistakes_of_stages(file, stages):
+    wrong = mistakes_of_stages(file, stages)
+    if wrong or file.config.report.select is None:
         raise ConfigError(in_order([*_sweep(file, folder, suggested)[1], *wrong]))
     first, mistakes = _sweep(tuning(file, stages), folder, suggested)
     second, more = _sweep(confirming(file, stages), folder, suggested)
@@ -141,7 +142,7 @@ def _count(case: Case, file: SweepFile) -> int:
     """How many settings a case makes, at most."""
     search = file.config.search
     if isinstance(search, SuggestedConfig):
-        return count_of(case, search, _over(file), file.fixed)
+        return count_of(case, search, _over(file, case), file.fixed)
     return count(case, search, file.fixed)
 
 
@@ -154,19 +155,20 @@ def _drawn(
         return [], [(case, combination) for case in cases for combination in draw(case, search, file.fixed)]
     studies, drawn = [], []
     for case in cases:
-        for study, combinations in studies_of(case, search, _over(file), file.fixed, suggested):
+        for study, combinations in studies_of(case, search, _over(file, case), file.fixed, suggested):
             studies.append(study)
             drawn += [(case, combination) for combination in combinations]
     return studies, drawn
 
 
-def _over(file: SweepFile) -> tuple[str, ...]:
+def _over(file: SweepFile, case: Case) -> tuple[str, ...]:
+    """The axes to search over; its ranges where the file does not say, which is a mistake."""
     select = file.config.report.select
-    return () if select is None else select.over
+    return tuple(case.ranges) if select is None else select.over
 
 
 def _settings(
-    file: SweepFile, combinations: Iterable[tuple[Case, dict[str, Located]]], folder: Path, hidden: set[str]
+    file: SweepFile, combinations: Sequence[tuple[Case, dict[str, Located]]], folder: Path, hidden: set[str]
 ) -> tuple[list[Setting], list[Mistake]]:
     """Every combination, validated; and the mistakes of the invalid ones."""
     settings: list[Setting] = []
@@ -185,7 +187,20 @@ def _settings(
         settings.append(Setting(config=config, axes=_axes(case, combination, file.fixed), case=case.index))
     if not all_have_validation:
         mistakes += mistakes_of_missing_validation_split(file)
-    return settings, mistakes
+    return settings, _once_per_range(mistakes, [case for case, _ in combinations])
+
+
+def _once_per_range(mistakes: Iterable[Mistake], cases: Iterable[Case]) -> list[Mistake]:
+    """The mistakes, of those in the values drawn from one range only the first."""
+    ranges = {(spot.place, spot.key) for case in cases for spot in case.ranges.values()}
+    found: dict[object, Mistake] = {}
+    for mistake in mistakes:
+        spot = (mistake.place, mistake.key)
+        if spot not in ranges:
+            found[mistake] = mistake
+        elif spot not in found:
+            found[spot] = replace(mistake, message=f"{mistake.message}, drawn from this range")
+    return list(found.values())
 
 
 def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Located]) -> dict[str, Any]:
@@ -195,10 +210,10 @@ def _axes(case: Case, combination: Mapping[str, Located], fixed: Mapping[str, Lo
 
 
 def _hidden(violation: Violation, hidden: set[str], has_axes: bool) -> bool:
-    """Whether something is called missing only because the cases or axes that set it have mistakes themselves."""
-    if violation.kind != "missing":
-        return False
+    """Whether something is missing or wrong only because the cases or axes that set it have mistakes themselves."""
     key = ".".join(map(str, violation.paths[0]))
+    if violation.kind != "missing":
+        return key in hidden
     return not has_axes or any(covers(key, other) or covers(other, key) for other in hidden)
 
 

@@ -35,6 +35,7 @@ class KeyEntry:
         default: as YAML; `required`, or `unset` where there is none.
         taken_by: names of the section's variants that take it, such as `group`; empty if all of them do.
         about: its description.
+        choices: of a section's `name`, the names of its variants.
     """
 
     key: str
@@ -42,6 +43,16 @@ class KeyEntry:
     default: str
     taken_by: tuple[str, ...]
     about: str
+    choices: tuple[str, ...] = ()
+
+    def is_of(self, choice: str) -> bool:
+        """Whether a section's variant takes the key."""
+        return not self.taken_by or choice in self.taken_by
+
+    @property
+    def section(self) -> str:
+        """The dotted key of the section that it is in."""
+        return self.key.rpartition(".")[0]
 
 
 @cache
@@ -59,7 +70,8 @@ def of_sweep() -> tuple[KeyEntry, ...]:
 def entries_of(place: str | None) -> tuple[KeyEntry, ...]:
     """The entries of a section or a key, such as `model.norm`, `base.optim` or `scheduler`; all without one.
 
-    A single name stands for every section or key that has it: `norm` for `model.norm`.
+    The end of a key stands for every key and section that has it (`norm.groups`, or `norm` for `model.norm`), and the
+    name of an architecture, a norm or the like for what it takes (`cifar_resnet`).
 
     Raises:
         ConfigError: there is none; the message suggests one.
@@ -69,10 +81,14 @@ def entries_of(place: str | None) -> tuple[KeyEntry, ...]:
         return every
     asked = place.removeprefix("base.") if place != "base" else "base"
     found = [entry for entry in every if covers(asked, entry.key)]
-    if not found and "." not in asked:
-        found = [entry for entry in every if asked in entry.key.split(".")]
     if not found:
-        known = dict.fromkeys([*(entry.key for entry in every), *(part for e in every for part in e.key.split("."))])
+        found = [entry for entry in every if f".{asked}." in f".{entry.key}."]
+    if not found:
+        sections = {entry.section for entry in every if asked in entry.choices}
+        found = [entry for entry in every if entry.section in sections and entry.is_of(asked)]
+    if not found:
+        names = [name for entry in every for name in (*entry.key.split("."), *entry.choices)]
+        known = dict.fromkeys([*(entry.key for entry in every), *names])
         hint = did_you_mean(asked, known, otherwise="; without a name, all are listed")
         raise ConfigError([Mistake("keys", place, f"no key has this name{hint}")])
     return tuple(found)
@@ -88,7 +104,8 @@ def _entries(classes: list[type[BaseModel]], prefix: str) -> Iterable[KeyEntry]:
         having = [each for each in classes if name in each.model_fields]
         inner = list(dict.fromkeys(one for each in having for one in variants(each.model_fields[name].annotation)))
         if name == "name" and len(classes) > 1:
-            yield KeyEntry(key, "one of " + ", ".join(map(variant_name, classes)), "required", (), "Which one.")
+            choices = tuple(map(variant_name, classes))
+            yield KeyEntry(key, f"one of {', '.join(choices)}", "required", (), "Which one.", choices)
             continue
         meanings: dict[tuple[str, str, str], list[type[BaseModel]]] = {}
         for each in having:

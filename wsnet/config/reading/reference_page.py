@@ -39,7 +39,7 @@ stages:
 resources: {cpus_per_worker: 1, max_concurrent: 2, stall_timeout: 10min}
 """,
     "report": """\
-grid: {model.norm.name: [batch, group, layer], train.batch_size: [8, 32]}
+grid: {model.norm.name: [batch, instance, layer], train.batch_size: [8, 32]}
 report:
   rows: [model.norm.name]
   columns: train.batch_size
@@ -96,6 +96,8 @@ A sweep file is YAML 1.2. `base` holds the configuration of one trial: the secti
 | `{uniform: [low, high]}` | x | |
 | `{log_uniform: [low, high]}` | log(x), 0 < low | learning rates, weight decay |
 | `{one_minus_log_uniform: [low, high]}` | log(1 - x), high < 1 | decay factors, momentum |
+
+- A range gives numbers with fractions. A key that takes whole numbers, such as `train.batch_size`, takes a list.
 
 In the tables below, "only" names the variants of a section (the values of its `name`) that take a key, if not all do.
 *Unset* means that the key may be left out, or be `null`. A section may be left out if all its keys have defaults.

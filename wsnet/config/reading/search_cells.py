@@ -94,7 +94,7 @@ def mistakes_of_search(file: SweepFile) -> list[Mistake]:
     if not isinstance(search, SuggestedConfig):
         return []
     found = []
-    if select is None:
+    if select is None and file.has_report:
         rule = f"{search.name!r} needs report.select, which says what to search over, such as {{over: [optim.lr]}}"
         found.append(file.mistake(("search",), rule))
     if isinstance(scheduler, RungConfig) and (scheduler.name == "hyperband" or scheduler.mode == "sync"):

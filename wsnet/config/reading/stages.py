@@ -45,9 +45,12 @@ def confirming(file: SweepFile, stages: StagesConfig) -> SweepFile:
 
 
 def mistakes_of_stages(file: SweepFile, stages: StagesConfig) -> list[Mistake]:
-    """Nothing to choose over; seeds in both stages; and overrides that are unknown, or that cases or the grid vary."""
+    """Nothing to choose over; seeds in both stages; and overrides that are unknown, or that cases or the grid vary.
+
+    (If `report` could not be read, its mistakes are told instead of the first.)
+    """
     found: list[tuple[Keys, str]] = []
-    if file.config.report.select is None:
+    if file.config.report.select is None and file.has_report:
         rule = "needs report.select, which says what to choose over, such as {over: [optim.lr]}"
         found.append((_STAGES, rule))
     both = sorted(set(stages.tune.seed_list) & set(file.config.seed_list))

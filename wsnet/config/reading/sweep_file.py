@@ -7,9 +7,10 @@ from typing import Any
 from wsnet.called import called
 from wsnet.config.errors import ConfigError, Keys, Mistake
 from wsnet.config.reading.command_line import read_command_line
+from wsnet.config.reading.indentation import indented
 from wsnet.config.reading.keys import NOT_AN_AXIS, TrialKeys
 from wsnet.config.reading.located import Located
-from wsnet.config.reading.messages import Violation, validated
+from wsnet.config.reading.messages import validated
 from wsnet.config.reading.yaml_lines import YamlFile
 from wsnet.config.sweep import SweepConfig
 
@@ -28,6 +29,7 @@ class SweepFile:
         mistakes: of the file's YAML, of the command line, and of the sections.
         has_base: whether `base` could be read.
         has_axes: whether `cases` and `grid` could be read completely.
+        has_report: whether `report` could be read.
     """
 
     config: SweepConfig
@@ -37,6 +39,7 @@ class SweepFile:
     mistakes: list[Mistake]
     has_base: bool
     has_axes: bool
+    has_report: bool
 
     @property
     def base(self) -> Located:
@@ -66,17 +69,18 @@ def read_sections(file: YamlFile, pairs: list[str]) -> SweepFile:
         raise ConfigError([Mistake(f"{file.name}:1", "", text)])
     keys = TrialKeys.of(file.data, pairs)
     command_line = read_command_line(pairs, keys, of_sweep=True)
-    tree = file.tree
+    tree, misplaced = indented(file.tree, keys)
     for path, value in command_line.sweep.items():
         tree = tree.put(path, value)
-    mistakes = file.mistakes + command_line.mistakes
+    mistakes = file.mistakes + command_line.mistakes + misplaced
     left_out: set[str | int] = set()
     data = tree.plain()
     config, wrong = validated(SweepConfig, data)
     while config is None:
         mistakes += [violation.located_in(tree) for violation in wrong]
-        left_out |= {violation.paths[0][0] for violation in wrong}
-        data = _without(data, wrong)
+        sections = [path for violation in wrong for path in (violation.paths[0], violation.meant) if path is not None]
+        left_out |= {section for section, *_ in sections}
+        data = _without(data, sections)
         config, wrong = validated(SweepConfig, data)
     mistakes += [tree.spot(("base", key)).mistake(NOT_AN_AXIS[key]) for key in NOT_AN_AXIS if key in config.base]
     return SweepFile(
@@ -87,13 +91,14 @@ def read_sections(file: YamlFile, pairs: list[str]) -> SweepFile:
         mistakes=mistakes,
         has_base="base" not in left_out,
         has_axes=not left_out & {"cases", "grid"},
+        has_report="report" not in left_out,
     )
 
 
-def _without(data: dict[str, Any], violations: Iterable[Violation]) -> dict[str, Any]:
+def _without(data: dict[str, Any], paths: Iterable[Keys]) -> dict[str, Any]:
     """The data without the wrong sections; required ones are replaced by placeholders."""
     data = dict(data)
-    for section, *rest in (violation.paths[0] for violation in violations):
+    for section, *rest in paths:
         if section == "cases" and rest and isinstance(rest[0], int):  # The other cases keep their positions.
             data["cases"] = [{} if index == rest[0] else case for index, case in enumerate(data["cases"])]
         elif section == "name":

@@ -12,6 +12,7 @@ from wsnet.config.data import DataConfig
 from wsnet.config.image_folder import find_layout
 from wsnet.data import DataError, load
 from wsnet.data.sources import find_source
+from wsnet.errors import Error
 from wsnet.models import pretrained_hash
 from wsnet.storage import Folder
 from wsnet.sweep.cluster.ray_session import Node
@@ -34,7 +35,7 @@ _met: list[NodeNeeds] = []
 """What this process's node has been found to have."""
 
 
-class NodeError(ValueError):
+class NodeError(Error):
     """Nodes of a cluster that cannot train a sweep: a line for each, with what it lacks and what to do."""
 
 

@@ -76,7 +76,7 @@ def main(argv: list[str]) -> int:
             for leftover in leftovers(sweep, unlisted=arguments.unlisted, delete=arguments.delete)
         ]
     except (StorageError, OSError) as error:
-        print(f"{program('run')} gc: {error}", file=sys.stderr)
+        print(f"{program('gc')}: {error}", file=sys.stderr)
         return 1 if isinstance(error, OSError) else 2
     for line in _lines(found, is_deleted=arguments.delete):
         print(line)
@@ -84,7 +84,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{program('run')} gc", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=program("gc"), description=_DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="a sweep's folder, or one with several, such as runs")
     add("--delete", action="store_true", help="delete them; without it, nothing is changed")
@@ -100,6 +100,7 @@ def _sweeps(folder: "Folder") -> list["Folder"]:
         StorageError: there is none, or the folder is remote.
     """
     from wsnet.storage import StorageError
+    from wsnet.storage.find import meant_sweep
 
     if folder.local is None:
         raise StorageError(f"gc needs a local folder, but got {folder.location!r}: other storage has no locks")
@@ -107,9 +108,8 @@ def _sweeps(folder: "Folder") -> list["Folder"]:
         return [folder]
     sweeps = [folder / name for name in folder.names() if (folder / name).exists("sweep.json")]
     if not sweeps:
-        raise StorageError(
-            f"no sweep in {folder.location!r}, nor in a folder in it; give one that {program('run')} wrote"
-        )
+        hint = meant_sweep(folder.location) or f"; give one that {program('run')} wrote"
+        raise StorageError(f"no sweep in {folder.location!r}, nor in a folder in it{hint}")
     return sweeps
 
 

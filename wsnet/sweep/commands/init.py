@@ -44,8 +44,7 @@ def main(argv: list[str]) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    name = program("init") if "wsnet" in program("run") else f"{program('run')} init"
-    parser = argparse.ArgumentParser(prog=name, description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=program("init"), description=_DESCRIPTION)
     add = parser.add_argument
     add("file", metavar="FILE.yaml", type=Path, help="the file to write")
     add("--data", metavar="SET", help="digits, cifar10, cifar100, mnist, fashion_mnist, imagenet, or your own folder")

@@ -46,12 +46,12 @@ def main(argv: list[str]) -> argparse.Namespace | int:
         print(line, flush=True)
         return _options(arguments, manifest, folder, trial_ids) if trial_ids else 0
     except (StorageError, UnknownSetting, OSError) as error:
-        print(f"{program('run')} retry: {error}", file=sys.stderr)
+        print(f"{program('retry')}: {error}", file=sys.stderr)
         return 2
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"{program('run')} retry", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=program("retry"), description=_DESCRIPTION)
     add = parser.add_argument
     add("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
     add("settings", metavar="SETTING", nargs="*", help="short names or ids of settings or trials (default: all failed)")

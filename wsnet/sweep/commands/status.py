@@ -1,12 +1,20 @@
-"""`python run_sweep.py status FOLDER`: what a sweep has done, is doing and has left."""
+"""`python run_sweep.py status [FOLDER]`: what a sweep has done, is doing and has left, or which sweeps there are."""
 
 import argparse
 import sys
 from collections import defaultdict
+from collections.abc import Iterator, Sequence
 
 from wsnet.called import program
 from wsnet.config.errors import counted
-from wsnet.sweep.commands.sweep_status import State, SweepStatus, TrialStatus, read_status
+from wsnet.sweep.commands.sweep_status import (
+    State,
+    SweepStatus,
+    TrialStatus,
+    count_states,
+    read_status,
+    read_trials,
+)
 from wsnet.sweep.formatting import TrialEpochs, describe_savings, duration, readable_size
 
 __all__ = ["main"]
@@ -28,28 +36,56 @@ def main(argv: list[str]) -> int:
         exit status: 0, or 2 if there is no sweep.
     """
     parser = argparse.ArgumentParser(
-        prog=f"{program('run')} status",
+        prog=program("status"),
         description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
     )
-    parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
+    parser.add_argument(
+        "folder", metavar="FOLDER", nargs="?", help="the sweep's folder, such as runs/quickstart (default: list runs/)"
+    )
     arguments = parser.parse_args(argv)
     from wsnet.storage import Folder, StorageError
 
     try:
-        found = read_status(Folder(arguments.folder))
+        folder = arguments.folder
+        for line in _sweeps() if folder is None else _lines(read_status(Folder(folder))):
+            print(line)
     except StorageError as error:
-        print(f"{program('run')} status: {error}", file=sys.stderr)
+        print(f"{program('status')}: {error}", file=sys.stderr)
         return 2
-    for line in _lines(found):
-        print(line)
     return 0
+
+
+def _sweeps() -> Iterator[str]:
+    """A line for each sweep in ./runs, newest first.
+
+    Raises:
+        StorageError: there is none.
+    """
+    from wsnet.storage import Folder, Manifest, StorageError
+    from wsnet.storage.find import STORAGE, sweeps_in
+
+    sweeps = sweeps_in(STORAGE)
+    if not sweeps:
+        raise StorageError(f"no sweep below ./{STORAGE}; give the folder of a sweep that {program('run')} wrote")
+    for sweep in sweeps:
+        try:
+            manifest = Manifest.read(Folder(sweep))
+        except StorageError as error:
+            yield str(error)
+        else:
+            yield f"{sweep}: {_counts(read_trials(Folder(sweep), manifest.trials))}"
+
+
+def _counts(trials: Sequence[TrialStatus]) -> str:
+    """`12 trials: 10 finished, 2 running`."""
+    counts = ", ".join(f"{count} {state}" for state, count in count_states(trials).items())
+    return f"{counted(len(trials), 'trial')}: {counts}"
 
 
 def _lines(found: SweepStatus) -> list[str]:
     from wsnet.storage import STOPPED_BY_USER
 
-    counts = ", ".join(f"{count} {state}" for state, count in found.counts().items())
-    lines = [found.manifest.question, f"{counted(len(found.trials), 'trial')}: {counts}"]
+    lines = [found.manifest.question, _counts(found.trials)]
     by_setting: dict[str, list[TrialStatus]] = defaultdict(list)
     for trial in found.trials:
         by_setting[trial.entry.setting_id].append(trial)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from wsnet.called import called, program
 from wsnet.config.errors import counted, did_you_mean
+from wsnet.errors import Error
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest, TrialEntry
@@ -20,7 +21,7 @@ not started, now and by later starts, until `retry` takes the stop back. Nothing
 """
 
 
-class UnknownSetting(ValueError):
+class UnknownSetting(Error):
     """A sweep has no setting and no trial of this name; the message has the most similar one."""
 
 
@@ -50,7 +51,7 @@ def main(argv: list[str]) -> int:
     Returns:
         exit status: 0, or 2 if there is no such sweep or setting.
     """
-    parser = argparse.ArgumentParser(prog=f"{program('run')} stop", description=_DESCRIPTION)
+    parser = argparse.ArgumentParser(prog=program("stop"), description=_DESCRIPTION)
     parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
     parser.add_argument(
         "settings",
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
         for choice in [choose(manifest, word) for word in arguments.settings]:
             print(_stop(choice, folder, arguments.folder))
     except (StorageError, UnknownSetting, OSError) as error:
-        print(f"{program('run')} stop: {error}", file=sys.stderr)
+        print(f"{program('stop')}: {error}", file=sys.stderr)
         return 2
     return 0
 
@@ -114,4 +115,4 @@ def _stop(choice: Choice, folder: "Folder", location: str) -> str:
         f"{counted(ended, 'trial')} had ended before": ended,
     }
     parts = ", ".join(text for text, count in what.items() if count)
-    return f"{choice.name}: stopped; {parts}. To take it back: {called('run')} retry {location} {choice.name}"
+    return f"{choice.name}: stopped; {parts}. To take it back: {called('retry')} {location} {choice.name}"

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from wsnet.storage import Folder, Manifest, TrialDirectory, TrialEntry
     from wsnet.storage.trial_directory import Record
 
-__all__ = ["State", "SweepStatus", "TrialStatus", "read_status", "read_trials"]
+__all__ = ["State", "SweepStatus", "TrialStatus", "count_states", "read_status", "read_trials"]
 
 State = Literal[
     "finished", "diverged", "stopped", "running", "waiting", "interrupted", "failed", "damaged", "not started"
@@ -74,8 +74,13 @@ class SweepStatus:
 
     def counts(self) -> dict[State, int]:
         """Number of trials in each state that occurs."""
-        found = Counter(trial.state for trial in self.trials)
-        return {state: found[state] for state in _ORDER if found[state]}
+        return count_states(self.trials)
+
+
+def count_states(trials: Iterable[TrialStatus]) -> dict[State, int]:
+    """Number of trials in each state that occurs."""
+    found = Counter(trial.state for trial in trials)
+    return {state: found[state] for state in _ORDER if found[state]}
 
 
 def read_status(folder: "Folder") -> SweepStatus:

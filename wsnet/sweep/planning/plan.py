@@ -1,6 +1,7 @@
 """The plan of a sweep: every trial with its identity, checked as far as it can be without training."""
 
 import itertools
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ from typing import Any
 from wsnet.config import ConfigError, Mistake, Sweep, TrialConfig
 from wsnet.config.augment import AugmentConfig
 from wsnet.config.data import DataConfig
+from wsnet.config.errors import counted
 from wsnet.config.identity import canonical_text, identities
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
@@ -146,6 +148,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
     varying = [[_only(axes, sweep.axes) for axes in setting.places] for setting in sweep.settings]
     names = setting_names([_common(places) for places in varying])
     mistakes: list[Mistake] = []
+    refused: dict[str, list[dict[str, Any]]] = {}
     sizes: dict[str, ModelSize] = {}
     planned: dict[str, list[PlannedTrial]] = {}
     models = ModelSizes()
@@ -154,7 +157,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
         mistakes += _split_mistakes(config, path, workers)
         size = models.of(config)
         if isinstance(size, ModelError):
-            mistakes.append(Mistake(path, ", ".join(f"{k}={v}" for k, v in axes.items()), str(size)))
+            refused.setdefault(str(size), []).append(axes)
             continue
         data_hash = hashes[_images(config.data)]
         beyond: dict[str, Any] = {"data_hash": data_hash, "workers": workers, "warm_start": size.pretrained}
@@ -180,9 +183,16 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             )
             for seed, trial_id in zip(seeds, trial_ids, strict=True)
         ]
-    if mistakes := [*_rung_mistakes(sweep, path), *mistakes]:
+    if mistakes := [*_rung_mistakes(sweep, path), *mistakes, *_refusals(refused, path)]:
         raise ConfigError(mistakes)
     return Plan(sweep=sweep, path=path, trials=list(itertools.chain(*planned.values())), sizes=sizes)
+
+
+def _refusals(refused: Mapping[str, list[dict[str, Any]]], path: str) -> Iterator[Mistake]:
+    """A mistake for each reason why models cannot be built, with the values that these have in common."""
+    for reason, places in refused.items():
+        shared = ", ".join(f"{key}={value}" for key, value in _common(places).items())
+        yield Mistake(path, shared if shared or len(places) == 1 else counted(len(places), "setting"), reason)
 
 
 def _image_hashes(sweep: Sweep, root: Path) -> dict[DataConfig, str]:
@@ -214,7 +224,7 @@ def _only(axes: dict[str, Any], keys: list[str]) -> dict[str, Any]:
 
 
 def _common(places: list[dict[str, Any]]) -> dict[str, Any]:
-    """What all combinations of one setting have in common: its name must not describe only one of them."""
+    """What several combinations have in common; of one setting, its name must not describe only one of them."""
     first, *others = places
     return {key: value for key, value in first.items() if all(key in o and o[key] == value for o in others)}
 

@@ -1,0 +1,30 @@
+"""Finding sweeps on this machine, and what a user may have meant by a folder that holds none."""
+
+import os
+from pathlib import Path
+
+from wsnet.config.errors import nearest
+
+__all__ = ["STORAGE", "meant_sweep", "sweeps_in"]
+
+STORAGE = "runs"
+"""Folder of the sweeps, unless --storage names another."""
+
+
+def sweeps_in(folder: str) -> list[str]:
+    """Sweeps directly below a local folder, newest first; empty if the folder is absent or remote."""
+    manifests = Path(folder).glob("*/sweep.json") if "://" not in folder else ()
+    newest_first = sorted(manifests, key=lambda path: (-path.stat().st_mtime, path))
+    return [os.path.normpath(path.parent) for path in newest_first]
+
+
+def meant_sweep(place: str) -> str:
+    """`; did you mean 'runs/quickstart'?`, for a folder without a sweep: those below it, or one of a similar name."""
+    if "://" in place:
+        return ""
+    if below := sweeps_in(place):
+        return f"; give one of those in it: {', '.join(below)}"
+    path = Path(place)
+    known = {Path(sweep).name: sweep for sweep in (*sweeps_in(STORAGE), *sweeps_in(str(path.parent)))}
+    near = nearest(path.name, known)
+    return "" if near is None else f"; did you mean {known[near]!r}?"
