@@ -50,13 +50,15 @@ def test_errors_and_help_name_the_command_too(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     monkeypatch.setattr(sys, "argv", ["/usr/bin/wsnet"])
-    assert main(["stop", str(tmp_path), "bn"]) == 2
+    empty = tmp_path / "empty"  # Beside which there is no sweep that could be meant.
+    empty.mkdir()
+    assert main(["stop", str(empty), "bn"]) == 2
     error = capsys.readouterr().err
     assert error.startswith("wsnet stop: ") and "that wsnet run wrote" in error
-    assert main(["analyze", str(tmp_path)]) == 2
+    assert main(["analyze", str(empty)]) == 2
     assert capsys.readouterr().err.startswith("wsnet analyze: no sweep in ")
     monkeypatch.setattr(sys, "argv", ["run_sweep.py"])
-    assert stop([str(tmp_path), "bn"]) == 2
+    assert stop([str(empty), "bn"]) == 2
     assert capsys.readouterr().err.startswith("run_sweep.py stop: ")
     with pytest.raises(SystemExit):
         init(["--help"])
