@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 import torch
+from pydantic import TypeAdapter
 from rich.console import Console
 
 from tests.sweep.tiny import ROOT, write
 from wsnet.config import ConfigError, read_sweep
+from wsnet.config.architectures import ModelConfig
 from wsnet.models import activation_bytes, build, count_model, parameter_count
 from wsnet.storage import Folder
 from wsnet.sweep.commands.dry_run import show_costs
-from wsnet.sweep.planning import reference
+from wsnet.sweep.planning import model_sizes, reference
 from wsnet.sweep.planning.estimate import estimate
 from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.training import Trial
@@ -101,6 +103,22 @@ def test_settings_that_cannot_be_built_for_one_reason_are_one_mistake(tmp_path: 
         plan(tmp_path, base=base, grid=grid)
     (line,) = str(caught.value).splitlines()
     assert line.startswith("tiny.yaml: model.norm.name=instance: model 'resnet'") and "more than one element" in line
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        {"name": "cifar_resnet", "depth": 38, "norm": {"name": "batch"}},
+        {"name": "cifar_resnet", "depth": 47, "block": "bottleneck", "norm": {"name": "group", "groups": 4}},
+        {"name": "cifar_resnet", "depth": 32, "weight": "standardized", "se_reduction": 8, "norm": {"name": "none"}},
+        {"name": "cifar_resnet", "depth": 32, "norm": {"name": "instance"}},
+        {"name": "preact_resnet", "depth": 56, "block": "bottleneck", "first_stage": "stem", "shortcut": "A"},
+        {"name": "preact_resnet", "depth": 32, "width": 4, "weight": "normalized", "norm": {"name": "layer"}},
+    ],
+)
+def test_the_size_of_a_deep_network_follows_from_those_of_two_shallow_ones(model: dict[str, Any]) -> None:
+    about = (TypeAdapter(ModelConfig).validate_python(model), 10, (3, 32, 32))
+    assert model_sizes._of_equal_blocks(*about) == model_sizes._size(*about)
 
 
 def test_a_dry_run_does_not_build_a_model_of_gigabytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
