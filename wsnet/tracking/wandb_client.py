@@ -45,6 +45,11 @@ class WandbProject:
         return self.folder is not None
 
     @property
+    def identity(self) -> str:
+        """The same for all starts that write to the same project; not the folder, which can be moved."""
+        return f"{'offline' if self.is_offline else self.server} {self.entity or ''}/{self.project}"
+
+    @property
     def place(self) -> str:
         """Where the runs go, for messages."""
         return str(self.files) if self.is_offline else self.server

@@ -39,7 +39,7 @@ class WandB(Tracker):
         self.place = project.place
         self._entries = {entry.trial_id: entry for entry in manifest.trials}
         self._runs: OpenRuns | None = None
-        self._uploads = Uploads(sweep, f"{project.place} {project.entity}/{project.project}")
+        self._uploads = Uploads(sweep, project.identity)
         self._failure: Exception | None = None
         self._in_use = threading.Lock()  # The report's thread waits until the mirror's has left.
         self._scratch: TemporaryDirectory[str] | None = None
