@@ -25,7 +25,9 @@ class Uploads:
         self._sweep, self._project = sweep, project
         self._states: dict[str, str] = {}
         self.url: str | None = None
-        for line in (sweep.read(_FILE) or b"").splitlines():
+        lines = sweep.read(_FILE) or b""
+        self._is_cut_off = not lines.endswith(b"\n")
+        for line in lines.splitlines():
             self._take(line)
 
     def has(self, run_id: str, state: str) -> bool:
@@ -41,7 +43,8 @@ class Uploads:
             url: the project's page; None if offline.
         """
         entry = {"project": self._project, "run": run_id, "state": state, "url": url}
-        self._sweep.append(_FILE, (json.dumps(entry) + "\n").encode())
+        start, self._is_cut_off = "\n" if self._is_cut_off else "", False
+        self._sweep.append(_FILE, f"{start}{json.dumps(entry)}\n".encode())
         self._states[run_id], self.url = state, url or self.url
 
     def _take(self, line: bytes) -> None:
@@ -49,5 +52,5 @@ class Uploads:
             entry: dict[str, Any] = json.loads(line)
             if entry["project"] == self._project:
                 self._states[entry["run"]], self.url = entry["state"], entry["url"] or self.url
-        except (ValueError, KeyError, TypeError):  # Cut off by a crash: that run is uploaded again.
+        except (ValueError, KeyError, TypeError):  # Cut off by a crash; that run is uploaded again.
             return
