@@ -172,6 +172,7 @@ def _kind(path: Path, folder: Path) -> str:
         return "checkpoints"
     if path.name.startswith(("log.", "error.txt")):
         return "logs"
-    if path.relative_to(folder).parts[0].startswith("mlflow"):
-        return "MLflow"
+    for start, tracker in (("mlflow", "MLflow"), ("wandb", "W&B")):
+        if path.relative_to(folder).parts[0].startswith(start):
+            return tracker
     return "records and reports"
