@@ -27,12 +27,7 @@ def main(argv: list[str]) -> int:
     Returns:
         exit status: 0, or 2 if there is no sweep.
     """
-    parser = argparse.ArgumentParser(
-        prog=f"{program('run')} status",
-        description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
-    )
-    parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     from wsnet.storage import Folder, StorageError
 
     try:
@@ -43,6 +38,15 @@ def main(argv: list[str]) -> int:
     for line in _lines(found):
         print(line)
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"{program('run')} status",
+        description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
+    )
+    parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
+    return parser
 
 
 def _lines(found: SweepStatus) -> list[str]:
