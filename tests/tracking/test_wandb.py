@@ -16,6 +16,7 @@ from tests.tracking.wandb_files import offline_runs
 from tests.tracking.wandb_server import ServedRun, served
 from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.tracking import Mirror, TrackingError, WandB, upload_report, wandb_project
+from wsnet.tracking.wandb_client import reason
 
 KEY = "0" * 40
 
@@ -329,6 +330,19 @@ def test_wandb_that_is_disabled_or_has_no_folder_is_refused(tmp_path: Path, monk
     assert "needs a folder on this machine" in refusal("p", remote)
     monkeypatch.setenv("WANDB_DIR", str(tmp_path))
     assert wandb_project("p", remote).files == tmp_path / "wandb"
+
+
+def test_the_reason_of_a_failure_is_short_and_in_the_servers_words() -> None:
+    def of(text: str, error: type[Exception] = RuntimeError) -> str:
+        return reason("http://x", error(text))
+
+    deleted = "run a was previously created and deleted; try a new run name"
+    answer = f'{{"data":null,"errors":[{{"message":"{deleted}"}}]}}'
+    assert of(f"Failed to upsert bucket: returned error 409: {answer}") == f"W&B at http://x: {deleted}"
+    assert of(f"returned error 401: {answer}").startswith("W&B at http://x refuses the API key; ")
+    down = "context deadline exceeded\nwhile retrying: dial tcp 127.0.0.1:9: connect: connection refused"
+    assert of(down) == of("", TimeoutError) == "W&B at http://x cannot be reached"
+    assert of("x" * 300) == f"W&B at http://x: {'x' * 97}..."
 
 
 def test_importing_tracking_does_not_import_wandb() -> None:

@@ -3,6 +3,7 @@
 import importlib.util
 import os
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -148,8 +149,10 @@ def start_service() -> None:
     """Start W&B's service, a process of its own that uploads; it ends with `end_service`, or with this process."""
     import wandb
 
+    hooks = sys.exit, sys.excepthook
     with _silent():
         wandb.setup(wandb.Settings(silent=True))
+    sys.exit, sys.excepthook = hooks  # W&B wraps both at every start, and never takes that back.
 
 
 def end_service() -> None:
@@ -208,5 +211,9 @@ def reason(place: str, error: BaseException) -> str:
     """Why W&B cannot be used, in a few words."""
     if is_unreachable(error):
         return f"W&B at {place} cannot be reached"
-    first = (str(error).strip() or type(error).__name__).splitlines()[0]
+    text = str(error).strip() or type(error).__name__
+    if "error 401" in text:
+        return f"W&B at {place} refuses the API key; `wandb login --relogin` takes another"
+    said = re.search(r'"message":\s*"([^"]+)"', text)  # The server's own words, within a longer text.
+    first = said[1] if said else text.splitlines()[0]
     return f"W&B at {place}: {first if len(first) <= 100 else first[:97] + '...'}"
