@@ -95,6 +95,21 @@ def test_a_trial_that_a_tracker_refuses_holds_up_no_other(tmp_path: Path) -> Non
     assert second in tracker.calls and mirror.trouble == f"Recorder: {first} is refused; 1 trial waits"
 
 
+def test_a_tracker_that_goes_down_is_not_asked_for_every_trial(tmp_path: Path) -> None:
+    class GoesDown(Recorder):
+        def upload(self, trial_id: str) -> None:
+            self.is_down = True
+            self.calls.append(f"tried {trial_id}")
+            raise ValueError("no answer")
+
+    (folder, sweep), tracker = started(tmp_path), GoesDown()
+    mirror = Mirror(folder, sweep, tracker)
+    wait_until(lambda: mirror.trouble is not None)
+    assert tracker.calls[:2] == ["connect", f"tried {sweep.trials[0].trial_id}"]
+    assert f"tried {sweep.trials[1].trial_id}" not in tracker.calls
+    assert len(mirror.close(5)) == 2
+
+
 def test_the_report_of_a_tracker_that_raises_is_told_in_a_line() -> None:
     tracker = Recorder()
     assert upload_report(tracker, ["table.md"]) is None
