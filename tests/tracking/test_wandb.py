@@ -135,10 +135,39 @@ def test_a_second_start_writes_only_what_has_changed(tmp_path: Path) -> None:
     assert set(runs) == {first.trial_id, second.trial_id, third.trial_id}
     assert {run.summary["status"] for run in runs.values()} == {"finished"}
     assert {path.name for path in files(folder).iterdir() if first.trial_id in path.name} < before
-    for run in files(folder).iterdir():  # As `wandb sync` marks what it has uploaded.
-        (file,) = run.glob("*.wandb")
-        file.with_suffix(".wandb.synced").touch()
-    assert mirrored(folder, sweep).lines() == []
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("offline")
+def test_what_wandb_sync_has_uploaded_goes_on_where_it_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, sweep, runs = Folder(tmp_path / "s"), small(), dict[str, ServedRun]()
+    entry = sweep.trials[0]
+
+    def sync() -> list[str]:
+        monkeypatch.setenv("WANDB_API_KEY", KEY)
+        monkeypatch.setenv("WANDB_BASE_URL", address)
+        monkeypatch.delenv("WANDB_MODE")
+        command = [sys.executable, "-m", "wandb", "sync", str(files(folder))]
+        subprocess.run(command, check=True, capture_output=True)
+        monkeypatch.setenv("WANDB_MODE", "offline")
+        return tracker(folder, sweep).lines()
+
+    with served(runs) as address:
+        train(folder, entry, "failed", 1)
+        assert mirrored(folder, sweep).lines() != []
+        assert sync() == []
+        train(folder, entry, "failed", 2)
+        mirrored(folder, sweep)
+        train(folder, entry)  # Once more before the upload: the second file is written again.
+        mirrored(folder, sweep)
+        assert len(list(files(folder).iterdir())) == 2
+        assert sync() == []
+        other = Manifest(**{**vars(sweep), "name": "renamed"})
+        mirrored(folder, other)
+        assert sync() == []
+    run = runs[entry.trial_id]
+    assert epochs(run.history) == [1, 2, 3] and run.exit_code == 0
+    assert run.summary["status"] == "finished" and run.shown["tags"] == ["renamed"]
 
 
 @pytest.mark.slow

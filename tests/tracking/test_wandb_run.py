@@ -7,7 +7,7 @@ from pathlib import Path
 from tests.tracking.sweeps import manifest, train
 from wsnet.storage import Folder, Status, trial_directory
 from wsnet.tracking.wandb_run import configuration, description, exit_code, logged, state_of, summary
-from wsnet.tracking.wandb_uploads import Uploads
+from wsnet.tracking.wandb_uploads import Upload, Uploads
 
 SWEEP = manifest()
 ENTRY = SWEEP.trials[-1]
@@ -74,10 +74,10 @@ def test_a_trial_that_crashed_or_diverged_is_shown_as_failed() -> None:
 def test_the_noted_uploads_survive_a_line_that_was_cut_off_and_do_not_count_for_another_project(tmp_path: Path) -> None:
     folder, state = Folder(tmp_path), state_of("a", {"x": math.inf})
     uploads = Uploads(folder, "here me/p")
-    uploads.add("1", state, "http://x/me/p")
+    uploads.add(Upload(run="1", state=state, url="http://x/me/p"))
     folder.append("wandb.jsonl", b'{"project": "here me/p", "ru')
-    Uploads(folder, "here me/p").add("2", state, None)
+    Uploads(folder, "here me/p").add(Upload(run="2", state=state, last=3))
     again = Uploads(folder, "here me/p")
     assert again.has("1", state) and again.has("2", state) and again.url == "http://x/me/p"
-    assert not again.has("1", state_of("b"))
+    assert not again.has("1", state_of("b")) and again.get("2") == Upload(run="2", state=state, last=3)
     assert not Uploads(folder, "here me/other").has("1", state)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.storage.trial_directory import Record
 from wsnet.tracking.wandb_client import WandbProject, run_settings
 from wsnet.tracking.wandb_run import logged
+from wsnet.tracking.wandb_uploads import Upload
 
 if TYPE_CHECKING:
     from wandb import Run
@@ -26,14 +27,16 @@ class OpenRuns:
     def __init__(self, project: WandbProject, folder: Path) -> None:
         self._project, self._folder = project, folder
         self._runs: dict[str, Run] = {}
+        self._first: dict[str, int] = {}  # By run: the first epoch that is logged here.
         self._next: dict[str, int] = {}  # By run: the first epoch that it lacks.
 
-    def open(self, what: dict[str, Any], config: dict[str, Any]) -> "Run":
+    def open(self, what: dict[str, Any], config: dict[str, Any], earlier: Upload | None) -> "Run":
         """The run, which is created if absent, and resumed if it was finished.
 
         Args:
             what: arguments of `wandb.init` that identify it, its `id` among them.
             config: its configuration.
+            earlier: its last upload.
 
         Raises:
             wandb.Error: the server does not answer, or refuses it.
@@ -43,9 +46,7 @@ class OpenRuns:
             return self._runs[run_id]
         import wandb
 
-        if self._project.is_offline:
-            for old in waiting_files(self._project.files, run_id):  # What it holds is written again, and more.
-                shutil.rmtree(old, ignore_errors=True)
+        first = self._first_offline(run_id, earlier) if self._project.is_offline else None
         run = wandb.init(
             **what,
             entity=self._project.entity,
@@ -55,8 +56,22 @@ class OpenRuns:
             allow_val_change=True,  # A sweep that was extended can describe a run differently.
             settings=run_settings(self._folder, is_offline=self._project.is_offline),
         )
-        self._runs[run_id], self._next[run_id] = run, run.starting_step
+        self._runs[run_id] = run
+        self._first[run_id] = self._next[run_id] = run.starting_step if first is None else first
         return run
+
+    def _first_offline(self, run_id: str, earlier: Upload | None) -> int:
+        """The first epoch for a new file of a run.
+
+        `wandb sync` would append what it has uploaded already, with other steps. A file that it has not uploaded, or
+        whose writing was cut off, is deleted: the new one has all of it.
+        """
+        waiting = waiting_files(self._project.files, run_id)
+        for old in waiting:
+            shutil.rmtree(old, ignore_errors=True)
+        if earlier is None:
+            return 0
+        return earlier.first if earlier.folder in {old.name for old in waiting} else earlier.last + 1
 
     def log(self, run: "Run", records: list[Record]) -> None:
         """Log the epochs that the run lacks, each as the step of its number."""
@@ -66,25 +81,33 @@ class OpenRuns:
                 run.log(logged(record), step=epoch)
                 self._next[run.id] = epoch + 1
 
-    def finish(self, run: "Run", *, code: int, final: dict[str, Any] | None = None) -> str | None:
+    def finish(self, run: "Run", state: str, *, code: int, final: dict[str, Any] | None = None) -> Upload:
         """Write the final values, wait until all is uploaded, and close the run.
 
         Args:
             run: the run.
+            state: a hash of all that it shows.
             code: exit code; W&B shows the run as failed unless it is 0.
             final: its summary's values.
 
         Returns:
-            the page of its project; None if offline.
+            what is to be noted of it.
 
         Raises:
             TimeoutError: the upload took too long.
         """
         run.summary.update(final or {})
-        url = None if self._project.is_offline else run.project_url
+        done = Upload(
+            run=run.id,
+            state=state,
+            url=None if self._project.is_offline else run.project_url,
+            folder=Path(run.dir).parent.name if self._project.is_offline else "",
+            first=self._first[run.id],
+            last=max(0, self._next[run.id] - 1),
+        )
         del self._runs[run.id]
         run.finish(exit_code=code)
-        return url
+        return done
 
     def leave(self) -> None:
         """Close the runs of trials that have not ended, as W&B shows runs that will be resumed. Does not raise."""

@@ -82,11 +82,11 @@ class WandB(Tracker):
         text, records = (directory.folder.read("trial.yaml") or b"").decode(), directory.records()
         config = configuration(self._manifest, entry, text, self._revision)
         try:
-            run = self._connected.open(what, config)
+            run = self._connected.open(what, config, self._uploads.get(trial_id))
             self._connected.log(run, records)
             if has_ended:
-                url = self._connected.finish(run, code=exit_code(status), final=summary(status, records))
-                self._uploads.add(trial_id, state, url)
+                final = summary(status, records)
+                self._uploads.add(self._connected.finish(run, state, code=exit_code(status), final=final))
         except Exception as error:
             self._failure = error
             raise
@@ -105,12 +105,13 @@ class WandB(Tracker):
             return
         self.connect()
         with TemporaryDirectory(prefix="wsnet-report-") as place:
-            run = self._connected.open(what, {"wsnet": {"sweep": self._manifest.name}})
+            belongs = {"wsnet": {"sweep": self._manifest.name}}
+            run = self._connected.open(what, belongs, self._uploads.get(what["id"]))
             for name, data in contents.items():
                 Path(place, name).write_bytes(data)
                 run.save(str(Path(place, name)), base_path=place, policy="now", glob=False)
-            url = self._connected.finish(run, code=0)
-        self._uploads.add(what["id"], state, url)
+            done = self._connected.finish(run, state, code=0)
+        self._uploads.add(done)
 
     def reason(self, error: BaseException) -> str:
         """Why W&B cannot be used."""
