@@ -160,7 +160,7 @@ def _sizes(folder: Path) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
     for path in folder.rglob("*"):
         try:
-            if path.is_file():
+            if path.is_file() and not path.is_symlink():  # W&B links one log from every run.
                 found[_kind(path, folder)] += path.stat().st_size
         except OSError:
             continue
