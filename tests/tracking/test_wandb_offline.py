@@ -81,7 +81,7 @@ def test_what_wandb_sync_has_uploaded_goes_on_where_it_ended(tmp_path: Path, mon
         monkeypatch.setenv("WANDB_BASE_URL", address)
         monkeypatch.delenv("WANDB_MODE")
         command = [sys.executable, "-m", "wandb", "sync", str(files(folder))]
-        subprocess.run(command, check=True, capture_output=True)
+        subprocess.run(command, check=True, capture_output=True, cwd=tmp_path)  # It writes logs there.
         monkeypatch.setenv("WANDB_MODE", "offline")
         return tracker(folder, sweep).lines()
 

@@ -33,6 +33,7 @@ def test_online_a_run_grows_while_its_trial_trains(tmp_path: Path, monkeypatch: 
     assert epochs(run.history) == [1, 2, 3]
     assert (run.exit_code, run.opened, run.summary["status"]) == (0, 1, "finished")
     assert (run.shown["groupName"], run.shown["jobType"], run.shown["displayName"]) == ("bn-b4", "trial", "bn-b4-s0")
+    assert run.shown["program"] == "wsnet" and not {"host", "commit", "repo"} & set(run.shown)
     assert made.lines() == [f"Compare runs in W&B: {address}/me/p"]
     assert not files(folder).exists(), "the server has everything"
 

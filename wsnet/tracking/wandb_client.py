@@ -179,6 +179,7 @@ def run_settings(folder: Path, *, is_offline: bool) -> Any:
         reinit="create_new",  # Several runs are open at once, one for each trial that trains.
         silent=True,
         console="off",
+        program="wsnet",  # Otherwise the path of the script.
         save_code=False,
         disable_code=True,
         disable_git=True,
