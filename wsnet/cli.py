@@ -9,7 +9,7 @@ from importlib import import_module
 
 from wsnet.called import OF_RUN, called
 
-__all__ = ["COMMANDS", "main", "run"]
+__all__ = ["COMMANDS", "main", "parser", "run"]
 
 
 def run(argv: list[str] | None = None) -> int:
@@ -41,7 +41,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
 """By command: the function that runs it, from arguments to the exit status, and what it does. Loaded when called."""
 
 _EPILOG = """\
-Each command has --help. On a sweep's folder: wsnet status, stop, retry, gc. To begin:
+Each command has --help. On a sweep's folder: wsnet status, stop, retry, gc. For completion by Tab: wsnet completion.
+To begin:
 
   wsnet run quickstart                       # an example: 5 to 10 minutes on 2 CPU cores
   wsnet init mine.yaml                       # a sweep file of your own
@@ -52,12 +53,16 @@ Each command has --help. On a sweep's folder: wsnet status, stop, retry, gc. To 
 def main(argv: list[str] | None = None) -> int:
     """Run a command of `wsnet`; returns the exit status."""
     given = sys.argv[1:] if argv is None else argv
+    if given[:1] == ["completion"]:
+        from wsnet.completion import main as completion
+
+        return completion(given[1:], parser())
     if given[:1] and given[0] in OF_RUN and given[0] not in COMMANDS:
         given = ["run", *given]
-    parser = _parser()
+    made = parser()
     if given[:1] and not given[0].startswith("-") and given[0] not in COMMANDS:
-        parser.error(f"invalid choice: {given[0]!r}{_meant(given[0])}")
-    command = parser.parse_args(given[:1]).command
+        made.error(f"invalid choice: {given[0]!r}{_meant(given[0])}")
+    command = made.parse_args(given[:1]).command
     return _function(command)(given[1:])
 
 
@@ -67,23 +72,24 @@ def _meant(word: str) -> str:
 
     if word in example_sweeps() or word.endswith((".yaml", ".yml")):
         return f"; to train a sweep: {called('run')} {shlex.quote(word)}"
-    return did_you_mean(word, dict.fromkeys([*COMMANDS, *OF_RUN]))
+    return did_you_mean(word, dict.fromkeys([*COMMANDS, *OF_RUN, "completion"]))
 
 
-def _parser() -> argparse.ArgumentParser:
+def parser() -> argparse.ArgumentParser:
+    """The parser of the command's name; each command parses the rest."""
     from wsnet import __version__
 
-    parser = argparse.ArgumentParser(
+    made = argparse.ArgumentParser(
         prog="wsnet",
         description="Which normalization wins, over enough seeds to believe it.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"wsnet {__version__}")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
+    made.add_argument("--version", action="version", version=f"wsnet {__version__}")
+    commands = made.add_subparsers(dest="command", required=True, metavar="COMMAND", title="commands")
     for name, (_, does) in COMMANDS.items():
         commands.add_parser(name, help=does, add_help=False)
-    return parser
+    return made
 
 
 def _function(command: str) -> Callable[[list[str]], int]:

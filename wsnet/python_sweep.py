@@ -64,6 +64,7 @@ def run(
     steps: int | None = None,
     address: str | None = None,
     tracking_uri: str | None = None,
+    wandb: str | None = None,
     stall_timeout: str | float | None = None,
     budget: str | float | None = None,
     dry_run: bool = False,
@@ -81,6 +82,7 @@ def run(
         steps: with `smoke`, steps per epoch (default: all).
         address: join this Ray cluster ("auto", or host:port) instead of starting Ray here.
         tracking_uri: MLflow tracking server or database; by default mlflow.db in the results.
+        wandb: also make a run in W&B for each trial, in "PROJECT" or "ENTITY/PROJECT".
         stall_timeout: end and retry a trial that makes no step for this long: seconds, or such as "10min".
         budget: end after this long: seconds, or such as "8h".
         dry_run: print settings, trial count, model sizes and a time estimate; start nothing.
@@ -101,7 +103,8 @@ def run(
     arguments.storage, arguments.data_root = os.fspath(storage), None if data_root is None else os.fspath(data_root)
     arguments.set, arguments.only = _pairs(set), _pairs(only)
     arguments.smoke, arguments.images, arguments.steps = smoke, _count("images", images), _count("steps", steps)
-    arguments.address, arguments.tracking_uri, arguments.dry_run = address, tracking_uri, dry_run
+    arguments.address, arguments.tracking_uri, arguments.wandb = address, tracking_uri, wandb
+    arguments.dry_run = dry_run
     arguments.stall_timeout, arguments.budget = _time("stall_timeout", stall_timeout), _time("budget", budget)
     if not smoke and (images or steps):
         raise ConfigError([Mistake(_PLACE, "", "images and steps make a smoke run smaller; give smoke=True too")])

@@ -34,6 +34,18 @@ def test_every_trial_is_counted_in_its_state(tmp_path: Path) -> None:
     assert found.sizes is not None and found.sizes["records and reports"] > 1000
 
 
+def test_the_files_of_trackers_are_counted_by_tracker_and_a_linked_log_is_not(tmp_path: Path) -> None:
+    folder, _ = write_sweep(tmp_path)
+    (folder / "wandb" / "offline-run-1").write("run-1.wandb", b"x" * 1000)
+    folder.write("wandb.jsonl", b"x" * 100)
+    folder.write("mlflow.db", b"x" * 500)
+    (tmp_path / "core.log").write_bytes(b"x" * 10_000)
+    assert folder.local is not None
+    (folder.local / "wandb" / "offline-run-1" / "debug-core.log").symlink_to(tmp_path / "core.log")
+    sizes = read_status(folder).sizes
+    assert sizes is not None and (sizes["W&B"], sizes["MLflow"]) == (1100, 500)
+
+
 def test_what_runs_what_failed_and_what_is_damaged_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder, sweep = write_sweep(tmp_path)
     places = {entry.name: trial_directory(folder, entry.trial_id) for entry in sweep.trials}

@@ -10,10 +10,11 @@ from tempfile import TemporaryDirectory, mkdtemp
 
 from tests.tracking.sweeps import write_sweep
 from wsnet.storage import Folder, Manifest
-from wsnet.tracking import Mirror, default_tracking_uri
+from wsnet.tracking import Mirror, MLflow, default_tracking_uri, report_files
+from wsnet.tracking import upload_report as upload
 from wsnet.tracking.client import connect, fail_fast
 
-__all__ = ["mirror", "mirrored_copy", "mirrored_sweep", "new_store"]
+__all__ = ["mirror", "mirrored_copy", "mirrored_sweep", "mlflow_mirror", "new_store", "upload_report"]
 
 
 @cache
@@ -36,8 +37,18 @@ def mirrored_copy(path: Path) -> tuple[Folder, Manifest]:
 def mirror(folder: Folder, sweep: Manifest, revision: str | None = None) -> str:
     """Mirror a sweep until all of it is in the store in its folder; the store's URI."""
     uri = new_store(folder)
-    assert Mirror(folder, sweep, uri=uri, revision=revision).close(240) == []
+    assert mlflow_mirror(folder, sweep, uri=uri, revision=revision).close(240) == []
     return uri
+
+
+def mlflow_mirror(folder: Folder, sweep: Manifest, *, uri: str, revision: str | None, waits: bool = False) -> Mirror:
+    """A mirror into MLflow."""
+    return Mirror(folder, sweep, MLflow(folder, sweep, uri=uri, revision=revision), waits=waits)
+
+
+def upload_report(folder: Folder, sweep: Manifest, uri: str, *, timeout: float = 30.0) -> str | None:
+    """Upload the files of a sweep's report to MLflow; what went wrong."""
+    return upload(MLflow(folder, sweep, uri=uri, revision=None), report_files(folder), timeout=timeout)
 
 
 def new_store(folder: Folder) -> str:

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 import pytest
 
 from tests.tracking.stores import mirror, mirrored_copy, mirrored_sweep, new_store
+from tests.tracking.stores import mlflow_mirror as Mirror
 from tests.tracking.sweeps import manifest, train, write_sweep
 from wsnet.storage import Folder, Manifest, StorageError, trial_directory
-from wsnet.tracking import Mirror, default_tracking_uri
+from wsnet.tracking import default_tracking_uri
 from wsnet.tracking.client import connect, fail_fast, reason, sqlite_file
 from wsnet.tracking.upload import SweepRuns
 from wsnet.tracking.views import view_state
@@ -219,7 +220,8 @@ def test_the_mirror_is_quiet_and_leaves_the_environment_as_it_was(tmp_path: Path
 import os
 from pathlib import Path
 from tests.tracking.sweeps import manifest, write_sweep
-from wsnet.tracking import Mirror, default_tracking_uri
+from tests.tracking.stores import mlflow_mirror as Mirror
+from wsnet.tracking import default_tracking_uri
 folder, sweep = write_sweep(Path({str(tmp_path)!r}), manifest(seeds=1))
 assert Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None).close(240) == []
 assert {{k: v for k, v in os.environ.items() if k.startswith("MLFLOW_HTTP")}} == {{}}, os.environ

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.tracking.stores import mirrored_copy
+from tests.tracking.stores import mirrored_copy, upload_report
 from wsnet.storage import Folder, Manifest
-from wsnet.tracking import default_tracking_uri, report_files, upload_report, view_links
+from wsnet.tracking import default_tracking_uri, report_files, view_links
 from wsnet.tracking.client import connect, fail_fast
 from wsnet.tracking.read import TrackingError, read_sweep
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from tests.tracking.stores import mlflow_mirror as Mirror
 from tests.tracking.stores import new_store
 from tests.tracking.sweeps import manifest, write_sweep
 from wsnet.report import read_directory, read_mlflow
 from wsnet.report.tables.csv_files import trials_csv
 from wsnet.storage import Folder, trial_directory
-from wsnet.tracking import Mirror
 from wsnet.tracking.client import connect, fail_fast
 
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import and to set up its database.
@@ -97,7 +97,7 @@ def test_a_server_that_never_answers_does_not_keep_the_process_from_ending(tmp_p
 import time
 from pathlib import Path
 from tests.tracking.sweeps import manifest, write_sweep
-from wsnet.tracking import Mirror
+from tests.tracking.stores import mlflow_mirror as Mirror
 folder, sweep = write_sweep(Path({str(tmp_path)!r}))
 mirror = Mirror(folder, sweep, uri="http://127.0.0.1:{listener.getsockname()[1]}", revision=None)
 input()

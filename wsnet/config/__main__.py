@@ -17,13 +17,7 @@ from wsnet.config.reading.reference_page import reference_page
 
 def main(argv: list[str] | None = None) -> int:
     """Print the keys, the JSON schema, or docs/sweep-file.md; returns the exit status."""
-    parser = argparse.ArgumentParser(prog=program("config"), description="What a sweep file may contain.")
-    what = parser.add_subparsers(dest="what", required=True)
-    keys = what.add_parser("keys", help="print every key with its type, default and meaning")
-    keys.add_argument("place", nargs="?", metavar="SECTION", help="only these, such as model.norm, optim or scheduler")
-    schema = what.add_parser("schema", help="print the JSON schema of sweep files, for editors")
-    schema.add_argument("--trial", action="store_true", help="print the schema of trial files instead")
-    what.add_parser("reference", help="print the reference of sweep files as Markdown")
+    parser = _parser()
     arguments = parser.parse_args(argv)
     try:
         text = _text(arguments)
@@ -35,6 +29,17 @@ def main(argv: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 128 + signal.SIGPIPE
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program("config"), description="What a sweep file may contain.")
+    what = parser.add_subparsers(dest="what", required=True)
+    keys = what.add_parser("keys", help="print every key with its type, default and meaning")
+    keys.add_argument("place", nargs="?", metavar="SECTION", help="only these, such as model.norm, optim or scheduler")
+    schema = what.add_parser("schema", help="print the JSON schema of sweep files, for editors")
+    schema.add_argument("--trial", action="store_true", help="print the schema of trial files instead")
+    what.add_parser("reference", help="print the reference of sweep files as Markdown")
+    return parser
 
 
 def _text(arguments: argparse.Namespace) -> str:

@@ -93,6 +93,7 @@ def parser() -> argparse.ArgumentParser:
         help="end after this long, such as 8h, and report what is done; the same command continues (exit status 3)",
     )
     add("--tracking-uri", metavar="URI", help="MLflow tracking server or database (default: mlflow.db in the results)")
+    add("--wandb", metavar="PROJECT", help="also a run in W&B for each trial, in PROJECT or ENTITY/PROJECT")
     made.set_defaults(trials=None, command=None, text=None, deadline=None)
     return made
 

@@ -1,4 +1,4 @@
-"""Runs one sweep from end to end: plan, train, mirror to MLflow, report, and print how to continue."""
+"""Runs one sweep from end to end: plan, train, copy to MLflow, report, and print how to continue."""
 
 import argparse
 import shlex
@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from wsnet.called import called
 from wsnet.config.errors import counted
 from wsnet.sweep.arguments import as_written, recorded, write_command
-from wsnet.sweep.signals import heeded
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -21,16 +20,8 @@ if TYPE_CHECKING:
     from wsnet.config import Sweep
     from wsnet.storage import Folder, Manifest
     from wsnet.sweep.run import SweepOutcome
-    from wsnet.tracking import Mirror
 
 __all__ = ["launch"]
-
-_INTERRUPTED_SECONDS = 5.0
-"""Seconds to wait for MLflow after Ctrl-C."""
-
-_PATIENCE = {True: 60.0, False: 15.0}
-"""Seconds without progress after which the end of a sweep no longer waits for MLflow: for a database on this machine
-(True; setting it up takes longest) or a server (False)."""
 
 _PLAIN: Any = {"highlight": False, "soft_wrap": True, "markup": False}
 """Options that make rich print a line unchanged."""
@@ -45,7 +36,7 @@ def launch(
     *,
     is_last: bool = True,
 ) -> int:
-    """Train a sweep, mirror it to MLflow, and report on it.
+    """Train a sweep, copy it to MLflow and what else tracks it, and report on it.
 
     Args:
         arguments: the command line's options.
@@ -65,7 +56,7 @@ def launch(
         NodeError: a node of the cluster lacks the images, or does not see the storage.
         StorageError: the results cannot be written.
         StorageLost: the storage did not come back.
-        TrackingError: the tracking URI cannot be right.
+        TrackingError: the tracking URI cannot be right, or W&B cannot be used.
     """
     from wsnet.config import ConfigError, Mistake
     from wsnet.sweep.cluster.joining import check_address, check_storage
@@ -78,22 +69,21 @@ def launch(
     with announced("reading images, counting what models compute", console), without_gc():
         from wsnet.data import data_root
         from wsnet.storage import Folder
+        from wsnet.sweep.mirrors import Mirrors, check_trackers, make_trackers
         from wsnet.sweep.planning.needs import check_packages, warnings_of_needs
         from wsnet.sweep.planning.plan import make_plan
         from wsnet.sweep.run import run
-        from wsnet.tracking import Mirror, check_tracking_uri, default_tracking_uri, without_password
 
         root = data_root(arguments.data_root)
-        if arguments.tracking_uri is not None:
-            check_tracking_uri(arguments.tracking_uri)
+        folder = Folder(arguments.storage) / sweep.config.name
+        project = check_trackers(arguments, folder)
         plan = make_plan(whole, arguments.sweep, root=root)
         check_packages(plan)
-        folder = Folder(arguments.storage) / sweep.config.name
         needs = warnings_of_needs(plan.of(sweep), folder)
-        uri = arguments.tracking_uri or default_tracking_uri(folder)
         revision = _source_revision()
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
         manifest = replace(manifest, report={**manifest.report, "revision": revision})
+        trackers = make_trackers(arguments.tracking_uri, project, folder, manifest, revision)
         if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
             if whole.is_stage:
                 return 0  # `retry` is about the other stage.
@@ -108,7 +98,7 @@ def launch(
     lease = folder.lease(".driver")
     if not lease.try_acquire() and (other := lease.holder()) is not None:
         console.print(f"{other} is at this sweep, too: each trial is trained by one of the two", **_PLAIN)
-    mirror = Mirror(folder, manifest, uri=uri, revision=revision, lease=lease, waits=True)
+    mirrors = Mirrors(trackers, folder, manifest, lease)
     ended = False
     try:
         outcome = run(
@@ -118,21 +108,18 @@ def launch(
             is_data_root_of_node=arguments.data_root is None,
             address=arguments.address,
             console=console,
-            started=mirror.begin,
-            changed=mirror.changed,
-            trouble=lambda: mirror.trouble,
+            started=mirrors.begin,
+            changed=mirrors.changed,
+            trouble=mirrors.trouble,
             only=arguments.trials,
             deadline=arguments.deadline,
         )
         ended = outcome.interrupted is None
     finally:
-        unmirrored = _upload_rest(mirror, uri, console) if ended else mirror.close(_INTERRUPTED_SECONDS)
+        lacks = mirrors.close(console, ended=ended)
         lease.release()
-    if unmirrored:
-        verb = "is" if len(unmirrored) == 1 else "are"
-        trouble = mirror.trouble or f"{counted(len(unmirrored), 'trial')} {verb} not in {without_password(uri)} yet"
-        rest = "the results in the sweep's folder are complete; the next start will bring MLflow up to date"
-        print(f"tracking: {trouble}; {rest}", file=sys.stderr)
+    for line in lacks:
+        print(line, file=sys.stderr)
     if not is_last and ended and not outcome.is_out_of_time:
         return 0 if outcome.progress.done == len(outcome.progress.trials) else 1
     try:
@@ -140,33 +127,8 @@ def launch(
     except OSError as error:  # The disk is full, or no longer there; the trials are complete.
         print(f"the report could not be written to {folder.location}: {error.strerror or error}", file=sys.stderr)
         return 1
-    if mirror.pages and not unmirrored:
-        _upload_report(folder, manifest, uri, _PATIENCE[uri.startswith("sqlite:")] if ended else _INTERRUPTED_SECONDS)
-    return _finish(outcome, arguments, uri, mirror.pages, folder, console)
-
-
-def _upload_rest(mirror: "Mirror", uri: str, console: "Console") -> list[str]:
-    """Wait for the uploads to MLflow while they progress, or until Ctrl-C; returns the trials that are not there."""
-    try:
-        left = counted(mirror.waiting, "trial")
-        with console.status(f"uploading to MLflow: {left} to go (Ctrl-C leaves the rest to the next start)"):
-            return mirror.close(_PATIENCE[uri.startswith("sqlite:")], while_progress=True)
-    except KeyboardInterrupt:
-        heeded()
-        return mirror.close(0)
-
-
-def _upload_report(folder: "Folder", manifest: "Manifest", uri: str, timeout: float) -> None:
-    """Upload the report to MLflow, unless that takes longer or until Ctrl-C."""
-    from wsnet.tracking import upload_report
-
-    try:
-        trouble = upload_report(folder, manifest, uri, timeout=timeout)
-    except KeyboardInterrupt:
-        heeded()
-        trouble = "interrupted"
-    if trouble is not None:
-        print(f"tracking: {trouble}; the report is in the sweep's folder, but not in MLflow", file=sys.stderr)
+    mirrors.upload_report(ended=ended)
+    return _finish(outcome, arguments, mirrors.lines(), folder, console)
 
 
 def _write(manifest: "Manifest", folder: "Folder", arguments: argparse.Namespace) -> "tuple[Manifest, str | None]":
@@ -208,24 +170,18 @@ def _ways_back(folder: "Folder", arguments: argparse.Namespace) -> str:
 def _finish(
     outcome: "SweepOutcome",
     arguments: argparse.Namespace,
-    uri: str,
-    pages: list[tuple[str, str]],
+    lines: list[str],
     folder: "Folder",
     console: "Console",
 ) -> int:
     """Say where everything is and how to continue; returns the exit status."""
-    from wsnet.tracking import address, without_password
 
     def say(text: str) -> None:
         console.print(text, **_PLAIN)
 
     say(f"Other tables: {called('analyze')} {shlex.quote(folder.location)}")
-    if uri.startswith(("http://", "https://")):
-        say(f"Compare runs: {address(uri)}")
-    else:
-        say(f"Compare runs: mlflow ui --backend-store-uri {shlex.quote(without_password(uri))}")
-    for title, page in pages:
-        say(f"  {title}: {address(uri)}/{page}")
+    for line in lines:
+        say(line)
     progress, command = outcome.progress, arguments.command
     left = len(progress.trials) - progress.done
     if outcome.interrupted is not None:

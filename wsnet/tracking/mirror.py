@@ -1,12 +1,11 @@
-"""The thread that copies a sweep's directories to MLflow. No trial ever waits for it."""
+"""The thread that copies a sweep's directories to a tracker, such as MLflow. No trial ever waits for it."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from itertools import groupby
 
 from wsnet.storage import Folder, Lease, Manifest, StorageLost
-from wsnet.tracking.client import connect, fail_fast, reason
-from wsnet.tracking.upload import SweepRuns
+from wsnet.tracking.tracker import Tracker
 
 __all__ = ["Mirror"]
 
@@ -18,10 +17,10 @@ _FIRST_WAIT, _LONGEST_WAIT = 1.0, 30.0
 
 
 class Mirror:
-    """Mirrors a sweep into MLflow from a daemon thread.
+    """Mirrors a sweep into a tracker from a daemon thread.
 
-    It compares the directories with MLflow, so a new mirror fills the gaps that earlier ones left, without duplicates.
-    It begins with all trials that have a directory.
+    It compares the directories with the tracker's runs, so a new mirror fills the gaps that earlier ones left, without
+    duplicates. It begins with all trials that have a directory.
 
     Of several starts of a sweep at once only one uploads, the one that holds the driver's lease: two would make each
     run twice. Another one takes over when that has ended.
@@ -29,8 +28,7 @@ class Mirror:
     Args:
         sweep: the sweep's folder.
         manifest: the sweep's trials.
-        uri: tracking URI: `http://...`, `sqlite:///...`, or any other that MLflow accepts.
-        revision: source revision, for the tag `wsnet.revision` of new runs.
+        tracker: what writes the runs.
         lease: the sweep's lease for drivers, which it gets if it is free; None if there can be no other start.
         waits: whether to upload nothing before `begin`, a change or `close`: bringing thousands of runs up to date
             would delay the first trial.
@@ -40,22 +38,21 @@ class Mirror:
         self,
         sweep: Folder,
         manifest: Manifest,
+        tracker: Tracker,
         *,
-        uri: str,
-        revision: str | None,
         lease: Lease | None = None,
         waits: bool = False,
     ) -> None:
         self._waits = waits
         self._lease = lease
-        self._sweep, self._manifest, self._uri, self._revision = sweep, manifest, uri, revision
+        self._sweep, self._tracker = sweep, tracker
         self._known = {entry.trial_id for entry in manifest.trials}
         self._wake = threading.Condition()
         self._dirty: dict[str, int] = {}  # Number of changes by trial: shows whether one came during an upload.
         self._listed = False  # Whether the trials that existed at the start have been marked dirty.
         self._closing = self._abandoned = False
         self._trouble: str | None = None
-        self._pages: list[tuple[str, str]] = []
+        self._has_connected = False
         self._place = {entry.trial_id: place for place, entry in enumerate(manifest.trials)}
         self._settings = {entry.trial_id: entry.setting_id for entry in manifest.trials}
         self._thread = threading.Thread(target=self._run, name="wsnet-mirror", daemon=True)
@@ -67,9 +64,19 @@ class Mirror:
         return self._trouble
 
     @property
-    def pages(self) -> list[tuple[str, str]]:
-        """Title and page of each view of the runs, to be appended to the UI's address; empty before MLflow answered."""
-        return self._pages
+    def tracker(self) -> Tracker:
+        """What writes the runs."""
+        return self._tracker
+
+    @property
+    def pages(self) -> Sequence[tuple[str, str]]:
+        """Title and page of each view of the runs, as of the tracker; empty before it has answered."""
+        return self._tracker.pages
+
+    @property
+    def has_connected(self) -> bool:
+        """Whether the tracker has answered at least once."""
+        return self._has_connected
 
     def begin(self) -> None:
         """Upload from now on. Returns at once."""
@@ -86,7 +93,7 @@ class Mirror:
 
     @property
     def waiting(self) -> int:
-        """Number of trials whose last state is not in MLflow yet."""
+        """Number of trials whose last state the tracker does not have yet."""
         with self._wake:
             return len(self._dirty if self._listed else self._known)
 
@@ -98,7 +105,7 @@ class Mirror:
             while_progress: give up only when no trial has been uploaded for that long.
 
         Returns:
-            ids of the trials whose last state is not in MLflow; the next mirror will find them.
+            ids of the trials whose last state the tracker does not have; the next mirror will find them.
         """
         with self._wake:
             self._closing = True
@@ -116,8 +123,8 @@ class Mirror:
     def _run(self) -> None:
         with self._wake:
             self._wake.wait_for(lambda: self._closing or self._dirty or not self._waits)
-        with fail_fast():
-            runs: SweepRuns | None = None
+        with self._tracker:
+            is_connected = False
             wait = 0.0
             while self._rest(wait):
                 try:
@@ -127,13 +134,15 @@ class Mirror:
                         wait = _FIRST_WAIT
                         continue
                     self._list()
-                    if self._dirty or runs is None:
-                        runs = runs or self._connect()
-                        self._upload_changed(runs)
+                    if self._dirty or not is_connected:
+                        if not is_connected:
+                            self._tracker.connect()
+                            is_connected = self._has_connected = True
+                        self._upload_changed()
                     self._trouble, wait = None, 0.0
                 except Exception as error:
-                    # No error stops the training; once MLflow answers again, what it holds is queried anew.
-                    self._trouble, runs = self._describe(error), None
+                    # No error stops the training; once the tracker answers again, what it holds is queried anew.
+                    self._trouble, is_connected = self._describe(error), False
                     if self._closing:
                         return
                     wait = min(max(2 * wait, _FIRST_WAIT), _LONGEST_WAIT)
@@ -161,13 +170,7 @@ class Mirror:
             self._listed = True
             self._dirty |= {trial_id: self._dirty.get(trial_id, 0) + 1 for trial_id in there}
 
-    def _connect(self) -> SweepRuns:
-        client = connect(self._uri, create=True)
-        runs = SweepRuns(client, self._sweep, self._manifest, uri=self._uri, revision=self._revision)
-        self._pages = runs.pages
-        return runs
-
-    def _upload_changed(self, runs: SweepRuns) -> None:
+    def _upload_changed(self) -> None:
         """Upload every trial that has changed, setting by setting, and each setting after its trials.
 
         One that cannot be read does not hold up the others.
@@ -179,21 +182,21 @@ class Mirror:
             for trial in group:
                 if self._abandoned:
                     return
-                if self._try(runs, runs.upload, trial[0], failures):
+                if self._try(self._tracker.upload, trial[0], failures):
                     self._forget(uploaded)
                     uploaded = [trial]
             # The last trial stands for its setting: it is done only when that is.
-            if uploaded and self._try(runs, runs.upload_setting, setting_id, failures):
+            if uploaded and self._try(self._tracker.upload_setting, setting_id, failures):
                 self._forget(uploaded)
         if failures:
             raise failures[-1]
 
-    def _try(self, runs: SweepRuns, upload: Callable[[str], None], name: str, failures: list[Exception]) -> bool:
-        """Upload one trial or setting; whether that went well. Raises if the server does not answer."""
+    def _try(self, upload: Callable[[str], None], name: str, failures: list[Exception]) -> bool:
+        """Upload one trial or setting; whether that went well. Raises if the tracker does not answer."""
         try:
             upload(name)
         except Exception as error:
-            runs.check()
+            self._tracker.check()
             failures.append(error)
             return False
         return True
@@ -209,4 +212,4 @@ class Mirror:
         waiting = self.waiting
         if isinstance(error, StorageLost):
             return str(error)
-        return f"{reason(self._uri, error)}; {waiting} trial{'s wait' if waiting != 1 else ' waits'}"
+        return f"{self._tracker.reason(error)}; {waiting} trial{'s wait' if waiting != 1 else ' waits'}"

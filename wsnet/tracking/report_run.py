@@ -1,4 +1,4 @@
-"""The sweep's summary run in MLflow, which holds the files of its report."""
+"""Uploading a sweep's report, which in MLflow is a summary run that holds its files."""
 
 import tempfile
 import threading
@@ -8,11 +8,12 @@ from pathlib import Path
 
 from wsnet.storage import Folder, Manifest
 from wsnet.tracking import tags
-from wsnet.tracking.client import connect, fail_fast, reason
+from wsnet.tracking.client import connect
 from wsnet.tracking.mirrored_run import MirroredRun
 from wsnet.tracking.read import search_runs
+from wsnet.tracking.tracker import Tracker
 
-__all__ = ["report_files", "upload_report"]
+__all__ = ["report_files", "upload_report", "upload_report_run"]
 
 _FILES = ("report*.html", "report*.md", "table*.*", "trials.*", "figure*.*")
 """Names of a report's files, as patterns."""
@@ -26,40 +27,35 @@ def report_files(folder: Folder) -> list[str]:
     return [name for name in folder.names() if any(fnmatch(name, pattern) for pattern in _FILES)]
 
 
-def upload_report(
-    folder: Folder, manifest: Manifest, uri: str, files: Sequence[str] | None = None, *, timeout: float = 30.0
-) -> str | None:
-    """Upload a sweep's report to the one run of kind `summary` in the sweep's experiment, which must exist.
-
-    Whatever goes wrong with MLflow is returned, not raised: a report that is on disk is complete without it.
+def upload_report(tracker: Tracker, files: Sequence[str], *, timeout: float = 30.0) -> str | None:
+    """Upload a sweep's report. Whatever goes wrong is returned, not raised: a report on disk is complete without it.
 
     Args:
-        folder: the sweep's folder, with the report.
-        manifest: the sweep's.
-        uri: tracking URI.
-        files: names of files in the folder; default: `report_files`.
+        tracker: which has the sweep's trials.
+        files: names of files in the sweep's folder, as of `report_files`.
         timeout: seconds after which to go on without the rest.
 
     Returns:
-        what went wrong, in one line; None if all files are in MLflow.
+        what went wrong, in one line; None if all files are uploaded.
     """
     trouble: list[str | None] = []
 
     def run() -> None:
         try:
-            with fail_fast():
-                _upload(folder, manifest, uri, report_files(folder) if files is None else files)
+            with tracker:
+                tracker.upload_report(files)
             trouble.append(None)
         except Exception as error:
-            trouble.append(reason(uri, error))
+            trouble.append(tracker.reason(error))
 
     thread = threading.Thread(target=run, name="wsnet-report", daemon=True)
     thread.start()
     thread.join(timeout)
-    return trouble[0] if trouble else f"{reason(uri, TimeoutError(f'no answer within {timeout:g} s'))}"
+    return trouble[0] if trouble else tracker.reason(TimeoutError(f"no answer within {timeout:g} s"))
 
 
-def _upload(folder: Folder, manifest: Manifest, uri: str, files: Sequence[str]) -> None:
+def upload_report_run(folder: Folder, manifest: Manifest, uri: str, files: Sequence[str]) -> None:
+    """Upload files to the one run of kind `summary` in the sweep's experiment in MLflow, which must exist."""
     client = connect(uri)
     experiment = client.get_experiment_by_name(manifest.name)
     if experiment is None:

@@ -35,14 +35,7 @@ def main(argv: list[str]) -> int:
     Returns:
         exit status: 0, or 2 if there is no sweep.
     """
-    parser = argparse.ArgumentParser(
-        prog=program("status"),
-        description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
-    )
-    parser.add_argument(
-        "folder", metavar="FOLDER", nargs="?", help="the sweep's folder, such as runs/quickstart (default: list runs/)"
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     from wsnet.storage import Folder, StorageError
 
     try:
@@ -80,6 +73,17 @@ def _counts(trials: Sequence[TrialStatus]) -> str:
     """`12 trials: 10 finished, 2 running`."""
     counts = ", ".join(f"{count} {state}" for state, count in count_states(trials).items())
     return f"{counted(len(trials), 'trial')}: {counts}"
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=program("status"),
+        description="What a sweep has done, is doing and has left, while it runs or not. Nothing is changed.",
+    )
+    parser.add_argument(
+        "folder", metavar="FOLDER", nargs="?", help="the sweep's folder, such as runs/quickstart (default: list runs/)"
+    )
+    return parser
 
 
 def _lines(found: SweepStatus) -> list[str]:

@@ -51,15 +51,7 @@ def main(argv: list[str]) -> int:
     Returns:
         exit status: 0, or 2 if there is no such sweep or setting.
     """
-    parser = argparse.ArgumentParser(prog=program("stop"), description=_DESCRIPTION)
-    parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
-    parser.add_argument(
-        "settings",
-        metavar="SETTING",
-        nargs="+",
-        help="short name or setting_id, as `status` prints them; or one trial: its short name or trial_id",
-    )
-    arguments = parser.parse_args(argv)
+    arguments = _parser().parse_args(argv)
     from wsnet.storage import Folder, Manifest, StorageError
 
     try:
@@ -71,6 +63,18 @@ def main(argv: list[str]) -> int:
         print(f"{program('stop')}: {error}", file=sys.stderr)
         return 2
     return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog=program("stop"), description=_DESCRIPTION)
+    parser.add_argument("folder", metavar="FOLDER", help="the sweep's folder, such as runs/quickstart")
+    parser.add_argument(
+        "settings",
+        metavar="SETTING",
+        nargs="+",
+        help="short name or setting_id, as `status` prints them; or one trial: its short name or trial_id",
+    )
+    return parser
 
 
 def choose(manifest: "Manifest", word: str) -> Choice:

@@ -165,7 +165,7 @@ def _sizes(folder: Path) -> dict[str, int]:
     found: dict[str, int] = defaultdict(int)
     for path in folder.rglob("*"):
         try:
-            if path.is_file():
+            if path.is_file() and not path.is_symlink():  # W&B links one log from every run.
                 found[_kind(path, folder)] += path.stat().st_size
         except OSError:
             continue
@@ -177,6 +177,7 @@ def _kind(path: Path, folder: Path) -> str:
         return "checkpoints"
     if path.name.startswith(("log.", "error.txt")):
         return "logs"
-    if path.relative_to(folder).parts[0].startswith("mlflow"):
-        return "MLflow"
+    for start, tracker in (("mlflow", "MLflow"), ("wandb", "W&B")):
+        if path.relative_to(folder).parts[0].startswith(start):
+            return tracker
     return "records and reports"
