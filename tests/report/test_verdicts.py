@@ -32,7 +32,7 @@ def test_an_open_comparison_says_how_many_seeds_would_settle_it() -> None:
     found = only({("batch", 8): FIVE, ("group", 8): CLOSE})
     assert found.text == (
         "open: GroupNorm against BatchNorm at batch size 8: difference 0.20 points [-0.35, 0.70] (96.8 % interval), "
-        f"p = 0.25; about {found.seeds_needed} seeds each would settle it (an estimate)."
+        f"p = 0.25; about {found.seeds_needed} seeds each, in a new sweep, would settle it (an estimate)."
     )
     assert found.outcome == "open" and found.seeds_needed is not None and found.seeds_needed > 5
 

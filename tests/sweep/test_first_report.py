@@ -10,7 +10,7 @@ from tests.sweep.trained import run_trained
 from wsnet.report import read_directory, read_mlflow
 from wsnet.report.tables.pivot import pivot
 from wsnet.report.verdicts.judge import Verdicts, verdicts
-from wsnet.storage import Folder, Manifest
+from wsnet.storage import Folder, Manifest, describe_changes
 from wsnet.tracking import default_tracking_uri
 
 COMPARED: dict[str, Any] = {
@@ -39,6 +39,8 @@ def test_seeds_added_after_a_report_take_its_verdicts_the_p_values(tmp_path: Pat
     folder = run_trained(write(tmp_path, seeds=6, **COMPARED), tmp_path)
     assert Manifest.read(folder).report["after_report"]["seeds"] == [4, 5]
     (later,) = both(folder).verdicts
+    told = describe_changes(Manifest.read(folder))
+    assert told is not None and "so with new seeds 4, 5 no comparison has a p-value" in told
     assert later.p is None and later.text.endswith("no p-value since seeds 4, 5 were added after a report was drawn.")
     folder = run_trained(write(tmp_path, seeds=4, **COMPARED), tmp_path)  # As it was declared.
-    assert both(folder).verdicts == (first,)
+    assert both(folder).verdicts == (first,) and describe_changes(Manifest.read(folder)) is None

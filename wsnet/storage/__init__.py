@@ -1,6 +1,6 @@
 """What is on disk or in a bucket: folders, a trial's directory, a sweep's manifest. Imports no torch, ray, mlflow."""
 
-from wsnet.storage.first_report import note_first_report, since_first_report
+from wsnet.storage.first_report import describe_changes, note_first_report, since_first_report
 from wsnet.storage.folder import DamagedFile, Folder, StorageError
 from wsnet.storage.lease import Holder, Lease, LeaseLost
 from wsnet.storage.manifest import Manifest, TrialEntry, trial_directory
@@ -28,6 +28,7 @@ __all__ = [
     "TrialDirectory",
     "TrialEntry",
     "Verdict",
+    "describe_changes",
     "note_first_report",
     "patient",
     "since_first_report",

@@ -10,7 +10,7 @@ from typing import Any
 from wsnet.storage.folder import Folder, StorageError
 from wsnet.storage.manifest import Manifest
 
-__all__ = ["FIRST_REPORT", "note_first_report", "since_first_report"]
+__all__ = ["FIRST_REPORT", "describe_changes", "note_first_report", "since_first_report"]
 
 FIRST_REPORT = "first_report.json"
 """The note's file."""
@@ -63,6 +63,27 @@ def since_first_report(sweep: Folder, manifest: Manifest) -> Manifest:
     changed = compared != (now["compare"], now["metric"])
     found = {"seeds": sorted(seeds - before), "removed": sorted(before - seeds), "compare_changed": changed}
     return replace(manifest, report={**manifest.report, "after_report": found}) if any(found.values()) else manifest
+
+
+def describe_changes(manifest: Manifest) -> str | None:
+    """What the changes since the first report mean for the sweep's comparisons, in a sentence.
+
+    Args:
+        manifest: as `since_first_report` returns it.
+
+    Returns:
+        the sentence; None if nothing has changed, or nothing is compared.
+    """
+    changes = manifest.report.get("after_report")
+    if changes is None or "compare" not in manifest.report:
+        return None
+    lists = (("with new seeds", changes["seeds"]), ("without seeds", changes["removed"]))
+    found = [f"{what} {', '.join(map(str, seeds))}" for what, seeds in lists if seeds]
+    found += ["with other comparisons"] * changes["compare_changed"]
+    return (
+        f"a first report on this sweep has been drawn, so {' and '.join(found)} no comparison has a p-value; to have "
+        "some, train all seeds as a new sweep, with another name in its file or another --storage"
+    )
 
 
 def _about(manifest: Manifest) -> dict[str, Any]:

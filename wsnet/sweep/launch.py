@@ -68,7 +68,7 @@ def launch(
     check_storage(arguments.storage)
     with announced("reading images, counting what models compute", console), without_gc():
         from wsnet.data import data_root
-        from wsnet.storage import Folder
+        from wsnet.storage import Folder, describe_changes
         from wsnet.sweep.mirrors import Mirrors, check_trackers, make_trackers
         from wsnet.sweep.planning.needs import check_packages, warnings_of_needs
         from wsnet.sweep.planning.plan import make_plan
@@ -83,14 +83,14 @@ def launch(
         revision = _source_revision()
         manifest, plan = plan.manifest, plan.of(sweep)  # The manifest always describes the whole sweep.
         manifest = replace(manifest, report={**manifest.report, "revision": revision})
-        trackers = make_trackers(arguments.tracking_uri, project, folder, manifest, revision)
         if arguments.trials is not None and arguments.trials.isdisjoint(t.entry.trial_id for t in plan.trials):
             if whole.is_stage:
                 return 0  # `retry` is about the other stage.
             rule = "the file has changed and no longer has the trials to retry; run it again instead"
             raise ConfigError([Mistake(arguments.sweep, "", rule)])
         manifest, earlier = _write(manifest, folder, arguments)
-    for warning in needs:
+        trackers = make_trackers(arguments.tracking_uri, project, folder, manifest, revision)
+    for warning in [*needs, *filter(None, [describe_changes(manifest)])]:
         print(f"warning: {warning}", file=sys.stderr)
     if earlier is not None:
         console.print(earlier, **_PLAIN)

@@ -41,9 +41,12 @@ def check_trackers(arguments: argparse.Namespace, folder: "Folder") -> WandbProj
         the project of --wandb.
 
     Raises:
+        StorageError: MLflow's default database cannot be in the folder.
         TrackingError: saying what is wrong.
     """
-    if arguments.tracking_uri is not None:
+    if arguments.tracking_uri is None:
+        default_tracking_uri(folder)
+    else:
         check_tracking_uri(arguments.tracking_uri)
     return None if arguments.wandb is None else wandb_project(arguments.wandb, folder)
 
@@ -59,9 +62,6 @@ def make_trackers(
         folder: the sweep's folder.
         manifest: the sweep's trials.
         revision: source revision.
-
-    Raises:
-        StorageError: MLflow's default database cannot be in the folder.
     """
     trackers: list[Tracker] = [MLflow(folder, manifest, uri=uri or default_tracking_uri(folder), revision=revision)]
     if project is not None:

@@ -159,7 +159,7 @@ def _to_settle(verdict: Verdict, family: int) -> str:
     few = f"; {n} seeds against {m} cannot settle it" if family * smallest > ALPHA else ""
     if verdict.seeds_needed is None:
         return f"{few}; an estimated {MOST_SEEDS} seeds or more would be needed for each"
-    return f"{few}; about {verdict.seeds_needed} seeds each would settle it (an estimate)"
+    return f"{few}; about {verdict.seeds_needed} seeds each, in a new sweep, would settle it (an estimate)"
 
 
 def _of_test_set(header: Header, listed: Sequence[Verdict]) -> list[str]:

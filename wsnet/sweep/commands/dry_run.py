@@ -72,6 +72,7 @@ def show_costs(
     """
     import torch
 
+    from wsnet.storage import describe_changes, since_first_report
     from wsnet.sweep.cluster.ray_session import Node
     from wsnet.sweep.cluster.resources import allocate
     from wsnet.sweep.planning.estimate import estimate
@@ -107,7 +108,8 @@ def show_costs(
         left = _makespan(_seconds_left(plan, states, shorter, cost.per_trial), slots)
         for line in (_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)):
             say(line)
-    for warning in warnings_of_needs(plan, folder):
+    changes = describe_changes(since_first_report(folder, plan.manifest))
+    for warning in [*warnings_of_needs(plan, folder), *filter(None, [changes])]:
         print(f"warning: {warning}", file=sys.stderr)
 
 

@@ -76,8 +76,8 @@ def _disk(plan: Plan, folder: Folder) -> Iterator[str]:
     there = set((folder / "trials").names())
     new = [trial for trial in plan.trials if trial.entry.trial_id not in there]
     needed = sum(checkpoint_bytes(trial.config, plan.sizes[trial.entry.setting_id].parameters) for trial in new)
-    free = shutil.disk_usage(_existing(folder.local)).free
-    if needed > free:
+    total, _, free = shutil.disk_usage(_existing(folder.local))
+    if total and needed > free:  # /proc and the like have no size.
         yield (
             f"the checkpoints of {len(new):,} trials take about {readable_size(needed)}, but {folder.location} has "
             f"{readable_size(free)} free; --set train.keep=none keeps none"
