@@ -1,5 +1,6 @@
 """How figures look: colours, markers, sizes and fonts, readable in print and at one column's width."""
 
+import logging
 import math
 import textwrap
 from collections.abc import Iterator, MutableMapping, Sequence
@@ -26,6 +27,9 @@ __all__ = [
     "styled",
     "wrap",
 ]
+
+# On a first use, matplotlib's search for fonts takes seconds, of which it would warn in the middle of a sweep's output.
+logging.getLogger("matplotlib.font_manager").setLevel(logging.ERROR)
 
 FULL_WIDTH, ONE_COLUMN = 6.75, 3.3
 """Widths in inches of a page's text and of one of its two columns."""
