@@ -24,6 +24,9 @@ _RANGE_RULE = (
     "low < high, low > 0 for a log scale, and high < 1 for one of 1 - x"
 )
 
+_GROUPS = "model.norm.groups"
+"""Must divide the channels of every layer, which powers of two usually do."""
+
 
 @dataclass(frozen=True)
 class Range:
@@ -179,10 +182,11 @@ class _Reader:
         elif not isinstance(values, list) or not values:
             other = ", or a range such as {log_uniform: [0.01, 1]}" if isinstance(values, dict | str) else ""
             self.mistake(path, f"an axis must be a list of at least one value{other}, but got {values!r}")
-        elif len({hashable(value) for value in values}) < len(values):
-            self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
         else:
-            return [self._written((*path, index), key=path) for index in range(len(values))]
+            once = {hashable(value): index for index, value in reversed([*enumerate(values)])}
+            if len(once) < len(values):
+                self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
+            return [self._written((*path, index), key=path) for index in sorted(once.values())]
         return None
 
     def _range(self, key: str, values: dict[str, Any], path: Keys) -> Axis | None:
@@ -193,16 +197,16 @@ class _Reader:
         beyond = (scale == "log" and low <= 0) or (scale == "one_minus_log" and high >= 1)
         if len(values) > 1 or not -1e300 < low < high < 1e300 or beyond:
             self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
+        elif key in dotted_keys() and not takes(key, float):
+            rule = "takes no range of numbers; list its values instead"
+            if takes(key, int):
+                example = _powers_of_two(low, high) if key == _GROUPS else _whole_numbers(low, high, scale)
+                rule = f"takes whole numbers, but a range has fractions; list its values instead, such as {example}"
+            self.mistake(path, rule)
         elif isinstance(search := self.file.config.search, GridConfig):
             self.mistake(
                 path, "a range needs search: {name: random, samples: N}, or tpe or gaussian_process (docs/search.md)"
             )
-        elif key in dotted_keys() and not takes(key, float):
-            rule = "takes no range of numbers; list its values instead"
-            if takes(key, int):
-                example = _whole_numbers(low, high, scale)
-                rule = f"takes whole numbers, but a range has fractions; list its values instead, such as {example}"
-            self.mistake(path, rule)
         elif isinstance(search, SuggestedConfig) and not self._is_searched(key):
             self.mistake(path, f"search {search.name!r} draws only from the ranges that report.select.over names")
         else:
@@ -231,6 +235,12 @@ def _whole_numbers(low: float, high: float, scale: str) -> list[int]:
     shares = [share / 4 for share in range(5)]
     values = [low * (high / low) ** share if scale == "log" else low + (high - low) * share for share in shares]
     return list(dict.fromkeys(map(round, values)))
+
+
+def _powers_of_two(low: float, high: float) -> list[int]:
+    """Those from one number to the other; if there is none, the next higher one."""
+    powers = [2**power for power in range(17)]
+    return [power for power in powers if low <= power <= high] or [next((p for p in powers if p >= low), powers[-1])]
 
 
 def _spot(item: Located | Axis) -> Spot:

@@ -18,6 +18,7 @@ from ruamel.yaml.scalarstring import ScalarString
 
 from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, nearest
 from wsnet.config.reading.located import COMMAND_LINE, Located
+from wsnet.config.reading.yaml_syntax import way_out
 
 __all__ = ["YamlFile", "dump_yaml", "located_value", "parse_value"]
 
@@ -122,8 +123,7 @@ def _load(text: str, name: str) -> Any:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or error.context or "cannot be parsed"
-        tab = "; indent with spaces, not with tabs" if "\\t" in problem else ""
-        raise ConfigError([Mistake(f"{name}:{line}", "", f"not valid YAML: {problem}{tab}")]) from None
+        raise ConfigError([Mistake(f"{name}:{line}", "", f"not valid YAML: {problem}{way_out(error)}")]) from None
     except RecursionError:
         raise ConfigError([Mistake(f"{name}:1", "", "not valid YAML: nested too deeply")]) from None
     except Exception as error:  # ruamel lets through what its scalars raise: ValueError, KeyError, AttributeError, ...
