@@ -168,6 +168,7 @@ def new_sweep(choices: Choices, *, name: str) -> str:
         seeds=choices.seeds,
         columns="  columns: train.batch_size\n" if several else "",
         select=_SELECT if len(choices.rates) > 1 else "",
+        compare=_compare(choices.norms),
     )
 
 
@@ -178,6 +179,18 @@ def _case(norm: str, choices: Choices) -> str:
     parts += [f"model.norm.groups: {groups}"] if name in ("group", "evonorm_s0") else []
     parts += ["model.weight: standardized"] if weight else []
     return "{" + ", ".join(parts) + "}"
+
+
+def _compare(norms: Sequence[str]) -> str:
+    """`report.compare`: every norm against the first; a comment if there is only one."""
+    name, _, weight = norms[0].partition("+")
+    against = f"model.norm.name: {json.dumps(name) if is_own(name) else name}"
+    if any(norm != norms[0] and norm.partition("+")[0] == name for norm in norms):
+        against += f", model.weight: {'standardized' if weight else 'none'}"
+    declared = f"compare: {{against: {{{against}}}}}\n"
+    if len(norms) == 1:
+        return f"  # With a second norm, this declares what is tested for significance:\n  # {declared}"
+    return f"  # Every other norm is tested against this one. What is tested must be declared before the run.\n  {declared}"
 
 
 def checked_model(name: str, images: Images) -> str:
@@ -192,8 +205,8 @@ def checked_model(name: str, images: Images) -> str:
     return name
 
 
-def checked_norm(norm: str) -> str:
-    """A norm as `Choices` has it.
+def checked_norm(norm: str) -> None:
+    """Check a norm, as `Choices` has it.
 
     Raises:
         ConfigError: there is no such norm.
@@ -206,7 +219,6 @@ def checked_norm(norm: str) -> str:
     if plus and weight != "ws":
         rule = "after the norm, only +ws (standardized weights) may stand"
         raise ConfigError([Mistake("--norms", "", f"{rule}, but got {norm!r}")])
-    return norm
 
 
 def _optim(choices: Choices) -> str:
@@ -248,4 +260,4 @@ report:
   rows: [model.norm.name, model.weight]
 {columns}  metric: test/top1_error
   statistic: median
-{select}"""
+{select}{compare}"""
