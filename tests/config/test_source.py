@@ -93,3 +93,9 @@ def test_what_is_no_yaml_leads_to_its_probable_cause(text: str, line: int, way_o
         YamlFile.parse(text, "f.yaml")
     assert str(caught.value).startswith(f"f.yaml:{line}: not valid YAML: ")
     assert str(caught.value).endswith(f"; {way_out}")
+
+
+def test_the_folder_of_a_sweep_leads_to_what_shows_it_and_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"is the folder of a sweep, not its file; see `.*status .*` and `.*analyze"):
+        read_sweep(str(tmp_path))

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,7 @@ from ruamel.yaml.scalarfloat import ScalarFloat
 from ruamel.yaml.scalarint import ScalarInt
 from ruamel.yaml.scalarstring import ScalarString
 
+from wsnet.called import called
 from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, nearest
 from wsnet.config.reading.located import COMMAND_LINE, Located
 from wsnet.config.reading.yaml_syntax import way_out
@@ -209,6 +211,12 @@ def _unreadable(path: Path) -> str | None:
         found = path.stat()
     except (OSError, ValueError):  # Reading it says more.
         return None
+    if (path / "sweep.json").exists():
+        folder, file = shlex.quote(str(path)), shlex.quote(str(path / "sweep.yaml"))
+        return (
+            f"is the folder of a sweep, not its file; see `{called('status')} {folder}` and "
+            f"`{called('analyze')} {folder}`, and for its file {file}"
+        )
     if not stat.S_ISREG(found.st_mode):
         return "cannot be read: must be a file, but is a folder, a pipe or a device"
     if found.st_size > _MOST_BYTES:

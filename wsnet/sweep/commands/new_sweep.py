@@ -190,7 +190,7 @@ def _compare(norms: Sequence[str]) -> str:
     declared = f"compare: {{against: {{{against}}}}}\n"
     if len(norms) == 1:
         return f"  # With a second norm, this declares what is tested for significance:\n  # {declared}"
-    return f"  # Every other norm is tested against this one. What is tested must be declared before the run.\n  {declared}"
+    return f"  # Every other norm is tested against this one; tests must be declared before the run.\n  {declared}"
 
 
 def checked_model(name: str, images: Images) -> str:
