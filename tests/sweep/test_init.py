@@ -106,7 +106,7 @@ def test_all_mistakes_in_the_options_are_told_at_once(tmp_path: Path, capsys: py
     options = ("--data", "cifar10", "--model", "vgg0", "--norms", "group2,group+sw,bn", "--lr", "abc", "--epochs", "0")
     said = refusal(capsys, str(tmp_path / "mine.yaml"), *options).splitlines()
     assert [line.partition(": ")[0] for line in said] == ["--model", *["--norms"] * 3, "--lr", "--epochs"]
-    assert "'group2'" in said[1] and "'group+sw'" in said[2] and "'bn'" in said[3]
+    assert "'group2'" in said[1] and "'group+sw'" in said[2] and "'bn'; did you mean 'batch'?" in said[3]
 
 
 @pytest.mark.parametrize(

@@ -13,6 +13,7 @@ from wsnet.config.errors import ConfigError, Mistake, counted, did_you_mean
 from wsnet.config.norm import NormConfig
 from wsnet.config.own_class import OwnClass, is_own
 from wsnet.config.reading.messages import variant_name, variants
+from wsnet.config.reading.other_names import norm_called
 from wsnet.config.reading.own_files import data_config
 from wsnet.config.reading.yaml_lines import parse_value
 
@@ -214,7 +215,11 @@ def checked_norm(norm: str) -> None:
     name, plus, weight = norm.partition("+")
     known = [variant_name(kind) for kind in variants(NormConfig) if not issubclass(kind, OwnClass)]
     if name not in known and not is_own(name):
-        hint = did_you_mean(name, known, otherwise=f"; there are {', '.join(known)}, or a file.py:Class of your own")
+        hint = did_you_mean(
+            norm_called(name) or name,
+            known,
+            otherwise=f"; there are {', '.join(known)}, or a file.py:Class of your own",
+        )
         raise ConfigError([Mistake("--norms", "", f"unknown norm {name!r}{hint}")])
     if plus and weight != "ws":
         rule = "after the norm, only +ws (standardized weights) may stand"
