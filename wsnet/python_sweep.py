@@ -3,8 +3,9 @@
 import json
 import os
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 from wsnet.config.base import seconds_of
@@ -111,7 +112,8 @@ def run(
     if arguments.budget is not None:
         arguments.deadline = started + seconds_of(arguments.budget)
     if isinstance(sweep, Mapping):
-        arguments.text = _checked_text(sweep, settings(arguments))
+        with _named_as_arguments():
+            arguments.text = _checked_text(sweep, settings(arguments))
     else:
         arguments.sweep = sweep_file(os.fspath(sweep))
     arguments.command = _call(sweep, given)
@@ -123,7 +125,7 @@ def _run(arguments: Any) -> FinishedSweep | None:
     from wsnet.sweep.requested_sweep import RequestedSweep
     from wsnet.sweep.signals import interruptible
 
-    with without_gc():
+    with without_gc(), _named_as_arguments():
         requested = RequestedSweep(arguments)
     with interruptible():
         status = run_requested(requested, arguments, conclude, read_chosen)
@@ -131,6 +133,18 @@ def _run(arguments: Any) -> FinishedSweep | None:
         raise KeyboardInterrupt
     folder = Folder(arguments.storage) / requested.part.config.name
     return None if arguments.dry_run else FinishedSweep(folder.location, status)
+
+
+@contextmanager
+def _named_as_arguments() -> Iterator[None]:
+    """Mistakes in `--set` are told as those in `set`, as the argument is called here."""
+    try:
+        yield
+    except ConfigError as error:
+        mistakes = [
+            replace(each, place=each.place[2:]) if each.place.startswith("--") else each for each in error.mistakes
+        ]
+        raise ConfigError(mistakes) from None
 
 
 def _pairs(given: Pairs) -> list[str]:

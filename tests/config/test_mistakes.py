@@ -169,10 +169,16 @@ EPOCHS = "epochs: 3"
         ("[8, 32]", "[8, 8]", "s.yaml:11: grid.train.batch_size: an axis must not hold a value twice, but got [8, 8]"),
         ("[8, 32]", "[8, x]", "s.yaml:11: grid.train.batch_size: must be a whole number, but got 'x'"),
         (
+            "train.batch_size: [8, 32]",
+            "optim.lr: {uniform: [0.1, 1]}",
+            "s.yaml:11: grid.optim.lr: a range needs search: {name: random, samples: N}, or tpe or "
+            "gaussian_process (docs/search.md)",
+        ),
+        (
             "[8, 32]",
             "{uniform: [8, 32]}",
-            "s.yaml:11: grid.train.batch_size: a range needs search: {name: random, samples: N}, or tpe or "
-            "gaussian_process (docs/search.md)",
+            "s.yaml:11: grid.train.batch_size: takes whole numbers, but a range has fractions; list its values "
+            "instead, such as [8, 14, 20, 26, 32]",
         ),
         (
             "train.batch_size: [8, 32]",
@@ -390,3 +396,68 @@ def test_keys_at_a_wrong_depth_are_told_once_and_read_as_if_they_were_right(
     assert sorted(line for line in found if ": grid." not in line or "grid.grid" in line) == said
     assert sorted(line.partition(": ")[2] for line in found if "grid.o" in line or "grid.m" in line) == IN_THE_AXES
     assert len(found) == len(said) + len(IN_THE_AXES)
+
+
+ONLY_A_GRID = {"cases:\n  - {model.norm.name: batch}\n  - {model.norm.name: group, model.norm.groups: 4}\n": ""}
+
+
+def test_a_range_of_groups_leads_to_a_list_of_powers_of_two() -> None:
+    assert mistakes_of({**ONLY_A_GRID, "train.batch_size: [8, 32]": "model.norm.groups: {uniform: [2, 16]}"}) == [
+        "s.yaml:8: grid.model.norm.groups: takes whole numbers, but a range has fractions; list its values instead, "
+        "such as [2, 4, 8, 16]"
+    ]
+
+
+@pytest.mark.parametrize("word", ["on", "off", "yes", "No", "true"])
+def test_a_word_for_yes_or_no_resembles_no_other_word(word: str) -> None:
+    said = mistakes_of({"train.batch_size: [8, 32]": f"model.weight: ['{word}']"})
+    assert said == [
+        f"s.yaml:11: grid.model.weight: must be one of 'none', 'standardized' or 'normalized', but got '{word}'"
+    ]
+
+
+@pytest.mark.parametrize("key", ["model.norm.name", "optim.lr", "train.epochs"])
+def test_several_values_in_a_case_lead_to_its_grid(key: str) -> None:
+    (said,) = mistakes_of({"{model.norm.name: batch}": f"{{{key}: [batch, layer]}}"})
+    assert said.startswith(f"s.yaml:8: cases[0].{key}: ")
+    assert said.endswith(f"; several values belong under this case's grid: {{grid: {{{key}: [...]}}}}")
+
+
+def test_a_list_that_a_key_takes_is_not_sent_to_the_grid() -> None:
+    (said,) = mistakes_of({"{model.norm.name: batch}": "{optim.name: adam, optim.betas: [0.9]}"})
+    assert said == "s.yaml:8: cases[0].optim.betas: must have more items, but has only 1"
+
+
+def test_an_unknown_name_in_a_case_is_told_at_the_case() -> None:
+    assert mistakes_of({"{model.norm.name: batch}": "{model.norm.name: bacth}"}) == [
+        "s.yaml:8: cases[0].model.norm.name: unknown name 'bacth'; did you mean 'batch'?"
+    ]
+
+
+def test_an_axis_that_only_some_cases_take_is_sent_to_their_grid() -> None:
+    moved = {"model.norm.groups: 4": "optim.lr: 2", "train.batch_size: [8, 32]": "model.norm.groups: [4, 8]"}
+    (said,) = mistakes_of(moved)
+    assert said == (
+        "s.yaml:11: grid.model.norm.groups: has no effect with 'batch'; only 'group' and 'evonorm_s0' take it; put it "
+        "into the grid of a case that does: {model.norm.name: group, grid: {model.norm.groups: [...]}}"
+    )
+
+
+def test_an_axis_that_no_case_takes_is_not_sent_to_a_grid() -> None:
+    (said,) = mistakes_of({"train.batch_size: [8, 32]": "optim.betas: [[0.9, 0.99]]"})
+    assert said.endswith("has no effect with 'sgd'; only 'adam' and 'adamw' take it")
+
+
+def test_a_key_beside_its_section_is_told_the_section() -> None:
+    against = "s.yaml:13: report.against: unknown key; it belongs under report.compare"
+    assert mistakes_of({"seeds: 2": "report:\n  against: {model.norm.name: batch}"}) == [against]
+    assert mistakes_of({LR: "lr: 0.1, milestones: [1]"}) == [
+        "s.yaml:5: base.optim.milestones: unknown key; it belongs under optim.schedule"
+    ]
+
+
+def test_a_value_that_comes_twice_does_not_hide_a_wrong_one() -> None:
+    assert mistakes_of({"[8, 32]": "[8, 8, -1]"}) == [
+        "s.yaml:11: grid.train.batch_size: an axis must not hold a value twice, but got [8, 8, -1]",
+        "s.yaml:11: grid.train.batch_size: must be greater than or equal to 1, but got -1",
+    ]

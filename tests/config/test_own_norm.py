@@ -132,7 +132,7 @@ def test_a_configuration_goes_through_json_and_yaml(folder: Path) -> None:
         ),
         (
             "{model.norm.name: mynorm.py}",
-            "s.yaml:4: base.model.norm: unknown name 'mynorm.py'; known: batch, sync_batch, ghost_batch, "
+            "s.yaml:8: cases[0].model.norm.name: unknown name 'mynorm.py'; known: batch, sync_batch, ghost_batch, "
             "batch_renorm, group, layer, instance, filter_response, evonorm_s0, online, none, FILE.py:CLASS",
         ),
         (

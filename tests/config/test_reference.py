@@ -9,6 +9,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from wsnet.config import ConfigError, dotted_keys
+from wsnet.config.__main__ import main
 from wsnet.config.reading.keys import sweep_keys
 from wsnet.config.reading.read import sweep_of
 from wsnet.config.reading.reference import entries_of, of_sweep, of_trial
@@ -82,6 +83,28 @@ def test_the_name_of_a_network_or_a_norm_stands_for_the_keys_that_it_takes() -> 
 def test_an_unknown_key_is_told_what_was_meant(wrong: str, meant: str) -> None:
     with pytest.raises(ConfigError, match=rf"{wrong}: no key has this name; did you mean '.*{meant}'"):
         entries_of(wrong)
+
+
+@pytest.mark.parametrize(
+    ("word", "key"),
+    [
+        ("weight_standardization", "model.weight: standardized"),
+        ("weight_norm", "model.weight: normalized"),
+        ("batchnorm", "model.norm.name: batch"),
+        ("SyncBatchNorm", "model.norm.name: sync_batch"),
+        ("GN", "model.norm.name: group"),
+    ],
+)
+def test_the_name_that_a_norm_has_elsewhere_leads_to_its_key(word: str, key: str) -> None:
+    with pytest.raises(ConfigError, match=rf"{word}: no key has this name; did you mean '{key}'\?"):
+        entries_of(word)
+
+
+def test_a_misspelt_command_is_told_the_one_that_was_meant(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["key"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith("invalid choice: 'key'; did you mean 'keys'?\n")
 
 
 @pytest.mark.slow

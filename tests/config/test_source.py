@@ -72,3 +72,30 @@ def test_the_file_of_a_trial_and_that_of_a_sweep_are_told_apart(tmp_path: Path) 
 
 def test_a_number_in_exponent_form_is_a_number() -> None:
     assert sweep({"lr: 0.1": "lr: 1e-3"}).settings[0].config.optim.lr == 1e-3
+
+
+INDENTED = "is this line indented as far as the other keys of its section?"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "way_out"),
+    [
+        ("a: 1\n b: 2\n", 2, INDENTED),
+        ("a:\n   b: 1\n  c: 2\n", 3, INDENTED),
+        ("a: {b: 1, c: [2]\nd: 3\n", 2, "is the '{' of line 1 closed?"),
+        ("a: 1\nb: [1,\n  2\nc: 3\n", 4, "is the '[' of line 2 closed?"),
+        ("a: 1\nb: 'text\nc: 3\n", 4, "is the quote of line 2 closed?"),
+        ("a: one: two\n", 1, "a text with a colon needs quotes"),
+    ],
+)
+def test_what_is_no_yaml_leads_to_its_probable_cause(text: str, line: int, way_out: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        YamlFile.parse(text, "f.yaml")
+    assert str(caught.value).startswith(f"f.yaml:{line}: not valid YAML: ")
+    assert str(caught.value).endswith(f"; {way_out}")
+
+
+def test_the_folder_of_a_sweep_leads_to_what_shows_it_and_to_its_file(tmp_path: Path) -> None:
+    (tmp_path / "sweep.json").write_text("{}")
+    with pytest.raises(ConfigError, match=r"is the folder of a sweep, not its file; see `.*status .*` and `.*analyze"):
+        read_sweep(str(tmp_path))

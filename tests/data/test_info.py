@@ -46,6 +46,7 @@ def test_a_folder_of_tables_is_described(tmp_path: Path, capsys: pytest.CaptureF
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        (["cifar11"], "'cifar11' is neither an image set nor a folder; did you mean 'cifar10'?"),
         (["nope"], "'nope' is neither an image set nor a folder; known: digits, cifar10"),
         (["cifar10", "--size", "3"], "data.size: has no effect with 'cifar10'"),
         (["imagenet"], "imagenet: no such folder"),

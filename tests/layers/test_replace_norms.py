@@ -142,7 +142,10 @@ def test_a_norm_of_ones_own_is_found_from_the_working_directory(
 def test_mistakes_are_named_with_what_to_do() -> None:
     assert "norm: unknown name 'onlin'; did you mean 'online'?" in refusal(Small(), "onlin")
     assert "norm.grups: unknown key; did you mean 'groups'?" in refusal(Small(), "group", grups=4)
-    assert "bn1: groups must divide the channels, but got groups=3, channels=8" in refusal(Small(), "group", groups=3)
+    assert refusal(Small(), "group", groups=3).endswith(
+        "bn1: groups must divide the channels, but got groups=3 with layers of 8 and 16 channels; possible: 8, 4, 2, 1"
+    )
+    assert "bn1: groups must divide" in refusal(Small(), "group", groups=16)
     assert 'give the shape of an image, such as shape=(3, 224, 224); or affine="channel"' in refusal(Small(), "layer")
     assert "has an activation of its own" in refusal(Small(), "evonorm_s0")
     assert "weight: must be 'none', 'standardized' or 'normalized'" in refusal(Small(), "online", weight="ws")

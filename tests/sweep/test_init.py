@@ -49,7 +49,7 @@ def test_every_norm_is_a_row_with_standardized_weights_and_without(tmp_path: Pat
 @pytest.mark.slow
 @pytest.mark.parametrize("data", SETS)
 def test_every_combination_of_choices_is_a_sweep_without_warnings(data: str, tmp_path: Path) -> None:
-    kinds = ("", "batch", "batch,group+ws"), ("", "16", "1,8"), ("", "0.1", "0.1,0.3"), ("1",), ("2",)
+    kinds = ("", "batch", "batch,group+ws"), ("", "16", "1,8"), ("", "0.1", "0.1,0.3"), ("6",), ("2",)
     for count, chosen in enumerate(itertools.product(*kinds)):
         options = zip(("--norms", "--batch-sizes", "--lr", "--seeds", "--epochs"), chosen, strict=True)
         given = [word for option, value in options if value for word in (option, value)]
@@ -98,9 +98,39 @@ def test_what_cannot_be_used_is_told_and_nothing_is_written(tmp_path: Path, caps
     assert "unknown norm 'grup'; did you mean 'group'?" in refusal(capsys, file, "--norms", "batch,grup")
     assert "only +ws (standardized weights) may stand" in refusal(capsys, file, "--norms", "group+wn")
     assert "must not exceed the training set" in refusal(capsys, file, "--batch-sizes", "3000")
+    assert "--seeds: must be a whole number of at least 1, but got '0'" in refusal(capsys, file, "--seeds", "0")
     assert not Path(file).exists()
-    with pytest.raises(SystemExit):
-        main([file, "--seeds", "0"])
+
+
+def test_all_mistakes_in_the_options_are_told_at_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ("--data", "cifar10", "--model", "vgg0", "--norms", "group2,group+sw,bn", "--lr", "abc", "--epochs", "0")
+    said = refusal(capsys, str(tmp_path / "mine.yaml"), *options).splitlines()
+    assert [line.partition(": ")[0] for line in said] == ["--model", *["--norms"] * 3, "--lr", "--epochs"]
+    assert "'group2'" in said[1] and "'group+sw'" in said[2] and "'bn'; did you mean 'batch'?" in said[3]
+
+
+@pytest.mark.parametrize(
+    ("norms", "against", "count"),
+    [
+        ("batch,group,online", {"model.norm.name": "batch"}, 2),
+        ("group+ws,batch,group", {"model.norm.name": "group", "model.weight": "standardized"}, 2),
+        ("group,batch,group+ws", {"model.norm.name": "group", "model.weight": "none"}, 2),
+        ("layer+ws,batch", {"model.norm.name": "layer"}, 1),
+    ],
+)
+def test_the_norms_are_compared_with_the_first(norms: str, against: dict[str, str], count: int, tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    assert main([str(file), "--norms", norms, "--batch-sizes", "8"]) == 0
+    sweep = read_sweep(str(file))
+    assert sweep.config.report.compare is not None and sweep.comparisons is not None
+    assert (sweep.config.report.compare.against, sweep.comparisons.count) == (against, count)
+
+
+def test_a_single_norm_has_its_comparison_as_a_comment(tmp_path: Path) -> None:
+    file = tmp_path / "mine.yaml"
+    assert main([str(file), "--norms", "batch"]) == 0
+    assert "  # compare: {against: {model.norm.name: batch}}\n" in file.read_text()
+    assert read_sweep(str(file)).comparisons is None
 
 
 def test_on_a_terminal_it_asks_and_asks_again(

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from wsnet.config.reading.axes import Range
 from wsnet.config.reading.located import Spot
+from wsnet.config.reading.ranges import Range
 from wsnet.config.reading.search_cells import Study
 from wsnet.config.search import GaussianProcessConfig, SuggestedConfig, TpeConfig
 from wsnet.sweep.search.suggest import Result, suggest

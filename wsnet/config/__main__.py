@@ -9,16 +9,21 @@ import sys
 import textwrap
 
 from wsnet.called import program
-from wsnet.config.errors import ConfigError
+from wsnet.config.errors import ConfigError, did_you_mean
 from wsnet.config.reading.keys import sweep_schema, trial_schema
 from wsnet.config.reading.reference import KeyEntry, entries_of
 from wsnet.config.reading.reference_page import reference_page
+
+_WHAT = ("keys", "schema", "reference")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Print the keys, the JSON schema, or docs/sweep-file.md; returns the exit status."""
     parser = _parser()
-    arguments = parser.parse_args(argv)
+    given = sys.argv[1:] if argv is None else argv
+    if given[:1] and not given[0].startswith("-") and given[0] not in _WHAT:
+        parser.error(f"invalid choice: {given[0]!r}{did_you_mean(given[0], _WHAT)}")
+    arguments = parser.parse_args(given)
     try:
         text = _text(arguments)
         print(text, flush=True)

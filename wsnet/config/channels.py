@@ -1,14 +1,14 @@
 """Channels of the layers that each network normalizes, known without building it: groups of a norm must divide them."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Literal
 
 from wsnet.config.base import conflict
 from wsnet.config.depths import DENSE_DEPTH, RESIDUAL_DEPTH
 from wsnet.config.errors import listed
 
-__all__ = ["DENSENETS", "Channels", "check_groups", "normalized_channels", "pyramid_widths"]
+__all__ = ["DENSENETS", "Channels", "check_groups", "normalized_channels", "pyramid_widths", "wrong_groups"]
 
 Block = Literal["basic", "bottleneck"]
 Channels = Iterator[tuple[int, bool]]
@@ -45,16 +45,21 @@ def check_groups(groups: int, name: str, options: Mapping[str, Any], *, before_s
         options: of the architecture.
         before_sums: whether the norm normalizes before sums, too.
     """
-    found = sorted(normalized_channels(name, options, before_sums=before_sums))
+    if text := wrong_groups(groups, normalized_channels(name, options, before_sums=before_sums)):
+        raise conflict((text, ("norm.groups", "norm.name", *_FAMILIES[name][1])))
+
+
+def wrong_groups(groups: int, channels: Iterable[int]) -> str:
+    """That groups do not divide the channels of every layer, and which would; empty if they do."""
+    found = sorted(channels)
     common = math.gcd(*found)
     if common % groups == 0:
-        return
+        return ""
     possible = ", ".join(str(each) for each in range(common, 0, -1) if common % each == 0)
-    text = (
+    return (
         f"groups must divide the channels, but got groups={groups} with layers of {_named(found)} channels; "
         f"possible: {possible}"
     )
-    raise conflict((text, ("norm.groups", "norm.name", *_FAMILIES[name][1])))
 
 
 def _named(channels: list[int]) -> str:

@@ -50,8 +50,14 @@ class ConfigError(Error):
         super().__init__("\n".join(map(str, self.mistakes)))
 
 
+_SWITCHES = ("on", "off", "yes", "no", "true", "false")
+"""Short words whose letters are in many names, but which mean none of them: `on` is not `none`."""
+
+
 def nearest(word: object, known: Iterable[str]) -> str | None:
-    """The known name most similar to a word; None if none is similar."""
+    """The known name most similar to a word; None if none is similar, or the word is one for yes or no."""
+    if str(word).lower() in _SWITCHES:
+        return None
     return next(iter(difflib.get_close_matches(str(word), list(known), n=1, cutoff=0.6)), None)
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import ValidationError
 
 from wsnet.config.data import OWN_SETS, DataConfig
+from wsnet.config.errors import did_you_mean
 from wsnet.config.image_folder import find_layout
 from wsnet.config.image_table import find_tables
 from wsnet.config.reading.messages import explain
@@ -43,7 +44,7 @@ def config_of(name: str, **options: Any) -> DataConfig:
     data: dict[str, Any] = {"name": name, **options}
     if name not in _KNOWN:
         if not Path(name).expanduser().is_dir():
-            raise DataError(f"{name!r} is neither an image set nor a folder; known: {', '.join(_KNOWN)}")
+            raise DataError(f"{name!r} is neither an image set nor a folder{did_you_mean(name, _KNOWN)}")
         data |= {"name": "parquet" if _holds_tables(Path(name).expanduser()) else "folder", "path": name}
     try:
         return data_config(**data)

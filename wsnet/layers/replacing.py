@@ -9,8 +9,9 @@ from typing import Any, Literal, TypeVar
 import torch
 from torch import Tensor, nn
 
+from wsnet.config.channels import wrong_groups
 from wsnet.config.errors import ConfigError, Mistake, counted
-from wsnet.config.norm import LayerNormConfig, NormConfig, OwnNormConfig
+from wsnet.config.norm import GroupNormConfig, LayerNormConfig, NormConfig, OwnNormConfig
 from wsnet.config.reading.options import NormOptions, norm_options
 from wsnet.layers.batch_renorm import BatchRenorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
@@ -89,6 +90,11 @@ def replace_norms(
     old = {name: module for name, module in model.named_modules() if isinstance(module, _REPLACED)}
     if not old:
         raise _refused("", _nothing_to_replace(model))
+    if isinstance(config, GroupNormConfig):
+        channels = {name: _channels(module, name) for name, module in old.items()}
+        if wrong := wrong_groups(config.groups, set(channels.values())):
+            first = next(name for name, count in channels.items() if count % config.groups)
+            raise _refused(first or type(model).__name__, wrong)
     sizes = {} if shape is None else _sizes(model, list(old.values()), shape)
     made: dict[nn.Module, nn.Module] = {}
     for name, module in old.items():

@@ -2,64 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Any
 
 from wsnet.config.errors import Keys, Mistake, nearest
 from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers, dotted_keys, takes
 from wsnet.config.reading.located import Located, Spot
+from wsnet.config.reading.ranges import RANGE_RULE, SCALES, Range, whole_numbers
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.search import GridConfig, SuggestedConfig
 
-__all__ = ["Axis", "Case", "Range", "free_axes", "hashable", "read_cases"]
-
-_SCALES: Mapping[str, Literal["linear", "log", "one_minus_log"]] = {
-    "uniform": "linear",
-    "log_uniform": "log",
-    "one_minus_log_uniform": "one_minus_log",
-}
-_RANGE_RULE = (
-    "must be {uniform: [low, high]}, {log_uniform: [low, high]} or {one_minus_log_uniform: [low, high]}, with "
-    "low < high, low > 0 for a log scale, and high < 1 for one of 1 - x"
-)
-
-
-@dataclass(frozen=True)
-class Range:
-    """A range of numbers to draw from.
-
-    Attributes:
-        low, high: its ends.
-        scale: what the draw is uniform in: the number, its logarithm, or the logarithm of 1 minus it.
-        spot: where it was written.
-    """
-
-    low: float
-    high: float
-    scale: Literal["linear", "log", "one_minus_log"]
-    spot: Spot
-
-    def at(self, share: float) -> float:
-        """The value at a fraction (0 to 1) of the range, rounded."""
-        low, high = self.low, self.high
-        if self.scale == "log":
-            return self.rounded(low * (high / low) ** share)
-        if self.scale == "one_minus_log":
-            return self.rounded(1 - (1 - low) * ((1 - high) / (1 - low)) ** share)
-        return self.rounded(low + share * (high - low))
-
-    def rounded(self, value: float) -> float:
-        """The value with six digits (those of 1 minus it, on that scale), for readability, and within the range."""
-        digits = float(f"{value:.6g}")
-        if self.scale == "one_minus_log":
-            digits = float(f"{1 - float(f'{1 - value:.6g}'):.12g}")
-        return min(max(digits, self.low), self.high)
-
-    def holds(self, value: object) -> bool:
-        """Whether the range has the value."""
-        return type(value) in (int, float) and self.low <= value <= self.high  # type: ignore[operator]
-
+__all__ = ["Axis", "Case", "free_axes", "hashable", "read_cases"]
 
 Axis = list[Located] | Range
 
@@ -172,37 +126,38 @@ class _Reader:
     def _axis(self, key: str, values: Any, path: Keys) -> Axis | None:
         if not affects_identity(key):
             self.mistake(path, "does not change a trial's numbers, so it can not be an axis; set it in base")
-        elif isinstance(values, dict) and set(values) & set(_SCALES):
+        elif isinstance(values, dict) and set(values) & set(SCALES):
             return self._range(key, values, path)
         elif isinstance(values, dict) and values and all(f"{key}.{inner}" in self.file.keys for inner in values):
             self.mistake(path, f"an axis is a single key with dots; write {self._dotted(key, values)}: [...]")
         elif not isinstance(values, list) or not values:
             other = ", or a range such as {log_uniform: [0.01, 1]}" if isinstance(values, dict | str) else ""
             self.mistake(path, f"an axis must be a list of at least one value{other}, but got {values!r}")
-        elif len({hashable(value) for value in values}) < len(values):
-            self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
         else:
-            return [self._written((*path, index), key=path) for index in range(len(values))]
+            once = {hashable(value): index for index, value in reversed([*enumerate(values)])}
+            if len(once) < len(values):
+                self.mistake(path, f"an axis must not hold a value twice, but got {values!r}")
+            return [self._written((*path, index), key=path) for index in sorted(once.values())]
         return None
 
     def _range(self, key: str, values: dict[str, Any], path: Keys) -> Axis | None:
         kind, bounds = next(iter(values.items()))
-        scale = _SCALES.get(kind, "linear")
+        scale = SCALES.get(kind, "linear")
         numbers = isinstance(bounds, list) and len(bounds) == 2 and all(type(bound) in (int, float) for bound in bounds)
         low, high = bounds if numbers else (0, 0)
         beyond = (scale == "log" and low <= 0) or (scale == "one_minus_log" and high >= 1)
         if len(values) > 1 or not -1e300 < low < high < 1e300 or beyond:
-            self.mistake(path, f"{_RANGE_RULE}, but got {values!r}")
+            self.mistake(path, f"{RANGE_RULE}, but got {values!r}")
+        elif key in dotted_keys() and not takes(key, float):
+            rule = "takes no range of numbers; list its values instead"
+            if takes(key, int):
+                example = whole_numbers(key, low, high, scale)
+                rule = f"takes whole numbers, but a range has fractions; list its values instead, such as {example}"
+            self.mistake(path, rule)
         elif isinstance(search := self.file.config.search, GridConfig):
             self.mistake(
                 path, "a range needs search: {name: random, samples: N}, or tpe or gaussian_process (docs/search.md)"
             )
-        elif key in dotted_keys() and not takes(key, float):
-            rule = "takes no range of numbers; list its values instead"
-            if takes(key, int):
-                example = _whole_numbers(low, high, scale)
-                rule = f"takes whole numbers, but a range has fractions; list its values instead, such as {example}"
-            self.mistake(path, rule)
         elif isinstance(search, SuggestedConfig) and not self._is_searched(key):
             self.mistake(path, f"search {search.name!r} draws only from the ranges that report.select.over names")
         else:
@@ -224,13 +179,6 @@ class _Reader:
         value = self.file.tree.at(path)
         assert value is not None, "only what the file holds is asked for"
         return replace(value, key=self.file.tree.spot(key or path).key)
-
-
-def _whole_numbers(low: float, high: float, scale: str) -> list[int]:
-    """At most five whole numbers from one to the other, evenly spaced on a scale."""
-    shares = [share / 4 for share in range(5)]
-    values = [low * (high / low) ** share if scale == "log" else low + (high - low) * share for share in shares]
-    return list(dict.fromkeys(map(round, values)))
 
 
 def _spot(item: Located | Axis) -> Spot:

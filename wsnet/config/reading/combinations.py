@@ -5,8 +5,9 @@ import math
 import random
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-from wsnet.config.reading.axes import Axis, Case, Range, free_axes
+from wsnet.config.reading.axes import Axis, Case, free_axes
 from wsnet.config.reading.located import Located
+from wsnet.config.reading.ranges import Range
 from wsnet.config.search import GridConfig, RandomConfig
 
 __all__ = ["count", "draw"]

@@ -48,8 +48,11 @@ def sweep_keys() -> dict[str, str]:
 
 
 @cache
-def takes(key: str, kind: type[int] | type[float]) -> bool:
-    """Whether a trial's dotted key takes whole numbers (`int`), or numbers with fractions (`float`), in any variant."""
+def takes(key: str, kind: type) -> bool:
+    """Whether a trial's dotted key takes whole numbers (`int`), numbers with fractions (`float`) or lists (`tuple`).
+
+    It is enough that one variant of its section takes them.
+    """
     classes: list[type[BaseModel]] = [TrialConfig]
     *sections, last = key.split(".")
     for section in sections:
@@ -63,7 +66,7 @@ def _has(annotation: Any, kind: type) -> bool:
         return _has(get_args(annotation)[0], kind)
     if get_origin(annotation) in (Union, UnionType):
         return any(_has(member, kind) for member in get_args(annotation))
-    return annotation is kind
+    return annotation is kind or get_origin(annotation) is kind
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from wsnet.config.errors import Keys, Mistake, did_you_mean, listed, nearest
+from wsnet.config.errors import Keys, Mistake, did_you_mean, dotted, listed, nearest
 from wsnet.config.own_class import BUILT_IN, OWN, OwnClass, is_own
 from wsnet.config.reading.located import Located
 
@@ -40,12 +40,14 @@ class Violation:
         message: what was found, the rule, the fix.
         kind: `missing`, `unknown` (a key that is not accepted) or `wrong`.
         meant: the path that an unknown key probably stands for.
+        takers: the variants of its section that take a key which has no effect with the chosen one.
     """
 
     paths: tuple[Keys, ...]
     message: str
     kind: str = "wrong"
     meant: Keys | None = None
+    takers: tuple[str, ...] = ()
 
     def located_in(self, tree: Located) -> Mistake:
         """The mistake, shown at the first of the paths that a case, a grid or `--set` has set, else at the first."""
@@ -99,7 +101,8 @@ def explain(error: ValidationError, model: type[BaseModel], data: Any) -> list[V
         else:
             message = _message(details, path, model, data)
             if isinstance(message, str):
-                violations.append(Violation((path,), message))
+                is_name = details["type"] == "union_tag_invalid"
+                violations.append(Violation((path, (*path, "name")) if is_name else (path,), message))
             else:
                 rules.setdefault(path, []).append(message)
     return violations + [Violation((path,), _sentence(broken)) for path, broken in rules.items()]
@@ -201,11 +204,19 @@ def _unknown_key(path: Keys, model: type[BaseModel], data: Any) -> Violation:
     takers = [variant_name(cls) for cls in here if key in cls.model_fields] if len(here) > 1 else []
     if takers:
         only = f"only {listed([*map(repr, takers)])} {'takes' if len(takers) == 1 else 'take'} it"
-        return Violation((path,), f"has no effect with {section.get('name')!r}; {only}", "unknown")
+        return Violation((path,), f"has no effect with {section.get('name')!r}; {only}", "unknown", None, tuple(takers))
+    if below := [name for cls in chosen for name, field in cls.model_fields.items() if _has_key(field.annotation, key)]:
+        sections = " or ".join(dotted((*path[:-1], name)) for name in dict.fromkeys(below))
+        return Violation((path,), f"unknown key; it belongs under {sections}", "unknown")
     names = dict.fromkeys(name for cls in chosen for name in cls.model_fields)
     near = nearest(key, names)
     meant = None if near is None or near in section else (*path[:-1], near)
     return Violation((path,), f"unknown key{did_you_mean(key, names)}", "unknown", meant)
+
+
+def _has_key(annotation: Any, key: str) -> bool:
+    """Whether a subsection has a key that tells it from others."""
+    return key != "name" and any(key in variant.model_fields for variant in variants(annotation))
 
 
 def _names(model: type[BaseModel], path: Keys, data: Any) -> list[str]:

@@ -9,6 +9,7 @@ from wsnet.called import called
 from wsnet.config.errors import ConfigError, Mistake, in_order
 from wsnet.config.published import CASE
 from wsnet.config.reading.axes import Case, read_cases
+from wsnet.config.reading.case_mistakes import located
 from wsnet.config.reading.checked_sweep import Setting, Sweep, distinct, varying
 from wsnet.config.reading.checks import (
     drop_incomparable_published,
@@ -180,7 +181,7 @@ def _settings(
         config, violations = validated(TrialConfig, data)
         if config is None:
             known = [violation for violation in violations if not _hidden(violation, hidden, file.has_axes)]
-            mistakes += [violation.located_in(tree) for violation in known]
+            mistakes += [located(violation, tree, case) for violation in known]
             all_have_validation &= _may_have_validation(data, violations)
             continue
         all_have_validation &= config.data.validation > 0

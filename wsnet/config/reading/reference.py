@@ -12,6 +12,7 @@ from pydantic_core import to_jsonable_python
 from wsnet.config.errors import ConfigError, Mistake, did_you_mean
 from wsnet.config.reading.keys import NOT_AN_AXIS, covers
 from wsnet.config.reading.messages import variant_name, variants
+from wsnet.config.reading.other_names import other_name
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
@@ -89,6 +90,8 @@ def entries_of(place: str | None) -> tuple[KeyEntry, ...]:
     if not found:
         names = [name for entry in every for name in (*entry.key.split("."), *entry.choices)]
         known = dict.fromkeys([*(entry.key for entry in every), *names])
+        if other := other_name(asked):
+            raise ConfigError([Mistake("keys", place, f"no key has this name; did you mean {other!r}?")])
         hint = did_you_mean(asked, known, otherwise="; without a name, all are listed")
         raise ConfigError([Mistake("keys", place, f"no key has this name{hint}")])
     return tuple(found)

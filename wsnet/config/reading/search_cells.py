@@ -10,8 +10,9 @@ from typing import Any
 
 from wsnet.config.errors import Mistake
 from wsnet.config.published import CASE
-from wsnet.config.reading.axes import Axis, Case, Range, free_axes
+from wsnet.config.reading.axes import Axis, Case, free_axes
 from wsnet.config.reading.located import Located
+from wsnet.config.reading.ranges import Range
 from wsnet.config.reading.sweep_file import SweepFile
 from wsnet.config.schedulers import RungConfig
 from wsnet.config.search import SuggestedConfig

@@ -2,6 +2,7 @@
 
 import datetime
 import io
+import shlex
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,8 +17,10 @@ from ruamel.yaml.scalarfloat import ScalarFloat
 from ruamel.yaml.scalarint import ScalarInt
 from ruamel.yaml.scalarstring import ScalarString
 
+from wsnet.called import called
 from wsnet.config.errors import ConfigError, Keys, Mistake, dotted, nearest
 from wsnet.config.reading.located import COMMAND_LINE, Located
+from wsnet.config.reading.yaml_syntax import way_out
 
 __all__ = ["YamlFile", "dump_yaml", "located_value", "parse_value"]
 
@@ -122,8 +125,7 @@ def _load(text: str, name: str) -> Any:
     except MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
         problem = error.problem or error.context or "cannot be parsed"
-        tab = "; indent with spaces, not with tabs" if "\\t" in problem else ""
-        raise ConfigError([Mistake(f"{name}:{line}", "", f"not valid YAML: {problem}{tab}")]) from None
+        raise ConfigError([Mistake(f"{name}:{line}", "", f"not valid YAML: {problem}{way_out(error)}")]) from None
     except RecursionError:
         raise ConfigError([Mistake(f"{name}:1", "", "not valid YAML: nested too deeply")]) from None
     except Exception as error:  # ruamel lets through what its scalars raise: ValueError, KeyError, AttributeError, ...
@@ -209,6 +211,12 @@ def _unreadable(path: Path) -> str | None:
         found = path.stat()
     except (OSError, ValueError):  # Reading it says more.
         return None
+    if (path / "sweep.json").exists():
+        folder, file = shlex.quote(str(path)), shlex.quote(str(path / "sweep.yaml"))
+        return (
+            f"is the folder of a sweep, not its file; see `{called('status')} {folder}` and "
+            f"`{called('analyze')} {folder}`, and for its file {file}"
+        )
     if not stat.S_ISREG(found.st_mode):
         return "cannot be read: must be a file, but is a folder, a pipe or a device"
     if found.st_size > _MOST_BYTES:

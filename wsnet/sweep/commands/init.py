@@ -4,10 +4,14 @@ import argparse
 import re
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from wsnet.called import called, program
+
+if TYPE_CHECKING:
+    from wsnet.sweep.commands.new_sweep import Images
 
 __all__ = ["main"]
 
@@ -50,10 +54,10 @@ def _parser() -> argparse.ArgumentParser:
     add("--data", metavar="SET", help="digits, cifar10, cifar100, mnist, fashion_mnist, imagenet, or your own folder")
     add("--model", metavar="NAME", help="the network, such as cifar_resnet")
     add("--norms", metavar="A,B", help="such as batch,group,group+ws (with standardized weights)")
-    add("--batch-sizes", type=_whole_numbers, metavar="N,N", help="such as 1,8,64")
-    add("--lr", type=_rates, metavar="R,R", help="learning rates; of several, the best on validation is reported")
-    add("--seeds", type=_whole_number, metavar="N", help="seeds of each setting")
-    add("--epochs", type=_whole_number, metavar="N", help="epochs of each trial")
+    add("--batch-sizes", metavar="N,N", help="such as 1,8,64")
+    add("--lr", metavar="R,R", help="learning rates; of several, the best on validation is reported")
+    add("--seeds", metavar="N", help="seeds of each setting")
+    add("--epochs", metavar="N", help="epochs of each trial")
     add("--force", action="store_true", help="overwrite the file if it exists")
     return parser
 
@@ -67,7 +71,9 @@ def _write(arguments: argparse.Namespace) -> int:
     file: Path = arguments.file
     if file.exists() and not arguments.force:
         raise ConfigError([Mistake(str(file), "", "exists already; give another name, or --force to overwrite it")])
-    images = _chosen(arguments, "data", "images", "digits", lambda name: images_of(name, file=file))
+    find = cache(lambda name: images_of(name, file=file))
+    _check(arguments, find)
+    images = _chosen(arguments, "data", "images", "digits", find)
     models = ", ".join(images.models)
     choices = Choices(
         images=images,
@@ -80,7 +86,7 @@ def _write(arguments: argparse.Namespace) -> int:
         ),
         norms=_chosen(arguments, "norms", "norms, separated by commas", "batch,group,group+ws,online", _norms),
         batch_sizes=_chosen(arguments, "batch_sizes", "batch sizes", _joined(images.batch_sizes), _whole_numbers),
-        rates=arguments.lr or (),
+        rates=_rates(arguments.lr) if arguments.lr else (),
         seeds=_chosen(arguments, "seeds", "seeds", "5", _whole_number),
         epochs=_chosen(arguments, "epochs", "epochs", str(images.epochs), _whole_number),
     )
@@ -99,13 +105,47 @@ def _write(arguments: argparse.Namespace) -> int:
     return 0
 
 
+def _check(arguments: argparse.Namespace, find: Callable[[str], "Images"]) -> None:
+    """Read every option that is given.
+
+    Raises:
+        ConfigError: with the mistakes of all of them.
+    """
+    from wsnet.config.errors import ConfigError, Mistake
+    from wsnet.sweep.commands.new_sweep import checked_model
+
+    readers: dict[str, Callable[[str], object]] = {
+        "data": find,
+        "model": lambda name: checked_model(name, find(arguments.data or "digits")),
+        "norms": _norms,
+        "batch_sizes": _whole_numbers,
+        "lr": _rates,
+        "seeds": _whole_number,
+        "epochs": _whole_number,
+    }
+    if arguments.data is None and sys.stdin.isatty():  # Which networks there are depends on an answer.
+        del readers["model"]
+    mistakes: list[Mistake] = []
+    for option, read in readers.items():
+        given = getattr(arguments, option)
+        try:
+            if given is not None:
+                read(given)
+        except ConfigError as error:
+            mistakes += error.mistakes
+        except argparse.ArgumentTypeError as error:
+            mistakes.append(Mistake(f"--{option.replace('_', '-')}", "", str(error)))
+    if mistakes:
+        raise ConfigError(mistakes)
+
+
 def _chosen(
     arguments: argparse.Namespace, option: str, question: str, default: str, read: Callable[[str], _Value]
 ) -> _Value:
     """The value of an option; without it, the answer to a question on a terminal, or the default."""
     given = getattr(arguments, option)
     if given is not None:
-        return read(given) if isinstance(given, str) else given  # type: ignore[no-any-return]
+        return read(given)
     while sys.stdin.isatty():
         try:
             return read(input(f"{question} [{default}]: ").strip() or default)
@@ -126,9 +166,18 @@ def _names(text: str) -> list[str]:
 
 
 def _norms(text: str) -> list[str]:
+    from wsnet.config.errors import ConfigError, Mistake
     from wsnet.sweep.commands.new_sweep import checked_norm
 
-    return [checked_norm(name) for name in _names(text)]
+    names, mistakes = _names(text), list[Mistake]()
+    for name in names:
+        try:
+            checked_norm(name)
+        except ConfigError as error:
+            mistakes += error.mistakes
+    if mistakes:
+        raise ConfigError(mistakes)
+    return names
 
 
 def _whole_numbers(text: str) -> list[int]:

@@ -13,6 +13,7 @@ from wsnet.config.errors import ConfigError, Mistake, counted, did_you_mean
 from wsnet.config.norm import NormConfig
 from wsnet.config.own_class import OwnClass, is_own
 from wsnet.config.reading.messages import variant_name, variants
+from wsnet.config.reading.other_names import norm_called
 from wsnet.config.reading.own_files import data_config
 from wsnet.config.reading.yaml_lines import parse_value
 
@@ -168,6 +169,7 @@ def new_sweep(choices: Choices, *, name: str) -> str:
         seeds=choices.seeds,
         columns="  columns: train.batch_size\n" if several else "",
         select=_SELECT if len(choices.rates) > 1 else "",
+        compare=_compare(choices.norms),
     )
 
 
@@ -178,6 +180,18 @@ def _case(norm: str, choices: Choices) -> str:
     parts += [f"model.norm.groups: {groups}"] if name in ("group", "evonorm_s0") else []
     parts += ["model.weight: standardized"] if weight else []
     return "{" + ", ".join(parts) + "}"
+
+
+def _compare(norms: Sequence[str]) -> str:
+    """`report.compare`: every norm against the first; a comment if there is only one."""
+    name, _, weight = norms[0].partition("+")
+    against = f"model.norm.name: {json.dumps(name) if is_own(name) else name}"
+    if any(norm != norms[0] and norm.partition("+")[0] == name for norm in norms):
+        against += f", model.weight: {'standardized' if weight else 'none'}"
+    declared = f"compare: {{against: {{{against}}}}}\n"
+    if len(norms) == 1:
+        return f"  # With a second norm, this declares what is tested for significance:\n  # {declared}"
+    return f"  # Every other norm is tested against this one; tests must be declared before the run.\n  {declared}"
 
 
 def checked_model(name: str, images: Images) -> str:
@@ -192,8 +206,8 @@ def checked_model(name: str, images: Images) -> str:
     return name
 
 
-def checked_norm(norm: str) -> str:
-    """A norm as `Choices` has it.
+def checked_norm(norm: str) -> None:
+    """Check a norm, as `Choices` has it.
 
     Raises:
         ConfigError: there is no such norm.
@@ -201,12 +215,15 @@ def checked_norm(norm: str) -> str:
     name, plus, weight = norm.partition("+")
     known = [variant_name(kind) for kind in variants(NormConfig) if not issubclass(kind, OwnClass)]
     if name not in known and not is_own(name):
-        hint = did_you_mean(name, known, otherwise=f"; there are {', '.join(known)}, or a file.py:Class of your own")
+        hint = did_you_mean(
+            norm_called(name) or name,
+            known,
+            otherwise=f"; there are {', '.join(known)}, or a file.py:Class of your own",
+        )
         raise ConfigError([Mistake("--norms", "", f"unknown norm {name!r}{hint}")])
     if plus and weight != "ws":
         rule = "after the norm, only +ws (standardized weights) may stand"
         raise ConfigError([Mistake("--norms", "", f"{rule}, but got {norm!r}")])
-    return norm
 
 
 def _optim(choices: Choices) -> str:
@@ -248,4 +265,4 @@ report:
   rows: [model.norm.name, model.weight]
 {columns}  metric: test/top1_error
   statistic: median
-{select}"""
+{select}{compare}"""

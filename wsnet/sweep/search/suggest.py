@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from wsnet.config.reading.axes import Range
+from wsnet.config.reading.ranges import Range
 from wsnet.config.reading.search_cells import Space, Study
 from wsnet.config.search import SuggestedConfig, TpeConfig
 
