@@ -80,6 +80,8 @@ def verdicts(results: Results, pivot: Pivot) -> Verdicts:
         _compared(header, row, base, column, seeds[row, column], seeds[base, column])
         for row, base, column in _pairs(results, pivot)
     ]
+    if header.compare is not None and len(found) > header.compare.count:  # Earlier versions counted too few.
+        header = replace(header, compare=header.compare.model_copy(update={"count": len(found)}))
     lost = sum("missing" in verdict.marks and not verdict.is_pending for verdict in found)
     tested = [verdict for verdict in found if verdict.p is not None]
     family = max(len(tested), (0 if header.compare is None else header.compare.count) - lost)
