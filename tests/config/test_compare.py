@@ -7,6 +7,7 @@ from wsnet.config import Sweep
 from wsnet.config.compare import Declared
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.only_and_smoke import only, smoke
+from wsnet.config.reading.table_rows import columns_of
 
 STANDARDIZED = "- {model.norm.name: group, model.norm.groups: 4, model.weight: standardized}"
 RECOMPUTED = "- {model.norm.name: batch, train.evaluation_statistics.name: recomputed}"
@@ -222,3 +223,11 @@ def test_a_column_can_be_named_by_a_default() -> None:
     changed["seeds: 2"] = changed["seeds: 2"].replace("batch}}", "batch}, at: {model.weight: [none]}}")
     found = sweep(changed).comparisons
     assert found is not None and (found.count, found.at, found.without_baseline) == (3, ('"none"',), ())
+
+
+def test_a_table_without_columns_is_asked_for_by_none() -> None:
+    changed = {"seeds: 2": "seeds: 2\nreport:\n  columns: none\n  compare: {against: {train.batch_size: 8}}"}
+    group = {"- {model.norm.name: batch}\n": "", **changed}
+    found = sweep(group)
+    assert columns_of(found.config, found.axes) is None
+    assert found.comparisons is not None and found.comparisons.count == 1

@@ -9,6 +9,7 @@ from typing import Any
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.axes import hashable
 from wsnet.config.reading.checked_sweep import Setting
+from wsnet.config.report import NO_COLUMNS
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
 
@@ -56,7 +57,9 @@ class Row:
 
 
 def columns_of(config: SweepConfig, axes: Iterable[str]) -> str | None:
-    """The key whose values make the columns of a sweep's table: by default the last axis of the grid."""
+    """The key whose values make the columns of a sweep's table; None if there are none."""
+    if config.report.columns == NO_COLUMNS:
+        return None
     over = () if config.report.select is None else config.report.select.over
     varied = set(axes)
     grid = [key for key in config.grid if key in varied and key not in over]
