@@ -45,6 +45,7 @@ class Header:
         settings: number of settings of the sweep, including those that have not started, without those that `where`
             leaves out; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
+        fixed_apart: where several sweeps are shown, what only some of them fix, or to other values, by sweep.
         revision: source revision that the sweep was last started with; None if unknown.
         is_foreign: whether wsnet has not made the runs.
         devices: what the trials were trained on, where the table shows times.
@@ -76,6 +77,7 @@ class Header:
     settings: int | None = None
     tuned: Tuned | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    fixed_apart: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     revision: str | None = None
     is_foreign: bool = False
     devices: tuple[str, ...] = ()
