@@ -254,3 +254,12 @@ def test_the_heading_counts_no_fewer_comparisons_than_it_lists() -> None:
     found = verdicts_of(cells, compare=declared(count=1))  # As an earlier version counted them.
     assert found.lines()[0].startswith("2 comparisons declared before the run.")
     assert found.family == 2
+
+
+def test_a_ranking_of_settings_compares_those_at_the_same_value_of_the_columns_key() -> None:
+    sparse = {(norm, batch): seeds(*FIVE) for norm, batch in (("layer", 16), ("instance", 32), ("online", 64))}
+    cells = {("batch", 8): seeds(*FIVE), ("group", 8): seeds(*SHIFTED), **sparse}
+    found = verdicts_of(cells, compare=declared(count=1))
+    (verdict,) = found.verdicts
+    assert verdict.text.startswith("GroupNorm, batch size 8 beats BatchNorm, batch size 8: 5 of 5 seeds")
+    assert found.may_be_bold(verdict.row, verdict.column)
