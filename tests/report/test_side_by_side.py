@@ -9,6 +9,7 @@ from wsnet.report import Results, read_directory
 from wsnet.report.commands.compare import side_by_side
 from wsnet.report.tables.pivot import pivot
 from wsnet.report.tables.table import tabulate
+from wsnet.report.tables.text import MISSING
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
 
 NORM, WEIGHT, RATE = "model.norm.name", "model.weight", "optim.lr"
@@ -79,3 +80,11 @@ def test_statistics_of_a_norm_that_keeps_none_are_no_option_of_it(tmp_path: Path
     file = tmp_path / "one" / "trials" / "one-0.1" / "trial.yaml"
     file.write_text(file.read_text().replace("{name: batch, momentum: 0.1}", "{name: layer}"))
     assert trial_options(place, found, [key]) == {"one-0.1": {}}
+
+
+def test_settings_of_different_axes_do_not_share_a_row(tmp_path: Path) -> None:
+    one = sweep(tmp_path / "one", {0.1: None}, rows=[NORM])
+    other = sweep(tmp_path / "two", {0.2: None}, rows=[NORM])
+    table = tabulate(both(tmp_path, one, other))[0]
+    assert table.labels == [("0.1",), ("0.2",)]
+    assert [cells.count(MISSING) for cells in table.cells] == [1, 1]

@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -57,11 +57,13 @@ def side_by_side(sweeps: Mapping[str, Results]) -> Results:
     shared, apart = _fixed({names[place]: _all_fixed(headers[place], silent[place]) for place in sweeps}, axes)
     is_chosen = all(header.select == first.select for header in headers.values())
     counts = [header.settings for header in headers.values()]
+    rows = tuple(dict.fromkeys((*first.rows, *(() if first.columns is None else (first.columns,)))))
+    over = first.over if is_chosen else ()
     header = replace(
         first.without_comparisons,
         name=" and ".join(names.values()),
         question=f"{first.question or first.name} ({', '.join(names.values())})",
-        rows=tuple(dict.fromkeys((*first.rows, *(() if first.columns is None else (first.columns,))))),
+        rows=(*rows, *_mixed(trials, rows, [axis for axis in axes if axis not in (*rows, *over)])),
         columns=SWEEP,
         axes=(*axes, SWEEP),
         seeds=max(header.seeds for header in headers.values()),
@@ -88,6 +90,14 @@ def _names(places: list[str]) -> dict[str, str]:
         if len(set(names.values())) == len(places):
             return names
     return {place: place for place in places}
+
+
+def _mixed(trials: Iterable[PlacedTrial], rows: Sequence[str], axes: Iterable[str]) -> list[str]:
+    """The axes in which settings differ that would share a row, be it in different sweeps."""
+    groups: dict[tuple[str | None, ...], list[PlacedTrial]] = {}
+    for trial in trials:
+        groups.setdefault(tuple(trial.shown(key) for key in rows), []).append(trial)
+    return [axis for axis in axes if any(len({trial.shown(axis) for trial in group}) > 1 for group in groups.values())]
 
 
 def _all_fixed(header: Header, silent: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
