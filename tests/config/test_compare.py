@@ -7,6 +7,7 @@ from wsnet.config import Sweep
 from wsnet.config.compare import Declared
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.only_and_smoke import only, smoke
+from wsnet.config.reading.table_rows import columns_of
 
 STANDARDIZED = "- {model.norm.name: group, model.norm.groups: 4, model.weight: standardized}"
 RECOMPUTED = "- {model.norm.name: batch, train.evaluation_statistics.name: recomputed}"
@@ -196,3 +197,37 @@ def test_the_second_of_two_stages_has_the_comparisons_and_the_first_has_none() -
     found = sweep({**grid, **comparing(report)})
     assert found.comparisons is not None and found.comparisons.count == 2
     assert found.tuning is not None and found.tuning.comparisons is None
+
+
+WEIGHT_COLUMNS = {
+    "- {model.norm.name: batch}": "- {model.norm.name: batch}\n  - {model.norm.name: layer}",
+    "model.norm.groups: 4}": "grid: {model.norm.groups: [2, 4], model.weight: [none, standardized]}}",
+    "grid:\n  train.batch_size: [8, 32]": "grid:\n  optim.lr: [0.1, 0.2]",
+    "seeds: 2": "seeds: 4\nreport:\n  rows: [model.norm.name, model.norm.groups]\n  columns: model.weight\n"
+    "  select: {over: [optim.lr]}\n  compare: {against: {model.norm.name: batch}}",
+}
+
+
+def test_a_case_that_does_not_set_the_columns_key_stands_in_the_column_of_its_default() -> None:
+    found = sweep(WEIGHT_COLUMNS)
+    assert found.comparisons is not None
+    assert found.comparisons.count == 3  # Layer norm and both group numbers, each with plain weights.
+    assert found.comparisons.without_baseline == ('"standardized"',)
+    (missing, few) = [warning for warning in found.warnings if "report.compare" in warning]
+    assert missing.endswith("nothing is compared at model.weight standardized, where the baseline has no setting")
+    assert "4 seeds cannot decide any of the 3 comparisons" in few
+
+
+def test_a_column_can_be_named_by_a_default() -> None:
+    changed = {**WEIGHT_COLUMNS}
+    changed["seeds: 2"] = changed["seeds: 2"].replace("batch}}", "batch}, at: {model.weight: [none]}}")
+    found = sweep(changed).comparisons
+    assert found is not None and (found.count, found.at, found.without_baseline) == (3, ('"none"',), ())
+
+
+def test_a_table_without_columns_is_asked_for_by_none() -> None:
+    changed = {"seeds: 2": "seeds: 2\nreport:\n  columns: none\n  compare: {against: {train.batch_size: 8}}"}
+    group = {"- {model.norm.name: batch}\n": "", **changed}
+    found = sweep(group)
+    assert columns_of(found.config, found.axes) is None
+    assert found.comparisons is not None and found.comparisons.count == 1

@@ -11,6 +11,7 @@ from pyarrow import parquet
 
 from tests.report.test_cli import FILES, refusal
 from tests.tracking.sweeps import manifest, write_sweep
+from wsnet.config.report import SelectConfig
 from wsnet.report import ReportError, Results, read_directory
 from wsnet.report.cli import main
 from wsnet.report.tables.arrange import Arrangement, arrange
@@ -190,3 +191,25 @@ def test_latex_escapes_what_would_not_compile(results: Results) -> None:
     assert r"& \multicolumn{3}{c}{batch size} \\" in text and "    BatchNorm & " in text
     assert text.count("{") == text.count("}")
     assert markdown(table(results)).count("14.80") == 1
+
+
+def test_what_conditions_leave_out_is_not_said_to_have_not_started(tmp_path: Path) -> None:
+    folder, _ = write_sweep(tmp_path, manifest(rates=(1e-3, 1e-2)))
+    found = read_directory(folder)
+    started = {trial.setting_id for trial in found.trials}, {trial.trial_id for trial in found.trials}
+    select = SelectConfig(over=("optim.lr",))
+    header = replace(found.header, select=select, settings=len(started[0]) + 1, trials=len(started[1]) + 2)
+    shown, _ = arrange(replace(found, header=header), Arrangement(where=("model.norm.name=batch",)))
+    caption = " ".join(tabulate(shown)[0].caption)
+    assert "Settings that have not started and are not counted among the candidates: 1." in caption
+    assert shown.header.trials == len({trial.trial_id for trial in shown.trials}) + 2
+
+
+def test_a_sweep_file_in_place_of_a_folder_is_told_the_folder_of_its_sweep(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.yaml").write_text("# A comment.\nname: gn  # The sweep.\n")
+    assert "'mine.yaml' is a sweep file, not the folder of a sweep" in refusal(capsys, "mine.yaml")
+    manifest().write(Folder("runs/gn"))
+    assert refusal(capsys, "mine.yaml").rstrip().endswith("give the folder of its sweep: runs/gn")

@@ -149,16 +149,16 @@ def test_options_that_would_be_ignored_are_refused(tmp_path: Path, capsys: pytes
 
 
 def test_a_table_of_other_cells_does_not_speak_of_the_declared_comparisons(tmp_path: Path) -> None:
-    declared = {"keys": ["model.norm.name"], "against": ['"batch"'], "count": 2, "written": {}}
+    declared = {"keys": ["model.norm.name"], "against": ['"batch"'], "count": 6, "written": {}}
     sweep = manifest()
     sweep.report["compare"] = declared
     folder, _ = write_sweep(tmp_path, sweep)
     assert main([folder.location]) == 0
-    assert b"2 comparisons declared before the run" in (folder.read("table.md") or b"")
+    assert b"6 comparisons declared before the run" in (folder.read("table.md") or b"")
     for options in (["--where", "train.batch_size=32"], ["--columns", "none"], ["--best-epoch"]):
         assert main([folder.location, *options, "--out", str(tmp_path / "out")]) == 0
         text = (tmp_path / "out" / "table.md").read_text()
-        assert "the 2 declared comparisons are about the sweep's own table" in text and "have not started" not in text
+        assert "the 6 declared comparisons are about the sweep's own table" in text and "have not started" not in text
 
 
 def test_trials_that_have_not_started_are_counted(tmp_path: Path) -> None:

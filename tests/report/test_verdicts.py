@@ -239,3 +239,27 @@ def test_the_heading_is_followed_by_a_line_for_each_comparison() -> None:
 def test_a_table_without_columns_names_the_settings_alone() -> None:
     found = only(TWO, columns=None, column_values=(), axes=("model.norm.name",), rows=("model.norm.name",))
     assert found.text.startswith("GroupNorm beats BatchNorm: 5 of 5 seeds")
+
+
+def test_a_column_without_the_baseline_is_named() -> None:
+    cells = {("batch", 8): seeds(*FIVE), ("group", 8): seeds(*CLOSE), ("group", 64): seeds(*CLOSE)}
+    asked = declared(count=1).model_copy(update={"without_baseline": ("64",)})
+    (heading, *found) = verdicts_of(cells, compare=asked).lines()
+    assert "Nothing is compared at batch size 64, where the baseline has no setting." in heading
+    assert len(found) == 1
+
+
+def test_the_heading_counts_no_fewer_comparisons_than_it_lists() -> None:
+    cells = {("batch", 8): seeds(*FIVE), ("group", 8): seeds(*CLOSE), ("layer", 8): seeds(*SHIFTED)}
+    found = verdicts_of(cells, compare=declared(count=1))  # As an earlier version counted them.
+    assert found.lines()[0].startswith("2 comparisons declared before the run.")
+    assert found.family == 2
+
+
+def test_a_ranking_of_settings_compares_those_at_the_same_value_of_the_columns_key() -> None:
+    sparse = {(norm, batch): seeds(*FIVE) for norm, batch in (("layer", 16), ("instance", 32), ("online", 64))}
+    cells = {("batch", 8): seeds(*FIVE), ("group", 8): seeds(*SHIFTED), **sparse}
+    found = verdicts_of(cells, compare=declared(count=1))
+    (verdict,) = found.verdicts
+    assert verdict.text.startswith("GroupNorm, batch size 8 beats BatchNorm, batch size 8: 5 of 5 seeds")
+    assert found.may_be_bold(verdict.row, verdict.column)

@@ -57,6 +57,8 @@ class Declared(Config):
     """Values of the columns' key, as JSON text; None for every column."""
     count: NonNegativeInt
     """How many comparisons that makes."""
+    without_baseline: Row = ()
+    """Values of the columns' key, as JSON text, where rows stand that are not compared, since the baseline does not."""
     written: dict[str, Any]
     """`report.compare` as the sweep file has it."""
 

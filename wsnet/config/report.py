@@ -8,7 +8,11 @@ from wsnet.config.base import Config, PositiveInt, as_tuple, conflict
 from wsnet.config.compare import CompareConfig
 from wsnet.config.published import PublishedConfig
 
-__all__ = ["ReportConfig", "SelectConfig", "Tuned"]
+__all__ = ["NO_COLUMNS", "ReportConfig", "SelectConfig", "Tuned"]
+
+
+NO_COLUMNS = "none"
+"""Value of `report.columns` for a table without columns."""
 
 
 class SelectConfig(Config):
@@ -40,7 +44,7 @@ class ReportConfig(Config):
     rows: Annotated[tuple[str, ...], as_tuple()] | None = None
     """Dotted keys whose values make the rows, or `case`, the cases' labels; by default every axis but the columns'."""
     columns: str | None = None
-    """Dotted key whose values make the columns, or `case`; by default the last axis of the grid."""
+    """Dotted key whose values make the columns, `case` or `none`; by default the grid's last axis not chosen over."""
     metric: Literal[
         "test/top1_error",
         "test/top1_accuracy",

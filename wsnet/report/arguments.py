@@ -89,7 +89,9 @@ def parser() -> argparse.ArgumentParser:
         "--bundle", metavar="FILE.zip", help="pack what the report is made of; given as RUNS_DIR, it makes it again"
     )
     more.add_argument(
-        "--reproduce", metavar="TRIAL_ID", help="train this trial again, alone, and compare the records bit by bit"
+        "--reproduce",
+        metavar="TRIAL",
+        help="train this trial again, alone, and compare the records bit by bit; its name, such as bn-s0, or its id",
     )
     more.add_argument(
         "--layers",

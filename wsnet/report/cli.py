@@ -75,7 +75,7 @@ def _analyze(arguments: argparse.Namespace) -> int:
     if arguments.reproduce is not None:
         from wsnet.report.commands.reproduce import reproduce
 
-        return reproduce(_one_folder(arguments, "--reproduce"), arguments.reproduce, results)
+        return reproduce(_one_folder(arguments, "--reproduce"), arguments.reproduce)
     if arguments.best:
         from wsnet.report.commands.best import best_configuration
 

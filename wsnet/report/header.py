@@ -42,13 +42,15 @@ class Header:
         published: which published numbers stand beside which cells, or None.
         departures: where the command line departed from the recipe of these numbers, in words.
         select: what is chosen for each cell, or None.
-        settings: number of settings of the whole sweep, including those that have not started; None without `select`.
+        settings: number of settings of the sweep, including those that have not started, without those that `where`
+            leaves out; None without `select`.
         tuned: how a first stage chose the setting of each cell; None if there was none.
+        fixed_apart: where several sweeps are shown, what only some of them fix, or to other values, by sweep.
         revision: source revision that the sweep was last started with; None if unknown.
         is_foreign: whether wsnet has not made the runs.
         devices: what the trials were trained on, where the table shows times.
         compared_elsewhere: number of declared comparisons that are about another table than this one.
-        trials: number of trials of the whole sweep, including those that have not started; None if unknown.
+        trials: number of trials of the sweep, counted in the same way; None if unknown.
         at: which epoch of a trial counts, in words.
         where: conditions that the trials fulfil, in words, where only some are shown.
         compare: the comparisons that were declared, or None.
@@ -75,6 +77,7 @@ class Header:
     settings: int | None = None
     tuned: Tuned | None = None
     fixed: Mapping[str, Any] = field(default_factory=dict)
+    fixed_apart: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     revision: str | None = None
     is_foreign: bool = False
     devices: tuple[str, ...] = ()

@@ -9,6 +9,7 @@ from wsnet.config.identity import affects_identity
 from wsnet.config.published import CASE, misnamed, rows_of
 from wsnet.config.reading.keys import covers
 from wsnet.config.reading.sweep_file import SweepFile
+from wsnet.config.report import NO_COLUMNS
 from wsnet.config.schedulers import FifoConfig
 from wsnet.config.sweep import SweepConfig
 from wsnet.config.trial import TrialConfig
@@ -198,7 +199,8 @@ def _metrics(config: SweepConfig) -> dict[Keys, str]:
 def _rows_and_columns(config: SweepConfig) -> dict[Keys, str]:
     """Path to key, of the rows and the columns."""
     rows: dict[Keys, str] = {("report", "rows", index): key for index, key in enumerate(config.report.rows or ())}
-    return {**rows, ("report", "columns"): config.report.columns} if config.report.columns else rows
+    columns = config.report.columns
+    return rows if columns in (None, NO_COLUMNS) else {**rows, ("report", "columns"): columns}
 
 
 def _unknown(file: SweepFile, key: str) -> str:

@@ -39,7 +39,8 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
 
     Returns:
         the comparisons, None if there are none; every mistake; and a warning where the command line fixes a key that
-        the comparisons name, so that they are left out, or where there are too few seeds to decide any of them.
+        the comparisons name, so that they are left out, where a column lacks the baseline, or where there are too few
+        seeds to decide any of them.
     """
     compare = file.config.report.compare
     if compare is None:
@@ -63,7 +64,16 @@ def declared(file: SweepFile, settings: list[Setting]) -> tuple[Declared | None,
     found = _resolved(compare, rows, keys)
     if found.count == 0:
         return None, [file.mistake(_COMPARE, "the baseline has no column in common with a row to compare it with")], []
-    return found, [], _of_few_seeds(file, found.count)
+    return found, [], [*_of_missing_baseline(file, found, columns), *_of_few_seeds(file, found.count)]
+
+
+def _of_missing_baseline(file: SweepFile, found: Declared, columns: str | None) -> list[str]:
+    """A warning where a column has rows to compare, but not the baseline."""
+    if not found.without_baseline:
+        return []
+    there = ", ".join("no value" if value is None else _shown(json.loads(value)) for value in found.without_baseline)
+    text = f"nothing is compared at {columns} {there}, where the baseline has no setting"
+    return [str(file.mistake(_COMPARE, text))]
 
 
 def _of_few_seeds(file: SweepFile, comparisons: int) -> list[str]:
@@ -90,11 +100,12 @@ def _resolved(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[str]) 
     if compare.settings is not None:
         others = [row for row in others if any(row.fits(wanted) for wanted in compare.settings)]
     at = None if compare.at is None else tuple(map(as_text, next(iter(compare.at.values()))))
+    there = dict.fromkeys(column for row in others for column in row.settings if at is None or column in at)
     pairs = {  # Each once, even if it stands in several rows.
         (column, frozenset(identities))
         for row in others
         for column, identities in row.settings.items()
-        if column in baseline.settings and (at is None or column in at) and identities != baseline.settings[column]
+        if column in baseline.settings and column in there and identities != baseline.settings[column]
     }
     return Declared(
         keys=tuple(keys),
@@ -102,6 +113,7 @@ def _resolved(compare: CompareConfig, rows: Sequence[Row], keys: Sequence[str]) 
         settings=None if compare.settings is None else tuple(row.label for row in others),
         at=at,
         count=len(pairs),
+        without_baseline=tuple(column for column in there if column not in baseline.settings),
         written=compare.model_dump(mode="json", exclude_none=True),
     )
 

@@ -9,9 +9,11 @@ from typing import Any
 from wsnet.config.identity import canonical_text
 from wsnet.config.reading.axes import hashable
 from wsnet.config.reading.checked_sweep import Setting
+from wsnet.config.report import NO_COLUMNS
 from wsnet.config.sweep import SweepConfig
+from wsnet.config.trial import TrialConfig
 
-__all__ = ["ABSENT", "Row", "as_text", "columns_of", "equal", "rows_of_table"]
+__all__ = ["ABSENT", "Row", "as_text", "columns_of", "defaults_of", "equal", "rows_of_table"]
 
 ABSENT = object()
 """The value of a key that a row does not have."""
@@ -55,7 +57,9 @@ class Row:
 
 
 def columns_of(config: SweepConfig, axes: Iterable[str]) -> str | None:
-    """The key whose values make the columns of a sweep's table: by default the last axis of the grid."""
+    """The key whose values make the columns of a sweep's table; None if there are none."""
+    if config.report.columns == NO_COLUMNS:
+        return None
     over = () if config.report.select is None else config.report.select.over
     varied = set(axes)
     grid = [key for key in config.grid if key in varied and key not in over]
@@ -63,15 +67,33 @@ def columns_of(config: SweepConfig, axes: Iterable[str]) -> str | None:
 
 
 def rows_of_table(settings: Iterable[Setting], keys: Sequence[str], columns: str | None) -> list[Row]:
-    """The rows of the table, as far as the axes tell them apart."""
+    """The rows of the table, as far as the axes tell them apart.
+
+    A setting whose case does not set the columns' key stands in the column of its default, as in the report.
+    """
     rows: dict[tuple[str | None, ...], Row] = {}
     for setting in settings:
+        default = {} if columns is None else defaults_of(setting.config, [columns])
         for place in setting.places:
             label = tuple(as_text(place[key]) if key in place else None for key in keys)
             row = rows.setdefault(label, Row(label=label, first=setting, axes=place, settings={}))
-            column = as_text(place[columns]) if columns in place else None
+            shown = default | place
+            column = as_text(shown[columns]) if columns in shown else None
             row.settings.setdefault(column, set()).add(canonical_text(setting.config))
     return list(rows.values())
+
+
+def defaults_of(config: TrialConfig, axes: Iterable[str]) -> dict[str, Any]:
+    """The values of axes that a case leaves at their defaults, without those that have no effect in it."""
+    tree, found = config.model_dump(mode="json"), {}
+    for axis in axes:
+        value: Any = tree
+        for part in axis.split("."):
+            value = value.get(part) if isinstance(value, dict) else None
+        is_moot = axis.startswith("train.evaluation_statistics") and not config.model.norm.keeps_statistics
+        if value is not None and not isinstance(value, dict) and not is_moot:
+            found[axis] = value
+    return found
 
 
 def equal(one: Any, other: Any) -> bool:

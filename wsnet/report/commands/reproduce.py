@@ -1,29 +1,31 @@
 """`--reproduce`: a trial trained again, alone, and its records compared with the sweep's."""
 
+import difflib
 import json
 import math
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 
 from wsnet.called import program
-from wsnet.config.errors import did_you_mean
 from wsnet.report import ReportError
-from wsnet.report.results import Results
-from wsnet.storage import Folder, TrialDirectory, trial_directory
+from wsnet.storage import Folder, Manifest, TrialDirectory, TrialEntry, trial_directory
 from wsnet.storage.trial_directory import TIME, Record
 
-__all__ = ["differences", "reproduce"]
+__all__ = ["differences", "meant_trial", "reproduce"]
+
+_NEAREST = 5
+"""Maximum number of names that a message suggests."""
 
 
-def reproduce(place: str, trial_id: str, results: Results) -> int:
+def reproduce(place: str, trial: str) -> int:
     """Train one trial of a sweep again in a process of its own, and print whether its records are bit-equal.
 
     Args:
         place: the sweep's folder.
-        trial_id: the trial; the beginning of its id or its setting's suffices if no other begins so.
-        results: of the sweep.
+        trial: its name, such as `bn-s0`, or its id, or the beginning of its id if no other begins so.
 
     Returns:
         the exit status: 0 if they are equal, 1 if they differ.
@@ -31,13 +33,13 @@ def reproduce(place: str, trial_id: str, results: Results) -> int:
     Raises:
         ReportError: there is no such trial, it has not ended, or it was trained by several workers.
     """
-    directory = trial_directory(Folder(place), _found(trial_id, results))
+    directory = trial_directory(Folder(place), meant_trial(trial, Manifest.read(Folder(place)).trials))
     status, execution = directory.status(), directory.execution() or {}
     if status is None or not status.has_ended:
-        raise ReportError(f"trial {trial_id!r} has not ended yet")
+        raise ReportError(f"trial {trial!r} has not ended yet")
     if execution.get("workers", 1) != 1:
         raise ReportError(
-            f"trial {trial_id!r} was trained by {execution['workers']} workers, so it needs {program('run')}"
+            f"trial {trial!r} was trained by {execution['workers']} workers, so it needs {program('run')}"
         )
     with tempfile.TemporaryDirectory(prefix="wsnet-reproduce-") as folder:
         file = Path(folder, "trial.yaml")
@@ -80,10 +82,23 @@ def _environment(before: dict[str, object], now: dict[str, object]) -> list[str]
     return [f"{key} is {now.get(key)}, not {before[key]}" for key in before if now.get(key) != before[key]]
 
 
-def _found(word: str, results: Results) -> str:
-    ids = list(dict.fromkeys(trial.trial_id for trial in results.trials))
-    found = [identity for identity in ids if identity.startswith(word)]
-    if len(found) != 1:
-        many = f" begins {len(found)} trials' ids" if found else f" is no trial of the sweep{did_you_mean(word, ids)}"
-        raise ReportError(f"--reproduce takes a trial's id, as in trials.csv, but {word!r}{many}")
-    return found[0]
+def meant_trial(word: str, entries: Sequence[TrialEntry]) -> str:
+    """The id of the trial that a word means: its name, its id, or the beginning of its id alone.
+
+    Raises:
+        ReportError: there is none, or several ids begin so.
+    """
+    names = {entry.name: entry.trial_id for entry in entries}
+    if word in names:
+        return names[word]
+    found = [entry.trial_id for entry in entries if word and entry.trial_id.startswith(word)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        what = f"begins {len(found)} trials' ids"
+    else:
+        near = difflib.get_close_matches(word, names, n=_NEAREST, cutoff=0)
+        what = f"is no trial of the sweep; the nearest names: {', '.join(near)}"
+    raise ReportError(
+        f"--reproduce takes a trial's name, such as {next(iter(names), 'bn-s0')}, or its id, but {word!r} {what}"
+    )

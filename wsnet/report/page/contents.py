@@ -129,6 +129,8 @@ def _grid(table: Table) -> Grid:
 
 def _fixed(results: Results, details: Details | None) -> list[Block]:
     options = [[key, plain_text(value)] for key, value in results.header.fixed.items()]
+    for sweep, fixed in results.header.fixed_apart.items():
+        options += [[f"{key} (in {sweep})", plain_text(value)] for key, value in fixed.items()]
     blocks: list[Block] = [Grid(["option", "value"], options, labels=2)] if options else []
     if details is not None and details.configuration:
         blocks.append(Code("The complete configuration of the first trial", details.configuration))

@@ -23,9 +23,14 @@ def find_sweep(folder: str) -> str:
 def check_is_sweep(place: str) -> None:
     """Raise if a folder holds no sweep, with a suggestion of what the user may have meant."""
     from wsnet.storage import Folder
-    from wsnet.storage.find import meant_sweep, sweeps_in
+    from wsnet.storage.find import STORAGE, meant_sweep, sweeps_in, sweeps_of_file
 
     folder = Folder(place)
+    if folder.local is not None and folder.local.is_file():
+        is_sweep_file = folder.local.suffix in (".yaml", ".yml")
+        sweeps = sweeps_of_file(folder.local) if is_sweep_file else []
+        hint = f"; give the folder of its sweep: {', '.join(sweeps)}" if sweeps else f", such as {STORAGE}/quickstart"
+        raise ReportError(f"{place!r} is a {'sweep ' * is_sweep_file}file, not the folder of a sweep{hint}")
     if folder.exists("sweep.json"):
         return
     if below := sweeps_in(place):

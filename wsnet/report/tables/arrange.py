@@ -1,10 +1,11 @@
 """A table other than the sweep file's: other rows and columns, metrics, statistic, and only some trials."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 
 from wsnet.config.errors import did_you_mean
 from wsnet.report import ReportError
-from wsnet.report.results import Results
+from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.tables.where import read_condition
 
 __all__ = ["FACTS", "Arrangement", "arrange"]
@@ -94,9 +95,21 @@ def arrange(results: Results, asked: Arrangement) -> tuple[Results, tuple[str, .
         columns=columns,
         statistic=asked.statistic or header.statistic,
         where=tuple(map(str, conditions)),
+        settings=None
+        if header.settings is None
+        else header.settings - len(_settings(results.trials) - _settings(trials)),
+        trials=None if header.trials is None else header.trials - len(_trials(results.trials) - _trials(trials)),
     )
     is_own = not conditions and not quantities and (asked.rows, asked.columns) == (None, None)
     return Results(header if is_own else header.without_comparisons, trials), quantities
+
+
+def _settings(trials: Iterable[PlacedTrial]) -> set[str]:
+    return {trial.setting_id for trial in trials}
+
+
+def _trials(trials: Iterable[PlacedTrial]) -> set[str]:
+    return {trial.trial_id for trial in trials}
 
 
 def _columns(own: str | None, asked: Arrangement, *, is_of_quantities: bool) -> str | None:

@@ -209,9 +209,10 @@ def _not_selected(header: Header, pivot: Pivot) -> list[str]:
 
 def recipe(header: Header) -> str | None:
     """What no axis varies, in one sentence; None for sweeps of earlier versions, which do not say."""
-    if not header.fixed:
-        return None
-    return f"Fixed: {', '.join(f'{key} {plain_text(value)}' for key, value in header.fixed.items())}."
+    parts = {"": header.fixed, **{f"in {sweep}: ": fixed for sweep, fixed in header.fixed_apart.items()}}
+    texts = {place: ", ".join(f"{k} {plain_text(v)}" for k, v in fixed.items()) for place, fixed in parts.items()}
+    said = "; ".join(place + text for place, text in texts.items() if text)
+    return f"Fixed: {said}." if said else None
 
 
 def footnote(pivot: Pivot, elsewhere: int = 0) -> str | None:

@@ -8,7 +8,7 @@ from wsnet.config.compare import ALPHA
 from wsnet.report.header import Header
 from wsnet.report.names import setting_names
 from wsnet.report.results import PlacedTrial, Results
-from wsnet.report.tables.pivot import Label, Pivot, cell_key
+from wsnet.report.tables.pivot import CellKey, Label, Pivot, cell_key
 from wsnet.report.verdicts.intervals import attainable_interval
 from wsnet.report.verdicts.rank_tests import holm, probability_of_improvement, rank_sum_p
 from wsnet.report.verdicts.seeds_needed import seeds_needed
@@ -80,6 +80,8 @@ def verdicts(results: Results, pivot: Pivot) -> Verdicts:
         _compared(header, row, base, column, seeds[row, column], seeds[base, column])
         for row, base, column in _pairs(results, pivot)
     ]
+    if header.compare is not None and len(found) > header.compare.count:  # Earlier versions counted too few.
+        header = replace(header, compare=header.compare.model_copy(update={"count": len(found)}))
     lost = sum("missing" in verdict.marks and not verdict.is_pending for verdict in found)
     tested = [verdict for verdict in found if verdict.p is not None]
     family = max(len(tested), (0 if header.compare is None else header.compare.count) - lost)
@@ -102,27 +104,36 @@ def _pairs(results: Results, pivot: Pivot) -> Iterable[tuple[Label, Label, str |
     if compare is None:
         return
     declared = _declared_rows(results, pivot, compare.keys)
-    for column in pivot.columns:
+    for column, rows in _by_column(pivot, results.header.columns).items():
         if compare.at is not None and column not in compare.at:
             continue
-        rows = {row: declared[row, column] for row in pivot.rows if (row, column) in pivot.cells}
-        base = next((row for row, labels in rows.items() if compare.against in labels), None)
+        base = next((place for place in rows if compare.against in declared[place]), None)
         if base is None:
             continue
-        seen = {pivot.cells[base, column].setting_id}
-        for row, labels in rows.items():
-            setting = pivot.cells[row, column].setting_id
+        seen = {pivot.cells[base].setting_id}
+        for place in rows:
+            setting, labels = pivot.cells[place].setting_id, declared[place]
             if setting not in seen and (compare.settings is None or not labels.isdisjoint(compare.settings)):
                 seen.add(setting)  # Not again in another row that it stands in.
-                yield row, base, column
+                yield place[0], base[0], place[1]
 
 
-def _declared_rows(
-    results: Results, pivot: Pivot, keys: Sequence[str]
-) -> dict[tuple[Label, str | None], set[tuple[str | None, ...]]]:
+def _by_column(pivot: Pivot, columns: str | None) -> dict[str | None, list[CellKey]]:
+    """The cells by the value of the columns' key, which in a ranking of settings is among the row keys."""
+    found: dict[str | None, list[CellKey]] = {}
+    for column in pivot.columns:
+        for row in pivot.rows:
+            if (row, column) in pivot.cells:
+                is_ranked = pivot.ranked_by is not None and columns in pivot.row_keys
+                value = row[pivot.row_keys.index(str(columns))] if is_ranked else column
+                found.setdefault(value, []).append((row, column))
+    return found
+
+
+def _declared_rows(results: Results, pivot: Pivot, keys: Sequence[str]) -> dict[CellKey, set[tuple[str | None, ...]]]:
     """The rows that a comparison may name each cell by: several where one setting stands at several places."""
-    columns = results.header.columns
-    found: dict[tuple[Label, str | None], set[tuple[str | None, ...]]] = {}
+    columns = None if pivot.ranked_by is not None else results.header.columns
+    found: dict[CellKey, set[tuple[str | None, ...]]] = {}
     for trial in results.trials:
         place = cell_key(trial, pivot.row_keys, columns)
         found.setdefault(place, set()).add(tuple(trial.axes.get(key) for key in keys))

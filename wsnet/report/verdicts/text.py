@@ -10,7 +10,7 @@ from wsnet.config.errors import counted
 from wsnet.report.header import Header
 from wsnet.report.names import axis_name, value_name
 from wsnet.report.tables.pivot import Label
-from wsnet.report.tables.text import number
+from wsnet.report.tables.text import MISSING, number
 from wsnet.report.verdicts.intervals import Interval
 from wsnet.report.verdicts.rank_tests import sampling_error
 from wsnet.report.verdicts.seeds_needed import MOST_SEEDS
@@ -47,6 +47,9 @@ def heading(header: Header, listed: Sequence[Verdict], family: int) -> str:
         lines.append("Differences are Hodges-Lehmann estimates; each interval is for its comparison alone.")
     if compare.count > len(listed):
         lines.append(f"Comparisons that have not started: {compare.count - len(listed)}.")
+    if compare.without_baseline:
+        there = " and ".join(column_name(column, header.columns) or MISSING for column in compare.without_baseline)
+        lines.append(f"Nothing is compared at {there}, where the baseline has no setting.")
     return " ".join([*lines, *_of_test_set(header, listed)])
 
 

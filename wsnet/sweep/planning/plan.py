@@ -13,7 +13,7 @@ from wsnet.config.errors import counted
 from wsnet.config.identity import canonical_text, identities
 from wsnet.config.norm import OwnNormConfig
 from wsnet.config.published import settled
-from wsnet.config.reading.table_rows import columns_of
+from wsnet.config.reading.table_rows import columns_of, defaults_of
 from wsnet.config.scaling import learning_rate_rule
 from wsnet.config.schedulers import FifoConfig, HyperbandConfig
 from wsnet.config.trial import describe_statistics
@@ -22,7 +22,7 @@ from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError
 from wsnet.storage import Manifest, TrialEntry
 from wsnet.sweep.planning.model_sizes import ModelSize, ModelSizes
-from wsnet.sweep.planning.recipe import defaults_of, fixed_options
+from wsnet.sweep.planning.recipe import fixed_options
 from wsnet.sweep.planning.setting_names import setting_names
 
 __all__ = ["Plan", "PlannedTrial", "make_plan"]

@@ -1,12 +1,11 @@
-"""What a report says of the configurations: what no axis varies, and what an axis is where a case is silent."""
+"""What a report says of the configurations: what no axis varies."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from wsnet.config import TrialConfig
 from wsnet.config.identity import affects_identity
 
-__all__ = ["defaults_of", "fixed_options"]
+__all__ = ["fixed_options"]
 
 
 def fixed_options(base: Mapping[str, Any], axes: Iterable[str]) -> dict[str, Any]:
@@ -28,17 +27,4 @@ def _flat(tree: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     for key, value in tree.items():
         path = f"{prefix}{key}"
         found |= _flat(value, f"{path}.") if isinstance(value, Mapping) and value else {path: value}
-    return found
-
-
-def defaults_of(config: TrialConfig, axes: Iterable[str]) -> dict[str, Any]:
-    """The values of axes that a case leaves at their defaults, without those that have no effect in it."""
-    tree, found = config.model_dump(mode="json"), {}
-    for axis in axes:
-        value: Any = tree
-        for part in axis.split("."):
-            value = value.get(part) if isinstance(value, dict) else None
-        is_moot = axis.startswith("train.evaluation_statistics") and not config.model.norm.keeps_statistics
-        if value is not None and not isinstance(value, dict) and not is_moot:
-            found[axis] = value
     return found
