@@ -25,7 +25,7 @@ def test_a_manifest_comes_back(tmp_path: Path) -> None:
 
 def test_a_folder_without_a_sweep_is_told(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match=r"it holds no sweep\.json; give a folder that run_sweep\.py wrote"):
-        Manifest.read(Folder(tmp_path))
+        Manifest.read(Folder(tmp_path / "alone" / "empty"))
 
 
 _EMPTY = b'{"name": "x", "question": "", "report": {}, "axes": [], "trials": '
