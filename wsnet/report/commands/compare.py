@@ -93,11 +93,18 @@ def _names(places: list[str]) -> dict[str, str]:
 
 
 def _mixed(trials: Iterable[PlacedTrial], rows: Sequence[str], axes: Iterable[str]) -> list[str]:
-    """The axes in which settings differ that would share a row, be it in different sweeps."""
+    """The axes in which settings differ that would share a row, be it in different sweeps.
+
+    An axis that a run of another tool does not have is unknown there, which tells no rows apart.
+    """
     groups: dict[tuple[str | None, ...], list[PlacedTrial]] = {}
     for trial in trials:
         groups.setdefault(tuple(trial.shown(key) for key in rows), []).append(trial)
-    return [axis for axis in axes if any(len({trial.shown(axis) for trial in group}) > 1 for group in groups.values())]
+
+    def differs(axis: str, group: list[PlacedTrial]) -> bool:
+        return len({trial.shown(axis) for trial in group} - {None}) > 1
+
+    return [axis for axis in axes if any(differs(axis, group) for group in groups.values())]
 
 
 def _all_fixed(header: Header, silent: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
