@@ -52,20 +52,22 @@ def estimate(plan: Plan, *, threads: int, gpus: float, slots: int = 1, is_timed:
         is_timed: time a few steps of each model (of some of each kind, where there are many), instead of steps of one
             small network from whose time those of the others are computed.
     """
-    per_trial: dict[str, float] = {}
-    devices: dict[str, str] = {}
-    clocks: dict[str, Stopwatch | Reference] = {}
-    of_checkpoints = 0
-    with cpu_threads(threads), busy_cores(0 if gpus else min(slots, _MOST_SLOTS) - 1):
-        for trial in plan.trials:
-            setting_id = trial.entry.setting_id
-            size, config = plan.sizes[setting_id], trial.config
-            of_checkpoints += checkpoint_bytes(config, size.parameters)
-            if setting_id not in per_trial:
-                device = devices[setting_id] = settled_device(config.execution, gpus)
-                if device not in clocks:
-                    clocks[device] = Stopwatch(device) if is_timed else Reference(device)
-                per_trial[setting_id] = _trial_seconds(config, *clocks[device].line(config, size))
+    settings = {trial.entry.setting_id: trial.config for trial in plan.trials}
+    devices = {setting_id: settled_device(config.execution, gpus) for setting_id, config in settings.items()}
+    others = 0 if gpus else min(slots, _MOST_SLOTS) - 1
+    with cpu_threads(threads):
+        with busy_cores(others):
+            clocks: dict[str, Stopwatch | Reference] = {
+                device: Stopwatch(device) if is_timed else Reference(device) for device in set(devices.values())
+            }
+        with busy_cores(others if is_timed else 0):
+            per_trial = {
+                setting_id: _trial_seconds(config, *clocks[devices[setting_id]].line(config, plan.sizes[setting_id]))
+                for setting_id, config in settings.items()
+            }
+    of_checkpoints = sum(
+        checkpoint_bytes(trial.config, plan.sizes[trial.entry.setting_id].parameters) for trial in plan.trials
+    )
     return Estimate(per_trial=per_trial, devices=devices, checkpoint_bytes=of_checkpoints)
 
 
