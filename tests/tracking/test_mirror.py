@@ -250,7 +250,7 @@ def test_the_run_table_opens_with_the_settings_by_their_median_on_validation() -
     experiment = client.get_experiment_by_name(sweep.name)
     thread = Mirror(folder, sweep, uri=default_tracking_uri(folder), revision=None)
     assert thread.close(240) == []
-    (title, page), *_ = thread.pages
+    (title, page), *_ = thread.tracker.pages
     assert title == "settings by median"
     assert page.endswith("/runs?workflowType=machine_learning&viewStateShareKey=wsnet")
     state = view_state(experiment.tags["mlflow.sharedViewState.wsnet"])
@@ -273,4 +273,4 @@ def test_a_mirror_that_waits_leaves_the_start_of_a_sweep_alone(tmp_path: Path) -
     end = time.monotonic() + 200
     while waiting.waiting and time.monotonic() < end:
         time.sleep(0.2)
-    assert waiting.close(60) == [] and waiting.pages
+    assert waiting.close(60) == [] and waiting.tracker.pages

@@ -56,6 +56,10 @@ def _analyze(arguments: argparse.Namespace) -> int:
     _check(arguments)
     if len(arguments.runs) == 1 and arguments.runs[0].endswith(".zip"):
         arguments.runs = [unpack(arguments.runs[0], arguments.out)]
+    if arguments.reproduce is not None:
+        from wsnet.report.commands.reproduce import reproduce
+
+        return reproduce(_one_folder(arguments, "--reproduce"), arguments.reproduce)
     if arguments.layers and _is_of_trials(arguments):
         return _write_layers(arguments.runs[0], arguments.out or arguments.runs[0])
     asked = Arrangement(
@@ -72,10 +76,6 @@ def _analyze(arguments: argparse.Namespace) -> int:
 
         watch(lambda: _read(arguments)[0], asked)
     results, place = _read(arguments)
-    if arguments.reproduce is not None:
-        from wsnet.report.commands.reproduce import reproduce
-
-        return reproduce(_one_folder(arguments, "--reproduce"), arguments.reproduce)
     if arguments.best:
         from wsnet.report.commands.best import best_configuration
 

@@ -4,7 +4,7 @@ from wsnet.tracking.client import TrackingError, check_tracking_uri, default_tra
 from wsnet.tracking.mirror import Mirror
 from wsnet.tracking.mlflow_tracker import MLflow
 from wsnet.tracking.read import MirroredSweep, NotASweep, OtherRun, read_other, read_sweep
-from wsnet.tracking.report_run import report_files, upload_report
+from wsnet.tracking.report_upload import report_files, upload_report
 from wsnet.tracking.tracker import Tracker
 from wsnet.tracking.views import address, view_links
 from wsnet.tracking.wandb_client import WandbProject, wandb_project

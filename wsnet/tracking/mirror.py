@@ -1,7 +1,7 @@
 """The thread that copies a sweep's directories to a tracker, such as MLflow. No trial ever waits for it."""
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from itertools import groupby
 
 from wsnet.storage import Folder, Lease, Manifest, StorageLost
@@ -67,11 +67,6 @@ class Mirror:
     def tracker(self) -> Tracker:
         """What writes the runs."""
         return self._tracker
-
-    @property
-    def pages(self) -> Sequence[tuple[str, str]]:
-        """Title and page of each view of the runs, as of the tracker; empty before it has answered."""
-        return self._tracker.pages
 
     @property
     def has_connected(self) -> bool:

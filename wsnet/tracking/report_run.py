@@ -1,9 +1,7 @@
-"""Uploading a sweep's report, which in MLflow is a summary run that holds its files."""
+"""The sweep's summary run in MLflow, which holds the files of its report."""
 
 import tempfile
-import threading
 from collections.abc import Sequence
-from fnmatch import fnmatch
 from pathlib import Path
 
 from wsnet.storage import Folder, Manifest
@@ -11,47 +9,11 @@ from wsnet.tracking import tags
 from wsnet.tracking.client import connect
 from wsnet.tracking.mirrored_run import MirroredRun
 from wsnet.tracking.read import search_runs
-from wsnet.tracking.tracker import Tracker
 
-__all__ = ["report_files", "upload_report", "upload_report_run"]
-
-_FILES = ("report*.html", "report*.md", "table*.*", "trials.*", "figure*.*")
-"""Names of a report's files, as patterns."""
+__all__ = ["upload_report_run"]
 
 _NAME = "report"
 """The run's name."""
-
-
-def report_files(folder: Folder) -> list[str]:
-    """Names of the report's files in a sweep's folder."""
-    return [name for name in folder.names() if any(fnmatch(name, pattern) for pattern in _FILES)]
-
-
-def upload_report(tracker: Tracker, files: Sequence[str], *, timeout: float = 30.0) -> str | None:
-    """Upload a sweep's report. Whatever goes wrong is returned, not raised: a report on disk is complete without it.
-
-    Args:
-        tracker: which has the sweep's trials.
-        files: names of files in the sweep's folder, as of `report_files`.
-        timeout: seconds after which to go on without the rest.
-
-    Returns:
-        what went wrong, in one line; None if all files are uploaded.
-    """
-    trouble: list[str | None] = []
-
-    def run() -> None:
-        try:
-            with tracker:
-                tracker.upload_report(files)
-            trouble.append(None)
-        except Exception as error:
-            trouble.append(tracker.reason(error))
-
-    thread = threading.Thread(target=run, name="wsnet-report", daemon=True)
-    thread.start()
-    thread.join(timeout)
-    return trouble[0] if trouble else tracker.reason(TimeoutError(f"no answer within {timeout:g} s"))
 
 
 def upload_report_run(folder: Folder, manifest: Manifest, uri: str, files: Sequence[str]) -> None:
