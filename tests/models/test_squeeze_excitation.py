@@ -4,13 +4,15 @@ import pytest
 import torch
 
 from tests.models.configs import config
+from wsnet.config.norm import NoNormConfig
+from wsnet.layers import Layers
 from wsnet.models import build, parameter_count
 from wsnet.models.blocks import BasicBlock, Bottleneck, SqueezeExcitation
 from wsnet.models.preact_resnet import PreActBlock
 
 
 def test_each_channel_is_multiplied_by_its_gate() -> None:
-    layer = SqueezeExcitation(6, 4)
+    layer = SqueezeExcitation(Layers(NoNormConfig(name="none")), 6, 4)
     x = torch.randn(3, 6, 5, 4)
     squeezed = x.mean((2, 3)) @ layer.fc1.weight.T + layer.fc1.bias
     gate = torch.sigmoid(squeezed.clamp(min=0) @ layer.fc2.weight.T + layer.fc2.bias)

@@ -10,6 +10,7 @@ from wsnet.data.cache import cache_folder, data_root
 from wsnet.data.images import DataError, ImageFiles, ImageSet, ImageSplits
 from wsnet.data.load import load
 from wsnet.data.loader import Batches, evaluation_batches
+from wsnet.data.stacked_batches import StackedBatches
 
 __all__ = [
     "Batch",
@@ -18,6 +19,7 @@ __all__ = [
     "ImageFiles",
     "ImageSet",
     "ImageSplits",
+    "StackedBatches",
     "TensorSet",
     "cache_folder",
     "data_root",

@@ -9,6 +9,7 @@ from wsnet.config.norm import NormConfig
 from wsnet.layers.convolution import Conv2d
 from wsnet.layers.initialize import draw_as, start_at_zero
 from wsnet.layers.norms import After, Before, Size, make_activation, make_norm
+from wsnet.layers.stacking import StackedLinear
 from wsnet.layers.weights import NormalizedConv2d, StandardizedConv2d
 
 __all__ = ["Layers", "norms_of"]
@@ -23,7 +24,11 @@ _CONVS: dict[str, type[nn.Conv2d]] = {
 
 
 class Layers:
-    """Makes the layers of one network, so that every norm works in every architecture."""
+    """Makes the layers of one network, so that every norm works in every architecture.
+
+    Attributes:
+        replicates: networks side by side, for all of which each layer computes.
+    """
 
     def __init__(
         self,
@@ -34,6 +39,7 @@ class Layers:
         residual_init: Literal["default", "zero"] = "default",
         init: ConvInit = "fan_out",
         classifier_init: ClassifierInit = "uniform",
+        replicates: int = 1,
     ) -> None:
         """Choose the kind of layers.
 
@@ -44,7 +50,10 @@ class Layers:
             residual_init: whether residual branches begin at zero.
             init: distribution of the convolutions' initial weights.
             classifier_init: distribution of the linear layers' initial weights.
+            replicates: networks side by side, for all of which each layer computes (see `wsnet.layers.stacking`). The
+                channels and groups of all methods are those of one network.
         """
+        self.replicates = replicates
         self._norm = norm
         self._conv = _CONVS[weight]
         self._bias = weight_init == "data_dependent"
@@ -72,12 +81,12 @@ class Layers:
             ValueError: a standardized filter would have a single element.
         """
         conv = self._conv(
-            in_channels,
-            out_channels,
+            self.replicates * in_channels,
+            self.replicates * out_channels,
             kernel_size,
             stride=stride,
             padding=kernel_size // 2 if padding is None else padding,
-            groups=groups,
+            groups=self.replicates * groups,
             bias=bias or self._bias,
         )
         draw_as(conv, self._init)
@@ -94,7 +103,7 @@ class Layers:
         Raises:
             ValueError: the norm cannot normalize maps of this shape.
         """
-        norm = make_norm(self._norm, channels, size, before)
+        norm = make_norm(self._norm, channels, size, before, replicates=self.replicates)
         norm.is_in_norms_place = True  # type: ignore[assignment]
         return norm
 
@@ -108,7 +117,7 @@ class Layers:
                 not overwrite that tensor, which without a norm is the activation's own input.
         """
         in_place = not (input_is_shared and (self._norm.name == "none" or after == "sum"))
-        return make_activation(self._norm, channels, after, in_place=in_place)
+        return make_activation(self._norm, self.replicates * channels, after, in_place=in_place)
 
     def end_branch(self, conv: nn.Conv2d, norm: nn.Module | None) -> None:
         """Make a residual branch start at zero if `residual_init` is `zero`; to be called with its last layers.
@@ -138,10 +147,17 @@ class Layers:
         else:
             start_at_zero(conv, "g" if isinstance(conv, NormalizedConv2d) else "weight")
 
-    def linear(self, in_features: int, out_features: int) -> nn.Linear:
-        """A classifier with bias; its weights are never reparametrized."""
-        linear = nn.Linear(in_features, out_features)
-        draw_as(linear, self._classifier_init)
+    def linear(self, in_features: int, out_features: int, *, init: ClassifierInit | None = None) -> nn.Linear:
+        """A linear layer with bias; its weights are never reparametrized.
+
+        Args:
+            init: distribution of its initial weights; None is the classifier's.
+        """
+        if self.replicates == 1:
+            linear = nn.Linear(in_features, out_features)
+        else:
+            linear = StackedLinear(self.replicates, in_features, out_features)
+        draw_as(linear, init or self._classifier_init)
         return linear
 
 

@@ -39,45 +39,46 @@ After = Literal["norm", "sum"]
 """What an activation comes after: a norm, or the sum that ends a residual block."""
 
 
-def _batch(config: BatchNormConfig, channels: int, size: Size) -> nn.Module:
+def _batch(config: BatchNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Batch normalization (Ioffe & Szegedy 2015): statistics of each channel over the batch; running ones in eval."""
-    return nn.BatchNorm2d(channels, eps=config.eps, momentum=config.momentum)
+    return nn.BatchNorm2d(replicates * channels, eps=config.eps, momentum=config.momentum)
 
 
-def _sync_batch(config: SyncBatchNormConfig, channels: int, size: Size) -> nn.Module:
+def _sync_batch(config: SyncBatchNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Batch normalization with the statistics of all workers' images."""
-    return SyncBatchNorm2d(channels, eps=config.eps, momentum=config.momentum)
+    return SyncBatchNorm2d(replicates * channels, eps=config.eps, momentum=config.momentum)
 
 
-def _ghost_batch(config: GhostBatchNormConfig, channels: int, size: Size) -> nn.Module:
+def _ghost_batch(config: GhostBatchNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Ghost batch normalization (Hoffer et al. 2017): batch normalization of sub-batches."""
-    return GhostBatchNorm2d(channels, config.ghost_size, eps=config.eps, momentum=config.momentum)
+    return GhostBatchNorm2d(replicates * channels, config.ghost_size, eps=config.eps, momentum=config.momentum)
 
 
-def _batch_renorm(config: BatchRenormConfig, channels: int, size: Size) -> nn.Module:
+def _batch_renorm(config: BatchRenormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Batch renormalization (Ioffe 2017): batch normalization, corrected towards the running statistics."""
-    return BatchRenorm2d(channels, **config.model_dump(exclude={"name"}))
+    return BatchRenorm2d(replicates * channels, **config.model_dump(exclude={"name"}))
 
 
-def _group(config: GroupNormConfig, channels: int, size: Size) -> nn.Module:
+def _group(config: GroupNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Group normalization (Wu & He 2018): statistics of each image over groups of channels."""
     _check_groups(config.groups, "group", channels, size)
-    return nn.GroupNorm(config.groups, channels, eps=config.eps)
+    return nn.GroupNorm(replicates * config.groups, replicates * channels, eps=config.eps)
 
 
-def _layer(config: LayerNormConfig, channels: int, size: Size) -> nn.Module:
+def _layer(config: LayerNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Layer normalization (Ba et al. 2016): statistics of each image over channels, height and width."""
     _need_more_than_one_element(channels * size[0] * size[1], "layer", channels, size)
-    return LayerNorm2d(channels, size, affine=config.affine, eps=config.eps)
+    return LayerNorm2d(replicates * channels, size, affine=config.affine, eps=config.eps, replicates=replicates)
 
 
-def _instance(config: InstanceNormConfig, channels: int, size: Size) -> nn.Module:
+def _instance(config: InstanceNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Instance normalization (Ulyanov et al. 2016): statistics of each image and channel, in eval too."""
     _need_more_than_one_element(size[0] * size[1], "instance", channels, size)
+    channels = replicates * channels
     return nn.InstanceNorm2d(channels, eps=config.eps, affine=config.affine, track_running_stats=False)
 
 
-def _filter_response(config: FilterResponseNormConfig, channels: int, size: Size) -> nn.Module:
+def _filter_response(config: FilterResponseNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Filter response normalization (Singh & Krishnan 2020): divides each image and channel by its root mean square."""
     if size == (1, 1) and not config.learned_eps:
         # x / sqrt(x^2 + eps) is almost sign(x), which has no gradient.
@@ -85,21 +86,21 @@ def _filter_response(config: FilterResponseNormConfig, channels: int, size: Size
             "filter_response normalization of a single element needs learned_eps, but got learned_eps=False, "
             f"channels={channels} and a map of 1x1"
         )
-    return FilterResponseNorm2d(channels, eps=config.eps, learned_eps=config.learned_eps)
+    return FilterResponseNorm2d(replicates * channels, eps=config.eps, learned_eps=config.learned_eps)
 
 
-def _evonorm_s0(config: EvoNormS0Config, channels: int, size: Size) -> nn.Module:
+def _evonorm_s0(config: EvoNormS0Config, channels: int, size: Size, replicates: int) -> nn.Module:
     """EvoNorm-S0 (Liu et al. 2020): statistics of each image over groups of channels, and an activation."""
     _check_groups(config.groups, "evonorm_s0", channels, size)
-    return EvoNormS0(channels, config.groups, eps=config.eps)
+    return EvoNormS0(replicates * channels, replicates * config.groups, eps=config.eps)
 
 
-def _online(config: OnlineNormConfig, channels: int, size: Size) -> nn.Module:
+def _online(config: OnlineNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Online normalization (Chiley et al. 2019): running statistics of the preceding images."""
-    return OnlineNorm2d(channels, **config.model_dump(exclude={"name"}))
+    return OnlineNorm2d(replicates * channels, replicates=replicates, **config.model_dump(exclude={"name"}))
 
 
-def _none(config: NoNormConfig, channels: int, size: Size) -> nn.Module:
+def _none(config: NoNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """No normalization."""
     return nn.Identity()
 
@@ -119,7 +120,7 @@ def _need_more_than_one_element(elements: int, norm: str, channels: int, size: S
         )
 
 
-NORMS: dict[str, Callable[[Any, int, Size], nn.Module]] = {
+NORMS: dict[str, Callable[[Any, int, Size, int], nn.Module]] = {
     "batch": _batch,
     "sync_batch": _sync_batch,
     "ghost_batch": _ghost_batch,
@@ -132,7 +133,7 @@ NORMS: dict[str, Callable[[Any, int, Size], nn.Module]] = {
     "online": _online,
     "none": _none,
 }
-"""Functions from (configuration, channels, size) to the norm, by the norm's name."""
+"""Functions from (configuration, channels, size, replicates) to the norm, by the norm's name."""
 
 _BEFORE_SUM: dict[str, Callable[[int], nn.Module]] = {
     # Statistics and activation are one operation; before a sum the authors' ResNet has only the scale and shift
@@ -142,7 +143,9 @@ _BEFORE_SUM: dict[str, Callable[[int], nn.Module]] = {
 """What replaces a norm with a built-in activation before a sum: functions from the channels to the module."""
 
 
-def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "activation") -> nn.Module:
+def make_norm(
+    config: NormConfig, channels: int, size: Size, before: Before = "activation", *, replicates: int = 1
+) -> nn.Module:
     """The norm of a configuration, for maps of N x channels x height x width.
 
     Args:
@@ -150,15 +153,17 @@ def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "a
         channels: C.
         size: (height, width) of the maps.
         before: whether an activation or the sum of a residual block comes next.
+        replicates: networks side by side, each with this many channels (see `wsnet.layers.stacking`).
 
     Raises:
         ValueError: the norm cannot normalize maps of this shape.
     """
     if isinstance(config, OwnNormConfig):
+        assert replicates == 1, "a norm of one's own may mix the channels of several networks"
         return make_own_norm(config, channels, size)
     if before == "sum" and config.name in _BEFORE_SUM:
-        return _BEFORE_SUM[config.name](channels)
-    return NORMS[config.name](config, channels, size)
+        return _BEFORE_SUM[config.name](replicates * channels)
+    return NORMS[config.name](config, channels, size, replicates)
 
 
 _ACTIVATIONS: dict[tuple[str, After], Callable[[int], nn.Module]] = {

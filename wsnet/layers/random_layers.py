@@ -1,6 +1,7 @@
 """Layers whose random numbers depend only on (seed, layer, step, image): dropout and shake-shake."""
 
 import math
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import torch
@@ -20,17 +21,23 @@ class RandomLayer(nn.Module):
 
     Until a `LayerRandomness` (or `initialize`) sets its step, each forward draws its key from torch's generator.
 
+    Args:
+        replicates: networks side by side, each with its own numbers for its own share of the channels (or features).
+
     Attributes:
-        key: int64, selects the layer's numbers of this step. A tensor, so that a new value causes no recompilation.
+        key: int64, selects the layer's numbers of this step; with several replicates one for each, (replicates,). A
+            tensor, so that a new value causes no recompilation.
         first: int64, position in the whole batch of the first image that the next forward sees.
     """
 
     key: Tensor
     first: Tensor
 
-    def __init__(self) -> None:
+    def __init__(self, replicates: int = 1) -> None:
         super().__init__()
-        self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
+        self.replicates = replicates
+        shape = () if replicates == 1 else (replicates,)
+        self.register_buffer("key", torch.zeros(shape, dtype=torch.int64), persistent=False)
         self.register_buffer("first", torch.zeros((), dtype=torch.int64), persistent=False)
         self.has_step = False
 
@@ -41,32 +48,44 @@ class RandomLayer(nn.Module):
         (C. Wellons, hash-prospector). This takes a tenth of the time of drawing 64 bits for each element.
         """
         key = self._key()
-        places = random_bits(key ^ _OTHER, torch.arange(math.prod(x.shape[1:]), device=x.device))
+        elements = torch.arange(math.prod(x.shape[1:]) // self.replicates, device=x.device)
+        places = random_bits((key ^ _OTHER).unsqueeze(-1), elements)
         within = places.to(torch.int32).view(1, *x.shape[1:])
         if x.dim() == 4 and x.is_contiguous(memory_format=torch.channels_last):
             within = within.contiguous(memory_format=torch.channels_last)
-        z = random_bits(key, self._images(x)).to(torch.int32) ^ within
+        z = self._spread(random_bits(key, self._images(x)), x).to(torch.int32) ^ within
         z = z.mul_(0x7FEB352D)
         z = z.bitwise_xor_(z >> 15).mul_(0x846CA68B - 2**32)
         return z >= min(round(p * 2**32), 2**32 - 1) - 2**31
 
     def uniform_per_image(self, x: Tensor, numbers: int) -> list[Tensor]:
-        """A list of `numbers` tensors with a number in [0, 1) for each image of x: N x 1 x ... x 1 each."""
+        """A list of `numbers` tensors with a number in [0, 1) for each image of x: N x 1 x ... x 1 each.
+
+        With several replicates they are N x C x 1 x ... x 1, and the C / replicates channels of one have the same.
+        """
         key, first = self._key(), self._images(x) * numbers
-        return [uniform(key, first + number) for number in range(numbers)]
+        return [self._spread(uniform(key, first + number), x) for number in range(numbers)]
 
     def uniform_per_batch(self, x: Tensor, numbers: int) -> list[Tensor]:
-        """A list of `numbers` tensors with one number in [0, 1) for the step's whole batch: 1 x 1 x ... x 1 each."""
-        key, zero = self._key(), torch.zeros([1] * x.dim(), dtype=torch.int64, device=x.device)
-        return [uniform(key, zero + number) for number in range(numbers)]
+        """A list of `numbers` tensors with one number in [0, 1) for the step's whole batch: 1 x 1 x ... x 1 each.
+
+        With several replicates 1 x C x 1 x ... x 1, as in `uniform_per_image`.
+        """
+        key, zero = self._key(), torch.zeros((1, 1), dtype=torch.int64, device=x.device)
+        return [self._spread(uniform(key, zero + number), x) for number in range(numbers)]
 
     def _images(self, x: Tensor) -> Tensor:
-        """Position of each image in the whole batch: N x 1 x ... x 1."""
-        positions = self.first + torch.arange(x.shape[0], device=x.device)
-        return positions.view(-1, *[1] * (x.dim() - 1))
+        """Position of each image in the whole batch: N x 1."""
+        return (self.first + torch.arange(x.shape[0], device=x.device)).unsqueeze(-1)
+
+    def _spread(self, numbers: Tensor, x: Tensor) -> Tensor:
+        """Numbers of each replicate, N x replicates, in a shape that broadcasts with x, N x C x ..."""
+        if self.replicates > 1:
+            numbers = numbers.repeat_interleave(x.shape[1] // self.replicates, 1)
+        return numbers.view(*numbers.shape, *[1] * (x.dim() - 2))
 
     def _key(self) -> Tensor:
-        return self.key if self.has_step else torch.randint(2**62, (), device=self.key.device)
+        return self.key if self.has_step else torch.randint(2**62, self.key.shape, device=self.key.device)
 
 
 class LayerRandomness:
@@ -74,11 +93,11 @@ class LayerRandomness:
 
     Args:
         model: any model, even one without such layers.
-        seed: the trial's seed.
+        seed: the trial's seed; of stacked replicates, the seed of each.
     """
 
-    def __init__(self, model: nn.Module, seed: int) -> None:
-        self.seed = seed
+    def __init__(self, model: nn.Module, seed: int | Sequence[int]) -> None:
+        self.seeds = [seed] if isinstance(seed, int) else list(seed)
         self.layers = [(name, module) for name, module in model.named_modules() if isinstance(module, RandomLayer)]
         for _, layer in self.layers:
             layer.has_step = True
@@ -92,7 +111,8 @@ class LayerRandomness:
                 split into micro-batches or over workers.
         """
         for name, layer in self.layers:
-            layer.key.fill_(derive_seed(self.seed, "layer", name, step))
+            keys = [derive_seed(seed, "layer", name, step) for seed in self.seeds]
+            layer.key.copy_(torch.tensor(keys).view_as(layer.key), non_blocking=True)
             layer.first.fill_(first_image)
 
 
@@ -103,10 +123,11 @@ class Dropout(RandomLayer):
 
     Args:
         p: probability, in [0, 1).
+        replicates: networks side by side.
     """
 
-    def __init__(self, p: float) -> None:
-        super().__init__()
+    def __init__(self, p: float, *, replicates: int = 1) -> None:
+        super().__init__(replicates)
         assert 0 <= p < 1, p
         self.p = p
 
@@ -128,6 +149,7 @@ class ShakeShake(RandomLayer):
         forward_mode: alpha is drawn uniformly from [0, 1) (shake) or 1/2 (even).
         backward_mode: beta is drawn independently (shake), is 1/2 (even) or alpha (keep).
         level: whether alpha and beta are drawn for each image, or once for the whole batch of a step.
+        replicates: networks side by side.
     """
 
     def __init__(
@@ -135,8 +157,10 @@ class ShakeShake(RandomLayer):
         forward_mode: Literal["shake", "even"] = "shake",
         backward_mode: Literal["shake", "even", "keep"] = "shake",
         level: Literal["image", "batch"] = "image",
+        *,
+        replicates: int = 1,
     ) -> None:
-        super().__init__()
+        super().__init__(replicates)
         self.forward_mode, self.backward_mode, self.level = forward_mode, backward_mode, level
 
     def forward(self, a: Tensor, b: Tensor) -> Tensor:

@@ -1,6 +1,6 @@
 """Architectures. Each takes plain values and a `Layers`; only `build` reads the configuration."""
 
-from wsnet.models.build import MODELS, ModelError, build
+from wsnet.models.build import MODELS, ModelError, build, not_stackable
 from wsnet.models.complexity import (
     CONVENTION,
     THOP,
@@ -27,6 +27,7 @@ __all__ = [
     "load_pretrained",
     "loss_and_logits",
     "multiply_accumulates",
+    "not_stackable",
     "parameter_count",
     "pretrained_hash",
     "saved_bytes",

@@ -6,7 +6,7 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsnet.layers import Layers, Size
+from wsnet.layers import Layers, Size, padded_channels
 
 __all__ = [
     "BasicBlock",
@@ -99,7 +99,7 @@ class BasicBlock(nn.Module):
         self.conv2 = layers.conv(width, out_channels, 3)
         self.bn2 = layers.norm(out_channels, size=size_out, before="sum")
         layers.end_branch(self.conv2, self.bn2)
-        self.se = squeeze_excitation(out_channels, se_reduction)
+        self.se = squeeze_excitation(layers, out_channels, se_reduction)
         self.downsample = make_shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
         self.act2 = layers.activation(out_channels, after="sum")
 
@@ -150,7 +150,7 @@ class Bottleneck(nn.Module):
         self.conv3 = layers.conv(width, out_channels, 1)
         self.bn3 = layers.norm(out_channels, size=size_out, before="sum")
         layers.end_branch(self.conv3, self.bn3)
-        self.se = squeeze_excitation(out_channels, se_reduction)
+        self.se = squeeze_excitation(layers, out_channels, se_reduction)
         self.downsample = make_shortcut(layers, shortcut, in_channels, out_channels, stride, size_out)
         self.act3 = layers.activation(out_channels, after="sum")
 
@@ -167,14 +167,14 @@ class Bottleneck(nn.Module):
 class ZeroPadShortcut(nn.Module):
     """Option A (He et al. 2016, section 3.3): subsample, and fill the new channels with zeros. No parameters."""
 
-    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+    def __init__(self, in_channels: int, out_channels: int, stride: int, *, replicates: int = 1) -> None:
         super().__init__()
-        self.new_channels = out_channels - in_channels
+        self.new_channels, self.replicates = out_channels - in_channels, replicates
         self.stride = stride
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
-        return F.pad(x[:, :, :: self.stride, :: self.stride], (0, 0, 0, 0, 0, self.new_channels))
+        return padded_channels(x[:, :, :: self.stride, :: self.stride], self.new_channels, self.replicates)
 
 
 def make_shortcut(
@@ -191,7 +191,7 @@ def make_shortcut(
     if stride == 1 and in_channels == out_channels:
         return nn.Identity()
     if kind == "A":
-        return ZeroPadShortcut(in_channels, out_channels, stride)
+        return ZeroPadShortcut(in_channels, out_channels, stride, replicates=layers.replicates)
     projection = nn.Sequential(layers.conv(in_channels, out_channels, 1, stride=stride))
     if norm:
         projection.append(layers.norm(out_channels, size=size_out, before="sum"))
@@ -204,6 +204,7 @@ class SqueezeExcitation(nn.Module):
     Its weights resemble a classifier's more than a filter's, so they are never reparametrized.
 
     Args:
+        layers: the factory of the linear layers.
         channels: C.
         reduction: the hidden layer has C // reduction features.
 
@@ -211,15 +212,15 @@ class SqueezeExcitation(nn.Module):
         ValueError: the hidden layer would have no features.
     """
 
-    def __init__(self, channels: int, reduction: int) -> None:
+    def __init__(self, layers: Layers, channels: int, reduction: int) -> None:
         super().__init__()
         if reduction > channels:
             raise ValueError(
                 "se_reduction must not exceed the channels of any block, "
                 f"but got se_reduction={reduction}, channels={channels}"
             )
-        self.fc1 = nn.Linear(channels, channels // reduction)
-        self.fc2 = nn.Linear(channels // reduction, channels)
+        self.fc1 = layers.linear(channels, channels // reduction, init="uniform")
+        self.fc2 = layers.linear(channels // reduction, channels, init="uniform")
 
     def forward(self, x: Tensor) -> Tensor:
         """N x channels x H x W to the same shape."""
@@ -227,6 +228,6 @@ class SqueezeExcitation(nn.Module):
         return x * scale[:, :, None, None]
 
 
-def squeeze_excitation(channels: int, reduction: int | None) -> nn.Module:
+def squeeze_excitation(layers: Layers, channels: int, reduction: int | None) -> nn.Module:
     """Squeeze-and-excitation for the end of a residual branch, before the sum; the identity if reduction is None."""
-    return nn.Identity() if reduction is None else SqueezeExcitation(channels, reduction)
+    return nn.Identity() if reduction is None else SqueezeExcitation(layers, channels, reduction)

@@ -15,12 +15,11 @@ A layer adds k channels (the growth rate) to its input: norm, ReLU, 1x1 to 4k ch
 ReLU, 3x3 to k channels. Between two blocks a transition (norm, ReLU, 1x1, 2x2 average pool) compresses the channels.
 """
 
-import torch
 from torch import Tensor, nn
 
 from wsnet.config.channels import DENSENETS
 from wsnet.config.depths import DENSE_DEPTH
-from wsnet.layers import Dropout, Layers, Size
+from wsnet.layers import Dropout, Layers, Size, joined_channels
 from wsnet.models.blocks import strided
 
 __all__ = ["DenseLayer", "DenseNet", "Transition", "cifar_densenet", "densenet"]
@@ -33,36 +32,42 @@ class DenseLayer(nn.Module):
         self, layers: Layers, in_channels: int, growth_rate: int, *, bottleneck: bool, dropout: float, size: Size
     ) -> None:
         super().__init__()
+        self.replicates = layers.replicates
         self.norm1 = layers.norm(in_channels, size=size)
         self.relu1 = layers.activation(in_channels)
         if bottleneck:
             inner = 4 * growth_rate
             self.conv1 = layers.conv(in_channels, inner, 1)
-            self.drop1 = _dropout(dropout)
+            self.drop1 = _dropout(layers, dropout)
             self.norm2 = layers.norm(inner, size=size)
             self.relu2 = layers.activation(inner)
             self.conv2 = layers.conv(inner, growth_rate, 3)
-            self.drop2 = _dropout(dropout)
+            self.drop2 = _dropout(layers, dropout)
         else:
             self.conv1 = layers.conv(in_channels, growth_rate, 3)
-            self.drop1 = _dropout(dropout)
+            self.drop1 = _dropout(layers, dropout)
         self.bottleneck = bottleneck
 
     def forward(self, *features: Tensor) -> Tensor:
         """All maps before it, N x ... x H x W, to N x growth_rate x H x W."""
-        x: Tensor = self.drop1(self.conv1(self.relu1(self.norm1(torch.cat(features, 1)))))
+        together = joined_channels(features, self.replicates)
+        x: Tensor = self.drop1(self.conv1(self.relu1(self.norm1(together))))
         return self.drop2(self.conv2(self.relu2(self.norm2(x)))) if self.bottleneck else x
 
 
 class DenseBlock(nn.ModuleDict):
     """Dense layers, each of which gets the block's input and the outputs of all layers before it."""
 
+    def __init__(self, replicates: int) -> None:
+        super().__init__()
+        self.replicates = replicates
+
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to N x (C + n * growth_rate) x H x W."""
         features = [x]
         for layer in self.values():
             features.append(layer(*features))
-        return torch.cat(features, 1)
+        return joined_channels(features, self.replicates)
 
 
 class Transition(nn.Module):
@@ -74,7 +79,7 @@ class Transition(nn.Module):
         # Checkpointing keeps this block's input, which must not be overwritten.
         self.relu = layers.activation(in_channels, input_is_shared=True)
         self.conv = layers.conv(in_channels, out_channels, 1)
-        self.drop = _dropout(dropout)
+        self.drop = _dropout(layers, dropout)
         self.pool = nn.AvgPool2d(2)
 
     def forward(self, x: Tensor) -> Tensor:
@@ -132,7 +137,7 @@ class DenseNet(nn.Module):
             add("conv0", layers.conv(shape[0], channels, 3))
 
         for number, depth in enumerate(blocks, start=1):
-            block = DenseBlock()
+            block = DenseBlock(layers.replicates)
             for index in range(1, depth + 1):
                 block[f"denselayer{index}"] = DenseLayer(
                     layers, channels, growth_rate, bottleneck=bottleneck, dropout=dropout, size=size
@@ -235,5 +240,5 @@ def _halved(size: Size, shape: tuple[int, int, int]) -> Size:
     return half
 
 
-def _dropout(p: float) -> nn.Module:
-    return Dropout(p) if p else nn.Identity()
+def _dropout(layers: Layers, p: float) -> nn.Module:
+    return Dropout(p, replicates=layers.replicates) if p else nn.Identity()

@@ -58,10 +58,10 @@ class PreActBlock(nn.Module, ABC):
             self.bn1 = layers.norm(in_channels, size=size, before="sum")  # No activation, as before a sum.
             self.act1 = nn.Identity()
         last = self.make_convolutions(layers, in_channels, width, out_channels, size, stride)
-        self.dropout = Dropout(dropout) if dropout else nn.Identity()
+        self.dropout = Dropout(dropout, replicates=layers.replicates) if dropout else nn.Identity()
         self.last_norm = layers.norm(out_channels, size=size_out, before="sum") if last_norm else nn.Identity()
         layers.end_branch(last, self.last_norm if last_norm else None)
-        self.se = squeeze_excitation(out_channels, se_reduction)
+        self.se = squeeze_excitation(layers, out_channels, se_reduction)
         self.downsample = make_shortcut(layers, shortcut, in_channels, out_channels, stride, size_out, norm=False)
 
     @abstractmethod

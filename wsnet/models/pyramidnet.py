@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from wsnet.config.channels import pyramid_widths
 from wsnet.config.depths import RESIDUAL_DEPTH
-from wsnet.layers import Layers, Size
+from wsnet.layers import Layers, Size, padded_channels
 from wsnet.models.blocks import block_positions, strided
 
 __all__ = ["PyramidBasic", "PyramidBottleneck", "PyramidNet"]
@@ -44,7 +44,7 @@ class PyramidBasic(nn.Module):
         self.conv2 = layers.conv(width, width, 3)
         self.bn3 = layers.norm(width, size=size_out, before="sum")
         layers.end_branch(self.conv2, self.bn3)
-        self.shortcut = PyramidShortcut(width - in_channels, stride)
+        self.shortcut = PyramidShortcut(width - in_channels, stride, replicates=layers.replicates)
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x width x H/stride x W/stride."""
@@ -75,7 +75,7 @@ class PyramidBottleneck(nn.Module):
         self.conv3 = layers.conv(width, out_channels, 1)
         self.bn4 = layers.norm(out_channels, size=size_out, before="sum")
         layers.end_branch(self.conv3, self.bn4)
-        self.shortcut = PyramidShortcut(out_channels - in_channels, stride)
+        self.shortcut = PyramidShortcut(out_channels - in_channels, stride, replicates=layers.replicates)
 
     def forward(self, x: Tensor) -> Tensor:
         """N x in_channels x H x W to N x 4 width x H/stride x W/stride."""
@@ -88,15 +88,15 @@ class PyramidBottleneck(nn.Module):
 class PyramidShortcut(nn.Module):
     """Average pooling where the map is halved, and zeros for new channels. No parameters."""
 
-    def __init__(self, new_channels: int, stride: int) -> None:
+    def __init__(self, new_channels: int, stride: int, *, replicates: int = 1) -> None:
         super().__init__()
-        self.new_channels, self.stride = new_channels, stride
+        self.new_channels, self.stride, self.replicates = new_channels, stride, replicates
 
     def forward(self, x: Tensor) -> Tensor:
         """N x C x H x W to N x (C + new_channels) x H/stride x W/stride."""
         if self.stride > 1:
             x = F.avg_pool2d(x, self.stride, ceil_mode=True)
-        return F.pad(x, (0, 0, 0, 0, 0, self.new_channels))
+        return padded_channels(x, self.new_channels, self.replicates)
 
 
 class PyramidNet(nn.Module):

@@ -12,12 +12,11 @@ A branch is ReLU, 3x3, norm, ReLU, 3x3, norm. The first block of layer2 and laye
 
 from typing import Literal
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.config.depths import RESIDUAL_DEPTH
-from wsnet.layers import Layers, ShakeShake, Size
+from wsnet.layers import Layers, ShakeShake, Size, joined_channels
 from wsnet.models.blocks import block_positions, strided
 
 __all__ = ["ShakeBlock", "ShakeShakeNet", "ShiftedShortcut"]
@@ -65,7 +64,7 @@ class ShiftedShortcut(nn.Module):
 
     def __init__(self, layers: Layers, in_channels: int, out_channels: int, *, size_out: Size, stride: int) -> None:
         super().__init__()
-        self.stride = stride
+        self.stride, self.replicates = stride, layers.replicates
         self.conv1 = layers.conv(in_channels, out_channels // 2, 1)
         self.conv2 = layers.conv(in_channels, out_channels - out_channels // 2, 1)
         self.bn = layers.norm(out_channels, size=size_out, before="sum")
@@ -74,7 +73,7 @@ class ShiftedShortcut(nn.Module):
         """N x in_channels x H x W to N x out_channels x H/stride x W/stride."""
         moved = F.pad(x, (1, -1, 1, -1))
         parts = [conv(y[:, :, :: self.stride, :: self.stride]) for conv, y in ((self.conv1, x), (self.conv2, moved))]
-        y: Tensor = self.bn(torch.cat(parts, 1))
+        y: Tensor = self.bn(joined_channels(parts, self.replicates))
         return y
 
 
@@ -118,7 +117,8 @@ class ShakeShakeNet(nn.Module):
         self.bn1 = layers.norm(channels, size=size, before="sum")
         stages = [nn.Sequential() for _ in range(3)]
         for at in block_positions((n, n, n), size):
-            mix, out_channels = ShakeShake(forward, backward, level), width << at.stage
+            mix = ShakeShake(forward, backward, level, replicates=layers.replicates)
+            out_channels = width << at.stage
             stages[at.stage].append(ShakeBlock(layers, channels, out_channels, mix, size=at.size, stride=at.stride))
             channels = out_channels
         self.layer1, self.layer2, self.layer3 = stages

@@ -71,9 +71,10 @@ def classifier(layers: Layers, features: int, classes: int, *, dropout_first: bo
     first = [layers.linear(features, 4096), nn.ReLU(inplace=True)]
     second = [layers.linear(4096, 4096), nn.ReLU(inplace=True)]
     last = layers.linear(4096, classes)
+    dropouts = [Dropout(0.5, replicates=layers.replicates) for _ in range(2)]
     if dropout_first:
-        return nn.Sequential(Dropout(0.5), *first, Dropout(0.5), *second, last)
-    return nn.Sequential(*first, Dropout(0.5), *second, Dropout(0.5), last)
+        return nn.Sequential(dropouts[0], *first, dropouts[1], *second, last)
+    return nn.Sequential(*first, dropouts[0], *second, dropouts[1], last)
 
 
 class PlainNetwork(nn.Module):

@@ -6,7 +6,7 @@ import time
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import torch
 from torch import nn
@@ -14,12 +14,13 @@ from torch import nn
 from wsnet.storage import Folder, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.execution import TrialError
-from wsnet.training.meter import TrainingMeter
+from wsnet.training.meter import StackedMeter, TrainingMeter
 from wsnet.training.optimizer import Optimizer
 
 __all__ = ["Checkpoint", "CheckpointError", "CheckpointFiles", "RunningEpoch"]
 
 _FORMAT = 1
+_Meter = TypeVar("_Meter", TrainingMeter, StackedMeter)
 
 
 class CheckpointError(TrialError):
@@ -149,12 +150,13 @@ class Checkpoint:
             raise CheckpointError(text) from None
 
 
-class RunningEpoch:
+class RunningEpoch(Generic[_Meter]):
     """The current or next epoch, and what this worker needs to resume in the middle of it.
 
     Args:
         model: the network. Only its buffers differ between workers; parameters are the same everywhere.
         epoch: number of the epoch, from 1.
+        meter: a new one.
 
     Attributes:
         epoch: number of the epoch.
@@ -162,9 +164,8 @@ class RunningEpoch:
         meter: the measurements of these steps.
     """
 
-    def __init__(self, model: nn.Module, epoch: int) -> None:
-        self.epoch, self.step = epoch, 0
-        self.meter = TrainingMeter(next(model.parameters()).device)
+    def __init__(self, model: nn.Module, epoch: int, meter: _Meter) -> None:
+        self.epoch, self.step, self.meter = epoch, 0, meter
         self._model = model
         self._seconds_before, self._began = 0.0, time.perf_counter()
 
@@ -177,13 +178,13 @@ class RunningEpoch:
         """Seconds spent on the epoch so far, including the part before a checkpoint."""
         return self._seconds_before + time.perf_counter() - self._began
 
-    def state_dict(self) -> dict[str, Any]:
+    def state_dict(self: "RunningEpoch[TrainingMeter]") -> dict[str, Any]:
         """This worker's own state after `step` steps, on the CPU; waits for the device."""
         buffers = {name: buffer.detach().cpu() for name, buffer in self._model.named_buffers()}
         return {"buffers": buffers, "meter": self.meter.state_dict(), "seconds": self.seconds}
 
     @torch.no_grad()
-    def load_state_dict(self, state: dict[str, Any], *, step: int) -> None:
+    def load_state_dict(self: "RunningEpoch[TrainingMeter]", state: dict[str, Any], *, step: int) -> None:
         """Continue from a worker's state after `step` steps."""
         for name, buffer in self._model.named_buffers():
             buffer.copy_(state["buffers"][name])

@@ -6,7 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["LARS"]
+__all__ = ["LARS", "split"]
 
 
 class LARS(torch.optim.Optimizer):
@@ -28,6 +28,7 @@ class LARS(torch.optim.Optimizer):
         weight_decay: b.
         trust_coefficient: see above.
         adapt: whether the ratio is used.
+        replicates: networks side by side in each parameter, along its first dimension; each has its own ratio.
     """
 
     def __init__(
@@ -39,9 +40,11 @@ class LARS(torch.optim.Optimizer):
         weight_decay: float = 0.0,
         trust_coefficient: float = 0.001,
         adapt: bool = True,
+        replicates: int = 1,
     ) -> None:
         defaults = {"lr": lr, "momentum": momentum, "weight_decay": weight_decay}
         super().__init__(params, {**defaults, "trust_coefficient": trust_coefficient, "adapt": adapt})
+        self._replicates = replicates
 
     @torch.no_grad()
     def step(self, closure: Callable[[], Any] | None = None) -> None:  # type: ignore[override]
@@ -55,7 +58,8 @@ class LARS(torch.optim.Optimizer):
     def _step(self, group: dict[str, Any], parameters: list[Tensor], gradients: list[Tensor]) -> None:
         update = list(torch._foreach_add(gradients, parameters, alpha=group["weight_decay"]))
         if group["adapt"]:
-            torch._foreach_mul_(update, _ratios(group, parameters, gradients))
+            parts = [split(tensors, self._replicates) for tensors in (update, parameters, gradients)]
+            torch._foreach_mul_(parts[0], _ratios(group, *parts[1:]))
         torch._foreach_mul_(update, group["lr"])
         if group["momentum"]:
             velocities = [self._velocity(parameter) for parameter in parameters]
@@ -70,6 +74,11 @@ class LARS(torch.optim.Optimizer):
             state["velocity"] = torch.zeros_like(parameter)
         velocity: Tensor = state["velocity"]
         return velocity
+
+
+def split(tensors: Iterable[Tensor], replicates: int) -> list[Tensor]:
+    """Views of each replicate's part of stacked tensors: those of the first tensor, then those of the second."""
+    return [part for tensor in tensors for part in tensor.chunk(replicates)]
 
 
 def _ratios(group: dict[str, Any], parameters: list[Tensor], gradients: list[Tensor]) -> list[Tensor]:

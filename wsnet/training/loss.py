@@ -21,16 +21,19 @@ class Loss:
     Attributes:
         label_smoothing: fraction of each label that is spread over all classes.
         consistency: weight of the mean squared difference between the logits of two views; None: images have one view.
+        replicates: networks side by side, each with its own images and labels.
     """
 
     label_smoothing: float = 0.0
     consistency: float | None = None
+    replicates: int = 1
 
     @classmethod
-    def of(cls, config: TrialConfig) -> "Loss":
-        """The loss of a trial."""
+    def of(cls, config: TrialConfig, *, replicates: int = 1) -> "Loss":
+        """The loss of a trial, or of stacked replicates of it."""
         dual = config.data.augment.dual_cutout
-        return cls(label_smoothing=config.train.label_smoothing, consistency=None if dual is None else dual.alpha)
+        consistency = None if dual is None else dual.alpha
+        return cls(label_smoothing=config.train.label_smoothing, consistency=consistency, replicates=replicates)
 
     @property
     def views(self) -> int:
@@ -42,15 +45,20 @@ class Loss:
 
         With two views it is the mean of both cross entropies plus the weighted mean squared difference of their logits.
 
+        With R replicates there is a loss of each, and (B,) and (B, classes) here stand for (B, R) and (B, R, classes)
+        in the batch, and for (B, R classes) in the logits.
+
         Args:
             logits: (B, classes), or (2B, classes) with two views of each image, next to each other.
             batch: the images and labels of these logits.
             of: number of images in the whole batch if `batch` is a part of one; None: `batch` is whole.
 
         Returns:
-            ().
+            (), or (R,).
         """
         targets = batch.labels if batch.targets is None else batch.targets
+        if self.replicates > 1:
+            return self._of_each(logits.unflatten(1, (self.replicates, -1)), targets, of or len(batch.labels))
         if self.consistency is None:
             return _cross_entropy(logits, targets, self.label_smoothing, of)
         first, second = logits.unflatten(0, (-1, 2)).unbind(1)
@@ -59,6 +67,20 @@ class Loss:
         if of is None:
             return both + self.consistency * F.mse_loss(first, second)
         return both + self.consistency * F.mse_loss(first, second, reduction="sum") / (of * logits.shape[1])
+
+    def _of_each(self, logits: Tensor, targets: Tensor, of: int) -> Tensor:
+        """The losses of all replicates, (R,), from logits (B, R, classes) or with two views (2B, R, classes)."""
+        if self.consistency is not None:
+            targets = targets.repeat_interleave(2, 0)
+        rows, classes = targets.shape[:2], logits.shape[2]
+        each = F.cross_entropy(
+            logits.flatten(0, 1), targets.flatten(0, 1), reduction="none", label_smoothing=self.label_smoothing
+        )
+        entropy = each.view(rows).sum(0) / (of * self.views)
+        if self.consistency is None:
+            return entropy
+        first, second = logits.unflatten(0, (-1, 2)).unbind(1)
+        return entropy + self.consistency * (first - second).square().sum((0, 2)) / (of * classes)
 
 
 def parts(batch: Batch, size: int, *, views: int = 1) -> list[Batch]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from wsnet.distributed import sum_over_workers
 
-__all__ = ["Measured", "Meter", "TrainingMeter"]
+__all__ = ["Measured", "Meter", "StackedMeter", "TrainingMeter"]
 
 _HELD = 1 << 22
 """Logits held before they are counted (16 MiB as float32), so that most steps launch no kernels for counting."""
@@ -103,12 +103,22 @@ class Meter:
         if not self._losses:
             return
         sizes = torch.tensor([len(labels) for labels in self._labels], dtype=torch.float64, device=self._counts.device)
-        logits, labels = torch.cat(self._logits), torch.cat(self._labels)
+        self.count(torch.stack(self._losses), sizes, torch.cat(self._logits), torch.cat(self._labels))
+        self._losses, self._logits, self._labels, self._held = [], [], [], 0
+
+    def count(self, losses: Tensor, sizes: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Count several batches at once.
+
+        Args:
+            losses: mean loss over each batch, (batches,).
+            sizes: images in each batch, float64 (batches,).
+            logits: (images, classes).
+            labels: int64 (images,).
+        """
         guesses = logits.topk(min(5, logits.shape[1])).indices
         hits = guesses == labels[:, None]
-        self._loss_sums = torch.cat([self._loss_sums, torch.stack(self._losses).double() * sizes])
+        self._loss_sums = torch.cat([self._loss_sums, losses.double() * sizes])
         self._counts += torch.stack([hits[:, 0].sum(), hits.sum(), sizes.sum()])
-        self._losses, self._logits, self._labels, self._held = [], [], [], 0
 
 
 class TrainingMeter(Meter):
@@ -130,9 +140,21 @@ class TrainingMeter(Meter):
         super().add(loss, logits, labels)
         self._window.append(loss.detach())
 
+    def count_steps(self, losses: Tensor, sizes: Tensor, logits: Tensor, labels: Tensor) -> bool:
+        """Count several steps at once, none of which but the last ends a window; returns as `has_diverged` then does.
+
+        The arguments are those of `count`.
+        """
+        self.count(losses, sizes, logits, labels)
+        self._window.extend(losses.unbind())
+        return self._has_diverged_after(len(losses))
+
     def has_diverged(self) -> bool:
         """Whether a loss one to two windows ago was not finite; every worker must call it once after each step."""
-        self._steps += 1
+        return self._has_diverged_after(1)
+
+    def _has_diverged_after(self, steps: int) -> bool:
+        self._steps += steps
         if self._steps % _WINDOW:
             return False
         before, self._verdict = self._verdict, _verdict(self._window, self._counts.device)
@@ -152,6 +174,58 @@ class TrainingMeter(Meter):
         self._steps = state["steps"]
         self._window = [loss.to(self._counts.device) for loss in state["window"]]
         self._verdict = None if bad is None else lambda: bool(bad)
+
+
+class StackedMeter:
+    """The meters of stacked replicates: each measures as if its replicate were trained alone.
+
+    Steps are held until the end of a window, and then counted replicate by replicate. Those after the step at which a
+    replicate's own training would have stopped do not count for it.
+
+    Args:
+        device: of the losses and logits.
+        replicates: how many.
+    """
+
+    def __init__(self, device: torch.device, replicates: int) -> None:
+        self._meters = [TrainingMeter(device) for _ in range(replicates)]
+        self._has_stopped = [False] * replicates
+        self._steps = 0
+        self._held: list[tuple[Tensor, Tensor, Tensor]] = []
+
+    def add(self, losses: Tensor, logits: Tensor, labels: Tensor) -> None:
+        """Note one step.
+
+        Args:
+            losses: mean loss of each replicate's batch, (replicates,).
+            logits: (B, replicates * classes).
+            labels: int64 (B, replicates).
+        """
+        self._held.append((losses.detach(), logits.detach(), labels))
+
+    def has_diverged(self) -> bool:
+        """Whether all replicates have, each as `TrainingMeter.has_diverged` says; to be called once after each step."""
+        self._steps += 1
+        if self._steps % _WINDOW == 0:
+            self._count()
+        return all(self._has_stopped)
+
+    def read(self) -> list[Measured]:
+        """The measurements of each replicate so far; waits for the device."""
+        self._count()
+        return [meter.read() for meter in self._meters]
+
+    def _count(self) -> None:
+        if not self._held:
+            return
+        losses, logits, labels = zip(*self._held, strict=True)
+        self._held = []
+        sizes = torch.tensor([len(each) for each in labels], dtype=torch.float64, device=losses[0].device)
+        of_each = torch.stack(losses), torch.cat(logits).unflatten(1, (len(self._meters), -1)), torch.cat(labels)
+        for number, meter in enumerate(self._meters):
+            if not self._has_stopped[number]:
+                mine = [values[:, number] for values in of_each]
+                self._has_stopped[number] = meter.count_steps(mine[0], sizes, *mine[1:])
 
 
 def _verdict(losses: list[Tensor], device: torch.device) -> Callable[[], bool]:

@@ -22,7 +22,7 @@ from wsnet.config.optim import (
     ScheduleConfig,
 )
 from wsnet.config.scaling import scaled_optim
-from wsnet.training.lars import LARS
+from wsnet.training.lars import LARS, split
 from wsnet.without_compiler import without_compiler
 
 __all__ = ["Optimizer", "build_optimizer", "learning_rate"]
@@ -37,17 +37,26 @@ class Optimizer:
         batch_size: images per optimizer step, over all workers together.
         steps_per_epoch: optimizer steps in one epoch.
         epochs: epochs in all.
+        replicates: networks side by side in the model (see `wsnet.layers.stacking`); each is clipped and adapted alone.
 
     Attributes:
         base: torch's optimizer.
     """
 
     def __init__(
-        self, optim: OptimConfig, model: nn.Module, *, batch_size: int, steps_per_epoch: int, epochs: int
+        self,
+        optim: OptimConfig,
+        model: nn.Module,
+        *,
+        batch_size: int,
+        steps_per_epoch: int,
+        epochs: int,
+        replicates: int = 1,
     ) -> None:
         self._optim = scaled_optim(optim, batch_size)
         self._model, self._steps_per_epoch, self._epochs = model, steps_per_epoch, epochs
-        self.base = build_optimizer(self._optim, model)
+        self._replicates = replicates
+        self.base = build_optimizer(self._optim, model, replicates=replicates)
 
     def learning_rate(self, step: int) -> float:
         """Learning rate of one step, counted from 0 over the whole training."""
@@ -67,7 +76,9 @@ class Optimizer:
     @torch.no_grad()
     def clip_gradients(self) -> None:
         """Apply `clip_grad_norm` or `clip_grad_value` to a step's whole gradient, without waiting for the device."""
-        if self._optim.clip_grad_norm is not None:
+        if self._optim.clip_grad_norm is not None and self._replicates > 1:
+            _clip_each(self._model, self._optim.clip_grad_norm, self._replicates)
+        elif self._optim.clip_grad_norm is not None:
             nn.utils.clip_grad_norm_(self._model.parameters(), self._optim.clip_grad_norm)
         if self._optim.clip_grad_value is not None:
             nn.utils.clip_grad_value_(self._model.parameters(), self._optim.clip_grad_value)
@@ -111,7 +122,7 @@ class Optimizer:
 
 
 @without_compiler()
-def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimizer:
+def build_optimizer(optim: OptimConfig, model: nn.Module, *, replicates: int = 1) -> torch.optim.Optimizer:
     """Build the optimizer over all parameters of a model, from options already passed through `scaled_optim`.
 
     Fused if torch supports it: one kernel for all parameters. For a ResNet-20 the update is otherwise a loop over 65
@@ -120,11 +131,21 @@ def build_optimizer(optim: OptimConfig, model: nn.Module) -> torch.optim.Optimiz
     assert optim.scale_with_batch is None, "pass it through wsnet.config.scaling.scaled_optim"
     groups = _groups(optim, model)
     if isinstance(optim, LARSConfig):
-        return LARS(groups, lr=optim.lr, momentum=optim.momentum, trust_coefficient=optim.trust_coefficient)
+        trust = optim.trust_coefficient
+        return LARS(groups, lr=optim.lr, momentum=optim.momentum, trust_coefficient=trust, replicates=replicates)
     if isinstance(optim, AdamConfig | AdamWConfig):
         kind = torch.optim.AdamW if isinstance(optim, AdamWConfig) else torch.optim.Adam
         return kind(groups, lr=optim.lr, betas=optim.betas, eps=optim.eps, fused=True)
     return torch.optim.SGD(groups, lr=optim.lr, momentum=optim.momentum, nesterov=optim.nesterov, fused=True)
+
+
+def _clip_each(model: nn.Module, largest: float, replicates: int) -> None:
+    """`clip_grad_norm_` of each replicate's own gradient."""
+    gradients = [parameter.grad for parameter in model.parameters() if parameter.grad is not None]
+    parts = split(gradients, replicates)
+    norms = torch.linalg.vector_norm(torch.stack(torch._foreach_norm(parts)).view(-1, replicates), dim=0)
+    factors = (largest / (norms + 1e-6)).clamp(max=1)
+    torch._foreach_mul_(parts, list(factors.repeat(len(gradients)).unbind()))
 
 
 def _groups(optim: OptimConfig, model: nn.Module) -> list[dict[str, Any]]:

@@ -8,6 +8,8 @@ All quantities of shape (N, C) are float64: in float32 the doubling gives NaN wh
 recurrence cannot be solved in logarithms: the coefficient of v may be negative at a cold start.) Per-pixel operations
 are float32 or better, rounded once; they first subtract the sample's mean, which may far exceed the deviations from it.
 
+Several replicates (networks side by side) each have C / replicates of the channels: layer scaling is over those of one.
+
 Shapes: N samples, C channels, D pixels. A `view` is x as (N, C, D), or as (N, D, C) if it is channels_last; `axis` is
 its dimension of pixels, 2 or 1. Names, here and in kernel.cpp:
 
@@ -15,10 +17,10 @@ its dimension of pixels, 2 or 1. Names, here and in kernel.cpp:
     m, var           the running mean and variance before each sample, (N, C), and after the last
     inverse, d       1 / sqrt(var + eps) and mean - m, (N, C)
     scale, shift     output = scale * (x - mean) + shift, (N, C)
-    zeta             layer scaling's divisor, (N, 1)
+    zeta             layer scaling's divisor, (N, replicates)
     *_z              of z, the output before that division
     first, second    means over the pixels of grad and of grad * (x - mean), (N, C)
-    along            part of the gradient along the output, which layer scaling removes, (N, 1)
+    along            part of the gradient along the output, which layer scaling removes, (N, replicates)
     slope, offset    gradient of x = scale * grad + slope * (x - mean) + offset, (N, C)
 """
 
@@ -45,6 +47,7 @@ def forward(
     forward_decay: float,
     eps: float,
     error_compensation: str,
+    replicates: int = 1,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Normalize in training, and update the running mean and variance in place.
 
@@ -57,6 +60,7 @@ def forward(
         forward_decay: see `OnlineNorm`, like the next two. A Python float: 1 - float32(0.999) is off by 1.3e-5.
         eps: added to the variance.
         error_compensation: "ls", "ac" or "none".
+        replicates: networks side by side.
 
     Returns:
         The output, in the layout of x; and for `backward`, in float64: stats (4, N, C), which are mean, variance,
@@ -70,14 +74,15 @@ def forward(
     var = recurrence(a, (1 - a) * (variance + a * d.square()), running_var.double())
     stats = torch.stack([mean, variance, (var[:-1] + eps).rsqrt(), d])
     scale_z, shift_z = _coefficients_of_z(stats, _filled(weight, x, 1), _filled(bias, x, 0))
-    zeta = scale_z.new_ones(len(scale_z), 1)
+    zeta = scale_z.new_ones(len(scale_z), replicates)
     if error_compensation == "ls":
-        square = (scale_z.square() * variance + shift_z.square()).mean(1, keepdim=True)
+        square = _layer_mean(scale_z.square() * variance + shift_z.square(), replicates)
         zeta = (square + LAYER_SCALE_EPS).sqrt()
-    out = _scaled(view, mean, scale_z / zeta, shift_z / zeta, axis)
+    divisor = _spread(zeta, mean)
+    out = _scaled(view, mean, scale_z / divisor, shift_z / divisor, axis)
     if error_compensation == "ac":
         out = out.clamp_(-CLAMP, CLAMP)
-    _keep(running_mean, running_var, m[-1], var[-1])
+    _keep(running_mean, running_var, m[-1], var[-1], replicates)
     return _restored(out.to(x.dtype), x, axis), stats, zeta
 
 
@@ -92,6 +97,7 @@ def backward(
     v: Tensor,
     backward_decay: float,
     error_compensation: str,
+    replicates: int = 1,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """The gradients of x, weight and bias; updates u and v (C,) in place.
 
@@ -106,6 +112,7 @@ def backward(
         v: (C,), the sum that makes it orthogonal to the output.
         backward_decay: see `OnlineNorm`, like the next.
         error_compensation: "ls", "ac" or "none".
+        replicates: networks side by side.
     """
     axis, b = _pixel_axis(x), backward_decay
     # While tracing, the gradient may have another layout than x.
@@ -113,14 +120,15 @@ def backward(
     view, g = _view_of(x, axis), _view_of(grad, axis)
     mean, variance, inverse, d = stats.unbind()
     gamma = _filled(weight, x, 1)
-    scale, shift = (values / zeta for values in _coefficients_of_z(stats, gamma, _filled(bias, x, 0)))
+    divisor = _spread(zeta, mean)
+    scale, shift = (values / divisor for values in _coefficients_of_z(stats, gamma, _filled(bias, x, 0)))
     if error_compensation == "ac":  # No gradient passes where the output was clamped.
         g = g.masked_fill(_scaled(view, mean, scale, shift, axis).abs_() >= CLAMP, 0)
     first, second = _gradient_moments(g, view, mean, axis)
     along, first_z, second_z = torch.zeros_like(scale), first, second
     if error_compensation == "ls":  # No gradient passes along the output itself.
-        along = (scale * second + shift * first).mean(1, keepdim=True)
-        first_z, second_z = (first - along * shift) / zeta, (second - along * scale * variance) / zeta
+        along = _spread(_layer_mean(scale * second + shift * first, replicates), mean)
+        first_z, second_z = (first - along * shift) / divisor, (second - along * scale * variance) / divisor
     dot = (second_z + d * first_z) * inverse  # The mean over the pixels of the normalized sample times its gradient.
     vs = recurrence(1 - (1 - b) * (variance + d.square()) * inverse.square(), gamma * dot, v.double())
     pull = (1 - b) * vs[:-1] * inverse.square()
@@ -128,7 +136,7 @@ def backward(
     slope = -pull - along * scale.square()
     offset = -pull * d - along * scale * shift - (1 - b) * us[:-1]
     grad_in = _scaled(view, mean, slope, offset, axis).addcmul_(_wide(g), _wide(scale, view).unsqueeze(axis))
-    _keep(u, v, us[-1], vs[-1])
+    _keep(u, v, us[-1], vs[-1], replicates)
     dtype = torch.float32 if weight is None else weight.dtype
     grad_weight, grad_bias = ((view.shape[axis] * summand.sum(0)).to(dtype) for summand in (dot, first_z))
     return _restored(grad_in.to(x.dtype), x, axis), grad_weight, grad_bias
@@ -142,6 +150,7 @@ def evaluate(
     running_var: Tensor,
     eps: float,
     error_compensation: str,
+    replicates: int = 1,
 ) -> Tensor:
     """Normalize in evaluation, with the plain gradient; the arguments are those of `forward`."""
     axis, wide = _pixel_axis(x), torch.float64 if x.dtype == torch.float64 else torch.float32
@@ -154,8 +163,8 @@ def evaluate(
     if error_compensation == "ac":
         z = z.clamp(-CLAMP, CLAMP)
     if error_compensation == "ls":
-        square = z.square().mean(axis).mean(1, keepdim=True) + LAYER_SCALE_EPS
-        z = z * square.rsqrt().unsqueeze(axis)
+        square = _layer_mean(z.square().mean(axis), replicates) + LAYER_SCALE_EPS
+        z = z * _spread(square.rsqrt(), running_mean).unsqueeze(axis)
     return _restored(z.to(x.dtype), x, axis)
 
 
@@ -164,6 +173,19 @@ def _coefficients_of_z(stats: Tensor, weight: Tensor, bias: Tensor) -> tuple[Ten
     _, _, inverse, d = stats.unbind()
     scale_z = weight * inverse
     return scale_z, scale_z * d + bias
+
+
+def _layer_mean(values: Tensor, replicates: int) -> Tensor:
+    """Means over each replicate's channels: (N, C) to (N, replicates)."""
+    if replicates == 1:
+        return values.mean(1, keepdim=True)
+    return values.unflatten(1, (replicates, -1)).mean(2)
+
+
+def _spread(values: Tensor, channels: Tensor) -> Tensor:
+    """Values of each replicate, (N, replicates), in a shape that broadcasts with (N, C); `channels` is (..., C)."""
+    replicates = values.shape[1]
+    return values if replicates == 1 else values.repeat_interleave(channels.shape[-1] // replicates, 1)
 
 
 # ---- Recurrences over samples.
@@ -194,10 +216,14 @@ def _powers(decay: float, count: int, device: torch.device) -> Tensor:
     return torch.pow(decay, (index[:, None] - index).clamp(min=0)).tril()
 
 
-def _keep(first: Tensor, second: Tensor, *new: Tensor) -> None:
+def _keep(first: Tensor, second: Tensor, new_first: Tensor, new_second: Tensor, replicates: int) -> None:
     """Write the new state to the buffers if all of it is finite, so that one bad step does not spoil all later ones."""
-    values = [value.to(first.dtype) for value in new]
-    fine = torch.isfinite(values[0]).all() & torch.isfinite(values[1]).all()  # Needs no synchronization.
+    values = [value.to(first.dtype) for value in (new_first, new_second)]
+    if replicates == 1:
+        fine = torch.isfinite(values[0]).all() & torch.isfinite(values[1]).all()  # Needs no synchronization.
+    else:
+        finite = (torch.isfinite(values[0]) & torch.isfinite(values[1])).unflatten(0, (replicates, -1))
+        fine = finite.all(1, keepdim=True).expand_as(finite).flatten()
     for buffer, value in zip((first, second), values, strict=True):
         buffer.copy_(torch.where(fine, value, buffer))
 

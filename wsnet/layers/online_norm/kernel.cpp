@@ -34,6 +34,7 @@ constexpr double layer_scale_eps = 1e-5;  // formulas.LAYER_SCALE_EPS
 
 struct Problem {
     int64_t N, C, D, chunk, tile;                           // chunk: samples; tile: pixels or rows
+    int64_t nets, width;                                    // networks side by side, and the channels of each
     bool channels_last, is_bf16, layer_scaling, clamping, frozen;
     int threads;
     double forward_decay, backward_decay, eps;
@@ -42,7 +43,7 @@ struct Problem {
     const float *weight, *bias;                             // (C,) or null
     float *running_mean, *running_var, *u, *v;              // (C,): forward updates the first two, backward u and v
     double* stats;                                          // (4, N, C): mean, variance, 1 / s, d of each sample
-    double* zeta;                                           // (N,)
+    double* zeta;                                           // (N, nets)
     float *grad_weight, *grad_bias;                         // (C,)
 };
 
@@ -321,11 +322,13 @@ template <class Pass, class T> void map(const Layout& l, const Part& part, const
 std::vector<double> values(const float* p, int64_t C, double absent) {
     return p ? std::vector<double>(p, p + C) : std::vector<double>(C, absent);
 }
-// The new state is kept only if all of it is finite, so that one bad step does not spoil all later ones.
-void keep(float* p, float* q, const std::vector<double>& a, const std::vector<double>& b) {
+// A network's new state is kept only if all of it is finite, so that one bad step does not spoil all later ones.
+void keep(int64_t width, float* p, float* q, const std::vector<double>& a, const std::vector<double>& b) {
     const auto finite = [](double f) { return std::isfinite(float(f)); };
-    if (!std::all_of(a.begin(), a.end(), finite) || !std::all_of(b.begin(), b.end(), finite)) return;
-    std::copy(a.begin(), a.end(), p); std::copy(b.begin(), b.end(), q);
+    for (auto i = a.begin(), j = b.begin(); i != a.end(); i += width, j += width, p += width, q += width) {
+        if (!std::all_of(i, i + width, finite) || !std::all_of(j, j + width, finite)) continue;
+        std::copy(i, i + width, p); std::copy(j, j + width, q);
+    }
 }
 
 // ---- The two directions. A sample is number n of all and number j of its chunk.
@@ -339,14 +342,23 @@ struct Direction {
     std::vector<float> tile_a = std::vector<float>(p.channels_last ? l.chunk * l.tiles * C : 0), tile_b = tile_a;
     Coefficients f{l.chunk * C};
 
+    // Calls body(number of the network, its channels in the range), for each network with channels in it.
+    template <class Body> void each_net(Range channels, Body body) const {
+        if (channels.begin == channels.end) return;
+        for (int64_t r = channels.begin / p.width; r * p.width < channels.end; ++r)
+            body(r, Range{std::max(channels.begin, r * p.width), std::min(channels.end, (r + 1) * p.width)});
+    }
     void output_coefficients(int64_t n, int64_t j) {
-        for (int64_t c = 0; c < C; ++c) {
-            const int64_t i = n * C + c;
-            const double scale_z = weight[c] * inverse[i];
-            const float k = f.k[j * C + c] = float(mean[i]);
-            f.scale[j * C + c] = float(scale_z / p.zeta[n]);
-            f.shift[j * C + c] = float((scale_z * (d[i] + (k - mean[i])) + bias[c]) / p.zeta[n]);
-        }
+        each_net({0, C}, [&](int64_t r, Range channels) {
+            const double zeta = p.zeta[n * p.nets + r];
+            for (int64_t c = channels.begin; c < channels.end; ++c) {
+                const int64_t i = n * C + c;
+                const double scale_z = weight[c] * inverse[i];
+                const float k = f.k[j * C + c] = float(mean[i]);
+                f.scale[j * C + c] = float(scale_z / zeta);
+                f.shift[j * C + c] = float((scale_z * (d[i] + (k - mean[i])) + bias[c]) / zeta);
+            }
+        });
     }
 };
 
@@ -363,13 +375,13 @@ template <class T, bool clamping> struct Forward : Direction {
             }
             barrier();
             for (int64_t j = part.samples.begin; j < part.samples.end; ++j) {
-                p.zeta[part.start + j] = zeta(part.start + j);
+                for (int64_t r = 0; r < p.nets; ++r) p.zeta[(part.start + j) * p.nets + r] = zeta(part.start + j, r);
                 output_coefficients(part.start + j, j);
             }
             if (!part.whole) barrier();
             map<Output<clamping>, T>(l, part, f);
         });
-        if (!p.frozen) keep(p.running_mean, p.running_var, m, var);
+        if (!p.frozen) keep(p.width, p.running_mean, p.running_var, m, var);
     }
 
     // Mean and variance of the pixels, from sums of deviations from a first, rounded mean k.
@@ -427,21 +439,22 @@ template <class T, bool clamping> struct Forward : Direction {
             m[c] += (1 - a) * d[i];
         }
     }
-    double zeta(int64_t n) const {
+    double zeta(int64_t n, int64_t r) const {
         if (!p.layer_scaling) return 1;
         double square = 0;
-        for (int64_t c = 0; c < C; ++c) {
+        for (int64_t c = r * p.width; c < (r + 1) * p.width; ++c) {
             const int64_t i = n * C + c;
             const double scale_z = weight[c] * inverse[i], shift_z = scale_z * d[i] + bias[c];
             square += scale_z * scale_z * variance[i] + shift_z * shift_z;
         }
-        return std::sqrt(square / C + layer_scale_eps);
+        return std::sqrt(square / p.width + layer_scale_eps);
     }
 };
 
 template <class T, bool clamping> struct Backward : Direction {
     std::vector<double> u = values(p.u, C, 0), v = values(p.v, C, 0);
-    std::vector<double> first = std::vector<double>(l.chunk * C), second = first, along = std::vector<double>(l.chunk);
+    std::vector<double> first = std::vector<double>(l.chunk * C), second = first;
+    std::vector<double> along = std::vector<double>(l.chunk * p.nets);
     std::vector<double> grad_weight = std::vector<double>(C), grad_bias = grad_weight;
 
     void run() {
@@ -460,7 +473,7 @@ template <class T, bool clamping> struct Backward : Direction {
             p.grad_weight[c] = float(D * grad_weight[c]);
             p.grad_bias[c] = float(D * grad_bias[c]);
         }
-        keep(p.u, p.v, u, v);
+        keep(p.width, p.u, p.v, u, v);
     }
 
     // Sums of grad and of grad * e over the pixels.
@@ -474,7 +487,7 @@ template <class T, bool clamping> struct Backward : Direction {
     }
     // From these sums, first, second and along.
     void means(int64_t n, int64_t j) {
-        double *first_n = &first[j * C], *second_n = &second[j * C], sum = 0;
+        double *first_n = &first[j * C], *second_n = &second[j * C];
         if (p.channels_last) {
             std::fill(first_n, first_n + C, 0); std::fill(second_n, second_n + C, 0);
             for (int64_t t = j * l.tiles; t < (j + 1) * l.tiles; ++t)
@@ -484,15 +497,23 @@ template <class T, bool clamping> struct Backward : Direction {
             first_n[c] /= D;
             second_n[c] = second_n[c] / D + first_n[c] * (f.k[j * C + c] - mean[n * C + c]);
         }
-        for (int64_t c = 0; p.layer_scaling && c < C; ++c) {
-            const double scale_z = weight[c] * inverse[n * C + c];
-            sum += scale_z * second_n[c] + (scale_z * d[n * C + c] + bias[c]) * first_n[c];
-        }
-        along[j] = sum / C / p.zeta[n];
+        each_net({0, C}, [&](int64_t r, Range channels) {
+            double sum = 0;
+            for (int64_t c = channels.begin; p.layer_scaling && c < channels.end; ++c) {
+                const double scale_z = weight[c] * inverse[n * C + c];
+                sum += scale_z * second_n[c] + (scale_z * d[n * C + c] + bias[c]) * first_n[c];
+            }
+            along[j * p.nets + r] = sum / p.width / p.zeta[n * p.nets + r];
+        });
     }
     // The recurrences of u and v, and the coefficients of the gradient of x.
     void advance(int64_t n, int64_t j, Range channels) {
-        const double zeta = p.zeta[n], along = this->along[j], b1 = 1 - p.backward_decay;
+        each_net(channels, [&](int64_t r, Range own) {
+            advance(n, j, own, p.zeta[n * p.nets + r], along[j * p.nets + r]);
+        });
+    }
+    void advance(int64_t n, int64_t j, Range channels, double zeta, double along) {
+        const double b1 = 1 - p.backward_decay;
         for (int64_t c = channels.begin; c < channels.end; ++c) {
             const int64_t i = n * C + c, at = j * C + c;
             const double inverse = this->inverse[i], d = this->d[i], variance = this->variance[i];
@@ -528,8 +549,10 @@ template <class T> T* data(const Tensor& tensor) { return static_cast<T*>(tensor
 const float* data(const Parameter& p) { return p ? static_cast<const float*>(p->const_data_ptr()) : nullptr; }
 
 // What forward and backward have in common.
-Problem problem_of(const Tensor& x, const Parameter& weight, const Parameter& bias, const std::string& compensation) {
+Problem problem_of(const Tensor& x, const Parameter& weight, const Parameter& bias, const std::string& compensation,
+                   int64_t replicates) {
     Problem p{};
+    p.nets = replicates; p.width = x.size(1) / replicates;
     p.N = x.size(0); p.C = x.size(1); p.D = x.numel() / std::max<int64_t>(p.N * p.C, 1);
     p.threads = int(torch::stable::get_num_threads());
     p.chunk = std::max<int64_t>(p.threads * online_norm_chunk / std::max<int64_t>(p.D * p.C, 1), p.threads);
@@ -543,11 +566,12 @@ Problem problem_of(const Tensor& x, const Parameter& weight, const Parameter& bi
 }
 
 ThreeTensors forward(Tensor x, Parameter weight, Parameter bias, Tensor running_mean, Tensor running_var,
-                     double forward_decay, double eps, std::string error_compensation, bool frozen) {
-    Problem p = problem_of(x, weight, bias, error_compensation);
+                     double forward_decay, double eps, std::string error_compensation, bool frozen,
+                     int64_t replicates) {
+    Problem p = problem_of(x, weight, bias, error_compensation, replicates);
     Tensor out = torch::stable::empty_like(x);
     Tensor stats = torch::stable::new_empty(x, {4, p.N, p.C}, ScalarType::Double);
-    Tensor zeta = torch::stable::new_empty(x, {p.N, 1}, ScalarType::Double);
+    Tensor zeta = torch::stable::new_empty(x, {p.N, p.nets}, ScalarType::Double);
     p.forward_decay = forward_decay; p.eps = eps; p.frozen = frozen;
     p.out = data<void>(out); p.stats = data<double>(stats); p.zeta = data<double>(zeta);
     p.running_mean = data<float>(running_mean); p.running_var = data<float>(running_var);
@@ -556,8 +580,8 @@ ThreeTensors forward(Tensor x, Parameter weight, Parameter bias, Tensor running_
 }
 
 ThreeTensors backward(Tensor grad, Tensor x, Parameter weight, Parameter bias, Tensor stats, Tensor zeta, Tensor u,
-                      Tensor v, double backward_decay, std::string error_compensation) {
-    Problem p = problem_of(x, weight, bias, error_compensation);
+                      Tensor v, double backward_decay, std::string error_compensation, int64_t replicates) {
+    Problem p = problem_of(x, weight, bias, error_compensation, replicates);
     grad = torch::stable::contiguous(grad, x.is_contiguous() ? MemoryFormat::Contiguous : MemoryFormat::ChannelsLast);
     Tensor grad_x = torch::stable::empty_like(x);
     Tensor grad_weight = torch::stable::new_empty(x, {p.C}, ScalarType::Float);

@@ -37,13 +37,14 @@ def has_kernels_for(x: Tensor, weight: Tensor | None, state: Tensor) -> bool:
     return takes and load_library() is not None
 
 
-def _empty_outputs(x: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _empty_outputs(x: Tensor, *others: Any, replicates: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     samples, channels = x.shape[:2]
-    stats, zeta = (x.new_empty(shape, dtype=torch.float64) for shape in ((4, samples, channels), (samples, 1)))
+    shapes = (4, samples, channels), (samples, replicates)
+    stats, zeta = (x.new_empty(shape, dtype=torch.float64) for shape in shapes)
     return torch.empty_like(x), stats, zeta
 
 
-def _empty_gradients(grad: Tensor, x: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
+def _empty_gradients(grad: Tensor, x: Tensor, *others: Any, replicates: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     grad_weight, grad_bias = (x.new_empty(x.shape[1], dtype=torch.float32) for _ in range(2))
     return torch.empty_like(x), grad_weight, grad_bias
 
@@ -59,14 +60,14 @@ def _define(name: str, arguments: str, fake: Any) -> Any:
 forward_operator = _define(
     "online_norm_forward",
     "Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var,"
-    " float forward_decay, float eps, str error_compensation, bool frozen=False",
+    " float forward_decay, float eps, str error_compensation, bool frozen=False, *, int replicates=1",
     _empty_outputs,
 )
 """As `formulas.forward`; `frozen` means evaluation mode, in which the running statistics stay."""
 backward_operator = _define(
     "online_norm_backward",
     "Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor stats, Tensor zeta, Tensor(a!) u, Tensor(b!) v,"
-    " float backward_decay, str error_compensation",
+    " float backward_decay, str error_compensation, *, int replicates=1",
     _empty_gradients,
 )
 """As `formulas.backward`."""

@@ -24,6 +24,8 @@ class OnlineNorm(OnlineState):
         affine: whether each channel has a learned scale and shift.
         error_compensation: "ls": each sample's output is divided by its root mean square (layer scaling); "ac":
             the output is clamped to [-5, 5] (activation clamping); "none".
+        replicates: networks side by side, each with num_features / replicates of the channels and its own layer
+            scaling (see `wsnet.layers.stacking`).
 
     Raises:
         ValueError: an option is out of its range.
@@ -42,8 +44,10 @@ class OnlineNorm(OnlineState):
         eps: float = 1e-5,
         affine: bool = True,
         error_compensation: str = "ls",
+        replicates: int = 1,
     ) -> None:
         super().__init__(num_features)
+        self.replicates = replicates
         for name, decay in (("forward_decay", forward_decay), ("backward_decay", backward_decay)):
             if not 0 < decay < 1:
                 raise ValueError(f"0 < {name} < 1 must hold, but got {name}={decay}")
@@ -72,7 +76,7 @@ class OnlineNorm(OnlineState):
         mean, variance = (self.running_mean, self.running_var) if compiling else starting_statistics(self)
         out: Tensor = normalize(
             x, self.weight, self.bias, mean, variance, self.u, self.v,
-            self.forward_decay, self.backward_decay, self.eps, self.error_compensation,
+            self.forward_decay, self.backward_decay, self.eps, self.error_compensation, self.replicates,
         )  # fmt: skip
         return out
 
@@ -87,8 +91,9 @@ class OnlineNorm(OnlineState):
         tensors = (x, self.weight, self.bias, self.running_mean, self.running_var)
         wants_gradient = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in tensors)
         if wants_gradient or is_compiling() or not kernel.has_kernels_for(x, self.weight, self.running_mean):
-            return formulas.evaluate(*tensors, self.eps, self.error_compensation)
-        out: Tensor = kernel.forward_operator(*tensors, self.forward_decay, self.eps, self.error_compensation, True)[0]
+            return formulas.evaluate(*tensors, self.eps, self.error_compensation, self.replicates)
+        options = self.forward_decay, self.eps, self.error_compensation, True
+        out: Tensor = kernel.forward_operator(*tensors, *options, replicates=self.replicates)[0]
         return out
 
     def _check(self, x: Tensor) -> None:
@@ -128,14 +133,16 @@ class _OnlineNormalize(torch.autograd.Function):
         backward_decay: float,
         eps: float,
         error_compensation: str,
+        replicates: int,
     ) -> Tensor:
         # Without kernels the compiler sees the torch operations themselves, and fuses them.
         has_kernels = kernel.has_kernels_for(x, weight, running_mean)
         forward = kernel.forward_operator if has_kernels else formulas.forward
         state = running_mean, running_var
-        out, stats, zeta = forward(x, weight, bias, *state, forward_decay, eps, error_compensation)
+        options = forward_decay, eps, error_compensation
+        out, stats, zeta = forward(x, weight, bias, *state, *options, replicates=replicates)
         ctx.save_for_backward(x, weight, bias, stats, zeta)
-        ctx.state, ctx.options = (u, v), (backward_decay, error_compensation)
+        ctx.state, ctx.options, ctx.replicates = (u, v), (backward_decay, error_compensation), replicates
         # In-place activations may not overwrite a Function's output that is a view; they may overwrite its `.data`.
         result: Tensor = out.data if type(out) is Tensor else out
         return result
@@ -145,9 +152,9 @@ class _OnlineNormalize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         saved = x, weight, *_ = ctx.saved_tensors  # Recomputed tensors can be taken only once.
         backward = kernel.backward_operator if kernel.has_kernels_for(x, weight, ctx.state[0]) else formulas.backward
-        grad_in, *of_parameters = backward(grad, *saved, *ctx.state, *ctx.options)
+        grad_in, *of_parameters = backward(grad, *saved, *ctx.state, *ctx.options, replicates=ctx.replicates)
         # None for parameters that the layer does not have, and for the state and the options.
-        return grad_in, *([None, None] if weight is None else of_parameters), *[None] * 8
+        return grad_in, *([None, None] if weight is None else of_parameters), *[None] * 9
 
 
 # The function is wrapped in an operator so that Dynamo sees a single call. Each name and function that Dynamo traces
@@ -156,7 +163,8 @@ class _OnlineNormalize(torch.autograd.Function):
 torch.library.define(
     "wsnet::online_norm",
     "(Tensor x, Tensor? weight, Tensor? bias, Tensor(a!) running_mean, Tensor(b!) running_var, Tensor(c!) u,"
-    " Tensor(d!) v, float forward_decay, float backward_decay, float eps, str error_compensation) -> Tensor",
+    " Tensor(d!) v, float forward_decay, float backward_decay, float eps, str error_compensation,"
+    " int replicates) -> Tensor",
     tags=(torch.Tag.needs_exact_strides,),
 )
 torch.library.impl("wsnet::online_norm", "CompositeImplicitAutograd", _OnlineNormalize.apply)
