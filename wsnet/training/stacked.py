@@ -45,7 +45,7 @@ def why_not_stacked(config: TrialConfig, *, workers: int = 1) -> str | None:
     if config.train.diagnostics:
         return "train.diagnostics measures the layers of one network"
     if config.train.checkpoint_steps is not None:
-        return "train.checkpoint_steps saves a trial in the middle of an epoch; stacked replicates are saved between epochs"
+        return "train.checkpoint_steps saves a trial within an epoch, and stacked replicates are saved between epochs"
     return not_stackable(config.model)
 
 
