@@ -90,6 +90,7 @@ def test_the_mean_and_its_standard_deviation_are_given_where_asked(results: Resu
     )
 
 
+@pytest.mark.slow
 def test_times_are_shown_with_the_device(tmp_path: Path) -> None:
     folder, sweep = write_sweep(tmp_path)
     for entry in sweep.trials:
@@ -98,6 +99,7 @@ def test_times_are_shown_with_the_device(tmp_path: Path) -> None:
     assert "Training times are on H200." in (tmp_path / "out" / "table.md").read_text()
 
 
+@pytest.mark.slow
 def test_another_table_leaves_the_sweeps_own_files_alone(tmp_path: Path) -> None:
     folder, _ = write_sweep(tmp_path)
     assert main([folder.location]) == 0
@@ -117,6 +119,7 @@ def test_unknown_names_are_told_with_the_nearest_one(tmp_path: Path, capsys: pyt
     assert "there are: " in refusal(capsys, place, "--fail-if", "median(test/eror) > 3")
 
 
+@pytest.mark.slow
 def test_a_rule_that_holds_gives_exit_status_1_and_names_the_cells(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -148,6 +151,7 @@ def test_sweeps_stand_side_by_side(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "must report the same metric" in refusal(capsys, one, third)
 
 
+@pytest.mark.slow
 def test_a_bundle_gives_the_same_files_elsewhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -39,6 +39,7 @@ def test_a_sweeps_folder_gets_its_report(
     assert "14.80 [14.14, 15.13]" in output
 
 
+@pytest.mark.slow
 def test_another_metric_leaves_the_sweeps_own_report_alone(tmp_path: Path) -> None:
     folder, _ = write_sweep(tmp_path)
     assert main([folder.location]) == 0
@@ -148,6 +149,7 @@ def test_options_that_would_be_ignored_are_refused(tmp_path: Path, capsys: pytes
     assert "table.md" not in os.listdir(place)
 
 
+@pytest.mark.slow
 def test_a_table_of_other_cells_does_not_speak_of_the_declared_comparisons(tmp_path: Path) -> None:
     declared = {"keys": ["model.norm.name"], "against": ['"batch"'], "count": 6, "written": {}}
     sweep = manifest()

@@ -7,7 +7,6 @@ import pytest
 from rich.console import Console
 
 from wsnet.storage import TrialEntry
-from wsnet.sweep.commands.dry_run import _makespan
 from wsnet.sweep.commands.setting_table import Fact, print_settings
 
 SECONDS = Fact(name="per trial", text=lambda row: "3 days", can_go=False)
@@ -63,9 +62,3 @@ def test_no_value_is_cut_on_a_narrow_terminal(width: int) -> None:
     text = "\n".join(printed(places, [SECONDS, WIDE], width))
     assert all(text.count(str(value)) == 4 for value in values)
     assert ("Left out at 40 columns: parameters" in text) == (width == 40)
-
-
-def test_slots_without_a_trial_do_not_shorten_a_sweep() -> None:
-    assert _makespan([2.0], 2) == 2.0
-    assert _makespan([2.0, 2.0, 2.0], 2) == 4.0
-    assert _makespan([], 2) == 0.0

@@ -157,7 +157,7 @@ def test_of_many_models_some_are_timed_and_the_others_estimated_by_their_size(
     made = plan(tmp_path, cases=[{"model.norm.name": name} for name in ("batch", "none")], grid={"model.width": [4, 8]})
     timed: list[Any] = []
     monkeypatch.setattr("wsnet.sweep.planning.stopwatch._BUDGET", -1.0)
-    for besides in ("_TRIAL", "_EPOCH"):
+    for besides in ("TRIAL", "EPOCH"):
         monkeypatch.setattr(f"wsnet.sweep.planning.estimate.{besides}", 0.0)
     monkeypatch.setattr(
         "wsnet.sweep.planning.stopwatch._line", lambda config, device: timed.append(config.model) or (0.0, 0.1)

@@ -14,6 +14,7 @@ from wsnet.storage import Status, trial_directory
 from wsnet.storage.trial_directory import PAUSED
 from wsnet.sweep.cli import main
 from wsnet.sweep.commands.sweep_status import read_status
+from wsnet.sweep.time_left import EPOCH, TRIAL
 
 
 def conclude(*_: object) -> None:
@@ -73,8 +74,9 @@ def test_the_time_left_is_told_while_it_runs(tmp_path: Path, capsys: pytest.Capt
         found = read_status(folder)
     unstarted = found.counts()["not started"]
     assert unstarted == 3, "each has 3 epochs of 1.5 s, and the running one has 2 left"
-    assert found.seconds_left == pytest.approx(1.5 * (3 * unstarted + 2))
-    assert "about 16 s left, with 1 trial at a time\n" in capsys.readouterr().out
+    epochs, trials = 3 * unstarted + 2, unstarted + 1
+    assert found.seconds_left == pytest.approx(epochs * (1.5 + EPOCH) + trials * TRIAL)
+    assert "about 17 s left, with 1 trial at a time\n" in capsys.readouterr().out
 
 
 def test_a_folder_without_a_sweep_is_one_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -31,6 +31,7 @@ class TrialEntry:
         defaults: the values of axes that are not in `axes` because its case leaves them at their defaults.
         parameters: trained values of its model; None in manifests of earlier versions.
         multiply_accumulates: of one image's forward pass; None in manifests of earlier versions.
+        epoch_cost: how long an epoch takes relative to those of other trials; None in manifests of earlier versions.
     """
 
     trial_id: str
@@ -43,6 +44,7 @@ class TrialEntry:
     defaults: dict[str, AxisValue] = field(default_factory=dict)
     parameters: int | None = None
     multiply_accumulates: int | None = None
+    epoch_cost: float | None = None
 
     @property
     def places(self) -> list[dict[str, AxisValue]]:

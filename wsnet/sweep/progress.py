@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from wsnet.storage import Status, TrialEntry
+from wsnet.sweep.time_left import EPOCH, TRIAL, EpochTimes, SlotUse, makespan, start_order
 
 __all__ = ["STOPPED", "ProgressDisplay", "SettingState", "SweepProgress"]
 
@@ -78,15 +79,20 @@ class SweepProgress:
 
     def __post_init__(self) -> None:
         self._settings = {trial.trial_id: trial.setting_id for trial in self.trials}
-        self._seconds: dict[str, list[float]] = defaultdict(list)
+        self._times = EpochTimes(self.trials)
+        self._since: dict[str, float] = {}  # When a running trial's current epoch began.
+        self._use = SlotUse()
 
     def started(self, trial_id: str) -> None:
         """Count a trial as running."""
         self.statuses[trial_id] = "running"
+        self._since[trial_id] = time.monotonic()
+        self._use.started(trial_id)
 
     def waits(self, trial_id: str) -> None:
         """Count a trial as paused until its setting is decided about."""
         self.statuses[trial_id] = "waiting"
+        self._since.pop(trial_id, None)
 
     def measured(self, trial_id: str, record: dict[str, Any]) -> None:
         """Take in the record of an epoch; ignored unless its epoch is later than the last known one."""
@@ -94,11 +100,16 @@ class SweepProgress:
             return
         self.latest[trial_id] = record
         if "time/epoch_seconds" in record:
-            self._seconds[self._settings[trial_id]].append(record["time/epoch_seconds"])
+            self._times.measured(self._settings[trial_id], record["time/epoch_seconds"])
+        if trial_id in self._since:
+            self._since[trial_id] = time.monotonic()
+            self._use.worked(record.get("time/epoch_seconds", 0.0))
 
     def ended(self, trial_id: str, status: Status) -> None:
         """Count a trial as ended."""
         self.statuses[trial_id] = status.status
+        if self._since.pop(trial_id, None) is not None:
+            self._use.ended()
 
     def count(self, *statuses: str) -> int:
         """How many trials are in one of these states."""
@@ -110,21 +121,30 @@ class SweepProgress:
         return self.count(*_DONE)
 
     def seconds_left(self) -> float | None:
-        """Estimated from each setting's own epochs if it has any, or from other settings'; None before any epoch.
-
-        Never less than the longest remaining trial needs, no matter how many run at the same time.
-        """
-        known = {setting: statistics.median(seconds) for setting, seconds in self._seconds.items()}
-        if not known:
+        """Expected time to the end; None before any epoch is measured."""
+        per_epoch = self._times.expected()
+        if per_epoch is None:
             return None
-        usual = statistics.mean(known.values())
-        work: list[float] = [
-            (self.epochs[trial.trial_id] - self.latest.get(trial.trial_id, {}).get("epoch", 0))
-            * known.get(trial.setting_id, usual)
-            for trial in self.trials
-            if self.statuses.get(trial.trial_id) not in (*_DONE, "failed")
-        ]
-        return max(sum(work) / self.concurrent, max(work, default=0.0))
+        over = {*_DONE, "failed"}
+        left = [trial for trial in self.trials if self.statuses.get(trial.trial_id) not in over]
+        left.sort(key=lambda trial: (trial.trial_id not in self._since, start_order(trial)))
+        return makespan((self._left(trial, per_epoch[trial.setting_id]) for trial in left), self.concurrent)
+
+    def _left(self, trial: TrialEntry, per_epoch: float) -> float:
+        """Seconds that a trial still needs."""
+        epochs = self.epochs[trial.trial_id] - self.latest.get(trial.trial_id, {}).get("epoch", 0)
+        since = self._since.get(trial.trial_id)
+        gone = 0.0 if since is None else time.monotonic() - since
+        of_epochs: float = max(0.0, epochs * (per_epoch + EPOCH) - min(gone, per_epoch))
+        return of_epochs + (TRIAL if since is None else 0.0)
+
+    @property
+    def utilization(self) -> float | None:
+        """Share of the slots' time, from the first trial's start to the last one's end, that was spent in epochs.
+
+        Epochs of earlier starts do not count. None if no epoch was trained.
+        """
+        return self._use.share(self.concurrent)
 
     def best_settings(self) -> list[SettingState]:
         """Settings by their median validation top-1 error over the seeds measured so far, best first."""

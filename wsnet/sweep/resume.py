@@ -8,6 +8,7 @@ from wsnet.storage.stops import hold_back
 from wsnet.storage.trial_directory import Record
 from wsnet.sweep.planning.plan import Plan, PlannedTrial
 from wsnet.sweep.progress import SweepProgress
+from wsnet.sweep.time_left import start_order
 
 __all__ = ["TrialState", "held_back", "progress_so_far", "read_states", "unfinished"]
 
@@ -113,7 +114,7 @@ def progress_so_far(states: list[TrialState]) -> SweepProgress:
 def unfinished(states: list[TrialState]) -> list[TrialState]:
     """The trials to run, in starting order; failed ones are retried.
 
-    Trials that have records come first; then the first seed of every setting, then the second of every setting, ...
+    Trials that have records come first; the others as `start_order` says.
     """
     missing = [state for state in states if not state.is_done]
-    return sorted(missing, key=lambda state: (not state.records, state.trial.entry.seed))
+    return sorted(missing, key=lambda state: (not state.records, start_order(state.trial.entry)))

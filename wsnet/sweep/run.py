@@ -166,6 +166,9 @@ def run(
         raise callback.lost
     if decider is not None:
         console.print(_savings(progress), highlight=False, soft_wrap=True)
+    if progress.utilization is not None:
+        what = f"{progress.utilization:.0%} of their time in epochs of training and evaluation"
+        console.print(f"{counted(progress.concurrent, 'slot')} spent {what}", highlight=False)
     return SweepOutcome(progress=progress, interrupted=interrupted, is_out_of_time=callback.is_out_of_time)
 
 

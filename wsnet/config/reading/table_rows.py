@@ -85,7 +85,8 @@ def rows_of_table(settings: Iterable[Setting], keys: Sequence[str], columns: str
 
 def defaults_of(config: TrialConfig, axes: Iterable[str]) -> dict[str, Any]:
     """The values of axes that a case leaves at their defaults, without those that have no effect in it."""
-    tree, found = config.model_dump(mode="json"), {}
+    axes, found = list(axes), {}
+    tree = config.model_dump(mode="json") if axes else {}
     for axis in axes:
         value: Any = tree
         for part in axis.split("."):

@@ -1,6 +1,5 @@
 """`--dry-run`: what a sweep file asks for, and what it would cost."""
 
-import heapq
 import os
 import sys
 from collections import Counter
@@ -16,6 +15,7 @@ from wsnet.config.errors import counted
 from wsnet.config.reading.yaml_lines import dump_yaml
 from wsnet.config.scaling import describe_scaling
 from wsnet.sweep.formatting import duration, readable_size
+from wsnet.sweep.time_left import makespan
 
 if TYPE_CHECKING:
     from wsnet.storage import Folder, TrialEntry
@@ -96,7 +96,7 @@ def show_costs(
     def say(text: str) -> None:
         console.print(text, highlight=False, markup=False, soft_wrap=True)
 
-    whole = _makespan([cost.per_trial[trial.entry.setting_id] for trial in plan.trials], slots)
+    whole = makespan([cost.per_trial[trial.entry.setting_id] for trial in plan.trials], slots)
     how = _TIMED if is_timed else _ESTIMATED
     where = f"{counted(slots, 'slot')} of this machine ({_joined(cost.devices.values())})"
     say(f"\nAbout {duration(whole)} on {where}, with nothing else running: {how}.")
@@ -105,7 +105,7 @@ def show_costs(
         share = (len(sweep.settings) + later) / len(sweep.settings)
         say(f"With the settings that are suggested later: about {duration(whole * share)}.")
     if states or shorter:
-        left = _makespan(_seconds_left(plan, states, shorter, cost.per_trial), slots)
+        left = makespan(_seconds_left(plan, states, shorter, cost.per_trial), slots)
         for line in (_what_is_left(plan, states, left, folder), *describe_shorter(shorter, is_planned=True)):
             say(line)
     changes = describe_changes(since_first_report(folder, plan.manifest))
@@ -167,14 +167,6 @@ def _spread(values: list[float], text: Callable[[Any], str]) -> str:
 
 def _joined(texts: Iterable[str]) -> str:
     return ", ".join(dict.fromkeys(texts))
-
-
-def _makespan(seconds: list[float], slots: int) -> float:
-    """When the last of several trials ends, if each starts as soon as a slot is free."""
-    ends = [0.0] * min(slots, max(1, len(seconds)))
-    for each in seconds:
-        heapq.heapreplace(ends, ends[0] + each)
-    return max(ends)
 
 
 def _what_is_left(plan: "Plan", states: "list[TrialState]", seconds: float, folder: "Folder") -> str:

@@ -6,24 +6,18 @@ Separate from `dry_run`, which prints the settings before torch is imported.
 from dataclasses import dataclass
 
 from wsnet.config import ExecutionConfig, TrialConfig
-from wsnet.config.trial import RecomputedConfig
 from wsnet.cpu_threads import busy_cores, cpu_threads
+from wsnet.sweep.planning.costs import epoch_counts
 from wsnet.sweep.planning.needs import checkpoint_bytes
 from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.planning.reference import Reference
 from wsnet.sweep.planning.stopwatch import Stopwatch
-from wsnet.training.micro_batches import plan_micro_batches
+from wsnet.sweep.time_left import EPOCH, TRIAL
 
 __all__ = ["Estimate", "estimate", "settled_device"]
 
-_EVALUATION = 1 / 3
-"""Cost of evaluating an image relative to training on it: a forward pass without a backward pass."""
-
 _MOST_SLOTS = 8
 """Slots from which on more of them are not imitated."""
-
-_TRIAL, _EPOCH = 0.06, 0.015
-"""Seconds that a trial and each of its epochs take besides: files, reports (docs/scaling.md has them measured)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,28 +65,9 @@ def estimate(plan: Plan, *, threads: int, gpus: float, slots: int = 1, is_timed:
     return Estimate(per_trial=per_trial, devices=devices, checkpoint_bytes=of_checkpoints)
 
 
-def _trial_seconds(config: TrialConfig, per_step: float, per_image: float) -> float:
-    steps, data = config.steps_per_epoch, config.data
-    trained = min(data.train_size, steps * config.train.batch_size) * data.augment.views
-    evaluated = min(data.facts.test, data.limit or data.facts.test) + min(
-        data.validation, data.limit or data.validation
-    )
-    evaluations = 1 if config.train.ema is None else 2
-    size = plan_micro_batches(config).size
-    passes = steps * (1 if size is None else -(-config.train.batch_size // size))
-    forward = evaluated * evaluations + _recomputed(config)
-    epoch = passes * per_step + (trained + forward * _EVALUATION) * per_image
-    return _TRIAL + config.train.epochs * (epoch + _EPOCH)
-
-
-def _recomputed(config: TrialConfig) -> int:
-    """Number of images per epoch over which the statistics for evaluation are recomputed."""
-    asked, has_average = config.train.evaluation_statistics, config.train.ema is not None
-    if not config.model.norm.keeps_statistics:
-        return 0
-    of_weights = asked if isinstance(asked, RecomputedConfig) else None
-    each = min((of_weights or RecomputedConfig(name="recomputed")).images, config.data.train_size)
-    return each * ((of_weights is not None) + has_average)
+def _trial_seconds(config: TrialConfig, per_pass: float, per_image: float) -> float:
+    counts = epoch_counts(config)
+    return TRIAL + config.train.epochs * (counts.passes * per_pass + counts.images * per_image + EPOCH)
 
 
 def settled_device(execution: ExecutionConfig, gpus: float) -> str:

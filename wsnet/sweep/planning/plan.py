@@ -21,6 +21,7 @@ from wsnet.data import load
 from wsnet.layers import OwnNormError, load_own_norm
 from wsnet.models import ModelError
 from wsnet.storage import Manifest, TrialEntry
+from wsnet.sweep.planning.costs import epoch_cost
 from wsnet.sweep.planning.model_sizes import ModelSize, ModelSizes
 from wsnet.sweep.planning.recipe import fixed_options
 from wsnet.sweep.planning.setting_names import setting_names
@@ -174,6 +175,7 @@ def make_plan(sweep: Sweep, path: str, *, root: Path) -> Plan:
             "defaults": defaults_of(config, [axis for axis in sweep.axes if axis not in axes]),
             "parameters": size.parameters,
             "multiply_accumulates": size.multiply_accumulates,
+            "epoch_cost": epoch_cost(config, size),
         }
         planned[setting_id] = [
             PlannedTrial(

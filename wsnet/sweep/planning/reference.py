@@ -13,6 +13,7 @@ from wsnet.config import TrialConfig
 from wsnet.config.architectures import CifarResNetConfig
 from wsnet.config.norm import BatchNormConfig
 from wsnet.models import build
+from wsnet.sweep.planning.costs import IMAGE, image_work, pass_operations, pass_work
 from wsnet.sweep.planning.model_sizes import ModelSize
 from wsnet.sweep.planning.stopwatch import Line, step_seconds
 
@@ -27,13 +28,8 @@ _SIZE = ModelSize(
 )
 """What `_MODEL` counts; a test counts it again."""
 
-# How other costs compare, fitted to 28 measured epochs (docs/scaling.md). In multiply-accumulates that take as long:
-_BYTE = 14.0  # A byte of activations, which is written and read.
-_PARAMETER = 80.0  # The optimizer's work on a parameter.
-_IMAGE = 1.7e6  # Reading and augmenting an image.
-_OPERATION = 0.4  # In operations of the small network, most of whose time is its convolutions': any operation.
-# In operations that take as long:
-_STEP = 90  # What a step does besides the model's operations: reading a batch, calling the optimizer, measuring.
+_OPERATION = 0.4
+"""What any operation takes, in operations of the small network, most of whose time is its convolutions'."""
 
 
 class Reference:
@@ -46,18 +42,12 @@ class Reference:
     def __init__(self, device: str) -> None:
         per_step, per_image = _timed(device)
         self._per_operation = _OPERATION * per_step / _SIZE.operations
-        self._per_accumulate = per_image / (_work(_SIZE) - _IMAGE)  # Its images are made up.
+        self._per_accumulate = per_image / (image_work(_SIZE) - IMAGE)  # Its images are made up.
 
     def line(self, config: TrialConfig, size: ModelSize) -> Line:
         """A model's seconds per step and per image; the configuration has nothing to add to its counts."""
-        per_step = (size.operations + _STEP) * self._per_operation
-        per_step += size.parameters * _PARAMETER * self._per_accumulate
-        return per_step, _work(size) * self._per_accumulate
-
-
-def _work(size: ModelSize) -> float:
-    """Of an image's training step, in multiply-accumulates of the forward pass."""
-    return _IMAGE + size.multiply_accumulates + _BYTE * size.activation_bytes
+        per_step = pass_operations(size) * self._per_operation + pass_work(size) * self._per_accumulate
+        return per_step, image_work(size) * self._per_accumulate
 
 
 def _timed(device: str) -> Line:
