@@ -46,6 +46,10 @@ class ResourcesConfig(Config):
     the memory of the largest trial, tried once, allows: up to 8 trials on a GPU."""
     max_concurrent: PositiveInt | None = None
     """Trials that run at the same time; by default as many as fit."""
+    stack: PositiveInt | Literal["auto"] = 1
+    """How many seeds of a setting are trained side by side, as one network with the channels of all of them, in the
+    place of one trial: small networks with small batches are then several times as fast. The results are those of
+    trials run alone up to rounding. `auto` is all seeds of a setting where a step, tried once, is faster that way."""
     max_failures: NonNegativeInt = 2
     """How often a crashed trial is restarted (from its last checkpoint) before it counts as failed."""
     stall_timeout: Duration | None = None

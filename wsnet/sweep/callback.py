@@ -3,13 +3,15 @@
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, Literal
 
 from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, StorageLost, trial_directory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
+from wsnet.sweep.stacks import STACKED
 from wsnet.sweep.trials.failure import error_of, explained, out_of_memory
 from wsnet.sweep.trials.late_node import lacking_node
 
@@ -35,6 +37,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         has_scheduler: whether a scheduler may stop trials.
         refuse: keeps trials off a node, by Ray's name of it; returns whether that is new.
         deadline: when the sweep ends, by `time.monotonic`, as after Ctrl-C; None: when every trial has ended.
+        stacks: trial_ids of the trials that are trained side by side, by that of the first.
     """
 
     def __init__(
@@ -48,6 +51,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         has_scheduler: bool,
         refuse: Callable[[str], bool] = lambda node_id: False,
         deadline: float | None = None,
+        stacks: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._has_scheduler, self._started, self._refuse = has_scheduler, started, refuse
@@ -58,6 +62,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._is_last_try = False
         self._looked = time.monotonic()
         self._deadline = deadline
+        self._stacks = stacks
         self.is_out_of_time = False
         """Whether the sweep was ended at its deadline."""
         self.lost: StorageLost | None = None
@@ -85,7 +90,8 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
 
     def on_trial_start(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial has started."""
-        self._safely(self._progress.started, _id(trial))
+        for trial_id in self._ids(trial):
+            self._safely(self._progress.started, trial_id)
         self._safely(self._started)
 
     def on_trial_result(
@@ -93,13 +99,15 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
     ) -> None:
         """A trial has reported an epoch."""
         self._safely(_forget, trial)
-        self._safely(self._progress.measured, _id(trial), result)
-        self._safely(self._changed, _id(trial))
+        for trial_id, record in result.get(STACKED, {_id(trial): result}).items():
+            self._safely(self._progress.measured, trial_id, record)
+            self._safely(self._changed, trial_id)
 
     def on_trial_complete(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial ended by itself, or the scheduler stopped it."""
         self._safely(_forget, trial)
-        self._safely(self._ended, trial, "stopped" if self._has_scheduler else "failed")
+        for trial_id in self._ids(trial):
+            self._safely(self._ended, trial, trial_id, "stopped" if self._has_scheduler else "failed")
 
     def on_trial_recover(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial crashed and will be tried again."""
@@ -114,11 +122,21 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
     def on_trial_error(self, iteration: int, trials: list[Any], trial: Any, **info: Any) -> None:
         """A trial crashed and has no retries left."""
         self._safely(_forget, trial)
-        self._safely(self._ended, trial, "failed")
+        for trial_id in self._ids(trial):
+            self._safely(self._ended, trial, trial_id, "failed")
 
-    def _ended(self, trial: Any, how: Literal["stopped", "failed"]) -> None:
-        """Record how a trial ended: as its status file says, or as `how` if it was cut off before writing one."""
-        trial_id = _id(trial)
+    def _ids(self, trial: Any) -> Sequence[str]:
+        """What Tune's trial trains: one trial, or a stack of them."""
+        return self._stacks.get(_id(trial), (_id(trial),))
+
+    def _ended(self, trial: Any, trial_id: str, how: Literal["stopped", "failed"]) -> None:
+        """Record how a trial ended: as its status file says, or as `how` if it was cut off before writing one.
+
+        Args:
+            trial: Tune's.
+            trial_id: the trial, which Tune's may train beside others.
+            how: what became of Tune's trial.
+        """
         directory = trial_directory(self._folder, trial_id)
         status, records = directory.status() or Status(status="running"), directory.records()
         error = (error_of(trial) or _UNKNOWN) if how == "failed" else ""
@@ -129,7 +147,8 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         elif was_cut_off:
             message = STOPPED
             if how == "failed":
-                error, message = explained(directory, error, _last_line(error))
+                first = trial_directory(self._folder, _id(trial))  # Of a stack, it says where that stalled.
+                error, message = explained(first, error, _last_line(error))
             status = Status(status=how, epoch=len(records), message=message)
         if records:
             self._progress.measured(trial_id, records[-1])

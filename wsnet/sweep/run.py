@@ -26,6 +26,7 @@ from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.signals import heeded, interruptible, scratch_folder
+from wsnet.sweep.stacks import describe_stacks, stacks_of
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
 from wsnet.sweep.tune_patches import (
@@ -125,7 +126,12 @@ def run(
         )
         progress.concurrent = allocation.concurrent
         _announce(session, allocation, why, plan, console)
-        context = make_context(plan, missing, allocation, decider, folder, scratch, data_root, is_data_root_of_node)
+        stacks = stacks_of(missing, plan, folder, has_scheduler=decider is not None, slots=allocation.concurrent)
+        if stacks:
+            console.print(describe_stacks(stacks), highlight=False, soft_wrap=True)
+        context = make_context(
+            plan, missing, allocation, decider, folder, scratch, data_root, is_data_root_of_node, stacks
+        )
         context = _checked_nodes(session, allocation, context, missing, console)
         if context.workers > 1:
             _open_dashboard(session, console, waits=True)  # Ray Train asks it about its workers.
@@ -153,6 +159,7 @@ def run(
                 has_scheduler=decider is not None,
                 refuse=refused.refuse,
                 deadline=deadline,
+                stacks={first: stack.trial_ids for first, stack in context.stacks.items()},
             )
             try:
                 reserving = without_lost_resources() if context.pauses else nullcontext()
@@ -184,7 +191,8 @@ def _fit(
     """Train; then those again, alone, that have run out of memory."""
     make_tuner(plan, context, allocation, decider, callback, progress).fit()
     if again := callback.retry_alone():
-        alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0)
+        stacks = {first: stack for first, stack in context.stacks.items() if stack.trial_ids[0] in again}
+        alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0, stacks=stacks)
         folder = Folder(context.folder)
         decider = decider_of(plan, read_states(plan, folder), folder)
         make_tuner(plan, alone, whole_node(allocation, session.nodes), decider, callback, progress).fit()

@@ -16,6 +16,7 @@ from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import SweepProgress
 from wsnet.sweep.resume import TrialState
 from wsnet.sweep.schedulers.decision_journal import SettingDecisions
+from wsnet.sweep.stacks import Stack
 from wsnet.sweep.trials.context import SweepContext, sharing
 from wsnet.sweep.trials.trainable import train_job, train_on_workers
 
@@ -74,7 +75,8 @@ def make_tuner(
     else:
         # The workers need the CPUs, so ask for one byte of memory, which every cluster always has.
         function, need = train_on_workers, {"memory": 1}
-    ids = iter(list(context.configs))
+    jobs = context.jobs
+    ids = iter(jobs)
 
     def next_id() -> str:
         return next(ids)
@@ -84,7 +86,7 @@ def make_tuner(
         # In this order. Of a grid over the ids Tune would copy all of them for each trial before the first one starts.
         param_space={"trial_id": tune.sample_from(next_id)},
         tune_config=tune.TuneConfig(
-            num_samples=len(context.configs),
+            num_samples=len(jobs),
             scheduler=_scheduler(plan, context, allocation, decider, progress),
             reuse_actors=_may_reuse_actors(plan),
             # A scheduler that pauses trials counts those that run itself; here Tune would count paused ones too.
@@ -109,6 +111,7 @@ def make_context(
     scratch: str,
     data_root: Path,
     is_data_root_of_node: bool,
+    stacks: dict[str, Stack],
 ) -> SweepContext:
     """What the trials of a sweep need to know.
 
@@ -121,6 +124,7 @@ def make_context(
         scratch: folder for Ray's own files.
         data_root: folder of the image sets.
         is_data_root_of_node: whether $WSNET_DATA of the node that a trial runs on comes before `data_root`.
+        stacks: which of them are trained side by side.
 
     Raises:
         ConfigError: the file of a norm of the user's own has changed since the sweep was planned.
@@ -142,6 +146,7 @@ def make_context(
         storage_patience=patience(),
         is_data_root_of_node=is_data_root_of_node,
         sources=_own_sources(missing, plan),
+        stacks=stacks,
     )
 
 

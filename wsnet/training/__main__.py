@@ -10,8 +10,12 @@ from wsnet.called import called, program
 from wsnet.errors import Error
 
 if TYPE_CHECKING:  # Functions import what they need, so that --help and mistakes in the file do not load torch.
+    from collections.abc import Mapping
+
     from rich.console import Console
 
+    from wsnet.storage import Folder
+    from wsnet.storage.trial_directory import Record
     from wsnet.training.checkpoint import Checkpoint
     from wsnet.training.trial import Trial
 
@@ -47,12 +51,23 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--out", metavar="DIR", help="the trial's directory (default: runs/alone/<trial id>)")
     parser.add_argument("--data-root", metavar="DIR", help="folder of the image sets (default: $WSNET_DATA or ./data)")
     parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], help="override an option")
+    parser.add_argument(
+        "--stack",
+        metavar="SEEDS",
+        type=_seeds,
+        help="train it side by side with these seeds, such as 0,1,2,3,4, as its execution.json says; nothing of the "
+        "others is kept",
+    )
     checkpoint = parser.add_mutually_exclusive_group()
     checkpoint.add_argument("--resume", metavar="PATH", help="start from this checkpoint")
     checkpoint.add_argument(
         "--evaluate", metavar="PATH", help="print this checkpoint's loss and accuracy; do not train"
     )
     return parser
+
+
+def _seeds(text: str) -> list[int]:
+    return [int(seed) for seed in text.split(",")]
 
 
 def _run(arguments: argparse.Namespace) -> int:
@@ -62,6 +77,7 @@ def _run(arguments: argparse.Namespace) -> int:
     from rich.console import Console
 
     from wsnet.data import data_root
+    from wsnet.storage import Folder
     from wsnet.training.checkpoint import Checkpoint
     from wsnet.training.trial import Trial
 
@@ -73,18 +89,34 @@ def _run(arguments: argparse.Namespace) -> int:
     if arguments.resume:
         start = Checkpoint.load(arguments.resume)
         trial = trial.begun_from(start, hashlib.sha256(Path(arguments.resume).read_bytes()).hexdigest())
-    return _train(trial, start, arguments.out or f"runs/alone/{trial.trial_id}", console)
+    folder = Folder(arguments.out or f"runs/alone/{trial.trial_id}")
+    return _train(trial, start, folder, _stack(arguments, trial, folder), console)
 
 
-def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Console") -> int:
+def _stack(arguments: argparse.Namespace, trial: "Trial", folder: "Folder") -> list[int]:
+    """The seeds to train side by side; empty if the trial is trained alone."""
+    from wsnet.storage import TrialDirectory
+
+    if arguments.stack is None:
+        return list((TrialDirectory(folder).execution() or {}).get("stack", ()))
+    if arguments.resume:
+        raise Error("--resume starts one trial alone; leave out --stack")
+    if trial.config.seed not in arguments.stack or len(set(arguments.stack)) < len(arguments.stack):
+        given = ",".join(map(str, arguments.stack))
+        own = trial.config.seed
+        raise Error(f"--stack must name different seeds, the trial's own seed {own} among them, but got {given}")
+    return list(arguments.stack)
+
+
+def _train(trial: "Trial", start: "Checkpoint | None", folder: "Folder", stack: list[int], console: "Console") -> int:
     from wsnet.config.reading.checks import small_last_batch_warning
     from wsnet.config.scaling import describe_scaling
     from wsnet.models import parameter_count
-    from wsnet.storage import Folder
     from wsnet.training.fit import fit
+    from wsnet.training.fit_stacked import fit_stacked
     from wsnet.training.progress import Bar
 
-    config, folder = trial.config, Folder(out)
+    config = trial.config
     parameters = parameter_count(config.model, classes=len(trial.images.classes), shape=config.data.facts.shape)
     _say(
         console,
@@ -98,7 +130,17 @@ def _train(trial: "Trial", start: "Checkpoint | None", out: str, console: "Conso
     if (warning := small_last_batch_warning(config)) is not None:
         print(f"warning: {warning}", file=sys.stderr)
     with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
-        result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)
+        if len(stack) > 1:
+            identity = trial.trial_id
+
+            def report(records: "Mapping[str, Record]") -> tuple[str, ...]:
+                bar.epoch(records[identity])
+                return ()
+
+            stacked, folders = trial.stacked(stack), {identity: folder}
+            result = fit_stacked(stacked, report=report, checkpoint_dirs=folders)[identity]
+        else:
+            result = fit(trial, report=bar.epoch, checkpoint_dir=folder, watch=bar.step, start=start)
     _say(console, f"{result.status.status} after epoch {result.status.epoch}: {folder.location}")
     if result.status.message:
         _say(console, result.status.message)

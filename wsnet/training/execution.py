@@ -90,12 +90,13 @@ def fix_cublas_workspace(execution: ExecutionConfig) -> None:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
-def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]:
+def execution_record(config: TrialConfig, *, workers: int = 1, stack: tuple[int, ...] = ()) -> dict[str, Any]:
     """Everything beyond the configuration that can change the bits of a result.
 
     Args:
         config: a trial whose execution is settled.
         workers: processes that train it.
+        stack: seeds that are trained side by side with it, its own among them.
     """
     on_gpu = is_on_gpu(config.execution)
     # If there is a compiler, online norm has a compiled CPU path, whose sums are rounded differently from torch's.
@@ -104,6 +105,7 @@ def execution_record(config: TrialConfig, *, workers: int = 1) -> dict[str, Any]
     )
     return {
         **compiled,
+        **({"stack": list(stack)} if stack else {}),
         **config.execution.model_dump(mode="json"),
         "precision": config.train.precision,
         "workers": workers,

@@ -8,7 +8,7 @@ Each epoch is evaluated replicate by replicate, in a network of the plain kind: 
 enough to compute. Checkpoints are those of plain trials, to which a replicate may return at any epoch, and back.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import torch
@@ -30,7 +30,7 @@ from wsnet.training.streams import Streams
 from wsnet.training.trial import Trial
 from wsnet.training.weight_average import WeightAverage
 
-__all__ = ["StackedTraining", "why_not_stacked"]
+__all__ = ["Replicate", "StackedTraining", "why_not_stacked"]
 
 
 def why_not_stacked(config: TrialConfig, *, workers: int = 1) -> str | None:
@@ -58,7 +58,7 @@ class StackedTraining(Steps[StackedMeter]):
             starts from the initial weights of its seed.
 
     Attributes:
-        trials: those still in the stack.
+        trials: those of the stack.
         epoch: number of completed epochs.
 
     Raises:
@@ -79,24 +79,36 @@ class StackedTraining(Steps[StackedMeter]):
         self.epoch = starts[0].epoch if starts else 0
         self._start_epoch()
 
-    def train_epoch(self, watch: Callable[[int, int, float, StackedMeter], None] | None = None) -> list[Record]:
-        """Train one more epoch and evaluate; returns the record of each replicate.
+    def train_epoch(
+        self,
+        watch: Callable[[int, int, float, StackedMeter], None] | None = None,
+        *,
+        only: Collection[int] | None = None,
+    ) -> dict[int, Record]:
+        """Train one more epoch and evaluate; returns the record of each replicate by its number.
 
-        A replicate whose loss is not finite has the record of a diverged trial, and does not affect the others; it
-        costs their time until it leaves. The times are those of the whole stack, the images per second a replicate's
-        own.
+        A replicate whose loss is not finite has the record of a diverged trial, and does not affect the others; its
+        place is computed as before.
+
+        In a record, the duration of the epoch is a replicate's share of that of the stack, and the images per second
+        are those of the whole stack: the epochs' durations of all trials add up to the time that they took.
 
         Args:
             watch: called after each step with (epoch, step, seconds waited for data, meter of the epoch so far).
+            only: numbers of the replicates to evaluate and to return; by default all.
         """
         running = self.running
         running.start_clock()
         self.train_steps(watch)
         trained, seconds = running.meter.read(), running.seconds
-        records = [self._record(number, measured) for number, measured in enumerate(trained)]
-        for record, measured in zip(records, trained, strict=True):
-            record["time/epoch_seconds"] = running.seconds
-            record["time/images_per_second"] = measured.samples / seconds
+        numbers = range(len(trained)) if only is None else sorted(only)
+        records = {number: self._record(number, trained[number]) for number in numbers}
+        times = {
+            "time/epoch_seconds": running.seconds / len(records),
+            "time/images_per_second": sum(trained[number].samples for number in numbers) / seconds,
+        }
+        for record in records.values():
+            record |= times
         self.epoch = running.epoch
         self._start_epoch()
         return records
@@ -112,19 +124,6 @@ class StackedTraining(Steps[StackedMeter]):
             records=records,
             ema=_copied(self._own(self.average.state_dict(), replicate)) if self.average else {},
         )
-
-    def leave(self, replicate: int) -> None:
-        """Take a replicate out, after a whole epoch; the others continue, and the numbers of later ones move down.
-
-        Its `checkpoint` is available until then.
-
-        Raises:
-            ValueError: it is the last one.
-        """
-        stay = [number for number in range(len(self.trials)) if number != replicate]
-        if not stay:
-            raise ValueError("the last replicate cannot leave; take its checkpoint and drop the training")
-        self.__init__([self.trials[number] for number in stay], [self.checkpoint(number, []) for number in stay])  # type: ignore[misc]
 
     def _record(self, replicate: int, trained: Measured) -> Record:
         epoch = self.running.epoch
@@ -207,6 +206,32 @@ class StackedTraining(Steps[StackedMeter]):
         first.restore_optimizer(self.optimizer)
         if self.average is not None and starts[0].ema:
             self.average.load_state_dict(stack([start.ema for start in starts]))
+
+
+class Replicate:
+    """One replicate of a stack, as a `TrialWriter` sees a training.
+
+    Args:
+        training: the stack in training.
+        number: which of its replicates.
+    """
+
+    def __init__(self, training: StackedTraining, number: int) -> None:
+        self._training, self._number = training, number
+
+    @property
+    def config(self) -> TrialConfig:
+        """Its configuration."""
+        return self._training.trials[self._number].config
+
+    @property
+    def epoch(self) -> int:
+        """Number of completed epochs."""
+        return self._training.epoch
+
+    def checkpoint(self, records: list[Record]) -> Checkpoint:
+        """See `StackedTraining.checkpoint`."""
+        return self._training.checkpoint(self._number, records)
 
 
 def _check(trials: Sequence[Trial], starts: Sequence[Checkpoint] | None) -> None:

@@ -1,5 +1,6 @@
 """A trial: a configuration with its images and its identity, and the batches and network built from them."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -29,12 +30,14 @@ class Trial:
         images: the decoded images of the splits.
         workers: processes that train the trial together.
         warm_start: SHA-256 of the file that this trial starts from: pretrained weights, or another trial's checkpoint.
+        stack: the seeds that are trained side by side with it, its own among them; empty if it is trained alone.
     """
 
     config: TrialConfig
     images: ImageSplits
     workers: int = 1
     warm_start: str | None = None
+    stack: tuple[int, ...] = ()
 
     @classmethod
     def prepare(
@@ -77,6 +80,15 @@ class Trial:
     def executed(self, execution: ExecutionConfig) -> "Trial":
         """The same trial, executed another way."""
         return replace(self, config=self.config.model_copy(update={"execution": execution}))
+
+    def stacked(self, seeds: Sequence[int]) -> "list[Trial]":
+        """This trial and others that differ from it in their seeds only, to be trained side by side.
+
+        Args:
+            seeds: of all of them, in their order in the stack.
+        """
+        stack = tuple(seeds)
+        return [replace(self, config=self.config.model_copy(update={"seed": seed}), stack=stack) for seed in stack]
 
     def begun_from(self, checkpoint: Checkpoint, sha256: str) -> "Trial":
         """This trial, started from a checkpoint: its own changes nothing, another trial's makes it a new trial."""

@@ -11,11 +11,12 @@ status.json      running, or how it ended
 import json
 import math
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from wsnet.config import TrialConfig
 from wsnet.config.norm import OwnNormConfig
@@ -27,7 +28,6 @@ from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, CheckpointFiles
 from wsnet.training.execution import TrialError, execution_record, is_available
-from wsnet.training.loop import Training
 from wsnet.training.trial import Trial
 
 __all__ = ["TrialWriter", "as_executed_before", "check_owner", "write_start"]
@@ -50,7 +50,7 @@ def check_owner(trial: Trial, directory: TrialDirectory) -> None:
     """Refuse another trial's directory: its results would be mistaken for this trial's.
 
     Raises:
-        TrialError: the directory is another trial's.
+        TrialError: the directory is another trial's, or the trial was begun side by side with other seeds.
     """
     first = (directory.folder.read("trial.yaml") or b"").decode(errors="replace").partition("\n")[0]
     owner = first.removeprefix(_OWNER)
@@ -60,13 +60,24 @@ def check_owner(trial: Trial, directory: TrialDirectory) -> None:
             f"{directory.folder.location} holds trial {owner}, but this is trial {trial.trial_id} "
             "(other options, images or starting checkpoint); give it a directory of its own"
         )
+    before = directory.execution()
+    if before is not None and tuple(before.get("stack", ())) != trial.stack:
+        was, now = (_side_by_side(seeds) for seeds in (before.get("stack", ()), trial.stack))
+        raise TrialError(
+            f"{directory.folder.location} holds a trial that is trained {was}, which changes the last bits of its "
+            f"results, so it cannot go on {now}; run its sweep's command again, or give it a directory of its own"
+        )
+
+
+def _side_by_side(seeds: Sequence[int]) -> str:
+    return f"side by side with seeds {', '.join(map(str, seeds))}" if seeds else "alone"
 
 
 def write_start(trial: Trial, directory: TrialDirectory) -> None:
     """Record, before the first step, what is trained and how; a resumed trial keeps its execution if possible."""
     before = directory.execution()
     if before is None or not is_available(before["device"]):
-        directory.write_execution(execution_record(trial.config, workers=trial.workers))
+        directory.write_execution(execution_record(trial.config, workers=trial.workers, stack=trial.stack))
     config = _with_its_source(as_executed_before(trial, directory).config, directory.folder)
     scaled = describe_scaling(config)
     note = f"# optim.scale_with_batch gives {scaled}\n" if scaled else ""
@@ -122,11 +133,26 @@ def _with_its_source(config: TrialConfig, folder: Folder) -> TrialConfig:
     return config.model_copy(update={"model": config.model.model_copy(update={"norm": norm})})
 
 
+class Saveable(Protocol):
+    """A trial in training, alone or in a stack, or one that has ended."""
+
+    @property
+    def config(self) -> TrialConfig:
+        """The trial's configuration."""
+
+    @property
+    def epoch(self) -> int:
+        """Number of completed epochs."""
+
+    def checkpoint(self, records: list[Record]) -> Checkpoint:
+        """Its state after that epoch."""
+
+
 class TrialWriter:
     """Writes each epoch of a trial, and how it ended, to its directory. A context manager.
 
     Args:
-        training: the trial in training.
+        training: the trial.
         directory: the trial's directory.
         records: records of the completed epochs; the caller appends to this list.
         status: how the trial ended, if it already has; otherwise None.
@@ -136,7 +162,7 @@ class TrialWriter:
     """
 
     def __init__(
-        self, training: Training, directory: TrialDirectory, records: list[Record], status: Status | None
+        self, training: Saveable, directory: TrialDirectory, records: list[Record], status: Status | None
     ) -> None:
         self._training, self._directory, self._records = training, directory, records
         train = training.config.train
@@ -154,6 +180,10 @@ class TrialWriter:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the files."""
         self._tables.close()
 
     def write(self, record: Record, status: Status | None) -> None:

@@ -46,6 +46,8 @@ def reproduce(place: str, trial: str) -> int:
         file.write_bytes(directory.folder.read("trial.yaml") or b"")
         settled = [f"execution.{key}={json.dumps(execution[key])}" for key in ("threads",) if key in execution]
         options = [text for pair in settled for text in ("--set", pair)]
+        if "stack" in execution:
+            options += ["--stack", ",".join(map(str, execution["stack"]))]
         command = [sys.executable, "-m", "wsnet.training", str(file), "--out", str(Path(folder, "alone")), *options]
         done = subprocess.run(command, check=False)
         if done.returncode not in (0, 1):

@@ -1,5 +1,6 @@
 """Measures what a trial needs by running a few steps: time of a step on CPU threads, memory of a GPU."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +12,17 @@ from wsnet.models import build
 from wsnet.sweep.planning.stopwatch import step_seconds
 from wsnet.sweep.trials.context import images_here
 
-__all__ = ["GpuMemory", "gpu_memory", "seconds_with"]
+__all__ = ["GpuMemory", "gpu_memory", "is_faster_stacked", "seconds_with"]
 
 _MOST_IMAGES = 128
 """Images of a step that is timed."""
 
 _GPU = "cuda"
+
+_WORTH_STACKING = 0.9
+"""Part of the time one after the other that seeds side by side may take at most."""
+
+_faster: dict[str, bool] = {}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,6 +49,36 @@ def seconds_with(config: TrialConfig, threads: int) -> float:
     model = build(config.model, classes=facts.classes, shape=facts.shape).to(memory_format=torch.channels_last)
     with cpu_threads(threads):
         return step_seconds(model, torch.randn(size, *facts.shape), facts.classes)
+
+
+def is_faster_stacked(config: TrialConfig, seeds: int) -> bool:
+    """Whether a step of so many seeds side by side is faster on this machine's CPU than a step of each in turn.
+
+    Tried with random images on one thread, once for each architecture and batch size, whatever the norm and weights.
+
+    Args:
+        config: one of the trials.
+        seeds: how many.
+    """
+    if config.execution.device.startswith("cuda"):
+        return False  # Not tried on a GPU.
+    network = config.model.model_dump(mode="json", exclude={"norm", "weight"})
+    size = min(config.train.micro_batch_size or config.train.batch_size, _MOST_IMAGES)
+    key = json.dumps([network, config.data.facts.shape, size, seeds])
+    if key not in _faster:
+        alone, together = (_stacked_seconds(config, size, replicates) for replicates in (1, seeds))
+        _faster[key] = together < _WORTH_STACKING * seeds * alone
+    return _faster[key]
+
+
+def _stacked_seconds(config: TrialConfig, size: int, replicates: int) -> float:
+    """Seconds of a forward and a backward pass of replicates side by side."""
+    facts = config.data.facts
+    model = build(config.model, classes=facts.classes, shape=facts.shape, replicates=replicates)
+    channels, *pixels = facts.shape
+    images = torch.randn(size, channels * replicates, *pixels)
+    with cpu_threads(1):
+        return step_seconds(model.to(memory_format=torch.channels_last), images, facts.classes)
 
 
 def gpu_memory(config: TrialConfig, data_root: Path, *, is_data_root_of_node: bool) -> GpuMemory:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from wsnet.config import TrialConfig
 from wsnet.config.own_class import bring_sources
 from wsnet.storage import Folder, RungJournal, Stops, TrialDirectory, trial_directory
+from wsnet.sweep.stacks import Stack
 from wsnet.sweep.trials.late_node import NodeNeeds
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ class SweepContext:
         data_root: folder of the image sets.
         is_data_root_of_node: whether $WSNET_DATA of the node that a trial runs on comes before `data_root`.
         needs: what a node that joins later must have; None where none can.
+        stacks: the stacks of seeds that are trained side by side, by the trial_id of the first trial of each.
         sources: content of the files of the user's own norms, which a node may not have.
         configs: configuration of each trial as JSON, by trial_id. (Tune's grid search is over the ids only: a grid over
             configurations would copy all of them for each trial.)
@@ -60,6 +62,13 @@ class SweepContext:
     is_data_root_of_node: bool = False
     sources: tuple[bytes, ...] = ()
     needs: NodeNeeds | None = None
+    stacks: dict[str, Stack] = field(default_factory=dict)
+
+    @property
+    def jobs(self) -> list[str]:
+        """What Tune runs: trials alone, by trial_id, and stacks, by the trial_id of the first."""
+        followers = {trial_id for stack in self.stacks.values() for trial_id in stack.trial_ids[1:]}
+        return [trial_id for trial_id in self.configs if trial_id not in followers]
 
     @property
     def root(self) -> Path:

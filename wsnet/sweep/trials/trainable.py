@@ -11,17 +11,16 @@ from typing import Any
 from wsnet.distributed import gather_objects
 from wsnet.storage import LeaseLost, StorageLost, patient
 from wsnet.storage.stops import hold_back, mark_stopped
-from wsnet.storage.trial_directory import LAYERS, Record
+from wsnet.storage.trial_directory import Record
 from wsnet.sweep.cluster.node_checks import check_here
 from wsnet.sweep.trials.context import SweepContext, prepare_trial
 from wsnet.sweep.trials.failure import explained, forget_failure, in_one_line, write_failure
+from wsnet.sweep.trials.for_tune import for_tune
 from wsnet.sweep.trials.stall import StallWatch
+from wsnet.sweep.trials.train_stack import train_stack
 from wsnet.sweep.trials.trial_log import logged
 
 __all__ = ["train_and_log", "train_job", "train_on_workers"]
-
-_FOR_THE_REPORT = ("test/", "test_ema/", LAYERS)
-"""Prefixes of metrics withheld from Tune: nothing may be selected on the test set, and layers have too many values."""
 
 _POLL_SECONDS = 0.1
 """Time between two reads of the journal of verdicts."""
@@ -33,6 +32,10 @@ def train_job(config: dict[str, Any], *, context: SweepContext) -> None:
     from ray import tune
 
     check_here(context)
+    stack = context.stacks.get(config["trial_id"])
+    if stack is not None:
+        train_stack(stack, context, tune.report)
+        return
     if _is_held_back(config["trial_id"], context):
         return
     try:
@@ -146,7 +149,7 @@ def train_and_log(
 
             def report(record: Record) -> None:
                 with watch.suspended():
-                    tell(_for_tune(trial_id, record))
+                    tell(for_tune(trial_id, record))
                 # The leader decides for all workers: they must stop after the same epoch.
                 if gather_objects(leader and context.is_stopped_by_user(trial_id) and mark_stopped(directory))[0]:
                     raise _Stopped
@@ -166,12 +169,6 @@ def train_and_log(
             if leader:
                 write_failure(directory, *explained(directory, traceback.format_exc(), in_one_line(error)))
             raise
-
-
-def _for_tune(trial_id: str, record: Record) -> dict[str, Any]:
-    """The part of an epoch's record that is reported to Tune."""
-    told: dict[str, Any] = {key: value for key, value in record.items() if not key.startswith(_FOR_THE_REPORT)}
-    return {**told, "trial": trial_id, "epoch": int(record["epoch"])}
 
 
 class _Stopped(BaseException):
