@@ -165,7 +165,8 @@ class RunningEpoch(Generic[_Meter]):
     """
 
     def __init__(self, model: nn.Module, epoch: int, meter: _Meter) -> None:
-        self.epoch, self.step, self.meter = epoch, 0, meter
+        self.epoch, self.step = epoch, 0
+        self.meter: _Meter = meter
         self._model = model
         self._seconds_before, self._began = 0.0, time.perf_counter()
 

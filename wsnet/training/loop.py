@@ -151,7 +151,7 @@ class Training(Steps[TrainingMeter]):
             self.diagnostics = Diagnostics(self.model, self.optimizer.base, compiled=self.config.execution.compile)
             self.forward = self.diagnostics.around(self.forward)
 
-    def _first_epoch(self, start: Checkpoint | None) -> RunningEpoch:
+    def _first_epoch(self, start: Checkpoint | None) -> RunningEpoch[TrainingMeter]:
         """The epoch to start with: a whole one, or the rest of an interrupted one."""
         running = RunningEpoch(self.model, self.epoch + 1, TrainingMeter(self.device))
         if start is not None and start.step:

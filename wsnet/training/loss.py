@@ -21,19 +21,16 @@ class Loss:
     Attributes:
         label_smoothing: fraction of each label that is spread over all classes.
         consistency: weight of the mean squared difference between the logits of two views; None: images have one view.
-        replicates: networks side by side, each with its own images and labels.
     """
 
     label_smoothing: float = 0.0
     consistency: float | None = None
-    replicates: int = 1
 
     @classmethod
-    def of(cls, config: TrialConfig, *, replicates: int = 1) -> "Loss":
-        """The loss of a trial, or of stacked replicates of it."""
+    def of(cls, config: TrialConfig) -> "Loss":
+        """The loss of a trial."""
         dual = config.data.augment.dual_cutout
-        consistency = None if dual is None else dual.alpha
-        return cls(label_smoothing=config.train.label_smoothing, consistency=consistency, replicates=replicates)
+        return cls(label_smoothing=config.train.label_smoothing, consistency=None if dual is None else dual.alpha)
 
     @property
     def views(self) -> int:
@@ -45,8 +42,8 @@ class Loss:
 
         With two views it is the mean of both cross entropies plus the weighted mean squared difference of their logits.
 
-        With R replicates there is a loss of each, and (B,) and (B, classes) here stand for (B, R) and (B, R, classes)
-        in the batch, and for (B, R classes) in the logits.
+        A batch of R stacked replicates has labels (B, R), targets (B, R, classes) and logits (B, R classes), and each
+        replicate has a loss.
 
         Args:
             logits: (B, classes), or (2B, classes) with two views of each image, next to each other.
@@ -57,8 +54,8 @@ class Loss:
             (), or (R,).
         """
         targets = batch.labels if batch.targets is None else batch.targets
-        if self.replicates > 1:
-            return self._of_each(logits.unflatten(1, (self.replicates, -1)), targets, of or len(batch.labels))
+        if batch.labels.dim() == 2:
+            return self._of_each(logits.unflatten(1, (batch.labels.shape[1], -1)), targets, of or len(batch.labels))
         if self.consistency is None:
             return _cross_entropy(logits, targets, self.label_smoothing, of)
         first, second = logits.unflatten(0, (-1, 2)).unbind(1)
@@ -80,7 +77,8 @@ class Loss:
         if self.consistency is None:
             return entropy
         first, second = logits.unflatten(0, (-1, 2)).unbind(1)
-        return entropy + self.consistency * (first - second).square().sum((0, 2)) / (of * classes)
+        both: Tensor = entropy + self.consistency * (first - second).square().sum((0, 2)) / (of * classes)
+        return both
 
 
 def parts(batch: Batch, size: int, *, views: int = 1) -> list[Batch]:

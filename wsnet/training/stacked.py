@@ -158,7 +158,7 @@ class StackedTraining(Steps[StackedMeter]):
         ]
         self.batches = StackedBatches(self._batches, self.trials[0].placement["memory_format"])
         self.epoch_steps = self.trials[0].epoch_steps
-        self.loss = Loss.of(self.config, replicates=len(self.trials))
+        self.loss = Loss.of(self.config)
 
     def _build_model(self, starts: Sequence[Checkpoint] | None) -> None:
         """The stacked network, and a network of the plain kind for evaluation (`_alone`)."""

@@ -179,7 +179,8 @@ def _layer_mean(values: Tensor, replicates: int) -> Tensor:
     """Means over each replicate's channels: (N, C) to (N, replicates)."""
     if replicates == 1:
         return values.mean(1, keepdim=True)
-    return values.unflatten(1, (replicates, -1)).mean(2)
+    mean: Tensor = values.unflatten(1, (replicates, -1)).mean(2)
+    return mean
 
 
 def _spread(values: Tensor, channels: Tensor) -> Tensor:

@@ -44,7 +44,7 @@ def _empty_outputs(x: Tensor, *others: Any, replicates: int = 1) -> tuple[Tensor
     return torch.empty_like(x), stats, zeta
 
 
-def _empty_gradients(grad: Tensor, x: Tensor, *others: Any, replicates: int = 1) -> tuple[Tensor, Tensor, Tensor]:
+def _empty_gradients(grad: Tensor, x: Tensor, *others: Any) -> tuple[Tensor, Tensor, Tensor]:
     grad_weight, grad_bias = (x.new_empty(x.shape[1], dtype=torch.float32) for _ in range(2))
     return torch.empty_like(x), grad_weight, grad_bias
 
@@ -67,7 +67,7 @@ forward_operator = _define(
 backward_operator = _define(
     "online_norm_backward",
     "Tensor grad, Tensor x, Tensor? weight, Tensor? bias, Tensor stats, Tensor zeta, Tensor(a!) u, Tensor(b!) v,"
-    " float backward_decay, str error_compensation, *, int replicates=1",
+    " float backward_decay, str error_compensation, int replicates=1",
     _empty_gradients,
 )
 """As `formulas.backward`."""

@@ -139,10 +139,11 @@ class _OnlineNormalize(torch.autograd.Function):
         has_kernels = kernel.has_kernels_for(x, weight, running_mean)
         forward = kernel.forward_operator if has_kernels else formulas.forward
         state = running_mean, running_var
-        options = forward_decay, eps, error_compensation
-        out, stats, zeta = forward(x, weight, bias, *state, *options, replicates=replicates)
+        out, stats, zeta = forward(
+            x, weight, bias, *state, forward_decay, eps, error_compensation, replicates=replicates
+        )
         ctx.save_for_backward(x, weight, bias, stats, zeta)
-        ctx.state, ctx.options, ctx.replicates = (u, v), (backward_decay, error_compensation), replicates
+        ctx.state, ctx.options = (u, v), (backward_decay, error_compensation, replicates)
         # In-place activations may not overwrite a Function's output that is a view; they may overwrite its `.data`.
         result: Tensor = out.data if type(out) is Tensor else out
         return result
@@ -152,7 +153,7 @@ class _OnlineNormalize(torch.autograd.Function):
     def backward(ctx: Any, grad: Tensor) -> Any:
         saved = x, weight, *_ = ctx.saved_tensors  # Recomputed tensors can be taken only once.
         backward = kernel.backward_operator if kernel.has_kernels_for(x, weight, ctx.state[0]) else formulas.backward
-        grad_in, *of_parameters = backward(grad, *saved, *ctx.state, *ctx.options, replicates=ctx.replicates)
+        grad_in, *of_parameters = backward(grad, *saved, *ctx.state, *ctx.options)
         # None for parameters that the layer does not have, and for the state and the options.
         return grad_in, *([None, None] if weight is None else of_parameters), *[None] * 9
 
