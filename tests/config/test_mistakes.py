@@ -252,6 +252,18 @@ EPOCHS = "epochs: 3"
             "s.yaml:13: scheduler.mode: mode 'sync' needs a comparison of settings, but single trials are compared as "
             "they arrive; set compare: settings",
         ),
+        (
+            "seeds: 2",
+            "seeds: 2\nresources: {stack: 2, workers: 2}",
+            "s.yaml:13: resources.stack: stacked seeds are trained by one worker, but got stack=2 with workers=2; leave "
+            "out one",
+        ),
+        (
+            "seeds: 2",
+            "seeds: 2\nscheduler: {name: asha}\nresources: {stack: 2}",
+            "s.yaml:14: resources.stack: stacked seeds are trained to their ends, but scheduler 'asha' stops some "
+            "trials; leave out one",
+        ),
     ],
 )
 def test_a_mistake_is_told_in_one_line(old: str, new: str, said: str) -> None:

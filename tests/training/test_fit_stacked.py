@@ -170,7 +170,7 @@ def test_what_was_begun_in_a_stack_does_not_go_on_alone_nor_in_another_stack(tmp
 
     with pytest.raises(Died):
         stacked(stack(), tmp_path, report=dies)
-    with pytest.raises(TrialError, match="trained side by side with seeds 3, 0, 7, .* so it cannot go on alone; run"):
+    with pytest.raises(TrialError, match=r"trained side by side with seeds 3, 0, 7, .* so it cannot go on alone; run"):
         fit(trial(train=TRAIN, seed=0), report=lambda record: None, checkpoint_dir=Folder(tmp_path / "0"))
     with pytest.raises(TrialError, match="cannot go on side by side with seeds 0, 3"):
         stacked(trial(train=TRAIN).stacked([0, 3]), tmp_path, only=[0])

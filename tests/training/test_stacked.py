@@ -76,7 +76,7 @@ def assert_close_checkpoint(found: Checkpoint, expected: Checkpoint) -> None:
 def test_records_and_checkpoints_are_those_of_the_trials_run_alone(setting: dict[str, Any]) -> None:
     trials = seeds(**setting)
     alone, together = [Training(each) for each in trials], StackedTraining(trials)
-    assert_close_records(together.train_epoch(), [each.train_epoch() for each in alone])
+    assert_close_records(list(together.train_epoch().values()), [each.train_epoch() for each in alone])
     for number, each in enumerate(alone):
         assert_close_checkpoint(together.checkpoint(number, []), each.checkpoint([]))
 
@@ -88,27 +88,10 @@ def test_a_stack_continues_plain_trials_and_plain_trials_continue_a_stack() -> N
     together = StackedTraining(trials, [each.checkpoint([record]) for each, record in zip(alone, first, strict=True)])
     assert together.epoch == 1
     second = [each.train_epoch() for each in alone]
-    assert_close_records(together.train_epoch(), second)
+    assert_close_records(list(together.train_epoch().values()), second)
     third = [each.train_epoch() for each in alone]
     back = [Training(each, together.checkpoint(number, [])) for number, each in enumerate(trials)]
     assert_close_records([each.train_epoch() for each in back], third)
-
-
-def test_the_others_continue_when_a_replicate_leaves() -> None:
-    trials = seeds(model={"norm": {"name": "online"}})
-    stay, shrunk = StackedTraining(trials), StackedTraining(trials)
-    for each in (stay, shrunk):
-        each.train_epoch()
-    left = shrunk.checkpoint(1, [])
-    shrunk.leave(1)
-    assert [each.config.seed for each in shrunk.trials] == [3, 4]
-    first, second, third = stay.train_epoch()
-    assert_close_records(shrunk.train_epoch(), [first, third])
-    assert_close_records([Training(trials[1], left).train_epoch()], [second])
-    shrunk.leave(1)
-    assert len(shrunk.train_epoch()) == 1
-    with pytest.raises(ValueError, match="the last replicate cannot leave"):
-        shrunk.leave(0)
 
 
 @pytest.mark.parametrize("norm", ["batch", "online"])

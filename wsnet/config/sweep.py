@@ -118,6 +118,22 @@ class SweepConfig(Config):
     """The table that answers the question."""
 
     @model_validator(mode="after")
+    def _stack_has_an_effect(self) -> "SweepConfig":
+        stack, workers = self.resources.stack, self.resources.workers
+        if isinstance(stack, int) and stack > 1 and workers > 1:
+            text = (
+                f"stacked seeds are trained by one worker, but got stack={stack} with workers={workers}; leave out one"
+            )
+            raise conflict((text, ("resources.stack", "resources.workers")))
+        if isinstance(stack, int) and stack > 1 and not isinstance(self.scheduler, FifoConfig):
+            text = (
+                f"stacked seeds are trained to their ends, but scheduler {self.scheduler.name!r} stops some trials; "
+                "leave out one"
+            )
+            raise conflict((text, ("resources.stack", "scheduler.name")))
+        return self
+
+    @model_validator(mode="after")
     def _mode_has_an_effect(self) -> "SweepConfig":
         scheduler = self.scheduler
         if isinstance(scheduler, AshaConfig) and scheduler.mode == "sync" and not self.compares_settings:

@@ -13,7 +13,7 @@ from wsnet.config.errors import counted
 from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.storage.outage import patience
 from wsnet.sweep.cluster.auto_resources import resolve_auto
-from wsnet.sweep.cluster.measuring import gpu_memory, seconds_with
+from wsnet.sweep.cluster.measuring import gpu_memory, is_faster_stacked, seconds_with
 from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.refused_nodes import refusing_nodes
 from wsnet.sweep.cluster.resources import Allocation, whole_node
@@ -126,7 +126,14 @@ def run(
         )
         progress.concurrent = allocation.concurrent
         _announce(session, allocation, why, plan, console)
-        stacks = stacks_of(missing, plan, folder, has_scheduler=decider is not None, slots=allocation.concurrent)
+        stacks = stacks_of(
+            missing,
+            plan,
+            folder,
+            has_scheduler=decider is not None,
+            slots=allocation.concurrent,
+            is_faster=is_faster_stacked,
+        )
         if stacks:
             console.print(describe_stacks(stacks), highlight=False, soft_wrap=True)
         context = make_context(

@@ -48,7 +48,7 @@ def stacks_of(
     *,
     has_scheduler: bool,
     slots: int,
-    is_faster: "Callable[[TrialConfig, int], bool] | None" = None,
+    is_faster: "Callable[[TrialConfig, int], bool]",
 ) -> dict[str, Stack]:
     """Choose which trials are trained side by side, by the trial_id of the first trial of each stack.
 
@@ -58,7 +58,7 @@ def stacks_of(
         folder: the sweep's folder.
         has_scheduler: whether a scheduler may stop trials; then no new stack is formed.
         slots: how many trials run at a time; `auto` leaves none of them idle.
-        is_faster: whether a step of so many seeds side by side is faster than one after the other; by default tried.
+        is_faster: whether a step of so many seeds side by side is faster than one after the other, for `auto`.
     """
     groups: dict[tuple[str, tuple[int, ...]], list[TrialState]] = {}
     new: dict[str, list[TrialState]] = {}
@@ -68,7 +68,7 @@ def stacks_of(
             groups.setdefault((state.setting_id, seeds), []).append(state)
         elif seeds is None and not has_scheduler:
             new.setdefault(state.setting_id, []).append(state)
-    for chunk in _new_stacks(list(new.values()), plan, folder, slots, is_faster or _tried):
+    for chunk in _new_stacks(list(new.values()), plan, folder, slots, is_faster):
         groups[chunk[0].setting_id, tuple(state.trial.entry.seed for state in chunk)] = chunk
     return {
         states[0].trial_id: Stack(seeds=seeds, trial_ids=tuple(state.trial_id for state in states))
@@ -123,12 +123,6 @@ def _new_stacks(
         yield from (chunk for chunk in chunks if len(chunk) > 1)
     if width == "auto":
         folder.write(_FILE, (json.dumps(decided, indent=1) + "\n").encode())
-
-
-def _tried(config: "TrialConfig", seeds: int) -> bool:
-    from wsnet.sweep.cluster.measuring import is_faster_stacked
-
-    return is_faster_stacked(config, seeds)
 
 
 def _read(folder: Folder) -> dict[str, bool]:

@@ -6,6 +6,7 @@ Separate from `dry_run`, which prints the settings before torch is imported.
 from dataclasses import dataclass
 
 from wsnet.config import ExecutionConfig, TrialConfig
+from wsnet.config.schedulers import FifoConfig
 from wsnet.cpu_threads import busy_cores, cpu_threads
 from wsnet.sweep.planning.costs import epoch_counts
 from wsnet.sweep.planning.needs import checkpoint_bytes
@@ -13,11 +14,15 @@ from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.planning.reference import Reference
 from wsnet.sweep.planning.stopwatch import Stopwatch
 from wsnet.sweep.time_left import EPOCH, TRIAL
+from wsnet.training import why_not_stacked
 
 __all__ = ["Estimate", "estimate", "settled_device"]
 
 _MOST_SLOTS = 8
 """Slots from which on more of them are not imitated."""
+
+_BESIDE = 0.15
+"""What each further seed side by side adds to the time of a step's calls of operators (benchmarks/stacked.py)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,7 +61,11 @@ def estimate(plan: Plan, *, threads: int, gpus: float, slots: int = 1, is_timed:
             }
         with busy_cores(others if is_timed else 0):
             per_trial = {
-                setting_id: _trial_seconds(config, *clocks[devices[setting_id]].line(config, plan.sizes[setting_id]))
+                setting_id: _trial_seconds(
+                    config,
+                    *clocks[devices[setting_id]].line(config, plan.sizes[setting_id]),
+                    side_by_side=_side_by_side(config, plan, devices[setting_id]),
+                )
                 for setting_id, config in settings.items()
             }
     of_checkpoints = sum(
@@ -65,9 +74,23 @@ def estimate(plan: Plan, *, threads: int, gpus: float, slots: int = 1, is_timed:
     return Estimate(per_trial=per_trial, devices=devices, checkpoint_bytes=of_checkpoints)
 
 
-def _trial_seconds(config: TrialConfig, per_pass: float, per_image: float) -> float:
+def _trial_seconds(config: TrialConfig, per_pass: float, per_image: float, *, side_by_side: int = 1) -> float:
     counts = epoch_counts(config)
+    per_pass *= (1 + _BESIDE * (side_by_side - 1)) / side_by_side
     return TRIAL + config.train.epochs * (counts.passes * per_pass + counts.images * per_image + EPOCH)
+
+
+def _side_by_side(config: TrialConfig, plan: Plan, device: str) -> int:
+    """How many seeds of a setting would be trained side by side."""
+    sweep = plan.sweep.config
+    if sweep.resources.stack == 1 or not isinstance(sweep.scheduler, FifoConfig):
+        return 1
+    if why_not_stacked(config, workers=sweep.resources.workers) is not None:
+        return 1
+    seeds = len(sweep.seed_list)
+    if sweep.resources.stack == "auto":
+        return seeds if device == "cpu" else 1
+    return min(seeds, sweep.resources.stack)
 
 
 def settled_device(execution: ExecutionConfig, gpus: float) -> str:
