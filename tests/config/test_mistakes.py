@@ -255,14 +255,14 @@ EPOCHS = "epochs: 3"
         (
             "seeds: 2",
             "seeds: 2\nresources: {stack: 2, workers: 2}",
-            "s.yaml:13: resources.stack: stacked seeds are trained by one worker, but got stack=2 with workers=2; leave "
-            "out one",
+            "s.yaml:13: resources.stack: stacked seeds need one worker, but got stack=2 with workers=2; leave out "
+            "one of the two",
         ),
         (
             "seeds: 2",
             "seeds: 2\nscheduler: {name: asha}\nresources: {stack: 2}",
             "s.yaml:14: resources.stack: stacked seeds are trained to their ends, but scheduler 'asha' stops some "
-            "trials; leave out one",
+            "trials; leave out one of the two",
         ),
     ],
 )

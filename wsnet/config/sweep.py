@@ -128,7 +128,7 @@ class SweepConfig(Config):
         if isinstance(stack, int) and stack > 1 and not isinstance(self.scheduler, FifoConfig):
             text = (
                 f"stacked seeds are trained to their ends, but scheduler {self.scheduler.name!r} stops some trials; "
-                "leave out one"
+                "leave out one of the two"
             )
             raise conflict((text, ("resources.stack", "scheduler.name")))
         return self
