@@ -122,7 +122,7 @@ class SweepConfig(Config):
         stack, workers = self.resources.stack, self.resources.workers
         if isinstance(stack, int) and stack > 1 and workers > 1:
             text = (
-                f"stacked seeds are trained by one worker, but got stack={stack} with workers={workers}; leave out one"
+                f"stacked seeds need one worker, but got stack={stack} with workers={workers}; leave out one of the two"
             )
             raise conflict((text, ("resources.stack", "resources.workers")))
         if isinstance(stack, int) and stack > 1 and not isinstance(self.scheduler, FifoConfig):
