@@ -1,11 +1,13 @@
 """Stacked replicates: the seeds of one setting trained side by side, as one network with the channels of all of them.
 
-A step of a small network with a small batch takes the time of its calls of torch's operators, whatever they compute.
-One step of R stacked replicates has as many calls as a step of one. Each replicate has its own data order,
-augmentation, random layers, weights, meter and records, which are those of the trial run alone up to rounding.
+A step of a small network with a small batch takes the time of its calls of torch's operators, whatever they compute,
+and a step of R stacked replicates has as many calls as a step of one. Each replicate has its own data order,
+augmentation, random layers, weights, optimizer state and meter, and its records are those of the trial run alone, up to
+rounding.
 
-Each epoch is evaluated replicate by replicate, in a network of the plain kind: with large batches operators have
-enough to compute. Checkpoints are those of plain trials, to which a replicate may return at any epoch, and back.
+After each epoch the replicates are evaluated one by one, in a plain network: the batches of an evaluation are large, so
+that operators have enough to compute. A replicate's checkpoint is that of its trial run alone: plain trials can be
+stacked after any epoch, and a replicate can continue alone.
 """
 
 from collections.abc import Callable, Sequence
@@ -69,9 +71,14 @@ class StackedTraining(Steps[StackedMeter]):
 
     def __init__(self, trials: Sequence[Trial], starts: Sequence[Checkpoint] | None = None) -> None:
         _check(trials, starts)
-        self.trials, self.config = list(trials), trials[0].config
+        self.config = trials[0].config
         self.device = torch.device(self.config.execution.device)
-        self.average, self.diagnostics = None, None
+        self.diagnostics = None
+        self._begin(trials, starts)
+
+    def _begin(self, trials: Sequence[Trial], starts: Sequence[Checkpoint] | None) -> None:
+        """Make everything that depends on how many replicates there are."""
+        self.trials = list(trials)
         self._build_batches()
         self._build_model(starts)
         self._build_optimizer(starts)
@@ -124,7 +131,7 @@ class StackedTraining(Steps[StackedMeter]):
         stay = [number for number in range(len(self.trials)) if number != replicate]
         if not stay:
             raise ValueError("the last replicate cannot leave; take its checkpoint and drop the training")
-        self.__init__([self.trials[number] for number in stay], [self.checkpoint(number, []) for number in stay])  # type: ignore[misc]
+        self._begin([self.trials[number] for number in stay], [self.checkpoint(number, []) for number in stay])
 
     def _record(self, replicate: int, trained: Measured) -> Record:
         epoch = self.running.epoch
