@@ -1,11 +1,13 @@
 """Stacked replicates: the seeds of one setting trained side by side, as one network with the channels of all of them.
 
-A step of a small network with a small batch takes the time of its calls of torch's operators, whatever they compute.
-One step of R stacked replicates has as many calls as a step of one. Each replicate has its own data order,
-augmentation, random layers, weights, meter and records, which are those of the trial run alone up to rounding.
+A step of a small network with a small batch takes the time of its calls of torch's operators, whatever they compute,
+and a step of R stacked replicates has as many calls as a step of one. Each replicate has its own data order,
+augmentation, random layers, weights, optimizer state and meter, and its records are those of the trial run alone, up to
+rounding.
 
-Each epoch is evaluated replicate by replicate, in a network of the plain kind: with large batches operators have
-enough to compute. Checkpoints are those of plain trials, to which a replicate may return at any epoch, and back.
+After each epoch the replicates are evaluated one by one, in a plain network: the batches of an evaluation are large, so
+that operators have enough to compute. A replicate's checkpoint is that of its trial run alone: plain trials can be
+stacked after any epoch, and a replicate can continue alone.
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -69,9 +71,10 @@ class StackedTraining(Steps[StackedMeter]):
 
     def __init__(self, trials: Sequence[Trial], starts: Sequence[Checkpoint] | None = None) -> None:
         _check(trials, starts)
-        self.trials, self.config = list(trials), trials[0].config
+        self.config = trials[0].config
         self.device = torch.device(self.config.execution.device)
-        self.average, self.diagnostics = None, None
+        self.diagnostics = None
+        self.trials = list(trials)
         self._build_batches()
         self._build_model(starts)
         self._build_optimizer(starts)
