@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.training.trials import ROOT, assert_same_checkpoint, config, environment, last, trained, trial
+from tests.training.trials import ROOT, assert_same_checkpoint, config, environment, last, numbers, trained, trial
 from wsnet.config.reading.yaml_lines import dump_yaml
+from wsnet.storage import Folder, TrialDirectory
 from wsnet.training.__main__ import main
 
 
@@ -161,3 +162,32 @@ def test_ctrl_c_exits_130_and_keeps_whole_epochs(file: Path, tmp_path: Path) -> 
     assert child.returncode == 130
     assert errors.strip() == "interrupted; the same command resumes from the last checkpoint"
     assert last(tmp_path / "out").epoch >= 1
+
+
+def test_a_trial_of_a_stack_is_trained_in_its_place_unless_asked_otherwise(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, begun = tmp_path / "begun" / "trial.yaml", Folder(tmp_path / "begun")
+    begun.write("trial.yaml", dump_yaml(config(seed=1).model_dump(mode="json")).encode())
+    assert main([str(file), "--out", str(tmp_path / "stacked"), "--stack", "4,1,0"]) == 0
+    assert "side by side with seeds 4, 0" in capsys.readouterr().out
+    begun.write("execution.json", (tmp_path / "stacked" / "execution.json").read_bytes())
+    for folder, options in (("again", []), ("alone", ["--stack", "1"])):
+        assert main([str(file), "--out", str(tmp_path / folder), *options]) == 0
+    stacked, again, alone = (
+        numbers(TrialDirectory(Folder(tmp_path / name)).records()) for name in ("stacked", "again", "alone")
+    )
+    assert again == stacked
+    assert alone == numbers(trained(trial(seed=1), tmp_path / "by fit").records) != stacked
+    assert main([str(file), "--set", "seed=2", "--out", str(tmp_path / "other")]) == 0
+    assert "side by side" not in capsys.readouterr().out.splitlines()[-5:]
+
+
+@pytest.mark.parametrize("seeds", ["0,2", "1,1"])
+def test_seeds_side_by_side_are_different_ones_and_the_trials_own_is_among_them(
+    file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], seeds: str
+) -> None:
+    assert main([str(file), "--set", "seed=1", "--stack", seeds, "--out", str(tmp_path / "out")]) == 2
+    said = f"--stack must name different seeds, the trial's own seed 1 among them, but got {seeds}\n"
+    assert capsys.readouterr().err == said
+    assert not (tmp_path / "out").exists()

@@ -55,8 +55,8 @@ def _parser() -> argparse.ArgumentParser:
         "--stack",
         metavar="SEEDS",
         type=_seeds,
-        help="train it side by side with these seeds, such as 0,1,2,3,4, as its execution.json says; nothing of the "
-        "others is kept",
+        help="train it side by side with these seeds, such as 0,1,2,3,4, which changes its last bits; nothing of the "
+        "others is kept (default: as the execution.json beside TRIAL.yaml says; its own seed alone: no others)",
     )
     checkpoint = parser.add_mutually_exclusive_group()
     checkpoint.add_argument("--resume", metavar="PATH", help="start from this checkpoint")
@@ -67,6 +67,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _seeds(text: str) -> list[int]:
+    """Of the command line; argparse tells a ValueError with the option's name."""
     return [int(seed) for seed in text.split(",")]
 
 
@@ -94,18 +95,23 @@ def _run(arguments: argparse.Namespace) -> int:
 
 
 def _stack(arguments: argparse.Namespace, trial: "Trial", folder: "Folder") -> list[int]:
-    """The seeds to train side by side; empty if the trial is trained alone."""
-    from wsnet.storage import TrialDirectory
+    """The seeds to train side by side; only its own, or none, if the trial is trained alone."""
+    from wsnet.storage import Folder, TrialDirectory
 
-    if arguments.stack is None:
-        return list((TrialDirectory(folder).execution() or {}).get("stack", ()))
+    own, asked = trial.config.seed, arguments.stack
+    if asked is None and arguments.resume is None:
+        directories = (TrialDirectory(folder), TrialDirectory(Folder(Path(arguments.trial).parent)))
+        records = (directory.execution() for directory in directories)
+        stack = list(next((found.get("stack", ()) for found in records if found is not None), ()))
+        return stack if own in stack else []  # With another seed it is another trial.
+    if asked is None:
+        return []
     if arguments.resume:
         raise Error("--resume starts one trial alone; leave out --stack")
-    if trial.config.seed not in arguments.stack or len(set(arguments.stack)) < len(arguments.stack):
-        given = ",".join(map(str, arguments.stack))
-        own = trial.config.seed
+    if own not in asked or len(set(asked)) < len(asked):
+        given = ",".join(map(str, asked))
         raise Error(f"--stack must name different seeds, the trial's own seed {own} among them, but got {given}")
-    return list(arguments.stack)
+    return list(asked)
 
 
 def _train(trial: "Trial", start: "Checkpoint | None", folder: "Folder", stack: list[int], console: "Console") -> int:
@@ -131,6 +137,7 @@ def _train(trial: "Trial", start: "Checkpoint | None", folder: "Folder", stack: 
         print(f"warning: {warning}", file=sys.stderr)
     with Bar(epochs=config.train.epochs, steps=config.steps_per_epoch, console=console) as bar:
         if len(stack) > 1:
+            _say(console, f"side by side with seeds {', '.join(str(seed) for seed in stack if seed != config.seed)}")
             identity = trial.trial_id
 
             def report(records: "Mapping[str, Record]") -> tuple[str, ...]:
