@@ -112,7 +112,10 @@ class LayerRandomness:
         """
         for name, layer in self.layers:
             keys = [derive_seed(seed, "layer", name, step) for seed in self.seeds]
-            layer.key.copy_(torch.tensor(keys).view_as(layer.key), non_blocking=True)
+            if len(keys) == 1:
+                layer.key.fill_(keys[0])  # Without a copy to the device.
+            else:
+                layer.key.copy_(torch.tensor(keys))
             layer.first.fill_(first_image)
 
 
