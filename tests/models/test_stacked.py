@@ -9,12 +9,13 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from tests.models.configs import NORMS, config, network
-from tests.models.small import ALL, SMALL, WEIGHTS, with_one_weight
+from tests.models.small import LARGE, SMALL, WEIGHTS, with_one_weight
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NormConfig
 from wsnet.config.reading.own_files import with_source
-from wsnet.layers import LayerRandomness, stack, unstack
+from wsnet.layers import Dropout, LayerRandomness, Layers, initialize, stack, unstack
 from wsnet.models import ModelError, build, not_stackable
+from wsnet.models.vgg import PlainNetwork
 
 SEEDS = (3, 1, 4)
 CLASSES = 4
@@ -94,7 +95,7 @@ def test_every_norm_and_weight_computes_what_it_computes_alone(norm: str, weight
     assert_computes_the_same(model, (3, 8, 8), torch.float64, layout, rtol=1e-8, atol=1e-10)
 
 
-@pytest.mark.parametrize(("architecture", "norm", "weight"), with_one_weight(SMALL))
+@pytest.mark.parametrize(("architecture", "norm", "weight"), with_one_weight(SMALL)[::3])
 def test_every_small_architecture_computes_what_it_computes_alone(architecture: str, norm: str, weight: str) -> None:
     options, shape = SMALL[architecture]
     model = config(norm=norm, weight=weight, **options)
@@ -102,9 +103,9 @@ def test_every_small_architecture_computes_what_it_computes_alone(architecture: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", [name for name in ALL if name not in SMALL])
+@pytest.mark.parametrize("architecture", LARGE)
 def test_every_large_architecture_computes_what_it_computes_alone(architecture: str) -> None:
-    options, shape = ALL[architecture]
+    options, shape = LARGE[architecture]
     model = config(norm="batch", **options)
     assert_computes_the_same(model, shape, torch.float64, "contiguous", rtol=1e-7, atol=1e-9)
 
@@ -121,8 +122,7 @@ def test_the_kernels_of_online_norm_compute_what_they_compute_alone(compensation
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
 @pytest.mark.parametrize("layout", LAYOUTS)
-@pytest.mark.parametrize("weight", WEIGHTS)
-@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize(("norm", "weight"), [(norm, weight) for _, norm, weight in with_one_weight(["any"])])
 def test_a_replicate_that_is_not_finite_leaves_the_others_as_they_are(
     norm: str, weight: str, layout: str, dtype: torch.dtype
 ) -> None:
@@ -139,6 +139,24 @@ def test_a_replicate_that_is_not_finite_leaves_the_others_as_they_are(
         sound, beside = (unstack(each.state_dict() | gradients(each), number, 3) for each in both)
         torch.testing.assert_close(beside, sound, rtol=0, atol=0)
     assert not all(value.isfinite().all() for value in unstack(gradients(both[1]), 1, 3).values())
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_classifier_of_several_pixels_and_its_dropout_are_of_each_replicate(layout: str) -> None:
+    def made(replicates: int) -> nn.Module:
+        layers = Layers(config("vgg", depth=11).norm, replicates=replicates)
+        classifier = nn.Sequential(Dropout(0.5, replicates=replicates), layers.linear(16, CLASSES))
+        return PlainNetwork(layers.conv(3, 4, 3), 2, classifier).to(memory_format=LAYOUTS[layout])
+
+    networks, together = [made(1) for _ in SEEDS], made(len(SEEDS))
+    for each, seed in zip(networks, SEEDS, strict=True):
+        initialize(each, seed)
+        LayerRandomness(each, seed).set_step(5)
+    together.load_state_dict(stack([each.state_dict() for each in networks]))
+    LayerRandomness(together, SEEDS).set_step(5)
+    images = [x for x, _ in batches((3, 6, 5), torch.float32, layout)]
+    expected = torch.cat([each(x) for each, x in zip(networks, images, strict=True)], 1)
+    torch.testing.assert_close(together(side_by_side(images, layout)), expected)
 
 
 def test_the_replicates_of_a_stack_can_be_taken_apart_again() -> None:
