@@ -24,6 +24,7 @@ from wsnet.layers.batch_renorm import BatchRenorm2d
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
+from wsnet.layers.instance_norm import InstanceNorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.own_norm import make_own_norm
@@ -74,7 +75,7 @@ def _layer(config: LayerNormConfig, channels: int, size: Size) -> nn.Module:
 def _instance(config: InstanceNormConfig, channels: int, size: Size) -> nn.Module:
     """Instance normalization (Ulyanov et al. 2016): statistics of each image and channel, in eval too."""
     _need_more_than_one_element(size[0] * size[1], "instance", channels, size)
-    return nn.InstanceNorm2d(channels, eps=config.eps, affine=config.affine, track_running_stats=False)
+    return InstanceNorm2d(channels, eps=config.eps, affine=config.affine)
 
 
 def _filter_response(config: FilterResponseNormConfig, channels: int, size: Size) -> nn.Module:
