@@ -55,7 +55,7 @@ class _EvoNormS0(torch.autograd.Function):
         ctx.save_for_backward(x, weight, v, mean, k)
         ctx.groups = groups
         activated = torch.mul(wide, v[:, None, None], out=scratch).sigmoid_().mul_(wide)
-        return torch.addcmul(bias[:, None, None], activated, k * weight[:, None, None]).to(x.dtype)
+        return torch.addcmul(bias[:, None, None], activated, k * weight[:, None, None], out=scratch).to(x.dtype)
 
     @staticmethod
     @once_differentiable

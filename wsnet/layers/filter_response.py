@@ -51,9 +51,10 @@ class _FilterResponse(torch.autograd.Function):
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor, learned_eps: Tensor | None, eps: float) -> Tensor:
         wide = _wide(x)
         added = eps if learned_eps is None else eps + learned_eps.abs()[:, None, None]
-        k = (wide.square().mean((2, 3), keepdim=True) + added).rsqrt()  # N x C x 1 x 1
+        scratch = wide.square()
+        k = (scratch.mean((2, 3), keepdim=True) + added).rsqrt()  # N x C x 1 x 1
         ctx.save_for_backward(x, weight, learned_eps, k)
-        return torch.addcmul(bias[:, None, None], wide, k * weight[:, None, None]).to(x.dtype)
+        return torch.addcmul(bias[:, None, None], wide, k * weight[:, None, None], out=scratch).to(x.dtype)
 
     @staticmethod
     @once_differentiable
@@ -91,26 +92,27 @@ class ThresholdedLinearUnit(nn.Module):
 
 
 class _Threshold(torch.autograd.Function):
-    """max(x, tau), differentiated by hand: the masks of torch.maximum's backward are slow on CPUs.
+    """y = max(x, tau), differentiated by hand: the masks of torch.maximum's backward are slow on CPUs.
 
-    With g = dL/dy and s = sign(x - tau), which is 0 where both are equal and share the gradient, as in torch.maximum:
+    Kept for backward is y, as the next convolution keeps it, and not x as well. With g = dL/dy:
 
-        dL/dx = g (1 + s) / 2,    dL/dtau = sum(g - dL/dx)        (sum over N, H, W)
+        dL/dx = g where y > tau, else 0 (as in ReLU),    dL/dtau = sum(g - dL/dx)        (sum over N, H, W)
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, tau: Tensor) -> Tensor:
-        ctx.save_for_backward(x, tau)
-        return torch.maximum(x, tau.to(x.dtype)[:, None, None])
+        y = torch.maximum(x, tau.to(x.dtype)[:, None, None])
+        ctx.save_for_backward(y, tau)
+        return y
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
-        x, tau = ctx.saved_tensors
-        sign = (x - tau.to(x.dtype)[:, None, None]).sign_()
-        of_x = torch.addcmul(g, g, sign, out=sign).mul_(0.5)
-        kept, all_ = (values.sum((0, 2, 3), dtype=tau.dtype) for values in (of_x, g))
-        return of_x, all_ - kept
+        y, tau = ctx.saved_tensors
+        above = y - tau.to(y.dtype)[:, None, None]
+        of_x = torch.ops.aten.threshold_backward.grad_input(g, above, 0, grad_input=above)
+        of_tau = g.sum((0, 2, 3), dtype=tau.dtype) - of_x.sum((0, 2, 3), dtype=tau.dtype)
+        return of_x, of_tau
 
 
 def _wide(values: Tensor) -> Tensor:
