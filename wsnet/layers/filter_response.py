@@ -78,16 +78,19 @@ class ThresholdedLinearUnit(nn.Module):
 
     Attributes:
         tau: C.
+        in_place: whether it writes into its input.
     """
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, *, in_place: bool = False) -> None:
         super().__init__()
+        self.in_place = in_place
         self.tau = nn.Parameter(torch.zeros(channels))
         self.initial_values = {"tau": 0.0}
 
     def forward(self, x: Tensor) -> Tensor:
         """Threshold x, N x C x H x W."""
-        y: Tensor = _Threshold.apply(x, self.tau)
+        # The compiler does not trace what a Function writes into its input, and saves the memory by itself.
+        y: Tensor = _Threshold.apply(x, self.tau, self.in_place and not torch.compiler.is_compiling())
         return y
 
 
@@ -100,19 +103,21 @@ class _Threshold(torch.autograd.Function):
     """
 
     @staticmethod
-    def forward(ctx: Any, x: Tensor, tau: Tensor) -> Tensor:
-        y = torch.maximum(x, tau.to(x.dtype)[:, None, None])
+    def forward(ctx: Any, x: Tensor, tau: Tensor, in_place: bool) -> Tensor:
+        y = torch.maximum(x, tau.to(x.dtype)[:, None, None], out=x if in_place else None)
+        if in_place:
+            ctx.mark_dirty(x)
         ctx.save_for_backward(y, tau)
         return y
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor]:
+    def backward(ctx: Any, g: Tensor) -> tuple[Tensor, Tensor, None]:
         y, tau = ctx.saved_tensors
         above = y - tau.to(y.dtype)[:, None, None]
         of_x = torch.ops.aten.threshold_backward.grad_input(g, above, 0, grad_input=above)
         of_tau = g.sum((0, 2, 3), dtype=tau.dtype) - of_x.sum((0, 2, 3), dtype=tau.dtype)
-        return of_x, of_tau
+        return of_x, of_tau, None
 
 
 def _wide(values: Tensor) -> Tensor:

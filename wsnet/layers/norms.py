@@ -162,14 +162,14 @@ def make_norm(config: NormConfig, channels: int, size: Size, before: Before = "a
     return NORMS[config.name](config, channels, size)
 
 
-_ACTIVATIONS: dict[tuple[str, After], Callable[[int], nn.Module]] = {
+_ACTIVATIONS: dict[tuple[str, After], Callable[[int, bool], nn.Module]] = {
     # Singh & Krishnan 2020: the TLU in place of every ReLU.
-    ("filter_response", "norm"): ThresholdedLinearUnit,
-    ("filter_response", "sum"): ThresholdedLinearUnit,
+    ("filter_response", "norm"): lambda channels, in_place: ThresholdedLinearUnit(channels, in_place=in_place),
+    ("filter_response", "sum"): lambda channels, in_place: ThresholdedLinearUnit(channels, in_place=in_place),
     # EvoNorm has an activation. Its authors' ResNet keeps the ReLU after the sum (tensorflow/tpu, resnet_model.py).
-    ("evonorm_s0", "norm"): lambda channels: nn.Identity(),
+    ("evonorm_s0", "norm"): lambda channels, in_place: nn.Identity(),
 }
-"""Activations by norm and by what precedes them: functions from the channels to the module. All others are ReLUs."""
+"""Activations by norm and by what precedes them: functions from (channels, in_place) to the module. Others are ReLUs."""
 
 
 def make_activation(config: NormConfig, channels: int, after: After, *, in_place: bool = True) -> nn.Module:
@@ -182,4 +182,4 @@ def make_activation(config: NormConfig, channels: int, after: After, *, in_place
         in_place: whether it may write into its input.
     """
     make = _ACTIVATIONS.get((config.name, after))
-    return nn.ReLU(inplace=in_place) if make is None else make(channels)
+    return nn.ReLU(inplace=in_place) if make is None else make(channels, in_place)
