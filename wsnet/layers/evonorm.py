@@ -79,7 +79,8 @@ class _EvoNormS0(torch.autograd.Function):
 def _over_groups(values: Tensor, groups: int) -> Tensor:
     """Sums over the channels of each group, for each channel: N x C x 1 x 1 to N x C x 1 x 1."""
     members = values.shape[1] // groups
-    return values.unflatten(1, (groups, members)).sum(2).repeat_interleave(members, 1)
+    sums: Tensor = values.unflatten(1, (groups, members)).sum(2)
+    return sums.repeat_interleave(members, 1)
 
 
 def _wide(values: Tensor) -> Tensor:

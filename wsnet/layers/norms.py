@@ -169,7 +169,7 @@ _ACTIVATIONS: dict[tuple[str, After], Callable[[int, bool], nn.Module]] = {
     # EvoNorm has an activation. Its authors' ResNet keeps the ReLU after the sum (tensorflow/tpu, resnet_model.py).
     ("evonorm_s0", "norm"): lambda channels, in_place: nn.Identity(),
 }
-"""Activations by norm and by what precedes them: functions from (channels, in_place) to the module. Others are ReLUs."""
+"""Activations by norm and by what precedes them: functions from (channels, in_place); all others are ReLUs."""
 
 
 def make_activation(config: NormConfig, channels: int, after: After, *, in_place: bool = True) -> nn.Module:

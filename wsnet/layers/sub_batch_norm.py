@@ -78,10 +78,13 @@ class _SubBatchNorm(torch.autograd.Function):
         elements = g[0].numel() // g.shape[2]
         radial = -scale * k.square() * along / elements
         of_x = torch.addcmul(-scale * total / elements, centred, radial, out=product).addcmul_(g, scale)
-        of_weight, of_bias = (None, None) if weight is None else ((k * along).sum((0, 1, 3, 4)), total.sum((0, 1, 3, 4)))
-        return of_x.flatten(0, 1).to(x.dtype), of_weight, of_bias, None, None
+        of_x = of_x.flatten(0, 1).to(x.dtype)
+        if weight is None:
+            return of_x, None, None, None, None
+        return of_x, (k * along).sum((0, 1, 3, 4)), total.sum((0, 1, 3, 4)), None, None
 
 
 def _split(x: Tensor, images: int) -> Tensor:
     """N x C x H x W to sub-batches x images x C x H x W, in float32 or better."""
-    return x.to(torch.promote_types(x.dtype, torch.float32)).unflatten(0, (-1, images))
+    wide = x.to(torch.promote_types(x.dtype, torch.float32))
+    return wide.view(-1, images, *wide.shape[1:])
