@@ -144,6 +144,12 @@ def test_pretrained_weights_count_by_their_content_and_not_by_their_place() -> N
         ({"model__norm": {"name": "online"}}, {"model__norm": {"name": "online"}, "train__drop_last": True}),
         ({"model__norm": {"name": "online"}}, {"model__norm": {"name": "online"}, "train__batch_size": 1}),
         ({"model__norm": {"name": "online"}}, {}),
+        # Norms whose gradients are in closed form.
+        ({"model__norm": {"name": "batch_renorm"}}, {"model__norm": {"name": "batch"}}),
+        ({"model__norm": {"name": "evonorm_s0", "groups": 8}}, {"model__norm": {"name": "group", "groups": 8}}),
+        ({"model__norm": {"name": "filter_response"}}, {"model__norm": {"name": "none"}}),
+        ({"model__norm": {"name": "ghost_batch"}}, {"model__norm": {"name": "sync_batch"}}),
+        ({"model__norm": {"name": "instance"}}, {"model__norm": {"name": "layer"}}),
     ],
 )
 def test_a_revision_gives_new_ids_to_the_settings_that_it_concerns_alone(

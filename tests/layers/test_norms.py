@@ -7,6 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from tests.layers.formulas import assert_same_with_gradients
 from wsnet.config.norm import (
     BatchNormConfig,
     BatchRenormConfig,
@@ -106,16 +107,19 @@ def test_layer_norm_keeps_channels_last_and_its_gradients(affine: str) -> None:
 
 
 def test_instance_norm_standardizes_each_channel_of_each_image() -> None:
-    norm, x = made(InstanceNormConfig(name="instance", eps=1e-3)), images()
-    expected = standardized(x, (2, 3), 1e-3) * per_channel(norm.weight) + per_channel(norm.bias)
-    torch.testing.assert_close(norm(x), expected)
-    torch.testing.assert_close(norm.eval()(x), expected)
+    norm = made(InstanceNormConfig(name="instance", eps=1e-3))
+
+    def formula(x: Tensor) -> Tensor:
+        return standardized(x, (2, 3), 1e-3) * per_channel(norm.weight) + per_channel(norm.bias)
+
+    assert_same_with_gradients(norm, formula, images())
+    assert_same_with_gradients(norm.eval(), formula, images())
 
 
 def test_instance_norm_without_affine_has_no_parameters() -> None:
-    norm, x = made(InstanceNormConfig(name="instance", affine=False)), images()
+    norm = made(InstanceNormConfig(name="instance", affine=False))
     assert not list(norm.parameters())
-    torch.testing.assert_close(norm(x), standardized(x, (2, 3)))
+    assert_same_with_gradients(norm, lambda x: standardized(x, (2, 3)), images())
 
 
 def test_no_norm_is_the_identity() -> None:
@@ -185,8 +189,7 @@ def test_shape_and_memory_format_stay(
         x = torch.randn(shape).to(memory_format=memory_format).requires_grad_()
         y = norm.train(training)(x)
         assert y.shape == x.shape and y.isfinite().all()
-        # torch's instance norm gives contiguous maps, whatever it gets.
-        assert y.is_contiguous(memory_format=memory_format) or config.name == "instance"
+        assert y.is_contiguous(memory_format=memory_format)
         y.square().sum().backward()
         assert x.grad is not None and x.grad.isfinite().all()
 
@@ -199,3 +202,46 @@ def test_evaluation_changes_nothing_and_does_not_mix(config: NormConfig) -> None
     state = {name: value.clone() for name, value in norm.state_dict().items()}
     torch.testing.assert_close(norm(x[:1]), norm(x)[:1])
     assert all(torch.equal(value, norm.state_dict()[name]) for name, value in state.items())
+
+
+@pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_an_activation_may_overwrite_a_norms_output(config: NormConfig, memory_format: torch.memory_format) -> None:
+    if config.name == "none":
+        return  # The output is the input.
+    norm, x = made(config), images().to(memory_format=memory_format).requires_grad_()
+    of_x = [torch.autograd.grad(nn.ReLU(inplace=in_place)(norm(x)).square().sum(), x)[0] for in_place in (False, True)]
+    assert torch.equal(*of_x)
+
+
+@pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)
+@pytest.mark.parametrize("memory_format", [torch.contiguous_format, torch.channels_last])
+def test_half_precision_takes_its_statistics_in_float32(config: NormConfig, memory_format: torch.memory_format) -> None:
+    x = (images(torch.float32) * 0.1 + 5).bfloat16().to(memory_format=memory_format)  # Far from 0.
+    g = torch.randn(x.shape, generator=torch.Generator().manual_seed(3)).bfloat16()
+    found = []
+    for values in (x, x.float()):
+        norm, values = made(config).float(), values.detach().requires_grad_()
+        y = norm(values)
+        assert y.dtype == values.dtype
+        gradients = torch.autograd.grad(y, (values, *norm.parameters()), g.to(y.dtype))
+        found.append([tensor.float() for tensor in (y, *gradients)])
+    for half, full in zip(*found, strict=True):
+        torch.testing.assert_close(half, full, rtol=2e-2, atol=2e-2 * full.abs().max().item())
+
+
+@pytest.mark.parametrize("config", EVERY, ids=lambda c: c.name)
+def test_only_what_backward_needs_is_kept(config: NormConfig) -> None:
+    """No norm keeps more than its input, where the maps are in channels_last."""
+    norm, x = made(config), images().to(memory_format=torch.channels_last).requires_grad_()
+    kept: dict[int, int] = {}
+
+    def pack(tensor: Tensor) -> Tensor:
+        kept[tensor.untyped_storage().data_ptr()] = tensor.untyped_storage().nbytes()
+        return tensor
+
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda tensor: tensor):
+        y = norm(x * 1)
+    assert y.shape == x.shape
+    maps = sum(size for size in kept.values() if size >= x.nbytes)
+    assert maps <= x.nbytes

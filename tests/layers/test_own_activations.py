@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from tests.layers.formulas import C, N, assert_same_with_gradients, drawn, images, made, per_channel
 from wsnet.config.norm import EvoNormS0Config, FilterResponseNormConfig, GroupNormConfig
-from wsnet.layers import ChannelAffine, Layers, initialize
+from wsnet.layers import ChannelAffine, Layers, ThresholdedLinearUnit, initialize
 
 FRN = FilterResponseNormConfig(name="filter_response", eps=0.1)
 LEARNED = FilterResponseNormConfig(name="filter_response", learned_eps=True)
@@ -40,7 +40,27 @@ def test_a_learned_eps_counts_by_its_size() -> None:
 def test_the_thresholded_linear_unit_is_the_larger_of_value_and_threshold(after: Literal["norm", "sum"]) -> None:
     unit = drawn(Layers(FRN).activation(C, after=after))
     tau = per_channel(unit.tau)
-    assert_same_with_gradients(unit, lambda x: torch.where(x > tau, x, tau), images())
+    # As in a network, where it overwrites the output of another layer.
+    assert_same_with_gradients(
+        nn.Sequential(nn.ReflectionPad2d(0), unit), lambda x: torch.where(x > tau, x, tau), images()
+    )
+
+
+def test_the_thresholded_linear_unit_overwrites_its_input_only_where_that_is_not_shared() -> None:
+    for shared in (True, False):
+        unit = drawn(Layers(FRN).activation(C, after="sum", input_is_shared=shared))
+        x = images()
+        y = unit(x)
+        assert torch.equal(y, torch.maximum(images(), per_channel(unit.tau)))
+        assert torch.equal(x, images() if shared else y)
+
+
+def test_at_its_threshold_the_thresholded_linear_unit_has_the_relus_gradient() -> None:
+    x = torch.tensor([-1.0, 0.0, 2.0]).view(1, 1, 1, 3).requires_grad_()
+    unit = ThresholdedLinearUnit(1)
+    of_x, of_tau = torch.autograd.grad(unit(x).sum(), (x, unit.tau))
+    assert torch.equal(of_x, torch.autograd.grad(x.relu().sum(), x)[0])
+    assert of_tau.tolist() == [2]
 
 
 def test_evonorm_follows_its_formula() -> None:

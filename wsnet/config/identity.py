@@ -19,11 +19,16 @@ __all__ = ["NUMERICS", "affects_identity", "canonical", "canonical_text", "ident
 NUMERICS = 1
 """Incremented whenever a change to this code alters the results of all trials."""
 
+_CLOSED_FORM = ("batch_renorm", "evonorm_s0", "filter_response", "ghost_batch", "instance")
+
 _REVISIONS: dict[str, Callable[[TrialConfig], bool]] = {
     # The averaged weights are evaluated with their own norm statistics, no longer with those of the current weights.
     "ema-statistics": lambda config: config.train.ema is not None and config.model.norm.keeps_statistics,
     # Online norm's u and v follow the scale of the loss where an epoch's last batch has a different size.
     "online-last-batch": lambda config: config.model.norm.streams and config.last_batch_size != config.train.batch_size,
+    # Gradients in closed form (instance and ghost batch norm: in channels_last), batch norm's own moments for batch
+    # renormalization: other roundings. Also, the TLU's gradient at its threshold is zero, as the ReLU's.
+    "closed-form-norms": lambda config: config.model.norm.name in _CLOSED_FORM,
 }
 """Code changes that altered the results of some settings, and which settings: part of the identity of only those."""
 

@@ -7,6 +7,7 @@ from wsnet.layers.factory import Layers, norms_of
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
 from wsnet.layers.initialize import initialize
+from wsnet.layers.instance_norm import InstanceNorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.norms import NORMS, Size, make_norm
 from wsnet.layers.online_norm import OnlineNorm1d, OnlineNorm2d
@@ -33,6 +34,7 @@ __all__ = [
     "EvoNormS0",
     "FilterResponseNorm2d",
     "GhostBatchNorm2d",
+    "InstanceNorm2d",
     "LayerNorm2d",
     "LayerRandomness",
     "Layers",

@@ -6,6 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from wsnet.layers.sub_batch_norm import applies_to, sub_batch_norm
+
 __all__ = ["GhostBatchNorm2d"]
 
 
@@ -38,6 +40,11 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
     def _normalized(self, x: Tensor) -> Tensor:
         """Batch norm of all sub-batches at once: as `ghost_size` images with (sub-batches x C) channels."""
         groups = x.shape[0] // self.ghost_size
+        if applies_to(x):
+            out, mean, var = sub_batch_norm(x, self.weight, self.bias, images=self.ghost_size, eps=self.eps)
+            elements = x.numel() // mean.numel()
+            self._update(mean, var * (elements / (elements - 1)))
+            return out
         channels = groups * self.num_features
         mean, var = x.new_zeros(2, channels, dtype=self.weight.dtype)
         stacked = _stack(x, groups)

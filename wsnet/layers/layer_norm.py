@@ -1,6 +1,6 @@
 """Layer normalization of feature maps (Ba et al. 2016)."""
 
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -60,8 +60,25 @@ class LayerNorm2d(nn.Module):
             return F.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
         # channels_last is N x H x W x C in memory; the statistics do not depend on the order of the elements.
         weight, bias = (p.permute(1, 2, 0).contiguous() for p in (self.weight, self.bias))
-        return F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, self.eps).permute(0, 3, 1, 2)
+        y = F.layer_norm(x.permute(0, 2, 3, 1), weight.shape, weight, bias, self.eps)
+        # The compiler sees the whole graph, in which a view costs nothing.
+        return y.permute(0, 3, 1, 2) if torch.compiler.is_compiling() else _ChannelsSecond.apply(y)
 
     def extra_repr(self) -> str:
         """The options that `print(model)` shows."""
         return f"{self.shape}, affine={self.affine}, eps={self.eps}"
+
+
+class _ChannelsSecond(torch.autograd.Function):
+    """N x H x W x C to N x C x H x W in channels_last, the same memory.
+
+    To autograd the result is no view, because the backward of an in-place activation of a view makes two copies.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, y: Tensor) -> Tensor:
+        return y.permute(0, 3, 1, 2).data
+
+    @staticmethod
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        return grad.permute(0, 2, 3, 1)

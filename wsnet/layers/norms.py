@@ -24,6 +24,7 @@ from wsnet.layers.batch_renorm import BatchRenorm2d
 from wsnet.layers.evonorm import ChannelAffine, EvoNormS0
 from wsnet.layers.filter_response import FilterResponseNorm2d, ThresholdedLinearUnit
 from wsnet.layers.ghost_batch_norm import GhostBatchNorm2d
+from wsnet.layers.instance_norm import InstanceNorm2d
 from wsnet.layers.layer_norm import LayerNorm2d
 from wsnet.layers.online_norm import OnlineNorm2d
 from wsnet.layers.own_norm import make_own_norm
@@ -74,8 +75,7 @@ def _layer(config: LayerNormConfig, channels: int, size: Size, replicates: int) 
 def _instance(config: InstanceNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
     """Instance normalization (Ulyanov et al. 2016): statistics of each image and channel, in eval too."""
     _need_more_than_one_element(size[0] * size[1], "instance", channels, size)
-    channels = replicates * channels
-    return nn.InstanceNorm2d(channels, eps=config.eps, affine=config.affine, track_running_stats=False)
+    return InstanceNorm2d(replicates * channels, eps=config.eps, affine=config.affine)
 
 
 def _filter_response(config: FilterResponseNormConfig, channels: int, size: Size, replicates: int) -> nn.Module:
@@ -166,14 +166,14 @@ def make_norm(
     return NORMS[config.name](config, channels, size, replicates)
 
 
-_ACTIVATIONS: dict[tuple[str, After], Callable[[int], nn.Module]] = {
+_ACTIVATIONS: dict[tuple[str, After], Callable[[int, bool], nn.Module]] = {
     # Singh & Krishnan 2020: the TLU in place of every ReLU.
-    ("filter_response", "norm"): ThresholdedLinearUnit,
-    ("filter_response", "sum"): ThresholdedLinearUnit,
+    ("filter_response", "norm"): lambda channels, in_place: ThresholdedLinearUnit(channels, in_place=in_place),
+    ("filter_response", "sum"): lambda channels, in_place: ThresholdedLinearUnit(channels, in_place=in_place),
     # EvoNorm has an activation. Its authors' ResNet keeps the ReLU after the sum (tensorflow/tpu, resnet_model.py).
-    ("evonorm_s0", "norm"): lambda channels: nn.Identity(),
+    ("evonorm_s0", "norm"): lambda channels, in_place: nn.Identity(),
 }
-"""Activations by norm and by what precedes them: functions from the channels to the module. All others are ReLUs."""
+"""Activations by norm and by what precedes them: functions from (channels, in_place); all others are ReLUs."""
 
 
 def make_activation(config: NormConfig, channels: int, after: After, *, in_place: bool = True) -> nn.Module:
@@ -186,4 +186,4 @@ def make_activation(config: NormConfig, channels: int, after: After, *, in_place
         in_place: whether it may write into its input.
     """
     make = _ACTIVATIONS.get((config.name, after))
-    return nn.ReLU(inplace=in_place) if make is None else make(channels)
+    return nn.ReLU(inplace=in_place) if make is None else make(channels, in_place)

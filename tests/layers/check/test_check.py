@@ -35,7 +35,7 @@ def verdicts(of: Subject, verdict: str) -> set[str]:
 def test_every_norm_of_wsnet_passes(name: str) -> None:
     found = card(subject(name, **({"groups": 4} if name in ("group", "evonorm_s0") else {})))
     assert {line: finding for line, finding in found.items() if finding.verdict == "fail"} == {}
-    notes = {"online": {"gradients"}, "instance": {"channels_last"}}.get(name, set())
+    notes = {"online": {"gradients"}}.get(name, set())
     assert {line for line, finding in found.items() if finding.verdict == "note"} == notes
     kind = {"online": "a stream"}.get(name, "images do not influence each other")
     over_batch = subject(name).config.over_batch
