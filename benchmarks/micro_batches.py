@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from interleaved import interleaved
 from made_up import made_up_images
+from ratios import ratio
 
 from wsnet.config import TrialConfig
 from wsnet.training import Training, Trial
@@ -51,6 +52,7 @@ def main() -> int:
             what = plan_micro_batches(_config(model, size, "auto")).what
             looped = f"{statistics.median(ratios['loop']):>16.2f}" if "loop" in ratios else ""
             print(f"{name:<12}{size:>12}  {what:<14}{median:>11.3f}  {low:.3f} - {high:.3f}   {looped}", flush=True)
+            ratio(f"{name}, micro-batches of {size}: step / whole batch", median, higher_is_better=False)
             if (name, size) == ("group + ws", 1):
                 bar = median
     if bar is not None:
