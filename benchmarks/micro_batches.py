@@ -1,6 +1,7 @@
 """The cost of small micro-batches: time of a training step relative to running the whole batch at once.
 
-    python benchmarks/micro_batches.py [--threads N] [--steps N] [--rounds N] [--sizes 1 8 64] [--device D]
+    python benchmarks/micro_batches.py [--threads N] [--steps N] [--rounds N] [--sizes 1 8 64] [--norms N ...]
+                                       [--device D]
 
 Steps of a ResNet-20 on 256 random images of 3x32x32 (forward, backward, SGD), for each norm and micro-batch size: as
 wsnet plans them, and (`loop`) as the equivalent loop over micro-batches. They take turns in one process, in an order
@@ -40,7 +41,7 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     bar = None
     print(f"{'norm':<12}{'micro-batch':>12}  {'plan':<14}{'over whole':>11}  {'quartiles':<16}{'loop over whole':>16}")
-    for name, model in NORMS.items():
+    for name, model in ((name, NORMS[name]) for name in arguments.norms):
         for size in arguments.sizes:
             steps = {"whole": _step(model, None, "auto", arguments), "plan": _step(model, size, "auto", arguments)}
             if not arguments.no_loop:
@@ -88,6 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS), metavar="NORM")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-loop", action="store_true", help="leave out the loop, which takes most of the time")
     return parser.parse_args()
