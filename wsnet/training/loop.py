@@ -19,6 +19,7 @@ from wsnet.layers import LayerRandomness, initialize_from_data, once_per_step
 from wsnet.models.torchvision_net import with_auxiliary
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, RunningEpoch
+from wsnet.training.compiling import compiled
 from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.evaluation import Evaluation
 from wsnet.training.execution import autocast
@@ -214,7 +215,7 @@ class Training:
         self.streams = Streams(self.model)
         self.randomness = LayerRandomness(self.model, self.config.seed)
         self.parallel = data_parallel(self.model, self.device)
-        self.forward = torch.compile(self.parallel) if self.config.execution.compile else self.parallel
+        self.forward = compiled(self.parallel) if self.config.execution.compile is True else self.parallel
 
     def _build_optimizer(self, start: Checkpoint | None) -> None:
         """The optimizer, and the average of the weights if configured."""
@@ -237,7 +238,8 @@ class Training:
         self.evaluation = Evaluation(self.trial, self.model)
         self.diagnostics: Diagnostics | None = None
         if self.config.train.diagnostics:
-            self.diagnostics = Diagnostics(self.model, self.optimizer.base, compiled=self.config.execution.compile)
+            is_compiled = self.config.execution.compile is True
+            self.diagnostics = Diagnostics(self.model, self.optimizer.base, compiled=is_compiled)
             self.forward = self.diagnostics.around(self.forward)
 
     def _first_epoch(self, start: Checkpoint | None) -> RunningEpoch:
