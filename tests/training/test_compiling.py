@@ -34,9 +34,9 @@ def executed(folder: Path) -> object:
 
 
 def test_a_trial_is_compiled_where_that_saves_more_than_it_takes() -> None:
-    # ResNet-20 has about 100 operations, which take about 70 s; compiled steps save a tenth of the time.
-    assert not is_worth_compiling(600, 100) and is_worth_compiling(800, 100)
-    assert not is_worth_compiling(800, 300)
+    # ResNet-20 has about 100 operations, which take about 70 s; compiled steps save an eighth of the time.
+    assert not is_worth_compiling(500, 100) and is_worth_compiling(600, 100)
+    assert not is_worth_compiling(600, 300)
 
 
 def test_how_a_trial_is_compiled_is_no_part_of_its_identity_and_eager_is_the_default() -> None:
@@ -88,14 +88,18 @@ def test_auto_stays_eager_on_several_workers_and_on_a_gpu(monkeypatch: pytest.Mo
     assert with_compile_settled(on_gpu).config.execution.compile is False
 
 
-def test_auto_stays_eager_without_a_compiler_and_with_what_may_not_compile(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+def test_auto_stays_eager_without_a_compiler_or_avx512_and_with_what_may_not_compile(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX512")
     monkeypatch.setattr(shutil, "which", lambda name: f"/bin/{name}")
     monkeypatch.setattr(Path, "is_file", lambda self: True)
     assert can_compile(config())
     assert not can_compile(config(model={"checkpointing": True}, **AUTO))
-    monkeypatch.setattr(shutil, "which", lambda name: None)
+    with monkeypatch.context() as without:
+        without.setattr(shutil, "which", lambda name: None)
+        assert not can_compile(config())
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert not can_compile(config())
 
 
