@@ -1,7 +1,7 @@
 """What torch.compile and bfloat16 buy on a CPU: images/s over eager float32 steps, and over the usual script.
 
     python benchmarks/compiled.py [--batches 128 2] [--rounds 12] [--images 256] [--threads 1] [--norm batch]
-                                  [--precisions float32 bfloat16] [--cold]
+                                  [--kinds KIND ...] [--cold]
 
 A ResNet-20 on images of CIFAR-10's shape, channels_last, trained as `fit` trains it (data, augmentation, step): with
 `train.precision` float32 and bfloat16, each eager and with `execution.compile`. At batch 128 the usual script of
@@ -62,7 +62,7 @@ def main() -> int:
 
 def _rounds(batch: int, arguments: argparse.Namespace) -> list[dict[str, float]]:
     """Seconds of each contestant's turn, in each round."""
-    kinds = {name: how for name, how in KINDS.items() if how["train.precision"] in (EAGER, *arguments.precisions)}
+    kinds = {name: how for name, how in KINDS.items() if name in (EAGER, *arguments.kinds)}
     configs = {name: _config(batch, arguments, changes) for name, changes in kinds.items()}
     trials = {name: Trial(config=config, images=made_up_images(config, 10_000)) for name, config in configs.items()}
     with applied(configs[EAGER]):
@@ -129,8 +129,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--images", type=int, default=256, help="images of a turn (default: 256)")
     parser.add_argument("--threads", type=int, default=1, help="CPU threads (default: 1)")
     parser.add_argument("--norm", default="batch", choices=["batch", "group", "layer", "instance", "online", "none"])
-    precisions = ("float32", "bfloat16")
-    parser.add_argument("--precisions", nargs="+", choices=precisions, default=precisions, help="(default: both)")
+    parser.add_argument("--kinds", nargs="+", choices=KINDS, default=list(KINDS), help="(default: all)")
     parser.add_argument("--cold", action="store_true", help="start with an empty cache of compiled steps")
     return parser.parse_args()
 
