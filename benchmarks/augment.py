@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from ratios import ratio
 from torch import Tensor
 from torch.nn import functional as F
 from torch.utils.data import DataLoader, Dataset
@@ -189,6 +190,7 @@ def _print(medians: dict[str, float], arguments: argparse.Namespace) -> int:
         if theirs is not None:
             text += f"   torchvision {1e3 * theirs:6.2f} ms   ratio {theirs / ours:5.1f}"
             met &= theirs / ours >= RATIO_BAR
+            ratio(f"{name}: torchvision / wsnet", theirs / ours, higher_is_better=True)
         missed += not met
         print(text + ("" if met else "   MISSED"))
     print(f"bars: ratio {RATIO_BAR:.0f}, share below {100 * SHARE_BAR:.0f} %")

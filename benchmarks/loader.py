@@ -29,6 +29,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image
+from ratios import ratio
 from torch.utils.data import DataLoader
 from torchvision import datasets, transforms
 
@@ -54,8 +55,9 @@ def main() -> int:
     for name in contestants:
         rate = arguments.steps * BATCH / statistics.median(seconds[name] for seconds in rounds)
         print(f"{name:8}{rate:8.0f} images/s")
-    low, ratio, high = statistics.quantiles(seconds["plain"] / seconds["wsnet"] for seconds in rounds)
-    print(f"wsnet / plain  {ratio:5.3f}  ({low:.3f} to {high:.3f})")
+    low, median, high = statistics.quantiles(seconds["plain"] / seconds["wsnet"] for seconds in rounds)
+    print(f"wsnet / plain  {median:5.3f}  ({low:.3f} to {high:.3f})")
+    ratio("images/s, wsnet / plain", median, higher_is_better=True)
     return 0
 
 

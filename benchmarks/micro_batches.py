@@ -1,6 +1,7 @@
 """The cost of small micro-batches: time of a training step relative to running the whole batch at once.
 
-    python benchmarks/micro_batches.py [--threads N] [--steps N] [--rounds N] [--sizes 1 8 64] [--device D]
+    python benchmarks/micro_batches.py [--threads N] [--steps N] [--rounds N] [--sizes 1 8 64] [--norms N ...]
+                                       [--device D]
 
 Steps of a ResNet-20 on 256 random images of 3x32x32 (forward, backward, SGD), for each norm and micro-batch size: as
 wsnet plans them, and (`loop`) as the equivalent loop over micro-batches. They take turns in one process, in an order
@@ -17,6 +18,7 @@ from typing import Any
 import torch
 from interleaved import interleaved
 from made_up import made_up_images
+from ratios import ratio
 
 from wsnet.config import TrialConfig
 from wsnet.training import Training, Trial
@@ -39,7 +41,7 @@ def main() -> int:
     torch.set_num_threads(arguments.threads)
     bar = None
     print(f"{'norm':<12}{'micro-batch':>12}  {'plan':<14}{'over whole':>11}  {'quartiles':<16}{'loop over whole':>16}")
-    for name, model in NORMS.items():
+    for name, model in ((name, NORMS[name]) for name in arguments.norms):
         for size in arguments.sizes:
             steps = {"whole": _step(model, None, "auto", arguments), "plan": _step(model, size, "auto", arguments)}
             if not arguments.no_loop:
@@ -51,6 +53,7 @@ def main() -> int:
             what = plan_micro_batches(_config(model, size, "auto")).what
             looped = f"{statistics.median(ratios['loop']):>16.2f}" if "loop" in ratios else ""
             print(f"{name:<12}{size:>12}  {what:<14}{median:>11.3f}  {low:.3f} - {high:.3f}   {looped}", flush=True)
+            ratio(f"{name}, micro-batches of {size}: step / whole batch", median, higher_is_better=False)
             if (name, size) == ("group + ws", 1):
                 bar = median
     if bar is not None:
@@ -86,6 +89,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--steps", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--sizes", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--norms", nargs="+", choices=NORMS, default=list(NORMS), metavar="NORM")
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--no-loop", action="store_true", help="leave out the loop, which takes most of the time")
     return parser.parse_args()

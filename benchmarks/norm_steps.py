@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from interleaved import interleaved
 from pydantic import TypeAdapter
+from ratios import ratio
 from torch import Tensor
 from torch.nn import functional as F
 
@@ -49,6 +50,9 @@ def main() -> None:
     print("| --- |" + " --- |" * len(columns))
     for name in NORMS:
         print(f"| {name} | " + " | ".join(f"{cells[column][name]:.2f}" for column in columns) + " |")
+        for batch, layout in columns if name != "batch" else ():
+            what = f"{name} / batch norm: batch {batch}, {layout}"
+            ratio(what, cells[batch, layout][name], higher_is_better=False)
 
 
 def _ratios(batch: int, layout: str, arguments: argparse.Namespace) -> dict[str, float]:

@@ -25,6 +25,7 @@ from unittest import mock
 
 import numpy as np
 import torch
+from ratios import ratio
 from torch import Tensor, nn
 
 from wsnet.layers.online_norm import OnlineNorm2d, kernel
@@ -58,10 +59,14 @@ def main() -> int:
             medians = measure(steps, rounds=arguments.rounds, quantile=arguments.quantile, device=device)
             ratios = {name: medians[name] / medians["batch"] for name in medians}
             seen = SEEN[shape, channels_last]
+            layout = "channels_last" if channels_last else "contiguous"
+            for name in names[:3] if "online torch" in ratios else names[:2]:
+                what = f"{name} / batch norm: {shape}, {layout}"
+                ratio(what, ratios[name], higher_is_better=False)
             worse = ratios["online"] > seen[0] or ratios["online compiled"] > seen[1]
             missed += worse and device.type == "cpu"
             print(
-                f"{shape!s:18}{'channels_last' if channels_last else 'contiguous':14}{medians['batch'] * 1e3:7.2f}ms "
+                f"{shape!s:18}{layout:14}{medians['batch'] * 1e3:7.2f}ms "
                 + "".join(f"{ratios[name]:16.2f}" if name in ratios else f"{'-':>16}" for name in names)
                 + (f"{ratios['loop']:9.1f}" if arguments.loop else f"{'-':>9}")
                 + f"  {seen[0]} / {seen[1]} {'MISSED' if worse else 'met'}",

@@ -21,6 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from no_work import GIB, ROOT, Usage, usage
+from ratios import ratio
 
 from wsnet.storage import Folder, Manifest, Status, TrialEntry, trial_directory
 from wsnet.storage.trial_directory import Record
@@ -71,6 +72,7 @@ def main() -> None:
         plain = _python(_PLAIN, large)
         print(f"plain script, {about}: {_shown(plain)}")
         print(f"the plain script takes {plain.seconds / ours.seconds:.1f} times as long")
+        ratio("tables, plain script / wsnet", plain.seconds / ours.seconds, higher_is_better=True)
         page = usage([sys.executable, str(ROOT / "analyze.py"), str(large)])
         print(f"page, {about}: {_shown(page)}, {(large / 'report.html').stat().st_size / 1e6:.1f} MB")
         small(write_sweep(Path(work, "small"), 60, 3), arguments.rounds)
@@ -88,8 +90,9 @@ def small(folder: Path, rounds: int) -> None:
     times = [{name: usage(command).seconds for name, command in commands.items()} for _ in range(rounds)]
     for name in commands:
         print(f"60 trials, {name}: {statistics.median(each[name] for each in times):.2f} s")
-    ratio = statistics.median(each["analyze.py"] / each["imports"] for each in times)
-    print(f"60 trials: {ratio:.2f} times importing pyarrow and matplotlib")
+    median = statistics.median(each["analyze.py"] / each["imports"] for each in times)
+    print(f"60 trials: {median:.2f} times importing pyarrow and matplotlib")
+    ratio("60 trials, analyze.py / its imports", median, higher_is_better=False)
 
 
 def mlflow(folder: Path, runs: int) -> None:

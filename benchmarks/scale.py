@@ -31,6 +31,7 @@ from typing import Any
 
 import no_work
 from no_work import GIB, NOTHING, ROOT, Usage, usage, write_sweep
+from ratios import ratio
 
 
 def main() -> None:
@@ -52,7 +53,9 @@ def dry_runs(arguments: argparse.Namespace, work: Path) -> None:
         print(f"dry run of {count:9,} settings  {_shown(used[count])}  {used[count].text[-70:].splitlines()[-1]}")
     first, *others = used
     for count in others:
-        print(f"{count:,} settings over {first:,}: {used[count].cpu / used[first].cpu:.2f} times the CPU time")
+        times = used[count].cpu / used[first].cpu
+        print(f"{count:,} settings over {first:,}: {times:.2f} times the CPU time")
+        ratio(f"dry run, {count} settings / {first}", times, higher_is_better=False)
 
 
 def trials(arguments: argparse.Namespace, work: Path) -> None:
@@ -62,7 +65,9 @@ def trials(arguments: argparse.Namespace, work: Path) -> None:
         print(_line(f"{count:6,} trials through wsnet", told))
     first, last = found[min(found)], found[max(found)]
     for what, key in (("time", "seconds"), ("CPU time of the driver", "cpu")):
-        print(f"{what} per trial, {max(found):,} over {min(found):,} trials: {last[key] / first[key]:.2f} (bar: 1.5)")
+        times = last[key] / first[key]
+        print(f"{what} per trial, {max(found):,} over {min(found):,} trials: {times:.2f} (bar: 1.5)")
+        ratio(f"{what} per trial, {max(found)} trials / {min(found)}", times, higher_is_better=False)
     if not arguments.compared:
         return
     pairs = []
@@ -71,8 +76,9 @@ def trials(arguments: argparse.Namespace, work: Path) -> None:
         print(_line(f"{arguments.compared:6,} trials through wsnet", pairs[-1][0]))
         print(_line(f"{arguments.compared:6,} trials, plain Ray Tune", pairs[-1][1]))
     for what, key in (("time", "seconds"), ("CPU time of the driver", "cpu")):
-        ratio = statistics.median(one[key] / other[key] for one, other in pairs)
-        print(f"{what} per trial, wsnet over plain Ray Tune: {ratio:.2f}")
+        median = statistics.median(one[key] / other[key] for one, other in pairs)
+        print(f"{what} per trial, wsnet over plain Ray Tune: {median:.2f}")
+        ratio(f"{what} per trial, wsnet / plain Ray Tune", median, higher_is_better=False)
 
 
 def starts(arguments: argparse.Namespace, work: Path) -> None:
@@ -84,7 +90,9 @@ def starts(arguments: argparse.Namespace, work: Path) -> None:
         print(f"{finished:6,} trials finished before, 10 to train: the first one begins after {told['seconds']:.1f} s")
     first, *others = seconds
     for finished in others:
-        print(f"{finished:,} over {first:,}: {seconds[finished] / seconds[first]:.2f} times")
+        times = seconds[finished] / seconds[first]
+        print(f"{finished:,} over {first:,}: {times:.2f} times")
+        ratio(f"start, {finished} trials finished / {first}", times, higher_is_better=False)
 
 
 def ours(count: int, work: Path) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ratios import ratio
 from rich.console import Console
 
 from wsnet.config import read_sweep
@@ -116,8 +117,9 @@ def main() -> None:
                 tuned(function, plan, arguments.compared, need, replace(context, folder=str(folder.local)), slots)
                 ratios[name] = show(name, spans(folder, ids[: arguments.compared]), began) / overhead
     print(f"outside fit: {overhead:.3f} s a trial (bar: 0.15)")
-    for name, ratio in ratios.items():
-        print(f"{name} over wsnet: {ratio:.0f}x")
+    for name, times in ratios.items():
+        print(f"{name} over wsnet: {times:.0f}x")
+        ratio(f"outside fit, {name} / wsnet", times, higher_is_better=True)
 
 
 if __name__ == "__main__":

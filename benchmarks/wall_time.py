@@ -31,6 +31,7 @@ from pathlib import Path
 from typing import Any
 
 import no_work
+from ratios import ratio
 from sweep_model import COSTS, Costs, Prediction, Shape, wall_time
 
 SLOTS = 2
@@ -71,6 +72,8 @@ def measure(numbers_of_nodes: list[int], shapes: list[Shape]) -> None:
                 slots = min(number * SLOTS, shape.trials)
                 predicted = wall_time(shape, slots, costs, starts=_starts(number, slots))
                 print(f"{number} nodes, {shape}:  {_compared(told, predicted)}", flush=True)
+                times = (told["last"] - _begin(told)) / predicted.trials
+                ratio(f"{number} nodes, {shape}: measured / predicted", times, higher_is_better=False)
 
 
 def _compared(told: dict[str, Any], predicted: Prediction) -> str:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 import torch
 from interleaved import interleaved
 from pydantic import TypeAdapter
+from ratios import ratio
 from torch.nn import functional as F
 
 from wsnet.config.architectures import ModelConfig
@@ -37,14 +38,16 @@ def main() -> int:
     rounds = interleaved(contestants, rounds=arguments.rounds, steps=arguments.steps, warmup=2, device=arguments.device)
     print(f"{arguments.device}, {arguments.threads} threads, {arguments.rounds} rounds of {arguments.steps} steps")
     for name in names:
-        low, ratio, high = statistics.quantiles(seconds[name] / seconds["none"] for seconds in rounds)
+        low, median, high = statistics.quantiles(seconds[name] / seconds["none"] for seconds in rounds)
         milliseconds = statistics.median(seconds[name] for seconds in rounds) * 1e3 / arguments.steps
-        print(f"{name:14}{milliseconds:8.1f} ms a step   {ratio:5.3f} of plain  ({low:.3f} to {high:.3f})")
+        print(f"{name:14}{milliseconds:8.1f} ms a step   {median:5.3f} of plain  ({low:.3f} to {high:.3f})")
+        if name != "none":
+            ratio(f"step, {name} / plain weights", median, higher_is_better=False)
     if arguments.micro_batches > 1:
         return 0
-    ratio = statistics.median(seconds["standardized"] / seconds["none"] for seconds in rounds)
-    print(f"standardized: {ratio:.3f}  bar {BAR:.2f}  {'met' if ratio <= BAR else 'MISSED'}")
-    return int(ratio > BAR)
+    median = statistics.median(seconds["standardized"] / seconds["none"] for seconds in rounds)
+    print(f"standardized: {median:.3f}  bar {BAR:.2f}  {'met' if median <= BAR else 'MISSED'}")
+    return int(median > BAR)
 
 
 def step(weight: str, arguments: argparse.Namespace, once: bool = False) -> Callable[[], None]:

@@ -52,6 +52,29 @@ def texts(of: Results) -> list[list[str]]:
     return [[cell_text(cells.cells.get((row, column)), of.header) for column in cells.columns] for row in cells.rows]
 
 
+@pytest.mark.parametrize(
+    ("compiled", "shown"),
+    [
+        ((0, 1, 2), "11.00 [10.00, 12.00]"),
+        ((), "11.00 [10.00, 12.00]"),
+        ((1,), "11.00 [10.00, 12.00] (1 of 3 compiled)"),
+    ],
+)
+def test_a_cell_that_mixes_compiled_and_eager_trials_says_so(compiled: tuple[int, ...], shown: str) -> None:
+    of = results([("a", {"norm": "batch"})], axes=("norm",), rows=("norm",), columns=None)
+    trials = tuple(replace(trial, is_compiled=trial.seed in compiled) for trial in of.trials)
+    mixed = replace(of, trials=trials)
+    assert texts(mixed) == [[shown]]
+    assert any("rounding differs" in line for line in caption(mixed.header, pivot(mixed))) == (len(compiled) == 1)
+
+
+def test_trials_that_do_not_count_mix_nothing() -> None:
+    of = results([("a", {"norm": "batch"})], axes=("norm",), rows=("norm",), columns=None)
+    first, *others = of.trials
+    failed = replace(first, is_compiled=True, status="failed", metrics={})
+    assert "compiled" not in texts(replace(of, trials=(failed, *others)))[0][0]
+
+
 def test_words_stand_in_the_order_of_the_sweep_file_and_numbers_ascend() -> None:
     given = [
         ("z", {"norm": "group", "batch": 2}),

@@ -8,7 +8,7 @@ import pytest
 from tests.tracking.stores import mirror, mirrored_copy, mirrored_sweep
 from tests.tracking.sweeps import BATCH_SIZES, manifest, write_sweep
 from wsnet.report import Results, read_directory, read_mlflow, write_report
-from wsnet.storage import Folder, Manifest
+from wsnet.storage import Folder, Manifest, trial_directory
 from wsnet.tracking import default_tracking_uri
 
 pytestmark = pytest.mark.slow  # MLflow takes seconds to import and to set up its database.
@@ -61,6 +61,17 @@ def test_both_choose_the_same_learning_rates(tmp_path: Path) -> None:
     assert directory.header.select is not None and directory.header.settings == 12
     assert_same(directory, mlflow, tmp_path)
     assert "15.80 [15.14, 16.13] at lr=0.01 |" in (tmp_path / "mlflow" / "table.md").read_text()
+
+
+def test_a_cell_that_mixes_compiled_and_eager_trials_is_marked_in_both(tmp_path: Path) -> None:
+    folder, sweep = write_sweep(tmp_path, manifest(batch_sizes=BATCH_SIZES[:1]))
+    for entry in sweep.trials:
+        is_compiled = entry.seed < 2 or entry.axes["model.norm.name"] != "batch"
+        trial_directory(folder, entry.trial_id).write_execution({"compile": is_compiled})
+    assert_same(read_directory(folder), from_mlflow(folder, sweep), tmp_path)
+    table = (tmp_path / "mlflow" / "table.md").read_text()
+    assert table.count("(2 of 3 compiled)") == table.count(" compiled)") == 1
+    assert "the others are eager: their rounding differs" in table
 
 
 def test_a_trial_of_several_places_stands_at_each_in_both(tmp_path: Path) -> None:

@@ -63,6 +63,17 @@ def test_records_can_be_replaced(trial: TrialDirectory) -> None:
     assert trial.records() == [{"epoch": 1}]
 
 
+def test_an_outcome_says_whether_the_steps_were_compiled(trial: TrialDirectory) -> None:
+    trial.write_status(Status(status="running", epoch=0))
+    for record, expected in ({"compile": True}, True), ({"compile": False}, False), ({}, False):
+        trial.write_execution(record)
+        outcome = trial.outcome()
+        assert outcome is not None and outcome.is_compiled is expected
+    trial.folder.write("execution.json", b"{damaged")
+    outcome = trial.outcome()
+    assert outcome is not None and outcome.status == "running" and not outcome.is_compiled
+
+
 def test_the_execution_record_comes_back(trial: TrialDirectory) -> None:
     trial.write_execution({"device": "cpu", "threads": 1})
     assert trial.execution() == {"device": "cpu", "threads": 1}

@@ -111,8 +111,9 @@ class ExecutionConfig(Config):
     deterministic: bool | Literal["auto"] = "auto"
     """Bit-reproducible GPU kernels: `auto` uses them wherever torch has them, `true` is an error where it does not,
     `false` allows any kernel. No effect on CPUs (docs/execution.md)."""
-    compile: bool = False
-    """Compile the model with torch.compile."""
+    compile: bool | Literal["auto"] = False
+    """Compile the model with torch.compile, which changes the rounding. `auto` does so where a trial on a CPU is long
+    enough to earn what compiling takes (docs/execution.md)."""
     micro_batches: Literal["auto", "loop"] = "auto"
     """How train.micro_batch_size is run: `auto` takes the whole batch at once wherever that gives the same results,
     `loop` runs one micro-batch after another, which needs less memory."""
@@ -153,7 +154,7 @@ class TrialConfig(Config):
                 f"{self.model.norm.name!r}, which keeps no running statistics; set it only in cases whose norm does"
             )
             found.append((text, ("train.evaluation_statistics.name", "model.norm.name")))
-        if self.model.checkpointing and self.execution.compile:
+        if self.model.checkpointing and self.execution.compile is True:
             text = "model.checkpointing cannot be compiled yet; leave out execution.compile or model.checkpointing"
             found.append((text, ("execution.compile", "model.checkpointing")))
         if self.train.keep == "best" and not self.data.validation:

@@ -60,8 +60,9 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         assert self.num_batches_tracked is not None
         groups, kept = len(mean), 1 - self.momentum
         weights = mean.new_tensor([self.momentum * kept ** (groups - 1 - i) for i in range(groups)])
-        self.running_mean.mul_(kept**groups).add_(weights @ mean)
-        self.running_var.mul_(kept**groups).add_(weights @ var)
+        with torch.autocast(mean.device.type, enabled=False):  # Products in bfloat16 keep three digits.
+            self.running_mean.mul_(kept**groups).add_(weights @ mean)
+            self.running_var.mul_(kept**groups).add_(weights @ var)
         self.num_batches_tracked.add_(groups)
 
     def extra_repr(self) -> str:

@@ -29,6 +29,7 @@ class PlacedTrial:
         parameters: trained values of its model; None if unknown.
         multiply_accumulates: of one image's forward pass; None if unknown.
         seconds: sum of its epochs' durations; None while it runs.
+        is_compiled: whether its steps are compiled, which changes the rounding.
     """
 
     trial_id: str
@@ -42,6 +43,7 @@ class PlacedTrial:
     parameters: int | None = None
     multiply_accumulates: int | None = None
     seconds: float | None = None
+    is_compiled: bool = False
 
     def shown(self, axis: str) -> str | None:
         """Its value on an axis, as JSON text, or the default that holds there; None where the axis does not apply."""
@@ -119,6 +121,7 @@ def _placed(entry: TrialEntry, axes: Axes, outcome: Outcome) -> PlacedTrial:
         parameters=entry.parameters,
         multiply_accumulates=entry.multiply_accumulates,
         seconds=outcome.seconds,
+        is_compiled=outcome.is_compiled,
     )
 
 

@@ -81,11 +81,13 @@ class Outcome:
         status: as in `Status`.
         record: of the last whole epoch; empty before the first.
         seconds: sum of all epochs' durations, cut off to milliseconds as in MLflow; None while the trial runs.
+        is_compiled: whether its steps are compiled, which changes the rounding.
     """
 
     status: str
     record: Record
     seconds: float | None = None
+    is_compiled: bool = False
 
 
 class TrialDirectory:
@@ -161,7 +163,7 @@ class TrialDirectory:
         if status.has_ended and lines.count(b"\n") < status.epoch:
             return Outcome(status="damaged", record={})
         seconds = None if status.status == "running" else int(1000 * sum(times)) / 1000
-        return Outcome(status=status.status, record=record, seconds=seconds)
+        return Outcome(status=status.status, record=record, seconds=seconds, is_compiled=self.is_compiled())
 
     def execution(self) -> dict[str, Any] | None:
         """The execution record; None before the first step.
@@ -170,6 +172,14 @@ class TrialDirectory:
             DamagedFile: the file is damaged.
         """
         return self._read_json("execution.json")
+
+    def is_compiled(self) -> bool:
+        """Whether the execution record says that the trial's steps are compiled."""
+        try:
+            execution = self.execution()
+        except DamagedFile:  # Set aside at the next start; a report is about the records.
+            return False
+        return execution is not None and execution.get("compile") is True
 
     def write_execution(self, record: dict[str, Any]) -> None:
         """Write the execution record, once, before the first step."""

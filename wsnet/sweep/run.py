@@ -13,6 +13,7 @@ from wsnet.config.errors import counted
 from wsnet.storage import Folder, Status, patient, trial_directory
 from wsnet.storage.outage import patience
 from wsnet.sweep.cluster.auto_resources import resolve_auto
+from wsnet.sweep.cluster.compiled_settings import compiled_settings
 from wsnet.sweep.cluster.measuring import gpu_memory, is_faster_stacked, seconds_with
 from wsnet.sweep.cluster.ray_session import Session, ray_session
 from wsnet.sweep.cluster.refused_nodes import refusing_nodes
@@ -139,6 +140,7 @@ def run(
         context = make_context(
             plan, missing, allocation, decider, folder, scratch, data_root, is_data_root_of_node, stacks
         )
+        context = replace(context, compiled=compiled_settings(plan, states, folder, allocation))
         context = _checked_nodes(session, allocation, context, missing, console)
         if context.workers > 1:
             _open_dashboard(session, console, waits=True)  # Ray Train asks it about its workers.

@@ -174,6 +174,7 @@ def _outcome(run: "Run") -> Outcome:
         status=status,
         seconds=None if status == "running" or end is None else (end - start) / 1000,
         record={key: value for key, value in last.items() if not key.startswith(tags.FINAL)},
+        is_compiled=run.data.tags.get(tags.COMPILED) == "true",
     )
 
 

@@ -29,6 +29,8 @@ KIND, TRIAL_ID, SETTING_ID, SEED = "wsnet.kind", "wsnet.trial_id", "wsnet.settin
 SWEEP, REVISION, STATUS, MESSAGE = "wsnet.sweep", "wsnet.revision", "wsnet.status", "wsnet.message"
 AXES, ALSO, ORDER, IN_SWEEP, GROUP = "wsnet.axes", "wsnet.also", "wsnet.order", "wsnet.in_sweep", "setting"
 QUESTION, REPORT, SEEDS, COLUMN_VALUES = "wsnet.question", "wsnet.report", "wsnet.seeds", "wsnet.column_values"
+COMPILED = "wsnet.compiled"
+"""`true` on a trial's run whose steps are compiled."""
 FACTS = "wsnet.facts"
 """JSON: what the manifest says of a trial beside its axes, where that is not nothing."""
 

@@ -90,7 +90,9 @@ class SweepRuns:
         if status.has_ended or status.status == "failed":
             self._log_files(mirrored, directory.folder)
         parent = self._settings.run_id(entry.setting_id)
-        ends = {tags.STATUS: status.status, tags.MESSAGE: status.message, tags.PARENT: parent}
+        compiled = "true" if directory.is_compiled() else ""
+        about = {tags.MESSAGE: status.message, tags.PARENT: parent, tags.COMPILED: compiled}
+        ends = {tags.STATUS: status.status, **about}
         self._log_finals(mirrored, records[-1] if status.is_final and records else {}, ends)
         self._set_status(mirrored, status, records)
         if not self._has_validation and self._measured_validation(mirrored):

@@ -42,6 +42,8 @@ class TrialError(Error):
 def settle(execution: ExecutionConfig, *, cpus: int | None = None) -> ExecutionConfig:
     """Resolve `auto` for this machine, except in `deterministic` and `micro_batches`, where `auto` is a mode.
 
+    `compile: auto` is resolved when the trial starts, by `wsnet.training.compiling`.
+
     On a GPU, also set the cuBLAS workspace, before anything calls cuBLAS.
 
     Args:

@@ -11,6 +11,7 @@ from wsnet.distributed import data_parallel, gather_objects, rank_and_world
 from wsnet.layers import LayerRandomness, initialize_from_data
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, RunningEpoch
+from wsnet.training.compiling import compiled
 from wsnet.training.diagnostics import Diagnostics
 from wsnet.training.evaluation import Evaluation
 from wsnet.training.loss import Loss
@@ -125,7 +126,7 @@ class Training(Steps[TrainingMeter]):
         self.streams = Streams(self.model)
         self.randomness = LayerRandomness(self.model, self.config.seed)
         self.parallel = data_parallel(self.model, self.device)
-        self.forward = torch.compile(self.parallel) if self.config.execution.compile else self.parallel
+        self.forward = compiled(self.parallel) if self.config.execution.compile is True else self.parallel
 
     def _build_optimizer(self, start: Checkpoint | None) -> None:
         """The optimizer, and the average of the weights if configured."""
@@ -148,7 +149,8 @@ class Training(Steps[TrainingMeter]):
         self.evaluation = Evaluation(self.trial, self.model)
         self.diagnostics: Diagnostics | None = None
         if self.config.train.diagnostics:
-            self.diagnostics = Diagnostics(self.model, self.optimizer.base, compiled=self.config.execution.compile)
+            is_compiled = self.config.execution.compile is True
+            self.diagnostics = Diagnostics(self.model, self.optimizer.base, compiled=is_compiled)
             self.forward = self.diagnostics.around(self.forward)
 
     def _first_epoch(self, start: Checkpoint | None) -> RunningEpoch[TrainingMeter]:

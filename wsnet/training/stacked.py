@@ -22,6 +22,7 @@ from wsnet.layers import LayerRandomness, initialize_from_data, stack, unstack
 from wsnet.models import build, not_stackable
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, RunningEpoch
+from wsnet.training.compiling import compiled
 from wsnet.training.evaluation import Evaluation
 from wsnet.training.loss import Loss
 from wsnet.training.meter import Measured, StackedMeter
@@ -187,7 +188,7 @@ class StackedTraining(Steps[StackedMeter]):
         self.streams = Streams(self.model)
         self.randomness = LayerRandomness(self.model, [each.config.seed for each in self.trials])
         self.parallel = self.model
-        self.forward = torch.compile(self.model) if self.config.execution.compile else self.model
+        self.forward = compiled(self.model) if self.config.execution.compile is True else self.model
 
     def _build_optimizer(self, starts: Sequence[Checkpoint] | None) -> None:
         """The optimizer, and the average of the weights if configured."""

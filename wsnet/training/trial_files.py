@@ -27,6 +27,7 @@ from wsnet.distributed import rank_and_world
 from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, CheckpointFiles
+from wsnet.training.compiling import with_compile_settled
 from wsnet.training.execution import TrialError, execution_record, is_available
 from wsnet.training.trial import Trial
 
@@ -77,6 +78,7 @@ def write_start(trial: Trial, directory: TrialDirectory) -> None:
     """Record, before the first step, what is trained and how; a resumed trial keeps its execution if possible."""
     before = directory.execution()
     if before is None or not is_available(before["device"]):
+        trial = with_compile_settled(trial)
         directory.write_execution(execution_record(trial.config, workers=trial.workers, stack=trial.stack))
     config = _with_its_source(as_executed_before(trial, directory).config, directory.folder)
     scaled = describe_scaling(config)

@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-__all__ = ["backward_operator", "forward_operator", "has_kernels_for", "load_library"]
+__all__ = ["backward_operator", "forward_operator", "has_kernels_for", "load_library", "processor"]
 
 SOURCE = Path(__file__).with_suffix(".cpp")
 FLAGS = ("-O3", "-march=native", "-fopenmp", "-shared", "-fPIC", "-std=c++17", "-fno-math-errno", "-Wno-psabi")
@@ -89,7 +89,7 @@ def load_library() -> ctypes.CDLL | None:
 
 def _compiled(compiler: str) -> Path:
     """The library's file, compiled unless there is one for this source, torch, compiler and processor."""
-    depends_on = " ".join((torch.__version__, compiler, *FLAGS, _processor()))
+    depends_on = " ".join((torch.__version__, compiler, *FLAGS, processor()))
     what = hashlib.sha256(SOURCE.read_bytes() + depends_on.encode()).hexdigest()[:16]
     folder = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "wsnet"
     path = folder / f"online_norm_{what}.so"
@@ -105,7 +105,7 @@ def _compiled(compiler: str) -> Path:
     return path
 
 
-def _processor() -> str:
+def processor() -> str:
     """What -march=native depends on, since machines with different processors may share a home folder."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()

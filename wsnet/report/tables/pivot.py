@@ -9,7 +9,7 @@ from wsnet.report.results import PlacedTrial, Results
 from wsnet.report.tables.order import columns_in_order, rows_in_order
 from wsnet.report.tables.published import PublishedNumber, published_numbers
 from wsnet.report.tables.selection import Choice, choose, chosen_before
-from wsnet.report.tables.summaries import once, summary_of, uncounted
+from wsnet.report.tables.summaries import compiled_of, once, summary_of, uncounted
 from wsnet.storage.seeds import Summary, higher_is_better, is_of_test
 
 __all__ = ["SETTING", "Cell", "CellKey", "Label", "Pivot", "cell_key", "pivot"]
@@ -39,6 +39,7 @@ class Cell:
         published: the published numbers of this metric for this cell.
         compared: the summary that they are compared with; None where it is of another recipe.
         choice: how this setting was chosen; None if the sweep does not choose.
+        mixed: how many of the trials that count are compiled, and how many count; None where all are or none is.
     """
 
     setting_id: str
@@ -51,6 +52,7 @@ class Cell:
     published: tuple[PublishedNumber, ...] = ()
     compared: Summary | None = None
     choice: Choice | None = None
+    mixed: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -208,4 +210,5 @@ def _cell(candidates: list[PlacedTrial], header: Header) -> Cell:
         published=published_numbers(header.published, axes, metric),
         compared=None if header.departures or header.statistic != "median" else summary,
         choice=choice,
+        mixed=compiled_of(trials, metric),
     )

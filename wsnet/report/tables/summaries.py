@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from wsnet.report.results import PlacedTrial
 from wsnet.storage.seeds import Summary, summarize, value_of
 
-__all__ = ["fact_of", "once", "summary_of", "uncounted", "value_in"]
+__all__ = ["compiled_of", "fact_of", "once", "summary_of", "uncounted", "value_in"]
 
 
 def summary_of(trials: Iterable[PlacedTrial], metric: str) -> Summary | None:
@@ -28,6 +28,12 @@ def uncounted(trials: Iterable[PlacedTrial], metric: str) -> dict[str, int]:
     """Trials that do not count, by status."""
     statuses = [trial.status for trial in once(trials) if value_in(trial, metric) is None]
     return {status: statuses.count(status) for status in sorted(set(statuses))}
+
+
+def compiled_of(trials: Iterable[PlacedTrial], metric: str) -> tuple[int, int] | None:
+    """How many of the trials that count are compiled, and how many count; None where all are or none is."""
+    found = [trial.is_compiled for trial in once(trials) if value_in(trial, metric) is not None]
+    return (sum(found), len(found)) if 0 < sum(found) < len(found) else None
 
 
 def fact_of(trial: PlacedTrial, fact: str) -> float | None:

@@ -32,6 +32,10 @@ __all__ = [
 MISSING, DIVERGED = "–", "diverged"  # noqa: RUF001
 _NAMED = 8
 """Maximum number of candidates that a caption names; it only counts the rest."""
+_MIXED = (
+    "Where a cell says how many of its trials are compiled, the others are eager: their rounding differs "
+    "(execution.compile)."
+)
 STATUS = {"failed": "crashed", "running": "unfinished", "finished": "without this metric", "stopped": "stopped early"}
 """What is said of trials that do not count."""
 
@@ -104,7 +108,8 @@ def _measured(cell: Cell, header: Header) -> str:
     uncounted = {status: count for status, count in cell.uncounted.items() if status != "stopped"}
     if cell.summary is not None:
         of = f" of {cell.summary.n + sum(uncounted.values())}" if uncounted else ""
-        return _summary_text(cell.summary, header, header.metric) + of + (f" (stopped{at})" if at else "")
+        mixed = " ({} of {} compiled)".format(*cell.mixed) if cell.mixed is not None else ""
+        return _summary_text(cell.summary, header, header.metric) + of + (f" (stopped{at})" if at else "") + mixed
     if cell.validation is not None:
         validation = header.metric.replace("test", "validation", 1)
         return f"stopped{at} (validation {_summary_text(cell.validation, header, validation)})"
@@ -143,6 +148,8 @@ def caption(header: Header, pivot: Pivot) -> list[str]:
     lines += published_caption(header.published, pivot.published, header.metric, header.departures or _means(header))
     if pivot.added:
         lines.append(f"Rows are also split by {', '.join(pivot.added)}; otherwise a cell would mix several settings.")
+    if any(cell.mixed is not None for cell in pivot.cells.values()):
+        lines.append(_MIXED)
     if header.devices:
         lines.append(f"Training times are on {', '.join(header.devices)}.")
     if pivot.missing:

@@ -43,6 +43,7 @@ class SweepContext:
         rungs: epochs at which the scheduler decides about each trial, by trial_id; empty without a scheduler.
         pauses: whether the scheduler pauses trials at rungs, which takes their workers away.
         settings: setting_id of each trial, by trial_id: the user may stop a setting.
+        compiled: setting_ids that `execution.compile: auto` compiles.
         storage_patience: seconds that a trial waits for remote storage that does not answer.
     """
 
@@ -58,6 +59,7 @@ class SweepContext:
     pauses: bool = False
     stall_timeout: float | None = None
     settings: dict[str, str] = field(default_factory=dict)
+    compiled: frozenset[str] = frozenset()
     storage_patience: float = 0.0
     is_data_root_of_node: bool = False
     sources: tuple[bytes, ...] = ()
@@ -76,12 +78,17 @@ class SweepContext:
         return images_here(self.data_root, self.is_data_root_of_node)
 
     def config(self, trial_id: str) -> TrialConfig:
-        """A trial's configuration, where device `auto` becomes `cpu` if the trial was given no GPU."""
+        """A trial's configuration as this machine runs it.
+
+        Device `auto` becomes `cpu` if the trial was given no GPU, and compile `auto` what was decided for its setting.
+        """
         config = TrialConfig.model_validate_json(self.configs[trial_id])
-        if self.gpus or config.execution.device != "auto":
-            return config
-        # Ray leaves the GPUs visible to an actor that asked for none.
-        return config.model_copy(update={"execution": config.execution.model_copy(update={"device": "cpu"})})
+        update: dict[str, Any] = {}
+        if not self.gpus and config.execution.device == "auto":
+            update["device"] = "cpu"  # Ray leaves the GPUs visible to an actor that asked for none.
+        if config.execution.compile == "auto":
+            update["compile"] = self.settings.get(trial_id) in self.compiled and _can_compile(config)
+        return config.model_copy(update={"execution": config.execution.model_copy(update=update)}) if update else config
 
     def of(self, trial_id: str) -> "SweepContext":
         """The part of the context that a single trial needs."""
@@ -104,6 +111,13 @@ class SweepContext:
         journal = RungJournal(Folder(self.folder))
         journal.refresh()
         return journal
+
+
+def _can_compile(config: TrialConfig) -> bool:
+    """Whether this node can: a C++ compiler may be missing here."""
+    from wsnet.training.compiling import can_compile
+
+    return can_compile(config)
 
 
 def images_here(data_root: str, is_data_root_of_node: bool) -> Path:
