@@ -44,7 +44,7 @@ _EPILOG = """\
 Each command has --help. On a sweep's folder: wsnet status, stop, retry, gc. For completion by Tab: wsnet completion.
 To begin:
 
-  wsnet run quickstart                       # an example: 5 to 10 minutes on 2 CPU cores
+  wsnet run quickstart                       # an example: 4 to 6 minutes on 2 CPU cores
   wsnet init mine.yaml                       # a sweep file of your own
   wsnet run mine.yaml --dry-run              # what it would train, and for how long
 """
