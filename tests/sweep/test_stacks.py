@@ -8,7 +8,7 @@ import pytest
 
 from tests.sweep.started import assert_each_has_one_run, started, trials, under_way
 from tests.sweep.tiny import Ran, alone, records, train, write
-from wsnet.config import TrialConfig, read_sweep
+from wsnet.config import ConfigError, TrialConfig, read_sweep
 from wsnet.report.cli import main as analyze
 from wsnet.storage import Folder, Status, trial_directory
 from wsnet.sweep.cluster.measuring import is_faster_stacked
@@ -67,6 +67,18 @@ def test_what_was_begun_goes_on_as_it_was(tmp_path: Path) -> None:
     assert stacks(plan, folder) == [("bn", (0, 9, 1), 2)]
     found = stacks(planned(tmp_path, stack=5), folder)
     assert sorted(found) == [("bn", (0, 9, 1), 2), ("bn", (3, 4), 2), ("gn", (0, 1, 2, 3, 4), 5)]
+
+
+def test_a_scheduler_cannot_stop_what_was_begun_side_by_side(tmp_path: Path) -> None:
+    plan, folder = planned(tmp_path, stack=1, scheduler={"name": "asha", "grace": 1}), Folder(tmp_path)
+    missing = unfinished(read_states(plan, folder))
+    options: dict[str, Any] = {"has_scheduler": True, "slots": 1, "is_faster": never}
+    assert stacks_of(missing, plan, folder, **options) == {}
+    begin(plan, folder, 0, {"stack": [0, 1]})
+    with pytest.raises(
+        ConfigError, match=r"scheduler.name: 1 unfinished trial was begun side by side \(resources.stack\)"
+    ):
+        stacks_of(unfinished(read_states(plan, folder)), plan, folder, **options)
 
 
 def test_auto_decides_once_for_each_setting_and_leaves_no_slot_idle(tmp_path: Path) -> None:

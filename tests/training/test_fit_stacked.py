@@ -176,6 +176,12 @@ def test_what_was_begun_in_a_stack_does_not_go_on_alone_nor_in_another_stack(tmp
         stacked(trial(train=TRAIN).stacked([0, 3]), tmp_path, only=[0])
 
 
+def test_a_trial_that_has_ended_in_a_stack_is_left_alone_by_another_start(straight: Path) -> None:
+    result = fit(trial(train=TRAIN, seed=0), report=lambda record: None, checkpoint_dir=Folder(straight / "0"))
+    assert result.status == Status(status="finished", epoch=3)
+    assert set(stacked(trial(train=TRAIN).stacked([0, 3]), straight, only=[0, 3])) == {0, 3}
+
+
 def test_a_setting_that_cannot_be_stacked_says_why(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"cannot be stacked: train\.checkpoint_steps"):
         stacked(stack(train={**TRAIN, "checkpoint_steps": 1}), tmp_path)

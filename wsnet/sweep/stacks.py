@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from wsnet.config import ConfigError, Mistake
 from wsnet.config.errors import counted
 from wsnet.storage import DamagedFile, Folder, trial_directory
 
@@ -59,15 +60,24 @@ def stacks_of(
         has_scheduler: whether a scheduler may stop trials; then no new stack is formed.
         slots: how many trials run at a time; `auto` leaves none of them idle.
         is_faster: whether a step of so many seeds side by side is faster than one after the other, for `auto`.
+
+    Raises:
+        ConfigError: a scheduler may stop trials that were begun side by side.
     """
     groups: dict[tuple[str, tuple[int, ...]], list[TrialState]] = {}
     new: dict[str, list[TrialState]] = {}
-    for state in missing:
-        seeds = None if state.status is None else _begun_in(state, folder)
+    begun = (folder / "trials").existing([f"{state.trial_id}/execution.json" for state in missing])
+    for state, is_begun in zip(missing, begun, strict=True):
+        seeds = _begun_in(state, folder) if is_begun else None
         if seeds:
             groups.setdefault((state.setting_id, seeds), []).append(state)
         elif seeds is None and not has_scheduler:
             new.setdefault(state.setting_id, []).append(state)
+    if groups and has_scheduler:
+        trials = sum(map(len, groups.values()))
+        begun_so = f"{counted(trials, 'unfinished trial')} {'was' if trials == 1 else 'were'} begun side by side"
+        rule = f"{begun_so} (resources.stack), so no scheduler may stop any; leave it out until they have ended"
+        raise ConfigError([Mistake(plan.path, "scheduler.name", rule)])
     for chunk in _new_stacks(list(new.values()), plan, folder, slots, is_faster):
         groups[chunk[0].setting_id, tuple(state.trial.entry.seed for state in chunk)] = chunk
     return {

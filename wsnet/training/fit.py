@@ -13,7 +13,7 @@ from wsnet.training.checkpoint import Checkpoint, CheckpointError
 from wsnet.training.execution import applied
 from wsnet.training.loop import StepCallback, Training
 from wsnet.training.trial import Trial
-from wsnet.training.trial_files import TrialWriter, as_executed_before, check_owner, write_start
+from wsnet.training.trial_files import TrialWriter, as_executed_before, check_owner, check_stack, write_start
 
 __all__ = ["EpochCallback", "Result", "ending", "fit"]
 
@@ -85,6 +85,7 @@ def fit(
         records = directory.records()
         if status is not None and status.is_final and not status.lacks_records(records):
             return Result(status=status, records=records)
+        check_stack(trial, directory)
         checkpoint = _latest_checkpoint(directory) or _check_start(start, trial)
         wait_for_all()
         if leader:

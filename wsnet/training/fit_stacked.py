@@ -19,7 +19,7 @@ from wsnet.training.fit import Result, ending
 from wsnet.training.meter import StackedMeter
 from wsnet.training.stacked import Replicate, StackedTraining
 from wsnet.training.trial import Trial
-from wsnet.training.trial_files import TrialWriter, as_executed_before, check_owner, write_start
+from wsnet.training.trial_files import TrialWriter, as_executed_before, check_owner, check_stack, write_start
 
 __all__ = ["fit_stacked"]
 
@@ -131,6 +131,7 @@ class _Member:
         if status is not None and status.is_final and not status.lacks_records(records):
             self.status, self.records = status, records
             return
+        check_stack(self.trial, directory)
         self.checkpoint = Checkpoint.latest(directory, workers=1)
         if self.checkpoint is not None:
             self.records = list(self.checkpoint.records)

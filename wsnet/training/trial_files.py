@@ -31,7 +31,7 @@ from wsnet.training.compiling import with_compile_settled
 from wsnet.training.execution import TrialError, execution_record, is_available
 from wsnet.training.trial import Trial
 
-__all__ = ["TrialWriter", "as_executed_before", "check_owner", "write_start"]
+__all__ = ["TrialWriter", "as_executed_before", "check_owner", "check_stack", "write_start"]
 
 _OWNER = "# trial "
 """Start of trial.yaml; the id of the trial that owns the directory follows."""
@@ -51,7 +51,7 @@ def check_owner(trial: Trial, directory: TrialDirectory) -> None:
     """Refuse another trial's directory: its results would be mistaken for this trial's.
 
     Raises:
-        TrialError: the directory is another trial's, or the trial was begun side by side with other seeds.
+        TrialError: the directory is another trial's.
     """
     first = (directory.folder.read("trial.yaml") or b"").decode(errors="replace").partition("\n")[0]
     owner = first.removeprefix(_OWNER)
@@ -61,6 +61,14 @@ def check_owner(trial: Trial, directory: TrialDirectory) -> None:
             f"{directory.folder.location} holds trial {owner}, but this is trial {trial.trial_id} "
             "(other options, images or starting checkpoint); give it a directory of its own"
         )
+
+
+def check_stack(trial: Trial, directory: TrialDirectory) -> None:
+    """Refuse to go on in another stack than the one that an unfinished trial was begun in, or without it.
+
+    Raises:
+        TrialError: it was begun side by side with other seeds than it would be now.
+    """
     before = directory.execution()
     if before is not None and tuple(before.get("stack", ())) != trial.stack:
         was, now = (_side_by_side(seeds) for seeds in (before.get("stack", ()), trial.stack))
