@@ -101,6 +101,11 @@ def test_auto_tries_a_step_both_ways(tmp_path: Path) -> None:
     assert len(found) == 2, "with two images, calls of operators take most of the time"
 
 
+def test_auto_stacks_nothing_on_a_gpu(tmp_path: Path) -> None:
+    config = planned(tmp_path, stack="auto", grid={"train.batch_size": [2]}).trials[0].config
+    assert not is_faster_stacked(config, 5, gpus=1.0)
+
+
 def test_what_cannot_be_stacked_is_trained_alone(tmp_path: Path) -> None:
     plan = planned(tmp_path, stack=5, train={"checkpoint_steps": 1})
     assert stacks(plan, Folder(tmp_path)) == []

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -133,7 +134,7 @@ def run(
             folder,
             has_scheduler=decider is not None,
             slots=allocation.concurrent,
-            is_faster=is_faster_stacked,
+            is_faster=partial(is_faster_stacked, gpus=allocation.gpus),
         )
         if stacks:
             console.print(describe_stacks(stacks), highlight=False, soft_wrap=True)

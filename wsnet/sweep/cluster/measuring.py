@@ -51,7 +51,7 @@ def seconds_with(config: TrialConfig, threads: int) -> float:
         return step_seconds(model, torch.randn(size, *facts.shape), facts.classes)
 
 
-def is_faster_stacked(config: TrialConfig, seeds: int) -> bool:
+def is_faster_stacked(config: TrialConfig, seeds: int, *, gpus: float = 0.0) -> bool:
     """Whether a step of so many seeds side by side is faster on this machine's CPU than a step of each in turn.
 
     Tried with random images on one thread, once for each architecture and batch size, whatever the norm and weights.
@@ -59,9 +59,10 @@ def is_faster_stacked(config: TrialConfig, seeds: int) -> bool:
     Args:
         config: one of the trials.
         seeds: how many.
+        gpus: that a trial gets; on a GPU it is not tried, and False.
     """
-    if config.execution.device.startswith("cuda"):
-        return False  # Not tried on a GPU.
+    if gpus and config.execution.device != "cpu":
+        return False
     network = config.model.model_dump(mode="json", exclude={"norm", "weight"})
     size = min(config.train.micro_batch_size or config.train.batch_size, _MOST_IMAGES)
     key = json.dumps([network, config.data.facts.shape, size, seeds])
