@@ -30,11 +30,10 @@ FOLDER = Path(__file__).parent
 RECORDED = FOLDER / "recorded.json"
 
 SHORT: dict[str, list[str]] = {
-    "diagnostics": ["--threads", "1", "--rounds", "4"],
-    "loop_efficiency": ["--threads", "1", "--rounds", "6", "--steps", "1"],
-    "micro_batches": ["--threads", "1", "--rounds", "3", "--sizes", "1", "--norms", "group + ws", "--no-loop"],
-    "model_step": ["--threads", "1", "--rounds", "8", "--steps", "1"],
-    "weight_standardization": ["--threads", "1", "--rounds", "5", "--steps", "1"],
+    "loop_efficiency": ["--threads", "1", "--rounds", "4", "--steps", "1"],
+    "micro_batches": ["--threads", "1", "--rounds", "2", "--sizes", "1", "--norms", "group + ws", "--no-loop"],
+    "stacked": ["--rounds", "3", "--images", "32", "--cases", "digits:8"],
+    "weight_standardization": ["--threads", "1", "--rounds", "3", "--steps", "1"],
 }
 """Options with which a benchmark takes well under a minute. The others have no short version.
 

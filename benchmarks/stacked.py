@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from interleaved import interleaved
 from made_up import made_up_images
+from ratios import ratio
 
 from wsnet.config import TrialConfig
 from wsnet.data import Batch
@@ -56,11 +57,12 @@ def _measure(name: str, size: int, layout: str, arguments: argparse.Namespace) -
     contestants = {"alone": lambda: [step() for step in alone], "stacked": _steps(StackedTraining(trials), meter)}
     steps = max(1, arguments.images // size)
     rounds = interleaved(contestants, rounds=arguments.rounds, steps=steps, warmup=2, device=arguments.device)
-    low, ratio, high = statistics.quantiles((seconds["alone"] / seconds["stacked"] for seconds in rounds), n=4)
+    low, median, high = statistics.quantiles((seconds["alone"] / seconds["stacked"] for seconds in rounds), n=4)
     images = steps * size * len(trials)
     speeds = [images / statistics.median(seconds[key] for seconds in rounds) for key in ("alone", "stacked")]
-    print(f"{f'{name}:{size}':<14}{layout:<14}{speeds[0]:>12.0f}{speeds[1]:>12.0f}{ratio:>8.2f}", end="")
+    print(f"{f'{name}:{size}':<14}{layout:<14}{speeds[0]:>12.0f}{speeds[1]:>12.0f}{median:>8.2f}", end="")
     print(f"  {low:.2f} - {high:.2f}", flush=True)
+    ratio(f"images/s, {name}, batch {size}, {layout}: stacked / one by one", median, higher_is_better=True)
 
 
 def _trial(name: str, size: int, layout: str, seed: int, arguments: argparse.Namespace) -> Trial:
