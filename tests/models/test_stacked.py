@@ -13,7 +13,8 @@ from tests.models.small import LARGE, SMALL, WEIGHTS, with_one_weight
 from wsnet.config.architectures import ModelConfig
 from wsnet.config.norm import NormConfig
 from wsnet.config.reading.own_files import with_source
-from wsnet.layers import Dropout, LayerRandomness, Layers, initialize, stack, unstack
+from wsnet.layers import Dropout, LayerRandomness, Layers, initialize
+from wsnet.layers.stacking import stack, unstack
 from wsnet.models import ModelError, build, not_stackable
 from wsnet.models.vgg import PlainNetwork
 

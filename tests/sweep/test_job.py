@@ -9,12 +9,13 @@ from wsnet.config import read_sweep
 from wsnet.storage import Folder
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import in_one_line
-from wsnet.sweep.trials.trainable import _for_tune, train_job
+from wsnet.sweep.trials.for_tune import for_tune
+from wsnet.sweep.trials.trainable import train_job
 
 
 def test_tune_is_told_neither_of_the_test_set_nor_of_the_layers() -> None:
     record = {"epoch": 2.0, "train/loss": 0.5, "test/loss": 0.6, "layers/bn1/output_mean": 0.1}
-    assert _for_tune("id", record) == {"trial": "id", "epoch": 2, "train/loss": 0.5}
+    assert for_tune("id", record) == {"trial": "id", "epoch": 2, "train/loss": 0.5}
 
 
 @pytest.fixture

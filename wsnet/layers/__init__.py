@@ -14,7 +14,6 @@ from wsnet.layers.online_norm import OnlineNorm1d, OnlineNorm2d
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
 from wsnet.layers.random_layers import Dropout, LayerRandomness, RandomLayer, ShakeShake
-from wsnet.layers.stacking import StackedLinear, joined_channels, padded_channels, stack, unstack
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 from wsnet.layers.weights import (
     NormalizedConv2d,
@@ -45,23 +44,18 @@ __all__ = [
     "RandomLayer",
     "ShakeShake",
     "Size",
-    "StackedLinear",
     "StandardizedConv2d",
     "SyncBatchNorm2d",
     "ThresholdedLinearUnit",
     "has_running_statistics",
     "initialize",
     "initialize_from_data",
-    "joined_channels",
     "load_own_norm",
     "make_norm",
     "normalize",
     "norms_of",
     "once_per_step",
-    "padded_channels",
     "recompute_statistics",
     "recomputed_statistics",
-    "stack",
     "standardize",
-    "unstack",
 ]

@@ -59,10 +59,10 @@ class GhostBatchNorm2d(nn.BatchNorm2d):
         assert self.running_mean is not None and self.running_var is not None and self.momentum is not None
         assert self.num_batches_tracked is not None
         groups, kept = len(mean), 1 - self.momentum
-        weights = mean.new_tensor([self.momentum * kept ** (groups - 1 - i) for i in range(groups)])
-        with torch.autocast(mean.device.type, enabled=False):  # Products in bfloat16 keep three digits.
-            self.running_mean.mul_(kept**groups).add_(weights @ mean)
-            self.running_var.mul_(kept**groups).add_(weights @ var)
+        # Not as a product of matrices, which autocast would compute in bfloat16, with three digits.
+        weights = mean.new_tensor([[self.momentum * kept ** (groups - 1 - i)] for i in range(groups)])
+        self.running_mean.mul_(kept**groups).add_((weights * mean).sum(0))
+        self.running_var.mul_(kept**groups).add_((weights * var).sum(0))
         self.num_batches_tracked.add_(groups)
 
     def extra_repr(self) -> str:

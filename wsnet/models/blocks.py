@@ -6,7 +6,8 @@ from typing import Literal, NamedTuple
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from wsnet.layers import Layers, Size, padded_channels
+from wsnet.layers import Layers, Size
+from wsnet.layers.stacking import padded_channels
 
 __all__ = [
     "BasicBlock",

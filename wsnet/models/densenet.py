@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from wsnet.config.channels import DENSENETS
 from wsnet.config.depths import DENSE_DEPTH
-from wsnet.layers import Dropout, Layers, Size, joined_channels
+from wsnet.layers import Dropout, Layers, Size
+from wsnet.layers.stacking import joined_channels
 from wsnet.models.blocks import strided
 
 __all__ = ["DenseLayer", "DenseNet", "Transition", "cifar_densenet", "densenet"]

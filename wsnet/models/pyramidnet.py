@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from wsnet.config.channels import pyramid_widths
 from wsnet.config.depths import RESIDUAL_DEPTH
-from wsnet.layers import Layers, Size, padded_channels
+from wsnet.layers import Layers, Size
+from wsnet.layers.stacking import padded_channels
 from wsnet.models.blocks import block_positions, strided
 
 __all__ = ["PyramidBasic", "PyramidBottleneck", "PyramidNet"]

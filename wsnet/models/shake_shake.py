@@ -16,7 +16,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from wsnet.config.depths import RESIDUAL_DEPTH
-from wsnet.layers import Layers, ShakeShake, Size, joined_channels
+from wsnet.layers import Layers, ShakeShake, Size
+from wsnet.layers.stacking import joined_channels
 from wsnet.models.blocks import block_positions, strided
 
 __all__ = ["ShakeBlock", "ShakeShakeNet", "ShiftedShortcut"]

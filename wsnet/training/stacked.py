@@ -18,7 +18,8 @@ from torch import Tensor, nn
 
 from wsnet.config import TrialConfig
 from wsnet.data import StackedBatches
-from wsnet.layers import LayerRandomness, initialize_from_data, stack, unstack
+from wsnet.layers import LayerRandomness, initialize_from_data
+from wsnet.layers.stacking import stack, unstack
 from wsnet.models import build, not_stackable
 from wsnet.storage.trial_directory import Record
 from wsnet.training.checkpoint import Checkpoint, RunningEpoch
