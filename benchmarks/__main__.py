@@ -31,7 +31,6 @@ RECORDED = FOLDER / "recorded.json"
 
 SHORT: dict[str, list[str]] = {
     "loop_efficiency": ["--threads", "1", "--rounds", "4", "--steps", "1"],
-    "micro_batches": ["--threads", "1", "--rounds", "2", "--sizes", "1", "--norms", "group + ws", "--no-loop"],
     "stacked": ["--rounds", "3", "--images", "32", "--cases", "digits:8"],
     "weight_standardization": ["--threads", "1", "--rounds", "3", "--steps", "1"],
 }

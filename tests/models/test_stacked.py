@@ -104,7 +104,10 @@ def test_every_small_architecture_computes_what_it_computes_alone(architecture: 
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("architecture", LARGE)
+@pytest.mark.parametrize(
+    "architecture",
+    [pytest.param(name, marks=[] if name in ("alexnet", "resnet-18") else [pytest.mark.exhaustive]) for name in LARGE],
+)
 def test_every_large_architecture_computes_what_it_computes_alone(architecture: str) -> None:
     options, shape = LARGE[architecture]
     model = config(norm="batch", **options)
