@@ -14,10 +14,17 @@ from wsnet.layers import LayerRandomness
 
 IMAGES = 16
 
+MARKS = {
+    name: pytest.mark.slow if name in ("alexnet", "resnet-18") else [pytest.mark.slow, pytest.mark.exhaustive]
+    for name in ALL
+    if name not in SMALL
+}
+"""The largest networks take 10 to 20 seconds."""
+
 CASES = [
     *(pytest.param("cifar_resnet-B", norm, weight, id=f"{norm}-{weight}") for norm in NORMS for weight in WEIGHTS),
     *(
-        pytest.param(name, "batch", WEIGHTS[number % 3], id=name, marks=[] if name in SMALL else pytest.mark.slow)
+        pytest.param(name, "batch", WEIGHTS[number % 3], id=name, marks=MARKS.get(name, []))
         for number, name in enumerate(ALL)
         if name != "cifar_resnet-B"
     ),
