@@ -14,6 +14,7 @@ from wsnet.layers.online_norm import OnlineNorm1d, OnlineNorm2d
 from wsnet.layers.own_norm import OwnNormError, load_own_norm
 from wsnet.layers.population_statistics import has_running_statistics, recompute_statistics, recomputed_statistics
 from wsnet.layers.random_layers import Dropout, LayerRandomness, RandomLayer, ShakeShake
+from wsnet.layers.stacking import StackedLinear
 from wsnet.layers.sync_batch_norm import SyncBatchNorm2d
 from wsnet.layers.weights import (
     NormalizedConv2d,
@@ -44,6 +45,7 @@ __all__ = [
     "RandomLayer",
     "ShakeShake",
     "Size",
+    "StackedLinear",
     "StandardizedConv2d",
     "SyncBatchNorm2d",
     "ThresholdedLinearUnit",
