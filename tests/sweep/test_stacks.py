@@ -14,7 +14,7 @@ from wsnet.storage import Folder, Status, trial_directory
 from wsnet.sweep.cluster.measuring import is_faster_stacked
 from wsnet.sweep.planning.plan import Plan, make_plan
 from wsnet.sweep.resume import read_states, unfinished
-from wsnet.sweep.stacks import Stack, describe_stacks, stacks_of
+from wsnet.sweep.stacks import Stack, describe_stacks, stacks_among, stacks_of
 
 CASES = [{"model.norm.name": "batch"}, {"model.norm.name": "group", "model.norm.groups": 2}]
 
@@ -109,6 +109,11 @@ def test_auto_stacks_nothing_on_a_gpu(tmp_path: Path) -> None:
 def test_what_cannot_be_stacked_is_trained_alone(tmp_path: Path) -> None:
     plan = planned(tmp_path, stack=5, train={"checkpoint_steps": 1})
     assert stacks(plan, Folder(tmp_path)) == []
+
+
+def test_of_a_stack_some_trials_can_be_retried_in_their_places() -> None:
+    found = {"a": Stack(seeds=(0, 1, 2), trial_ids=("a", "b", "c")), "d": Stack(seeds=(0, 1), trial_ids=("d", "e"))}
+    assert stacks_among(found, ["c", "b", "x"]) == {"b": Stack(seeds=(0, 1, 2), trial_ids=("b", "c"))}
 
 
 def test_stacks_are_told_in_a_line() -> None:

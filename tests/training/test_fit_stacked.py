@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.training.dying import Died, DyingFolder
 from tests.training.trials import assert_same_checkpoint, last, numbers, trained, trial
 from wsnet.storage import Folder, Status, TrialDirectory
 from wsnet.storage.trial_directory import Record
@@ -14,35 +15,6 @@ from wsnet.training.fit_stacked import fit_stacked
 
 SEEDS = (3, 0, 7)
 TRAIN = {"epochs": 3, "steps_per_epoch": 2}
-
-
-class Died(BaseException):
-    """Stands for a crash: nothing catches it."""
-
-
-class DyingFolder(Folder):
-    """A folder whose process dies right before a chosen write to this or any folder that shares its counter."""
-
-    def __init__(self, location: Path, left: list[int]) -> None:
-        super().__init__(location)
-        self.counter = left
-
-    def write(self, name: str, data: bytes) -> None:
-        self._live()
-        super().write(name, data)
-
-    def append(self, name: str, data: bytes) -> None:
-        self._live()
-        super().append(name, data)
-
-    def rename(self, name: str, new: str) -> None:
-        self._live()
-        super().rename(name, new)
-
-    def _live(self) -> None:
-        self.counter[0] -= 1
-        if self.counter[0] < 0:
-            raise Died
 
 
 def stack(**sections: Any) -> list[Trial]:

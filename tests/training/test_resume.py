@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import torch
 
+from tests.training.dying import Died, DyingFolder
 from tests.training.trials import (
     assert_done,
     assert_same_checkpoint,
@@ -28,44 +29,6 @@ from wsnet.storage.trial_directory import Record
 from wsnet.training import Trial, fit
 
 
-class Died(BaseException):
-    """Stands for a crash: nothing catches it."""
-
-
-class DyingFolder(Folder):
-    """A folder whose process dies right before, or half-way through, a chosen write."""
-
-    def __init__(self, location: Path, dies_at: int) -> None:
-        super().__init__(location)
-        self.left = dies_at
-
-    def write(self, name: str, data: bytes) -> None:
-        self._live()
-        super().write(name, data)
-
-    def append(self, name: str, data: bytes) -> None:
-        try:
-            self._live()
-        except Died:
-            super().append(name, data[: len(data) // 2])
-            raise
-        super().append(name, data)
-
-    def rename(self, name: str, new: str) -> None:
-        self._live()
-        super().rename(name, new)
-
-    def delete(self, name: str) -> None:
-        if name != ".lease":  # This process lives on, so nobody would take it over.
-            self._live()
-        super().delete(name)
-
-    def _live(self) -> None:
-        self.left -= 1
-        if self.left < 0:
-            raise Died
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("keep", ["best", "none"])
 def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, keep: str) -> None:
@@ -75,7 +38,7 @@ def test_a_crash_at_any_write_changes_nothing(tmp_path: Path, keep: str) -> None
     while result is None:
         folder = tmp_path / f"dies_at_{writes}"
         try:
-            result = trained(of, DyingFolder(folder, writes))
+            result = trained(of, DyingFolder(folder, [writes]))
         except Died:
             again = trained(of, folder)
             assert numbers(again.records) == numbers(straight.records)

@@ -11,7 +11,7 @@ from ray.tune.progress_reporter import TrialProgressCallback
 
 from wsnet.storage import STOPPED_BY_USER, Folder, Status, Stops, StorageLost, trial_directory
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
-from wsnet.sweep.stacks import STACKED
+from wsnet.sweep.stacks import STACKED, Stack
 from wsnet.sweep.trials.failure import error_of, explained, out_of_memory
 from wsnet.sweep.trials.late_node import lacking_node
 
@@ -37,7 +37,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         has_scheduler: whether a scheduler may stop trials.
         refuse: keeps trials off a node, by Ray's name of it; returns whether that is new.
         deadline: when the sweep ends, by `time.monotonic`, as after Ctrl-C; None: when every trial has ended.
-        stacks: trial_ids of the trials that are trained side by side, by that of the first.
+        stacks: those whose trials are trained side by side, by the trial_id of the first trial.
     """
 
     def __init__(
@@ -51,7 +51,7 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         has_scheduler: bool,
         refuse: Callable[[str], bool] = lambda node_id: False,
         deadline: float | None = None,
-        stacks: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        stacks: Mapping[str, Stack] = MappingProxyType({}),
     ) -> None:
         super().__init__()
         self._has_scheduler, self._started, self._refuse = has_scheduler, started, refuse
@@ -62,7 +62,8 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
         self._is_last_try = False
         self._looked = time.monotonic()
         self._deadline = deadline
-        self._stacks = stacks
+        self.stacks = stacks
+        """See above; replaced before some are retried alone."""
         self.is_out_of_time = False
         """Whether the sweep was ended at its deadline."""
         self.lost: StorageLost | None = None
@@ -127,7 +128,8 @@ class SweepCallback(TrialProgressCallback):  # type: ignore[misc]
 
     def _ids(self, trial: Any) -> Sequence[str]:
         """What Tune's trial trains: one trial, or a stack of them."""
-        return self._stacks.get(_id(trial), (_id(trial),))
+        stack = self.stacks.get(_id(trial))
+        return (_id(trial),) if stack is None else stack.trial_ids
 
     def _ended(self, trial: Any, trial_id: str, how: Literal["stopped", "failed"]) -> None:
         """Record how a trial ended: as its status file says, or as `how` if it was cut off before writing one.

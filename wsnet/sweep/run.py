@@ -28,7 +28,7 @@ from wsnet.sweep.planning.plan import Plan
 from wsnet.sweep.progress import STOPPED, ProgressDisplay, SweepProgress
 from wsnet.sweep.resume import TrialState, held_back, progress_so_far, read_states, unfinished
 from wsnet.sweep.signals import heeded, interruptible, scratch_folder
-from wsnet.sweep.stacks import describe_stacks, stacks_of
+from wsnet.sweep.stacks import describe_stacks, stacks_among, stacks_of
 from wsnet.sweep.trials.context import SweepContext
 from wsnet.sweep.trials.failure import failing_alone
 from wsnet.sweep.tune_patches import (
@@ -169,7 +169,7 @@ def run(
                 has_scheduler=decider is not None,
                 refuse=refused.refuse,
                 deadline=deadline,
-                stacks={first: stack.trial_ids for first, stack in context.stacks.items()},
+                stacks=context.stacks,
             )
             try:
                 reserving = without_lost_resources() if context.pauses else nullcontext()
@@ -201,7 +201,7 @@ def _fit(
     """Train; then those again, alone, that have run out of memory."""
     make_tuner(plan, context, allocation, decider, callback, progress).fit()
     if again := callback.retry_alone():
-        stacks = {first: stack for first, stack in context.stacks.items() if stack.trial_ids[0] in again}
+        callback.stacks = stacks = stacks_among(context.stacks, again)
         alone = replace(context, configs={key: context.configs[key] for key in again}, max_failures=0, stacks=stacks)
         folder = Folder(context.folder)
         decider = decider_of(plan, read_states(plan, folder), folder)

@@ -4,8 +4,8 @@ A trial that has been started goes on as it was, alone or in the same stack: the
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from wsnet.config import ConfigError, Mistake
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from wsnet.sweep.planning.plan import Plan
     from wsnet.sweep.resume import TrialState
 
-__all__ = ["STACKED", "Stack", "describe_stacks", "stacks_of"]
+__all__ = ["STACKED", "Stack", "describe_stacks", "stacks_among", "stacks_of"]
 
 STACK = "stack"
 """Where an execution record has the seeds that were trained side by side."""
@@ -84,6 +84,12 @@ def stacks_of(
         states[0].trial_id: Stack(seeds=seeds, trial_ids=tuple(state.trial_id for state in states))
         for (_, seeds), states in groups.items()
     }
+
+
+def stacks_among(stacks: Mapping[str, Stack], trial_ids: Collection[str]) -> dict[str, Stack]:
+    """The stacks, with only some of their trials to train, by the trial_id of the first of these."""
+    kept = (replace(s, trial_ids=tuple(each for each in s.trial_ids if each in trial_ids)) for s in stacks.values())
+    return {stack.trial_ids[0]: stack for stack in kept if stack.trial_ids}
 
 
 def describe_stacks(stacks: Mapping[str, Stack]) -> str:

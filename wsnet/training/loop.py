@@ -17,11 +17,9 @@ from wsnet.training.evaluation import Evaluation
 from wsnet.training.loss import Loss
 from wsnet.training.meter import Meter, TrainingMeter
 from wsnet.training.micro_batches import check_batch_statistics, plan_micro_batches
-from wsnet.training.optimizer import Optimizer
 from wsnet.training.steps import Steps
 from wsnet.training.streams import Streams, average_buffers
 from wsnet.training.trial import Trial
-from wsnet.training.weight_average import WeightAverage
 
 __all__ = ["StepCallback", "Training"]
 
@@ -130,15 +128,7 @@ class Training(Steps[TrainingMeter]):
 
     def _build_optimizer(self, start: Checkpoint | None) -> None:
         """The optimizer, and the average of the weights if configured."""
-        train = self.config.train
-        self.optimizer = Optimizer(
-            self.config.optim,
-            self.model,
-            batch_size=train.batch_size,
-            steps_per_epoch=self.epoch_steps.count,
-            epochs=train.epochs,
-        )
-        self.average = WeightAverage(self.model, train.ema) if train.ema else None
+        self.build_optimizer()
         if start is not None:
             start.restore_optimizer(self.optimizer)
             if self.average is not None and start.ema:

@@ -28,7 +28,6 @@ from wsnet.training.evaluation import Evaluation
 from wsnet.training.loss import Loss
 from wsnet.training.meter import Measured, StackedMeter
 from wsnet.training.micro_batches import check_batch_statistics, plan_micro_batches
-from wsnet.training.optimizer import Optimizer
 from wsnet.training.steps import Steps
 from wsnet.training.streams import Streams
 from wsnet.training.trial import Trial
@@ -193,16 +192,7 @@ class StackedTraining(Steps[StackedMeter]):
 
     def _build_optimizer(self, starts: Sequence[Checkpoint] | None) -> None:
         """The optimizer, and the average of the weights if configured."""
-        train = self.config.train
-        self.optimizer = Optimizer(
-            self.config.optim,
-            self.model,
-            batch_size=train.batch_size,
-            steps_per_epoch=self.epoch_steps.count,
-            epochs=train.epochs,
-            replicates=len(self.trials),
-        )
-        self.average = WeightAverage(self.model, train.ema) if train.ema else None
+        self.build_optimizer(len(self.trials))
         if starts is None:
             return
         states = [start.optimizer for start in starts]

@@ -116,6 +116,23 @@ class Steps(Generic[_Meter]):
         if batch.weight:  # A weight of 0 marks a filler: this worker's share of a last, partial batch was empty.
             meter.add(loss, logits, batch.labels)
 
+    def build_optimizer(self, replicates: int = 1) -> None:
+        """Make the optimizer of the network, and the average of its weights if configured.
+
+        Args:
+            replicates: networks side by side in the model.
+        """
+        train = self.config.train
+        self.optimizer = Optimizer(
+            self.config.optim,
+            self.model,
+            batch_size=train.batch_size,
+            steps_per_epoch=self.epoch_steps.count,
+            epochs=train.epochs,
+            replicates=replicates,
+        )
+        self.average = WeightAverage(self.model, train.ema) if train.ema else None
+
     def _forward_and_backward(self, global_step: int, batch: Batch) -> tuple[Tensor, Tensor]:
         """Accumulate the gradients of the batch's mean loss in the parameters, micro-batch by micro-batch.
 
